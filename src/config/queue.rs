@@ -1,0 +1,280 @@
+//! What can be set for a queue while it runs.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::span_text;
+use crate::error::{Error, Result};
+use crate::retry::RetryPolicy;
+
+/// The settings of a queue. They live in Redis, hold for every worker, and take effect without a restart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct QueueSettings {
+    /// Starts per span of time over all workers; `None`: no limit.
+    pub rate: Option<Rate>,
+    /// Jobs running at once over all workers; `None`: no limit.
+    pub concurrency: Option<u32>,
+    /// What is kept of completed and cancelled jobs.
+    pub remove_on_complete: Retention,
+    /// What is kept of dead letters.
+    pub remove_on_fail: Retention,
+    /// How the next job is chosen among the priorities.
+    pub priority_mode: PriorityMode,
+    /// How many jobs may wait (pending, scheduled, retrying) before enqueue is refused; `None`: no bound.
+    pub max_length: Option<u64>,
+    /// How many crashes bury a job.
+    pub crash_limit: u32,
+    /// When and how often failed jobs run again.
+    pub retry: RetryPolicy,
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        Self {
+            rate: None,
+            concurrency: None,
+            remove_on_complete: Retention::Count(100),
+            remove_on_fail: Retention::Never,
+            priority_mode: PriorityMode::Strict,
+            max_length: None,
+            crash_limit: 3,
+            retry: RetryPolicy::default(),
+        }
+    }
+}
+
+/// One setting of a queue and its new value; `None` lifts a limit.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Setting {
+    /// Starts per span of time.
+    Rate(Option<Rate>),
+    /// Jobs running at once.
+    Concurrency(Option<u32>),
+    /// What is kept of completed and cancelled jobs.
+    RemoveOnComplete(Retention),
+    /// What is kept of dead letters.
+    RemoveOnFail(Retention),
+    /// How the next job is chosen.
+    PriorityMode(PriorityMode),
+    /// How many jobs may wait.
+    MaxLength(Option<u64>),
+    /// How many crashes bury a job.
+    CrashLimit(u32),
+    /// When and how often failed jobs run again.
+    Retry(RetryPolicy),
+}
+
+/// So many starts in a span of time, written `100/s`, `30/m`, `5000/h`; with a burst `100/s:20`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Rate {
+    count: u32,
+    per_secs: u32,
+    burst: Option<u32>,
+}
+
+impl Rate {
+    /// The time between two starts, in microseconds, at least 1.
+    pub fn interval_us(&self) -> u64 {
+        (u64::from(self.per_secs) * 1_000_000 / u64::from(self.count)).max(1)
+    }
+
+    /// How many may start at once after a pause: as written, else a tenth of a second's worth, at least 1.
+    pub fn burst(&self) -> u32 {
+        self.burst.unwrap_or_else(|| (self.count / self.per_secs / 10).max(1))
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = match self.per_secs {
+            1 => "s",
+            60 => "m",
+            _ => "h",
+        };
+        write!(f, "{}/{unit}", self.count)?;
+        self.burst.map_or(Ok(()), |burst| write!(f, ":{burst}"))
+    }
+}
+
+impl FromStr for Rate {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parse = || {
+            let (count, rest) = text.split_once('/')?;
+            let (unit, burst) = rest.split_once(':').map_or((rest, None), |(unit, burst)| (unit, Some(burst)));
+            let per_secs = match unit {
+                "s" => 1,
+                "m" => 60,
+                "h" => 3600,
+                _ => return None,
+            };
+            let burst =
+                burst.map(|burst| burst.parse().ok().filter(|&burst| burst > 0)).map_or(Some(None), |b| b.map(Some))?;
+            let count = count.parse().ok().filter(|&count| count > 0 && count <= 1_000_000)?;
+            Some(Self { count, per_secs, burst })
+        };
+        parse().ok_or_else(|| {
+            Error::invalid(format!("rate {text:?} is not valid: write 100/s, 30/m or 5000/h, with a burst 100/s:20"))
+        })
+    }
+}
+
+impl TryFrom<String> for Rate {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Rate> for String {
+    fn from(rate: Rate) -> Self {
+        rate.to_string()
+    }
+}
+
+/// What is kept of ended jobs: `100` (the last hundred), `24h` (a day), `0` (nothing), `never` (is removed).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "serde_json::Value", into = "String")]
+pub enum Retention {
+    /// Everything is kept.
+    Never,
+    /// The last so many are kept.
+    Count(u64),
+    /// Each is kept for so long.
+    Age(Duration),
+}
+
+impl fmt::Display for Retention {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => f.write_str("never"),
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Age(age) => f.write_str(&span_text(*age)),
+        }
+    }
+}
+
+impl FromStr for Retention {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        if text == "never" {
+            return Ok(Self::Never);
+        }
+        if let Ok(count) = text.parse() {
+            return Ok(Self::Count(count));
+        }
+        match humantime::parse_duration(text) {
+            Ok(age) if !age.is_zero() => Ok(Self::Age(age)),
+            _ => Err(Error::invalid(format!("retention {text:?} is not valid: write 100, 24h, 0 or never"))),
+        }
+    }
+}
+
+impl TryFrom<serde_json::Value> for Retention {
+    type Error = Error;
+
+    fn try_from(value: serde_json::Value) -> Result<Self> {
+        match value {
+            serde_json::Value::String(text) => text.parse(),
+            other => other.to_string().parse(),
+        }
+    }
+}
+
+impl From<Retention> for String {
+    fn from(retention: Retention) -> Self {
+        retention.to_string()
+    }
+}
+
+/// How the next job is chosen: `strict`, or `aging:10m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum PriorityMode {
+    /// The most urgent level first, whatever waits below it.
+    Strict,
+    /// A level is worth this much waiting time: a low job that has waited three spans longer goes before a critical one.
+    Aging(Duration),
+}
+
+impl fmt::Display for PriorityMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Strict => f.write_str("strict"),
+            Self::Aging(span) => write!(f, "aging:{}", span_text(*span)),
+        }
+    }
+}
+
+impl FromStr for PriorityMode {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let span = text.strip_prefix("aging:").and_then(|span| humantime::parse_duration(span).ok());
+        match (text, span) {
+            ("strict", _) => Ok(Self::Strict),
+            ("aging", _) => Ok(Self::Aging(Duration::from_secs(600))),
+            (_, Some(span)) if !span.is_zero() => Ok(Self::Aging(span)),
+            _ => Err(Error::invalid(format!("priority mode {text:?} is not valid: write strict, aging or aging:10m"))),
+        }
+    }
+}
+
+impl TryFrom<String> for PriorityMode {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<PriorityMode> for String {
+    fn from(mode: PriorityMode) -> Self {
+        mode.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_round_trip_as_text() {
+        for text in ["100/s", "30/m", "5000/h", "100/s:20"] {
+            assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
+        }
+        for text in ["100", "0", "24h", "30d", "never"] {
+            assert_eq!(text.parse::<Retention>().unwrap().to_string(), text);
+        }
+        for text in ["strict", "aging:10m"] {
+            assert_eq!(text.parse::<PriorityMode>().unwrap().to_string(), text);
+        }
+        for text in ["", "0/s", "x/s", "1/d", "1/s:0", "2000000/s"] {
+            assert!(text.parse::<Rate>().is_err(), "{text:?}");
+        }
+        assert!("-1".parse::<Retention>().is_err() && "aging:".parse::<PriorityMode>().is_err());
+    }
+
+    #[test]
+    fn a_rate_knows_its_interval_and_burst() {
+        let rate = |text: &str| text.parse::<Rate>().unwrap();
+        assert_eq!((rate("100/s").interval_us(), rate("100/s").burst()), (10_000, 10));
+        assert_eq!((rate("30/m").interval_us(), rate("30/m").burst()), (2_000_000, 1));
+        assert_eq!(rate("100/s:3").burst(), 3);
+    }
+
+    #[test]
+    fn json_takes_counts_as_numbers() {
+        let settings: QueueSettings = serde_json::from_str(r#"{"removeOnComplete":50,"removeOnFail":"30d"}"#).unwrap();
+        assert_eq!(settings.remove_on_complete, Retention::Count(50));
+        assert_eq!(settings.remove_on_fail, Retention::Age(Duration::from_secs(30 * 86_400)));
+    }
+}

@@ -1,0 +1,17 @@
+//! What a job is: its names, its priority, its states, what the producer wrote and what happened since.
+
+mod history;
+mod id;
+mod new;
+mod priority;
+mod queue_name;
+mod record;
+mod state;
+
+pub use history::{Failure, History};
+pub use id::JobId;
+pub use new::{NewJob, Unique};
+pub use priority::Priority;
+pub use queue_name::QueueName;
+pub use record::{PAYLOAD_DEPTH, PAYLOAD_MAX_BYTES, Record};
+pub use state::{JobState, TRANSITIONS, Transition, TransitionRow};

@@ -1,0 +1,130 @@
+//! What the producer wrote: the stored form of a job, read and written here alone.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::error::{Error, Result};
+use crate::job::{JobId, Priority};
+use crate::retry::Backoff;
+
+/// The largest payload that is accepted, in bytes.
+pub const PAYLOAD_MAX_BYTES: usize = 1024 * 1024;
+
+/// How deeply a payload may nest.
+pub const PAYLOAD_DEPTH: usize = 64;
+
+/// A stored job: arrival time and the producer's JSON object, payload byte for byte inside.
+///
+/// Stored as `<arrival in microseconds since 1970>{"payload":…,…}`; a field that equals its default is left out. The
+/// payload is not parsed here: [`Record::payload`] lends the bytes as they were written.
+#[derive(Debug, Clone)]
+pub struct Record {
+    text: String,
+    payload: Range<usize>,
+    /// When the queue accepted the job, in microseconds since 1970 by the server's clock.
+    pub arrival_us: i64,
+    /// How urgent it was written to be.
+    pub priority: Priority,
+    /// How often it may run before it is buried; `None`: as the queue's retry policy says.
+    pub attempts: Option<u32>,
+    /// The wait between attempts after transient errors; `None`: as the queue's retry policy says.
+    pub backoff: Option<Backoff>,
+    /// How long one attempt may take; `None`: as the worker says.
+    pub timeout: Option<Duration>,
+    /// How long after its arrival the job is still worth starting; `None`: for ever.
+    pub ttl: Option<Duration>,
+    /// The unique key that it holds while it lives.
+    pub unique: Option<String>,
+    /// Whether somebody waits for the result.
+    pub awaited: bool,
+    /// The dead letter that this job was made from, when it is an edited revival.
+    pub revives: Option<JobId>,
+}
+
+/// The JSON object inside a record, by its stored names.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Stored<'a> {
+    #[serde(borrow)]
+    pub payload: &'a RawValue,
+    #[serde(default, skip_serializing_if = "Priority::is_default")]
+    pub priority: Priority,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<Backoff>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ttl_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unique: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub awaited: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revives: Option<JobId>,
+}
+
+impl Record {
+    /// Reads a stored record.
+    ///
+    /// # Errors
+    /// `Corrupt` when it is not a time followed by a JSON object with a payload.
+    pub fn decode(text: String) -> Result<Self> {
+        let brace = text.find('{').ok_or_else(|| Error::corrupt("the record holds no JSON object"))?;
+        let arrival_us = text[..brace].parse().map_err(|_| Error::corrupt("the record does not begin with a time"))?;
+        let stored: Stored<'_> = serde_json::from_str(&text[brace..])
+            .map_err(|error| Error::corrupt(format!("the record is not readable: {error}")))?;
+        let start = stored.payload.get().as_ptr() as usize - text.as_ptr() as usize;
+        let payload = start..start + stored.payload.get().len();
+        let Stored { priority, attempts, backoff, timeout_ms, ttl_ms, unique, awaited, revives, .. } = stored;
+        Ok(Self {
+            payload,
+            arrival_us,
+            priority,
+            attempts,
+            backoff,
+            timeout: timeout_ms.map(Duration::from_millis),
+            ttl: ttl_ms.map(Duration::from_millis),
+            unique,
+            awaited,
+            revives,
+            text,
+        })
+    }
+
+    /// The payload as it was written.
+    pub fn payload(&self) -> &str {
+        &self.text[self.payload.clone()]
+    }
+
+    /// When the queue accepted the job.
+    pub fn arrived_at(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.arrival_us).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_payload_comes_back_byte_for_byte() {
+        let payload = r#"{"n":9007199254740993, "f":19.999999999999998,"e":[],"o":{},"s":"a\/b\u0041"}"#;
+        let record = Record::decode(format!("1764000000123456{{\"payload\":{payload},\"attempts\":3}}")).unwrap();
+        assert_eq!(record.payload(), payload);
+        assert_eq!((record.arrival_us, record.attempts), (1_764_000_000_123_456, Some(3)));
+        assert_eq!(record.priority, Priority::Normal);
+    }
+
+    #[test]
+    fn what_is_no_record_is_refused_with_its_reason() {
+        for bad in ["", "x", "12", "x{\"payload\":1}", "12{\"payload\":1", "12{\"other\":1}", "12[1]"] {
+            let error = Record::decode(bad.to_owned()).unwrap_err();
+            assert_eq!(error.kind(), crate::ErrorKind::Corrupt, "{bad:?}");
+        }
+    }
+}

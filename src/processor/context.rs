@@ -1,0 +1,131 @@
+//! What a processor is told about the job that it runs, and what it may say while it runs.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::job::{JobId, QueueName};
+
+/// The log lines of one attempt are bounded: what is over is dropped and counted.
+const LOG_MAX_BYTES: usize = 64 * 1024;
+
+/// The running job, its deadline, and the ways to report from it. Cloning shares them.
+#[derive(Clone)]
+pub struct JobContext(Arc<Inner>);
+
+struct Inner {
+    id: JobId,
+    queue: QueueName,
+    attempt: u32,
+    max_attempts: u32,
+    fence: i64,
+    deadline: Option<Instant>,
+    cancelled: CancellationToken,
+    said: Mutex<Said>,
+}
+
+/// What a processor said while it ran; the worker stores it with the end of the attempt.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    pub log: String,
+    pub dropped_bytes: usize,
+}
+
+/// The attempt was cancelled: by an operator, at the end of the grace period, or because the claim was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cancelled;
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the attempt was cancelled")
+    }
+}
+
+impl std::error::Error for Cancelled {}
+
+/// The facts that a context is made of.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts {
+    pub id: JobId,
+    pub queue: QueueName,
+    pub attempt: u32,
+    pub max_attempts: u32,
+    pub fence: i64,
+    pub deadline: Option<Instant>,
+}
+
+impl JobContext {
+    pub(crate) fn new(facts: Facts, cancelled: CancellationToken) -> Self {
+        let Facts { id, queue, attempt, max_attempts, fence, deadline } = facts;
+        let said = Mutex::default();
+        Self(Arc::new(Inner { id, queue, attempt, max_attempts, fence, deadline, cancelled, said }))
+    }
+
+    /// The job's id: the same at every attempt, so it serves as idempotency key.
+    pub fn job_id(&self) -> &JobId {
+        &self.0.id
+    }
+
+    /// The queue.
+    pub fn queue(&self) -> &QueueName {
+        &self.0.queue
+    }
+
+    /// Which attempt this is, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.0.attempt
+    }
+
+    /// How many attempts there are in all.
+    pub fn max_attempts(&self) -> u32 {
+        self.0.max_attempts
+    }
+
+    /// The fence of the claim: rises with every claim of the queue. A system that remembers the highest fence it has
+    /// seen for a job can refuse a late worker.
+    pub fn fence(&self) -> i64 {
+        self.0.fence
+    }
+
+    /// When the attempt is cut off; `None` when it has no timeout.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.0.deadline
+    }
+
+    /// Whether the attempt is cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.is_cancelled()
+    }
+
+    /// Waits until the attempt is cancelled. Cancellation safe.
+    pub async fn cancelled(&self) -> Cancelled {
+        self.0.cancelled.cancelled().await;
+        Cancelled
+    }
+
+    /// Adds a line to the job's log (kept for 24 h, 64 KiB an attempt).
+    pub fn log(&self, line: impl AsRef<str>) {
+        let line = line.as_ref();
+        let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.log.len() + line.len() < LOG_MAX_BYTES {
+            said.log.push_str(line);
+            said.log.push('\n');
+        } else {
+            said.dropped_bytes += line.len();
+        }
+    }
+
+    /// Takes what was said so far.
+    pub(crate) fn take_said(&self) -> Said {
+        std::mem::take(&mut *self.0.said.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl fmt::Debug for JobContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { id, queue, attempt, .. } = &*self.0;
+        f.debug_struct("JobContext").field("id", id).field("queue", queue).field("attempt", attempt).finish()
+    }
+}

@@ -1,0 +1,100 @@
+//! How an attempt ended.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::error::{Error, Result};
+use crate::retry::ErrorClass;
+
+/// Success, with a result if there is one to keep.
+///
+/// A result is kept for an hour where somebody waits for it (`enqueue --wait`), and is at most 1 MiB.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub(crate) result: Option<Box<RawValue>>,
+}
+
+impl Outcome {
+    /// Done, and nothing to tell.
+    pub fn done() -> Self {
+        Self::default()
+    }
+
+    /// Done, with a result.
+    ///
+    /// # Errors
+    /// `Invalid` when it cannot be written as JSON.
+    pub fn with_result(result: &impl Serialize) -> Result<Self> {
+        let result = serde_json::value::to_raw_value(result)
+            .map_err(|error| Error::invalid(format!("result cannot be written as JSON: {error}")))?;
+        Ok(Self { result: Some(result) })
+    }
+
+    /// The result, as JSON text.
+    pub fn result(&self) -> Option<&str> {
+        self.result.as_deref().map(RawValue::get)
+    }
+}
+
+/// Failure: what it says about the next attempt, a stable code word, and words for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessError {
+    pub(crate) class: ErrorClass,
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl ProcessError {
+    /// An error of `class`; `code` is a stable word (`smtp_4xx`) that operators filter on.
+    pub fn new(class: ErrorClass, code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { class, code: code.into(), message: message.into(), retry_after: None }
+    }
+
+    /// May pass by itself: tried again after a growing wait.
+    pub fn transient(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(ErrorClass::Transient, code, message)
+    }
+
+    /// The service told us to wait: put off without using an attempt.
+    pub fn throttled(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(ErrorClass::Throttled, code, message)
+    }
+
+    /// Will not pass by itself: buried at once.
+    pub fn permanent(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(ErrorClass::Permanent, code, message)
+    }
+
+    /// Not before this wait is over.
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// What it says about the next attempt.
+    pub fn class(&self) -> ErrorClass {
+        self.class
+    }
+
+    /// The stable code word.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// What went wrong, for people.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for ProcessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} {})", self.message, self.class, self.code)
+    }
+}
+
+impl std::error::Error for ProcessError {}

@@ -1,0 +1,299 @@
+//! Plain data about queues, jobs, dead letters and workers: what every shell renders, and its JSON form.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::config::QueueSettings;
+use crate::job::{Failure, JobId, JobState, Priority, QueueName};
+use crate::retry::ErrorClass;
+
+/// The state of one queue at one instant.
+#[derive(Debug, Clone, Serialize)]
+pub struct QueueStats {
+    /// The queue.
+    pub queue: QueueName,
+    /// Jobs in line.
+    pub pending: u64,
+    /// Jobs in line, by priority: critical, high, normal, low.
+    pub pending_by_priority: [u64; 4],
+    /// Jobs that wait for their time.
+    pub scheduled: u64,
+    /// Jobs held by workers.
+    pub active: u64,
+    /// Jobs that wait for their next attempt.
+    pub retrying: u64,
+    /// Jobs that are kept after success.
+    pub completed: u64,
+    /// Jobs that are kept after cancellation.
+    pub cancelled: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// How long the oldest job in line has waited, in milliseconds.
+    pub oldest_pending_ms: Option<u64>,
+    /// How far the most overdue scheduled or retrying job is past its time, in milliseconds.
+    pub late_ms: Option<u64>,
+    /// Counted since the queue exists.
+    pub totals: Totals,
+    /// Counted over the last sixty seconds (to the nearest second of a sliding minute).
+    pub last_minute: Rates,
+    /// Counted over the last sixty minutes.
+    pub last_hour: Rates,
+    /// Whether no job starts until `queues resume`.
+    pub paused: bool,
+    /// Rate, concurrency and the like, as set.
+    pub settings: QueueSettings,
+    /// Workers that take jobs of this queue.
+    pub workers: u64,
+}
+
+/// How often each thing has happened since the queue exists. Never falls.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Jobs accepted.
+    pub enqueued: u64,
+    /// Jobs that succeeded.
+    pub completed: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Failed attempts that led to another.
+    pub retried: u64,
+    /// Jobs that went to the dead letters, expired and crash-looping ones included.
+    pub dead: u64,
+    /// Jobs cancelled.
+    pub cancelled: u64,
+    /// Jobs taken back from dead or silent workers.
+    pub recovered: u64,
+    /// Jobs given back unstarted or at shutdown.
+    pub released: u64,
+    /// Jobs put off without using an attempt.
+    pub snoozed: u64,
+    /// Jobs past their `ttl`.
+    pub expired: u64,
+    /// Dead letters brought back.
+    pub revived: u64,
+    /// Jobs removed by hand.
+    pub removed: u64,
+    /// Dead letters dropped by retention.
+    pub dropped: u64,
+    /// Ids found without a record.
+    pub orphaned: u64,
+}
+
+/// What happened in a span of time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Rates {
+    /// Jobs accepted.
+    pub enqueued: u64,
+    /// Jobs that succeeded.
+    pub completed: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Jobs that went to the dead letters.
+    pub dead: u64,
+    /// Failed attempts as a part of all ended attempts, 0 to 1; `None` when none ended.
+    pub failure_rate: Option<f64>,
+}
+
+/// A queue in a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct QueueSummary {
+    /// The queue.
+    pub queue: QueueName,
+    /// Whether no job starts until it is resumed.
+    pub paused: bool,
+    /// Jobs in line, scheduled, held and waiting for their next attempt.
+    pub live: u64,
+    /// Dead letters.
+    pub dead: u64,
+    /// Workers that take its jobs.
+    pub workers: u64,
+    /// What is set.
+    pub settings: QueueSettings,
+}
+
+/// A worker process and a queue that it takes jobs of.
+#[derive(Debug, Clone, Serialize)]
+pub struct WorkerInfo {
+    /// Its id: host, pid and a ULID.
+    pub worker: String,
+    /// The host it runs on.
+    pub host: String,
+    /// Its process id there.
+    pub pid: u32,
+    /// The crate version it runs.
+    pub version: String,
+    /// The queues it takes jobs of.
+    pub queues: Vec<QueueName>,
+    /// How many jobs it runs at once.
+    pub concurrency: u64,
+    /// How long it may stay silent, in milliseconds.
+    pub lease_ms: u64,
+    /// When it started.
+    pub started_at: DateTime<Utc>,
+    /// Jobs that it holds, over all its queues.
+    pub active: u64,
+    /// Jobs that it ended well since its start.
+    pub completed: u64,
+    /// Attempts that failed since its start.
+    pub failed: u64,
+    /// When its lease ends; in the past: it is silent.
+    pub lease_until: DateTime<Utc>,
+    /// Whether its lease has ended.
+    pub silent: bool,
+}
+
+/// A job in a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct JobSummary {
+    /// The job.
+    pub id: JobId,
+    /// Its queue.
+    pub queue: QueueName,
+    /// Where it stands.
+    pub state: JobState,
+    /// Its priority.
+    pub priority: Priority,
+    /// Attempts begun and not yet followed by another: failures + crashes (+ 1 while it runs).
+    pub attempt: u32,
+    /// When it was accepted; `None` when its record is unreadable.
+    pub enqueued_at: Option<DateTime<Utc>>,
+    /// When it entered this state (pending: in line since; scheduled and retrying: due at).
+    pub since: DateTime<Utc>,
+    /// Its last error.
+    pub last_error: Option<Failure>,
+}
+
+/// Everything about a job.
+#[derive(Debug, Clone, Serialize)]
+pub struct JobDetails {
+    /// What a list shows.
+    #[serde(flatten)]
+    pub summary: JobSummary,
+    /// The payload as it was written; `None` when the record is unreadable.
+    pub payload: Option<Box<RawValue>>,
+    /// The stored bytes, when they are not a readable record (made printable).
+    pub raw: Option<String>,
+    /// How many attempts it has in all, where the job says so.
+    pub max_attempts: Option<u32>,
+    /// The wait between attempts, where the job says so.
+    pub backoff: Option<String>,
+    /// How long an attempt may take, in milliseconds, where the job says so.
+    pub timeout_ms: Option<u64>,
+    /// How long it is worth starting, in milliseconds, where the job says so.
+    pub ttl_ms: Option<u64>,
+    /// The unique key that it holds.
+    pub unique: Option<String>,
+    /// The worker that holds it.
+    pub worker: Option<String>,
+    /// The fence of its claim.
+    pub fence: Option<i64>,
+    /// How often its worker died or fell silent.
+    pub crashes: u32,
+    /// Attempts that failed.
+    pub failed: u32,
+    /// Times it was put off.
+    pub snoozed: u32,
+    /// Times it was revived.
+    pub revived: u32,
+    /// The dead letter that it was made from.
+    pub revives: Option<JobId>,
+    /// The last twenty failures, oldest first.
+    pub failures: Vec<Failure>,
+    /// Its result, while it is kept.
+    pub result: Option<Box<RawValue>>,
+    /// Its log, while it is kept.
+    pub log: Option<String>,
+}
+
+/// A dead letter in a list.
+#[derive(Debug, Clone, Serialize)]
+pub struct DeadLetter {
+    /// The job.
+    pub id: JobId,
+    /// Its queue.
+    pub queue: QueueName,
+    /// When it was buried.
+    pub died_at: DateTime<Utc>,
+    /// When it was accepted.
+    pub enqueued_at: Option<DateTime<Utc>>,
+    /// Attempts that it had.
+    pub attempts: u32,
+    /// The class of its last error.
+    pub class: ErrorClass,
+    /// The code of its last error (`expired`, `crash_loop` and `record_unreadable` come from the queue itself).
+    pub code: String,
+    /// Its last error.
+    pub error: String,
+}
+
+/// Dead letters that share a cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeadGroup {
+    /// The code, class or error that they share.
+    pub key: String,
+    /// How many there are.
+    pub count: u64,
+    /// When the first of them died.
+    pub oldest: DateTime<Utc>,
+    /// When the last of them died.
+    pub newest: DateTime<Utc>,
+    /// One of them.
+    pub example: JobId,
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Whether there are more behind them.
+    pub more: bool,
+}
+
+/// What a bulk act did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct BulkReport {
+    /// Jobs that it was about.
+    pub matched: u64,
+    /// Jobs that were changed (with `dry_run`: that would have been).
+    pub changed: u64,
+    /// Jobs left as they were, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
+    /// Whether nothing was changed on purpose.
+    pub dry_run: bool,
+}
+
+/// A job that a bulk act left as it was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Skipped {
+    /// The job.
+    pub id: JobId,
+    /// Why.
+    pub reason: String,
+}
+
+/// The answer to an enqueue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Enqueued {
+    /// The job: the new one, or the one that is there already.
+    pub id: JobId,
+    /// The queue.
+    pub queue: QueueName,
+    /// Whether nothing was added because that id, or its unique key, is taken.
+    pub duplicate: bool,
+}
+
+/// How an awaited job ended.
+#[derive(Debug, Clone, Serialize)]
+pub struct JobEnd {
+    /// The job.
+    pub id: JobId,
+    /// Completed, dead or cancelled.
+    pub state: JobState,
+    /// Its result.
+    pub result: Option<Box<RawValue>>,
+    /// Its last error.
+    pub error: Option<Failure>,
+}

@@ -1,0 +1,123 @@
+//! Every key of a queue, its name and its type. Nothing else spells a key.
+
+use std::sync::Arc;
+
+use crate::job::{JobId, QueueName};
+
+macro_rules! keys {
+    ($($variant:ident $suffix:literal $kind:literal $what:literal,)*) => {
+        /// A key of a queue; the docs say its type and what it holds.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub(crate) enum Key {
+            $(#[doc = concat!("`{q}:", $suffix, "`, ", $kind, ": ", $what)] $variant,)*
+        }
+
+        impl Key {
+            /// Every key.
+            pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// What follows `{q}:`.
+            pub(crate) fn suffix(self) -> &'static str {
+                match self { $(Self::$variant => $suffix,)* }
+            }
+
+            /// The Redis type.
+            pub(crate) fn kind(self) -> &'static str {
+                match self { $(Self::$variant => $kind,)* }
+            }
+        }
+    };
+}
+
+keys! {
+    Jobs "jobs" "hash" "id -> record: arrival time in µs, then the producer's JSON object",
+    History "history" "hash" "id -> JSON, only for jobs to which something happened",
+    Crashes "crashes" "hash" "id -> crashes, only for jobs that crashed",
+    Pending0 "pending:0" "zset" "critical jobs in line, id by arrival in µs",
+    Pending1 "pending:1" "zset" "high jobs in line, id by arrival in µs",
+    Pending2 "pending:2" "zset" "normal jobs in line, id by arrival in µs",
+    Pending3 "pending:3" "zset" "low jobs in line, id by arrival in µs",
+    Scheduled "scheduled" "zset" "id by due time in ms × 4 + level",
+    Retrying "retrying" "zset" "id by due time in ms × 4 + level",
+    Active "active" "hash" "id -> claim: fence|level:arrival|claimed_ms|worker|key|batch",
+    Workers "workers" "zset" "worker by the end of its lease in ms",
+    Handed "handed" "hash" "worker -> lease_ms call ids of its last hand-out; worker# -> its number of claims",
+    Completed "completed" "zset" "id by time of completion in ms",
+    Cancelled "cancelled" "zset" "id by time of cancellation in ms",
+    Dead "dead" "zset" "id by time of burial in ms",
+    Unique "unique" "hash" "unique key -> end of its window in ms (0: none)|job id",
+    Keys "keys" "hash" "id -> unique key, only for jobs that have one",
+    Expiring "expiring" "zset" "id by expiry in ms, only for waiting jobs with a ttl",
+    Seen "seen" "zset" "ids chosen by users, by the ms until which they are remembered",
+    Config "config" "hash" "the queue's settings",
+    Meta "meta" "hash" "layout version, last fence and arrival, totals, rate limiter",
+    Events "events" "stream" "what happened, capped",
+    Wake "wake" "list" "at most one wake-up token",
+    Progress "progress" "hash" "id -> progress of a running job",
+}
+
+/// The key names of one queue, spelled once.
+#[derive(Debug, Clone)]
+pub(crate) struct QueueKeys {
+    queue: QueueName,
+    base: Arc<str>,
+    names: Arc<[String]>,
+}
+
+impl QueueKeys {
+    /// The keys of `queue` under `prefix`. The braces keep a queue in one cluster slot.
+    pub(crate) fn new(prefix: &str, queue: &QueueName) -> Self {
+        let base = format!("{prefix}{{{queue}}}");
+        let names = Key::ALL.iter().map(|key| format!("{base}:{}", key.suffix())).collect();
+        Self { queue: queue.clone(), base: base.into(), names }
+    }
+
+    /// The queue.
+    pub(crate) fn queue(&self) -> &QueueName {
+        &self.queue
+    }
+
+    /// `{q}`: what every key of the queue begins with, before the colon. Scripts compute the names below from it.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// The name of a key.
+    pub(crate) fn name(&self, key: Key) -> &str {
+        &self.names[key as usize]
+    }
+
+    /// A job's log: string, 24 h.
+    pub(crate) fn log(&self, id: &JobId) -> String {
+        format!("{}:log:{id}", self.base)
+    }
+
+    /// An awaited job's result: string, 1 h.
+    pub(crate) fn result(&self, id: &JobId) -> String {
+        format!("{}:result:{id}", self.base)
+    }
+}
+
+/// The set of queue names under a prefix.
+pub(crate) fn registry(prefix: &str) -> String {
+    format!("{prefix}registry")
+}
+
+/// What a worker says of itself: hash with a time to live.
+pub(crate) fn worker(prefix: &str, worker: &str) -> String {
+    format!("{prefix}worker:{worker}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_stays_in_one_slot_and_names_are_as_documented() {
+        let keys = QueueKeys::new("ireva:queue:", &QueueName::new("email").unwrap());
+        assert_eq!(keys.name(Key::Jobs), "ireva:queue:{email}:jobs");
+        assert_eq!(keys.name(Key::Pending3), "ireva:queue:{email}:pending:3");
+        assert_eq!(keys.name(Key::Progress), "ireva:queue:{email}:progress");
+        assert_eq!(keys.result(&JobId::new("a").unwrap()), "ireva:queue:{email}:result:a");
+    }
+}
