@@ -43,6 +43,9 @@ pub struct History {
     /// How often it was revived from the dead letters.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub revived: u32,
+    /// How it ended where no attempt failed: `expired` or `crash_loop`, written by the script that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<String>,
     /// The last failures, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,

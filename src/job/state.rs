@@ -117,7 +117,7 @@ pub const TRANSITIONS: &[TransitionRow] = &[
     row(Transition::Release,  &[Active],                        &[Pending],            &["release"]),
     row(Transition::Recover,  &[Active],                        &[Pending, Dead],      &["recover"]),
     row(Transition::Bury,     &[Active],                        &[Dead],               &["bury"]),
-    row(Transition::Expire,   &[Scheduled, Pending, Retrying],  &[Dead],               &["expire", "fetch"]),
+    row(Transition::Expire,   &[Scheduled, Pending, Retrying],  &[Dead],               &["promote", "fetch"]),
     row(Transition::Cancel,   &[Scheduled, Pending, Retrying],  &[Cancelled],          &["cancel"]),
     row(Transition::Cancel,   &[Active],                        &[Cancelled],          &["cancel", "cancelled", "recover"]),
     row(Transition::Revive,   &[Dead],                          &[Pending, Scheduled], &["revive"]),

@@ -3,5 +3,27 @@
 #![allow(dead_code, unused_imports)]
 mod connection;
 mod keys;
+mod scripts;
 
+pub(crate) use connection::Connection;
 pub(crate) use keys::{Key, QueueKeys};
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::job::QueueName;
+
+/// What every store function needs: the connection, whose time counts, and what every key begins with.
+#[derive(Clone)]
+pub(crate) struct Store {
+    pub connection: Connection,
+    pub clock: Clock,
+    pub prefix: Arc<str>,
+}
+
+impl Store {
+    /// The keys of a queue.
+    pub(crate) fn keys(&self, queue: &QueueName) -> QueueKeys {
+        QueueKeys::new(&self.prefix, queue)
+    }
+}

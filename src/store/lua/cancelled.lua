@@ -1,0 +1,24 @@
+-- cancelled: a worker acknowledges that it has stopped the processors of cancelled jobs.
+-- KEYS: jobs history crashes active handed cancelled unique keys expiring seen config meta events wake
+-- ARGV: clock worker jobs...   jobs: id, claim as the worker knows it
+-- returns: how many it was about
+-- refuses: LAYOUT
+-- cost: 5 µs a job; 1,000 jobs a call
+-- flags: allow-oom
+-- uses: now int layout count wake emit unlock drop keep leave
+-- moves: Cancel
+local now_us = now()
+local now_ms = math.floor(now_us / 1000)
+layout()
+local _, _, others = leave(jobs_at, 2)
+local ids = {}
+for i = 1, #others, 2 do
+  if others[i + 1] == 2 then ids[#ids + 1] = ARGV[jobs_at + 2 * others[i]] end
+end
+if #ids == 0 then return 0 end
+unlock(now_ms, ids)
+keep(now_ms, cancelled, redis.call('HGET', config, 'remove_on_complete') or '100', ids)
+count(now_us, 'cancelled', #ids)
+emit('cancelled', ids, worker)
+left(worker, ids)
+return #ids

@@ -1,0 +1,56 @@
+-- enqueue: puts new jobs into line, or among the scheduled ones; the same call again gets the same answer.
+-- KEYS: jobs pending scheduled retrying active unique keys expiring seen config meta events wake
+-- ARGV: clock producer call jobs...   jobs: id, options, record; options: '' or level|due|ttl_ms|chosen|window_ms|unique,
+--       where due is '' (now), '+ms' (from now) or '@ms' (an instant)
+-- returns: one word a job: '+' added, '=' the id is taken, '=<id>' that job holds the unique key, '!' full; '+' alone: all added
+-- refuses: LAYOUT
+-- cost: 3 µs a job in batches; 300 jobs a call
+-- flags:
+-- uses: now int layout count arrive wake emit options place
+-- moves: Enqueue Schedule
+local now_us = now()
+local now_ms = math.floor(now_us / 1000)
+local call_key = string.sub(meta, 1, -5) .. 'call:' .. producer
+local last = redis.call('GET', call_key)
+if last and string.match(last, '^%d+') == call then return string.match(last, '^%d+ (.*)$') end
+layout()
+
+local ids = {}
+for at = jobs_at, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
+local known = redis.call('HMGET', jobs, unpack(ids))
+local before = redis.call('EXISTS', seen) == 1 and redis.call('ZMSCORE', seen, unpack(ids)) or {}
+local rules = redis.call('HMGET', config, 'max_length', 'events')
+local room = room_left(rules[1])
+
+local arrival = arrive(now_us, #ids)
+local records, lines, taken, answer, added = {}, {{}, {}, {}, {}, {}}, {}, {}, {}
+for n = 1, #ids do
+  local id, at = ids[n], jobs_at + (n - 1) * 3
+  local job = options(ARGV[at + 1], now_us)
+  local holder = not known[n] and not before[n] and not taken[id] and holder_of(job.unique, now_ms)
+  if known[n] or before[n] or taken[id] then
+    answer[n] = '='
+  elseif holder then
+    answer[n] = '=' .. holder
+  elseif #added >= room then
+    answer[n] = '!'
+  else
+    answer[n], taken[id] = '+', true
+    added[#added + 1] = id
+    records[#records + 1] = id
+    records[#records + 1] = int(arrival + n - 1) .. ARGV[at + 2]
+    local into = lines[job.due_ms and 5 or job.level + 1]
+    into[#into + 1] = job.due_ms and job.due_ms * 4 + job.level or arrival + n - 1
+    into[#into + 1] = id
+    if job.plain == nil then mark(id, job, now_ms) end
+  end
+end
+
+local text = #added == #ids and '+' or table.concat(answer, ' ')
+redis.call('SET', call_key, call .. ' ' .. text, 'EX', 600)
+if #added == 0 then return text end
+redis.call('HSET', jobs, unpack(records))
+place_new(lines)
+count(now_us, 'enqueued', #added)
+if rules[2] == 'all' then emit('enqueued', added, producer) end
+return text

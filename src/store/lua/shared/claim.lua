@@ -1,0 +1,54 @@
+-- choose(line, slots, alone, rule): which jobs of `line` this worker may have. A job that crashed takes a slot, never a
+-- place in the prefetch; one crash short of the limit it goes only to a worker that holds nothing, and alone.
+-- Returns the part of `line` to claim, whether any job was passed over, whether one waits for an empty worker.
+-- Needs KEYS crashes.
+local function choose(line, slots, alone, rule)
+  if #line == 0 or redis.call('EXISTS', crashes) == 0 then return line, false, false end
+  local ids, chosen, passed, lonely = {}, {}, false, false
+  for i = 1, #line, 3 do ids[#ids + 1] = line[i] end
+  local fallen = redis.call('HMGET', crashes, unpack(ids))
+  for n = 1, #ids do
+    local times = tonumber(fallen[n]) or 0
+    local brink = times > 0 and times >= rule.crash_limit - 1
+    if brink and alone and #chosen == 0 then
+      return {line[3 * n - 2], line[3 * n - 1], line[3 * n]}, true, false
+    elseif brink or (times > 0 and #chosen / 3 >= slots) then
+      passed, lonely = true, lonely or brink
+    else
+      for i = 3 * n - 2, 3 * n do chosen[#chosen + 1] = line[i] end
+    end
+  end
+  return chosen, passed, lonely
+end
+
+-- runs_empty(now_us, worker): whether this worker is the one that takes nothing more until it holds nothing, for a job
+-- that must run alone; one worker at a time, for ten seconds. Needs KEYS meta; uses int.
+local function runs_empty(now_us, worker)
+  local name, until_us = string.match(redis.call('HGET', meta, 'empties') or '', '^(.*)|(%d+)$')
+  if name and name ~= worker and tonumber(until_us) > now_us then return false end
+  redis.call('HSET', meta, 'empties', worker .. '|' .. int(now_us + 10000000))
+  return true
+end
+
+-- orphaned(now_us, id, level): takes an id without a record out of the line, with a count and an event.
+-- Needs KEYS pending meta events; uses count emit.
+local function orphaned(now_us, id, level)
+  redis.call('ZREM', pending[level + 1], id)
+  count(now_us, 'orphaned', 1)
+  emit('orphaned', {id}, '')
+end
+
+-- unline(line, whole): takes claimed jobs out of their lines; `whole` where they are the heads of the lines.
+-- Needs KEYS pending.
+local function unline(line, whole)
+  local by_level = {{}, {}, {}, {}}
+  for i = 1, #line, 3 do
+    local level = by_level[line[i + 2] + 1]
+    level[#level + 1] = line[i]
+  end
+  for level = 1, 4 do
+    local ids = by_level[level]
+    if #ids > 0 and whole then redis.call('ZREMRANGEBYRANK', pending[level], 0, #ids - 1) end
+    if #ids > 0 and not whole then redis.call('ZREM', pending[level], unpack(ids)) end
+  end
+end

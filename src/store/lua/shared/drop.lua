@@ -1,0 +1,16 @@
+-- drop(now_ms, ids): removes records and what belongs to them; ids chosen by users are remembered for a day.
+-- Needs KEYS jobs history crashes seen.
+local function drop(now_ms, ids)
+  if #ids == 0 then return end
+  redis.call('HDEL', jobs, unpack(ids))
+  redis.call('HDEL', history, unpack(ids))
+  redis.call('HDEL', crashes, unpack(ids))
+  if redis.call('EXISTS', seen) == 1 then
+    local until_ms = {}
+    for i = 1, #ids do
+      until_ms[2 * i - 1] = now_ms + 86400000
+      until_ms[2 * i] = ids[i]
+    end
+    redis.call('ZADD', seen, 'XX', unpack(until_ms))
+  end
+end

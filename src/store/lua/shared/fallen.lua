@@ -1,0 +1,48 @@
+-- silent_claims(now_ms): the claims named in ARGV (id, claim) that stand and whose worker's lease has ended, and how many
+-- each such worker has here. A worker without any lease gets one of ARGV's lease_ms first. Needs KEYS active workers.
+local function silent_claims(now_ms)
+  local lost, beside = {}, {}
+  for at = jobs_at, #ARGV, 2 do
+    local id, claim = ARGV[at], ARGV[at + 1]
+    local owner = redis.call('HGET', active, id) == claim and string.match(claim, '|%d+|([^|]*)|[^|]*|[^|]*$')
+    local lease = owner and tonumber(redis.call('ZSCORE', workers, owner))
+    if owner and not lease then redis.call('ZADD', workers, now_ms + lease_ms, owner) end
+    if lease and lease <= now_ms then
+      lost[#lost + 1] = {id = id, claim = claim, owner = owner}
+      beside[owner] = (beside[owner] or 0) + 1
+    end
+  end
+  return lost, beside
+end
+
+-- fall(id, limit, alone): counts a crash. One short of the limit a job runs alone, so that a further crash is its own;
+-- beside others it stops there. Returns the crashes. Needs KEYS crashes.
+local function fall(id, limit, alone)
+  local times = (tonumber(redis.call('HGET', crashes, id)) or 0) + 1
+  if not alone then times = math.min(times, limit - 1) end
+  redis.call('HSET', crashes, id, times)
+  return times
+end
+
+-- settle(now_us, back, buried, stopped): ends what is not back in line, counts and tells.
+-- Needs KEYS dead cancelled config wake events meta; uses ending keep unlock count emit wake.
+local function settle(now_us, back, buried, stopped)
+  local now_ms = math.floor(now_us / 1000)
+  local rules = redis.call('HMGET', config, 'remove_on_fail', 'remove_on_complete')
+  for _, id in ipairs(buried) do ending(id, 'crash_loop') end
+  if #buried > 0 then
+    unlock(now_ms, buried)
+    count(now_us, 'dropped', keep(now_ms, dead, rules[1] or 'never', buried))
+  end
+  if #stopped > 0 then
+    unlock(now_ms, stopped)
+    keep(now_ms, cancelled, rules[2] or '100', stopped)
+  end
+  count(now_us, 'recovered', #back + #buried)
+  count(now_us, 'dead', #buried)
+  count(now_us, 'cancelled', #stopped)
+  emit('recovered', back, worker)
+  emit('crash_loop', buried, worker)
+  emit('cancelled', stopped, worker)
+  if #back > 0 then wake_one() end
+end

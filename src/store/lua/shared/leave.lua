@@ -1,0 +1,30 @@
+-- leave(at, step): looks at the claims named in ARGV (id, claim and step - 2 more values each, from `at` on).
+-- Returns the positions in ARGV whose claim is current, their ids, and the answer: for every other one its number in
+-- the call and how it stands (0: no claim, 1: another's claim, 2: cancelled). Writes nothing. Needs KEYS active.
+local function leave(at, step)
+  local ids = {}
+  for i = at, #ARGV, step do ids[#ids + 1] = ARGV[i] end
+  if #ids == 0 then return {}, {}, {} end
+  local held = redis.call('HMGET', active, unpack(ids))
+  local places, mine, others = {}, {}, {}
+  for n = 1, #ids do
+    local place = at + (n - 1) * step
+    local claim = ARGV[place + 1]
+    if held[n] == claim then
+      places[#places + 1] = place
+      mine[#mine + 1] = ids[n]
+    else
+      others[#others + 1] = n - 1
+      others[#others + 1] = (not held[n] and 0) or (held[n] == 'cancelled|' .. claim and 2) or 1
+    end
+  end
+  return places, mine, others
+end
+
+-- left(worker, ids): takes the ids out of the active ones; the last write of every script that ends a claim. Lets
+-- another worker know where the queue has a limit and a slot is free now. Needs KEYS active handed config wake.
+local function left(worker, ids)
+  redis.call('HDEL', active, unpack(ids))
+  redis.call('HINCRBY', handed, worker .. '#', -#ids)
+  if redis.call('HEXISTS', config, 'concurrency') == 1 then wake_one() end
+end

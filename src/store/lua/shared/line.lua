@@ -1,0 +1,41 @@
+-- strict_line(want): the first `want` jobs in line, the most urgent level first: {id, arrival, level, id, …}.
+-- Needs KEYS pending.
+local function strict_line(want)
+  local line = {}
+  for level = 0, 3 do
+    local missing = want - #line / 3
+    if missing <= 0 then break end
+    local head = redis.call('ZRANGE', pending[level + 1], 0, missing - 1, 'WITHSCORES')
+    for i = 1, #head, 2 do
+      line[#line + 1] = head[i]
+      line[#line + 1] = head[i + 1]
+      line[#line + 1] = level
+    end
+  end
+  return line
+end
+
+-- aging_line(want, span_us): the same with each level worth `span_us` of waiting; heads are read in chunks of 64.
+local function aging_line(want, span_us)
+  local line, heads = {}, {}
+  for level = 0, 3 do heads[level] = {offset = 0, at = 1, chunk = {}} end
+  while #line / 3 < want do
+    local best, best_key = nil, nil
+    for level = 0, 3 do
+      local head = heads[level]
+      if head.at > #head.chunk and not head.done then
+        head.chunk = redis.call('ZRANGE', pending[level + 1], head.offset, head.offset + 63, 'WITHSCORES')
+        head.offset, head.at, head.done = head.offset + 64, 1, #head.chunk < 128
+      end
+      local key = head.chunk[head.at] and tonumber(head.chunk[head.at + 1]) + level * span_us
+      if key and (not best_key or key < best_key) then best, best_key = level, key end
+    end
+    if not best then break end
+    local head = heads[best]
+    line[#line + 1] = head.chunk[head.at]
+    line[#line + 1] = head.chunk[head.at + 1]
+    line[#line + 1] = best
+    head.at = head.at + 2
+  end
+  return line
+end

@@ -1,0 +1,207 @@
+//! The scripts: each file of `lua/` declared once, put together with the shared functions that its header names.
+//!
+//! A header says `KEYS` (names of [`Key`]; `pending` stands for its four lines), `ARGV` (names; `jobs...` the first of
+//! many), `flags` and `uses`. From it come the locals that a body works with, so that no body counts positions.
+
+use std::sync::LazyLock;
+
+use redis::{Cmd, Value};
+
+use crate::clock::Clock;
+use crate::error::Result;
+use crate::store::connection::{Answer, Connection};
+use crate::store::keys::{Key, QueueKeys};
+
+/// A script, ready to be sent.
+pub(crate) struct Script {
+    /// The file's name without its ending.
+    pub name: &'static str,
+    keys: Vec<Key>,
+    source: String,
+    sha: String,
+}
+
+macro_rules! scripts {
+    ($($constant:ident $name:literal,)*) => {
+        $(pub(crate) static $constant: LazyLock<Script> =
+            LazyLock::new(|| Script::assemble($name, include_str!(concat!("lua/", $name, ".lua"))));)*
+
+        /// Every script with its text.
+        #[cfg(test)]
+        pub(crate) const FILES: &[(&str, &str)] = &[$(($name, include_str!(concat!("lua/", $name, ".lua"))),)*];
+    };
+}
+
+macro_rules! shared {
+    ($($name:literal,)*) => {
+        /// The functions that scripts share.
+        const SHARED: &[(&str, &str)] = &[$(($name, include_str!(concat!("lua/shared/", $name, ".lua"))),)*];
+    };
+}
+
+scripts! {
+    ENQUEUE "enqueue",
+    FETCH "fetch",
+    COMPLETE "complete",
+    RETRY "retry",
+    SNOOZE "snooze",
+    BURY "bury",
+    RELEASE "release",
+    CANCELLED "cancelled",
+    RENEW "renew",
+    OVERDUE "overdue",
+    RECOVER "recover",
+    FORGET "forget",
+    SIGN_OFF "sign_off",
+    PROMOTE "promote",
+    LOG "log",
+}
+
+shared! {
+    "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "rank", "promote",
+    "expire", "options", "place", "line", "grant", "replay", "claim", "hand", "fallen",
+}
+
+/// What the header of a script says.
+pub(crate) struct Header<'a> {
+    pub keys: Vec<&'a str>,
+    pub args: Vec<&'a str>,
+    pub flags: &'a str,
+    pub uses: Vec<&'a str>,
+    pub moves: Vec<&'a str>,
+}
+
+/// The value of a header line such as `-- KEYS: …`; empty where there is none.
+fn field<'a>(text: &'a str, name: &str) -> &'a str {
+    let line = |line: &'a str| line.strip_prefix("-- ")?.strip_prefix(name)?.strip_prefix(':');
+    text.lines().take_while(|line| line.starts_with("--")).find_map(line).unwrap_or_default().trim()
+}
+
+impl<'a> Header<'a> {
+    pub(crate) fn parse(text: &'a str) -> Self {
+        let words = |name: &str| field(text, name).split_whitespace().collect::<Vec<_>>();
+        let args = field(text, "ARGV").split("   ").next().unwrap_or_default().split_whitespace().collect();
+        Self { keys: words("KEYS"), args, flags: field(text, "flags"), uses: words("uses"), moves: words("moves") }
+    }
+
+    /// The keys in their order, `pending` as its four lines.
+    fn key_list(&self) -> Vec<Key> {
+        let mut keys = Vec::new();
+        for &name in &self.keys {
+            let named =
+                |key: &&Key| key.suffix() == name || (name == "pending" && key.suffix().starts_with("pending:"));
+            let before = keys.len();
+            keys.extend(Key::ALL.iter().filter(named));
+            assert!(keys.len() > before, "no key is called {name}");
+        }
+        keys
+    }
+
+    /// The locals that name keys and arguments.
+    fn locals(&self) -> String {
+        let mut text = String::new();
+        let mut position = 1;
+        for name in &self.keys {
+            if *name == "pending" {
+                let [a, b, c, d] = [0, 1, 2, 3].map(|level| position + level);
+                text += &format!("local pending = {{KEYS[{a}], KEYS[{b}], KEYS[{c}], KEYS[{d}]}}\n");
+                position += 4;
+            } else {
+                text += &format!("local {name} = KEYS[{position}]\n");
+                position += 1;
+            }
+        }
+        for (index, name) in self.args.iter().enumerate() {
+            text += &match name.strip_suffix("...") {
+                Some(many) => format!("local {many}_at = {}\n", index + 1),
+                None => format!("local {name} = ARGV[{}]\n", index + 1),
+            };
+        }
+        text
+    }
+}
+
+impl Script {
+    fn assemble(name: &'static str, text: &'static str) -> Self {
+        let header = Header::parse(text);
+        let mut source = match header.flags {
+            "" => "#!lua\n".to_owned(),
+            flags => format!("#!lua flags={flags}\n"),
+        };
+        source += &header.locals();
+        for used in &header.uses {
+            let shared = SHARED.iter().find(|(name, _)| name == used).map(|(_, text)| *text);
+            source += shared.unwrap_or_else(|| panic!("{name} uses {used}, which is not there"));
+        }
+        source += text;
+        let sha = redis::Script::new(&source).get_hash().to_owned();
+        Self { name, keys: header.key_list(), source, sha }
+    }
+
+    /// A call on a queue, to which the arguments behind the clock are still to be added.
+    pub(crate) fn on(&self, keys: &QueueKeys, clock: &Clock) -> Cmd {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(self.sha.as_str()).arg(self.keys.len());
+        for &key in &self.keys {
+            command.arg(keys.name(key));
+        }
+        command.arg(clock.argument());
+        command
+    }
+
+    /// Sends the call.
+    pub(crate) async fn send(&self, connection: &Connection, command: &Cmd) -> Result<Answer> {
+        connection.eval(command, &self.source).await.map_err(|error| error.context(self.name))
+    }
+
+    /// Sends the call where it does not matter whether it had to be repeated.
+    pub(crate) async fn ask(&self, connection: &Connection, command: &Cmd) -> Result<Value> {
+        Ok(self.send(connection, command).await?.value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::{TRANSITIONS, Transition};
+
+    #[test]
+    fn every_script_has_a_whole_header_and_fits_a_screen() {
+        for (name, text) in FILES {
+            let header = Header::parse(text);
+            assert!(text.starts_with(&format!("-- {name}: ")), "{name}: the first line says what it does");
+            assert!(!header.keys.is_empty() && header.args.first() == Some(&"clock"), "{name}");
+            for needed in ["returns", "cost"] {
+                assert!(!field(text, needed).is_empty(), "{name}: no {needed}");
+            }
+            assert!(text.lines().count() <= 60, "{name} has {} lines", text.lines().count());
+            assert!(!text.contains("KEYS["), "{name} counts key positions");
+            Script::assemble(name, text);
+        }
+        for (name, text) in SHARED {
+            assert!(text.starts_with("-- "), "{name}");
+            assert!(text.lines().count() <= 60, "{name} has {} lines", text.lines().count());
+        }
+    }
+
+    #[test]
+    fn scripts_make_exactly_the_moves_of_the_table() {
+        let mut by_table: Vec<(String, String)> = TRANSITIONS
+            .iter()
+            .flat_map(|row| {
+                row.scripts.iter().map(move |script| ((*script).to_owned(), format!("{:?}", row.transition)))
+            })
+            .collect();
+        let mut by_header: Vec<(String, String)> = FILES
+            .iter()
+            .flat_map(|(name, text)| {
+                Header::parse(text).moves.into_iter().map(move |step| ((*name).to_owned(), step.to_owned()))
+            })
+            .collect();
+        by_table.sort();
+        by_table.dedup();
+        by_header.sort();
+        assert_eq!(by_header, by_table);
+        assert_eq!(format!("{:?}", Transition::Claim), "Claim");
+    }
+}
