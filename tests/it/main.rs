@@ -1,1 +1,7 @@
+//! Everything that needs a Redis: each test on servers of its own, through the library or the real binary.
 
+#![allow(missing_docs, reason = "tests say what they check in their names")]
+
+mod support;
+
+mod harness;
