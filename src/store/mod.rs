@@ -2,8 +2,13 @@
 
 #![allow(dead_code, unused_imports)]
 mod connection;
+mod dial;
+mod failure;
 mod keys;
+mod route;
 mod scripts;
+mod tls;
+mod waiter;
 
 pub(crate) use connection::Connection;
 pub(crate) use keys::{Key, QueueKeys};

@@ -1,0 +1,238 @@
+//! The one place where a connection is made: address, TLS, login, client name, and a look at who answers.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use redis::io::tcp::TcpSettings;
+use redis::io::tcp::socket2::TcpKeepalive;
+use redis::{AsyncConnectionConfig, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, Value};
+
+use super::failure::{Failure, cluster_refused};
+use super::tls;
+use crate::config::{Endpoint, RedisConfig, Secret, TlsConfig};
+use crate::error::ErrorKind;
+
+/// The name under which every connection shows in `CLIENT LIST`.
+const CLIENT_NAME: &str = "ireva-queue";
+
+/// A link that carries nothing for so long is asked whether it is still there, and given up after three questions.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+/// Sent bytes that nobody acknowledges for so long end the connection.
+const USER_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Where a server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Address {
+    Tcp(Endpoint),
+    Socket(PathBuf),
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(endpoint) => endpoint.fmt(f),
+            Self::Socket(path) => write!(f, "socket {}", path.display()),
+        }
+    }
+}
+
+/// Who we are there.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Login {
+    pub username: Option<String>,
+    pub password: Option<Secret>,
+    pub db: i64,
+}
+
+impl Login {
+    /// The login at the server itself.
+    pub(super) fn of(config: &RedisConfig) -> Self {
+        Self { username: config.username.clone(), password: config.password.clone(), db: config.db }
+    }
+}
+
+/// What the server says of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Greeting {
+    pub version: String,
+    pub mode: String,
+    pub role: String,
+}
+
+/// An open connection and who answered.
+pub(super) struct Wire {
+    pub connection: MultiplexedConnection,
+    pub greeting: Greeting,
+}
+
+/// Opens a connection within `limit`, name resolution and login included. Two round trips with TLS aside: the TCP
+/// handshake, and one pipeline that logs in, names the client and asks for version, mode and role.
+pub(super) async fn open(
+    address: &Address,
+    login: &Login,
+    tls_config: &TlsConfig,
+    limit: Duration,
+) -> Result<Wire, Failure> {
+    let work = async {
+        let mut connection = connect(address, tls_config).await?;
+        let greeting = greet(&mut connection, address, login).await?;
+        Ok(Wire { connection, greeting })
+    };
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let message = format!("cannot reach redis at {address}: no answer within {:.1} s", limit.as_secs_f32());
+        Err(Failure::passing(ErrorKind::Unreachable, message))
+    })
+}
+
+async fn connect(address: &Address, tls_config: &TlsConfig) -> Result<MultiplexedConnection, Failure> {
+    let client = client(address, tls_config)?;
+    // Both limits are ours: the crate's own response timeout (500 ms) would end every blocking wait.
+    let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
+    client
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
+        .map_err(|error| Failure::connecting(address, &error))
+}
+
+fn client(address: &Address, tls_config: &TlsConfig) -> Result<redis::Client, Failure> {
+    let addr = match address {
+        Address::Tcp(endpoint) if endpoint.tls => ConnectionAddr::TcpTls {
+            host: endpoint.host.clone(),
+            port: endpoint.port,
+            insecure: false,
+            tls_params: None,
+        },
+        Address::Tcp(endpoint) => ConnectionAddr::Tcp(endpoint.host.clone(), endpoint.port),
+        Address::Socket(path) => ConnectionAddr::Unix(path.clone()),
+    };
+    let invalid = |error: redis::RedisError| Failure::connecting(address, &error);
+    let info = addr.into_connection_info().map_err(invalid)?;
+    // The login is ours, so that its refusals keep their words and cost no round trip of their own.
+    let info = info
+        .set_redis_settings(RedisConnectionInfo::default().set_skip_set_lib_name())
+        .set_tcp_settings(tcp_settings());
+    if matches!(address, Address::Tcp(endpoint) if endpoint.tls) {
+        return tls::client(info, tls_config, address);
+    }
+    redis::Client::open(info).map_err(invalid)
+}
+
+fn tcp_settings() -> TcpSettings {
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE).with_retries(3);
+    let settings = TcpSettings::default().set_nodelay(true).set_keepalive(keepalive);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(USER_TIMEOUT);
+    settings
+}
+
+async fn greet(connection: &mut MultiplexedConnection, address: &Address, login: &Login) -> Result<Greeting, Failure> {
+    let mut pipeline = redis::pipe();
+    // HELLO 2 keeps the reply shapes of plain commands, and is the one command every server lets a stranger send.
+    pipeline.cmd("HELLO").arg(2);
+    if login.password.is_some() || login.username.is_some() {
+        let password = login.password.as_ref().map(Secret::reveal).unwrap_or_default();
+        pipeline.arg("AUTH").arg(login.username.as_deref().unwrap_or("default")).arg(password);
+    }
+    pipeline.arg("SETNAME").arg(CLIENT_NAME);
+    if login.db != 0 {
+        pipeline.cmd("SELECT").arg(login.db);
+    }
+    let count = pipeline.len();
+    let replies = connection.send_packed_commands(&pipeline, 0, count).await;
+    let replies = replies.map_err(|error| Failure::connecting(address, &error))?;
+    for (place, reply) in replies.iter().enumerate() {
+        if let Value::ServerError(error) = reply {
+            return Err(refused(place, address, login, &error.clone().into()));
+        }
+    }
+    Ok(read_greeting(replies.first()))
+}
+
+/// What a refused step of the login means.
+fn refused(place: usize, address: &Address, login: &Login, error: &redis::RedisError) -> Failure {
+    let detail = error.detail().unwrap_or_default();
+    if place == 0 && detail.starts_with("unknown command") {
+        let message = format!("redis at {address} is too old: 7.0 or newer, or valkey, is needed");
+        return Failure::final_(ErrorKind::Config, message);
+    }
+    let failure = Failure::connecting(address, error);
+    if place > 0 && failure.kind == ErrorKind::Config {
+        let message = format!("redis at {address} has no database {}: {detail}", login.db);
+        return Failure::final_(ErrorKind::Config, message);
+    }
+    failure
+}
+
+fn read_greeting(reply: Option<&Value>) -> Greeting {
+    let mut greeting = Greeting::default();
+    let Some(Value::Array(fields)) = reply else { return greeting };
+    for pair in fields.chunks_exact(2) {
+        let (Some(name), Some(value)) = (text(&pair[0]), text(&pair[1])) else { continue };
+        match name {
+            "version" => greeting.version = value.to_owned(),
+            "mode" => greeting.mode = value.to_owned(),
+            "role" => greeting.role = value.to_owned(),
+            _ => {}
+        }
+    }
+    greeting
+}
+
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
+        Value::SimpleString(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// Whether the server that answered can carry a queue: a master, not clustered, 7.0 or newer.
+pub(super) fn check(greeting: &Greeting, address: &Address) -> Result<(), Failure> {
+    let refuse = |message: String| Err(Failure::final_(ErrorKind::Config, message));
+    match greeting.mode.as_str() {
+        "sentinel" => {
+            return refuse(format!(
+                "{address} is a sentinel, not a redis server: set REDIS_MODE=sentinel and REDIS_SENTINEL_URLS"
+            ));
+        }
+        "cluster" => return refuse(cluster_refused(address)),
+        _ => {}
+    }
+    if major(&greeting.version).is_none_or(|major| major < 7) {
+        let version = if greeting.version.is_empty() { "of unknown version" } else { &greeting.version };
+        return refuse(format!("redis at {address} is {version}: 7.0 or newer, or valkey, is needed"));
+    }
+    if greeting.role != "master" {
+        let message = format!("redis at {address} is a replica, and a queue needs its master");
+        return Err(Failure { wrong_role: true, ..Failure::passing(ErrorKind::NotNow, message) });
+    }
+    Ok(())
+}
+
+fn major(version: &str) -> Option<u32> {
+    version.split('.').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn greeting(version: &str, mode: &str, role: &str) -> Greeting {
+        Greeting { version: version.to_owned(), mode: mode.to_owned(), role: role.to_owned() }
+    }
+
+    #[test]
+    fn only_a_fitting_server_passes() {
+        let address = Address::Socket("/x".into());
+        let kind = |greeting: Greeting| check(&greeting, &address).err().map(|failure| failure.kind);
+        assert_eq!(kind(greeting("7.0.15", "standalone", "master")), None);
+        assert_eq!(kind(greeting("8.1.0", "standalone", "master")), None);
+        assert_eq!(kind(greeting("6.2.14", "standalone", "master")), Some(ErrorKind::Config));
+        assert_eq!(kind(greeting("", "standalone", "master")), Some(ErrorKind::Config));
+        assert_eq!(kind(greeting("7.0.15", "cluster", "master")), Some(ErrorKind::Config));
+        assert_eq!(kind(greeting("7.0.15", "sentinel", "")), Some(ErrorKind::Config));
+        assert_eq!(kind(greeting("7.0.15", "standalone", "replica")), Some(ErrorKind::NotNow));
+    }
+}

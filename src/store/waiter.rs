@@ -1,0 +1,73 @@
+//! A connection of its own that blocks on wake-up tokens.
+
+use std::time::Duration;
+
+use redis::Value;
+use redis::aio::MultiplexedConnection;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::connection::{dial_pause, plain};
+use super::failure::Failure;
+use super::route::Route;
+use crate::config::RedisConfig;
+use crate::error::Result;
+
+/// How much longer than asked a reply may take before the connection counts as dead.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A connection of its own that blocks on wake-up tokens.
+///
+/// A blocking command whose answer nobody takes any more would swallow the next token, so any error and any dropped
+/// future ends the connection; the next wait makes a new one.
+pub(crate) struct Waiter {
+    route: Route,
+    idle: Option<MultiplexedConnection>,
+    failures: u32,
+    dialled: Option<Instant>,
+}
+
+impl Waiter {
+    pub(crate) fn new(config: RedisConfig) -> Self {
+        Self { route: Route::new(config), idle: None, failures: 0, dialled: None }
+    }
+
+    /// Waits for a token in one of the lists, at most `timeout`; the list it came from. Dropping the future drops the
+    /// connection.
+    ///
+    /// An error says that this wait failed, not that there is no token; attempts to connect are paced here, so the
+    /// caller may simply ask again.
+    pub(crate) async fn wait(&mut self, lists: &[String], timeout_: Duration) -> Result<Option<String>> {
+        // Taken out for the time of the wait: whoever drops this future drops the connection with it.
+        let mut wire = match self.idle.take() {
+            Some(wire) => wire,
+            None => self.connect().await.map_err(Failure::into_error)?,
+        };
+        let mut cmd = redis::cmd("BLPOP");
+        // 0 would wait for ever.
+        cmd.arg(lists).arg(timeout_.max(Duration::from_millis(1)).as_secs_f64());
+        let reply = match timeout(timeout_ + GRACE, wire.send_packed_command(&cmd)).await {
+            Ok(reply) => plain(reply).map_err(|error| Failure::answering(&self.route, &error).into_error())?,
+            Err(_) => return Err(Failure::silent(&self.route, timeout_ + GRACE).into_error()),
+        };
+        self.idle = Some(wire);
+        Ok(list_of(reply))
+    }
+
+    async fn connect(&mut self) -> Result<MultiplexedConnection, Failure> {
+        if let Some(dialled) = self.dialled {
+            sleep_until(dialled + dial_pause(self.failures)).await;
+        }
+        let outcome = self.route.open().await;
+        self.dialled = Some(Instant::now());
+        self.failures = if outcome.is_ok() { 0 } else { self.failures.saturating_add(1) };
+        outcome
+    }
+}
+
+fn list_of(reply: Value) -> Option<String> {
+    let Value::Array(parts) = reply else { return None };
+    match parts.into_iter().next()? {
+        Value::BulkString(name) => String::from_utf8(name).ok(),
+        _ => None,
+    }
+}
