@@ -1,17 +1,28 @@
 //! Configuration as plain values, read from the environment and a profile file in one place.
 
+mod endpoint;
+mod environment;
+mod file;
+mod mail;
+mod problems;
 mod queue;
 mod redis;
+mod source;
+mod variable;
 mod worker;
 
+pub use file::ProfileFile;
+pub use problems::ConfigProblems;
 pub use queue::{PriorityMode, QueueSettings, Rate, Retention, Setting};
 pub use redis::{Endpoint, RedisConfig, RedisMode, Secret, TlsConfig};
+pub use variable::{VARIABLES, Variable};
 pub use worker::WorkerConfig;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::job::QueueName;
+use source::Source;
 
 /// Everything that can be configured. Made by [`Config::from_env`], or by hand.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,12 +31,35 @@ pub struct Config {
     pub redis: RedisConfig,
     /// How a worker runs.
     pub worker: WorkerConfig,
-    /// Where this tool keeps files.
+    /// Where this tool keeps files; empty where neither `IREVA_QUEUE_DATA_DIR` nor `HOME` says so.
     pub data_dir: PathBuf,
     /// What the builtin processors need.
     pub processors: ProcessorsConfig,
     /// Settings of queues from the profile file: they hold where nothing is set in Redis.
     pub queues: BTreeMap<QueueName, Vec<Setting>>,
+}
+
+impl Config {
+    /// The configuration that `lookup` (by name of variable, see [`VARIABLES`]) and `profile` describe, with defaults
+    /// for the rest. An empty value counts as not set; a variable goes before the profile.
+    ///
+    /// Asks nothing but its arguments, save the files that `REDIS_PASSWORD_FILE` and `HTTP_SIGNING_KEY_FILE` name.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn from_lookup(
+        lookup: impl Fn(&str) -> Option<String>,
+        profile: Option<&ProfileFile>,
+    ) -> Result<Self, ConfigProblems> {
+        let mut problems = ConfigProblems::default();
+        let (settings, queues) = profile.map(|profile| profile.parse(&mut problems)).unwrap_or_default();
+        let mut source = Source::new(&lookup, settings, problems);
+        let data_dir = source.data_dir();
+        let redis = redis::read(&mut source, &data_dir);
+        let worker = worker::read(&mut source);
+        let processors = mail::read(&mut source);
+        source.finish(Self { redis, worker, data_dir, processors, queues })
+    }
 }
 
 /// What the builtin processors need, as it was configured.
@@ -42,3 +76,6 @@ pub struct ProcessorsConfig {
     /// `HTTP_SIGNING_KEY` or `HTTP_SIGNING_KEY_FILE`.
     pub http_signing_key: Option<Secret>,
 }
+
+#[cfg(test)]
+mod tests;

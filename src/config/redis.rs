@@ -1,7 +1,10 @@
 //! Where Redis is and how to get in.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use super::endpoint;
+use super::source::Source;
 
 /// A value that no output ever shows.
 #[derive(Clone, PartialEq, Eq)]
@@ -70,7 +73,38 @@ pub enum RedisMode {
     Embedded {
         /// The directory.
         data_dir: PathBuf,
+        /// The Unix socket that the server listens on.
+        socket: PathBuf,
     },
+}
+
+/// The path of a Unix socket has 108 bytes with its terminating zero.
+const SOCKET_PATH_MAX: usize = 107;
+
+impl RedisMode {
+    /// A private server in `data_dir`, its socket there too, or in `runtime_dir` (`$XDG_RUNTIME_DIR`) where the path
+    /// would be too long for one.
+    ///
+    /// # Errors
+    /// What is wrong with both.
+    pub fn embedded(data_dir: PathBuf, runtime_dir: Option<&Path>) -> Result<Self, String> {
+        let fits = |socket: &PathBuf| socket.as_os_str().len() <= SOCKET_PATH_MAX;
+        let beside = data_dir.join("redis.sock");
+        let name = format!("ireva-queue-{:016x}.sock", fingerprint(data_dir.as_os_str().as_encoded_bytes()));
+        let runtime = runtime_dir.map(|dir| dir.join(name));
+        match Some(beside).filter(fits).or(runtime.filter(fits)) {
+            Some(socket) => Ok(Self::Embedded { data_dir, socket }),
+            None => Err(format!(
+                "the data directory {data_dir:?} is too long for a socket in it (at most {SOCKET_PATH_MAX} bytes): \
+                 choose a shorter IREVA_QUEUE_DATA_DIR, or set XDG_RUNTIME_DIR"
+            )),
+        }
+    }
+}
+
+/// FNV-1a: the same for every build, so that all commands of a user meet at the same socket.
+fn fingerprint(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Certificates for TLS.
@@ -101,4 +135,102 @@ pub struct RedisConfig {
     pub tls: TlsConfig,
     /// What every key begins with.
     pub prefix: String,
+}
+
+/// Reads this part; what is wrong goes to the source's problems.
+pub(super) fn read(source: &mut Source<'_>, data_dir: &Path) -> RedisConfig {
+    let tls = read_tls(source);
+    RedisConfig {
+        mode: read_mode(source, &tls, data_dir),
+        username: source.text("REDIS_USERNAME"),
+        password: source.secret("REDIS_PASSWORD", Some("REDIS_PASSWORD_FILE")),
+        db: source.parse("REDIS_DB", "a whole number from 0", |text| text.parse::<u16>().ok()).map_or(0, i64::from),
+        tls,
+        prefix: source
+            .parse("QUEUE_PREFIX", "printable characters without spaces, braces and *?[]\\", |text| {
+                is_prefix(text).then(|| text.to_owned())
+            })
+            .unwrap_or_else(|| "ireva:queue:".to_owned()),
+    }
+}
+
+fn read_mode(source: &mut Source<'_>, tls: &TlsConfig, data_dir: &Path) -> RedisMode {
+    let host = source.parse("REDIS_HOST", "a host name or address, without scheme and port", endpoint::host);
+    let port = source.parse("REDIS_PORT", "a port from 1 to 65535", endpoint::port);
+    let host = host.unwrap_or_else(|| "localhost".to_owned());
+    let standalone = RedisMode::Standalone(Endpoint { host, port: port.unwrap_or(6379), tls: tls.enabled });
+    let (sentinels, broken) = read_sentinels(source, tls.enabled);
+    let master = source.text("REDIS_SENTINEL_NAME").unwrap_or_else(|| "mymaster".to_owned());
+    let password = source.secret("REDIS_SENTINEL_PASSWORD", None);
+    match source.text("REDIS_MODE").as_deref() {
+        None | Some("standalone") => standalone,
+        Some("sentinel") => {
+            if sentinels.is_empty() && !broken {
+                source.problem("REDIS_MODE=sentinel needs REDIS_SENTINEL_URLS: expected host:port,host:port,…");
+            }
+            RedisMode::Sentinel { sentinels, master, password }
+        }
+        Some("embedded") => read_embedded(source, data_dir).unwrap_or(standalone),
+        Some("cluster") => {
+            source.problem("REDIS_MODE=cluster is not supported yet: expected standalone, sentinel or embedded");
+            standalone
+        }
+        Some(other) => {
+            source.wrong("REDIS_MODE", other, "standalone, sentinel or embedded");
+            standalone
+        }
+    }
+}
+
+fn read_sentinels(source: &mut Source<'_>, tls: bool) -> (Vec<Endpoint>, bool) {
+    let Some(list) = source.text("REDIS_SENTINEL_URLS") else { return (Vec::new(), false) };
+    let (mut sentinels, mut broken) = (Vec::new(), false);
+    for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+        match endpoint::sentinel(entry, tls) {
+            Ok(sentinel) => sentinels.push(sentinel),
+            Err(expected) => {
+                broken = true;
+                source.wrong("REDIS_SENTINEL_URLS", &endpoint::without_login(entry), expected);
+            }
+        }
+    }
+    (sentinels, broken)
+}
+
+fn read_embedded(source: &mut Source<'_>, data_dir: &Path) -> Option<RedisMode> {
+    if data_dir.as_os_str().is_empty() {
+        source.problem("REDIS_MODE=embedded needs a data directory: set IREVA_QUEUE_DATA_DIR (HOME is not set)");
+        return None;
+    }
+    let runtime_dir = source.text("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let mode = RedisMode::embedded(data_dir.to_owned(), runtime_dir.as_deref());
+    mode.map_err(|problem| source.problem(format!("REDIS_MODE=embedded: {problem}"))).ok()
+}
+
+fn read_tls(source: &mut Source<'_>) -> TlsConfig {
+    let enabled = source.parse("REDIS_TLS", "on or off", |text| match text.to_ascii_lowercase().as_str() {
+        "on" | "true" | "1" | "yes" => Some(true),
+        "off" | "false" | "0" | "no" => Some(false),
+        _ => None,
+    });
+    let mut path = |name| source.text(name).map(PathBuf::from);
+    let config = TlsConfig {
+        enabled: enabled.unwrap_or(false),
+        ca: path("REDIS_TLS_CA"),
+        cert: path("REDIS_TLS_CERT"),
+        key: path("REDIS_TLS_KEY"),
+    };
+    if config.cert.is_some() != config.key.is_some() {
+        let (there, missing) = match config.cert {
+            Some(_) => ("REDIS_TLS_CERT", "REDIS_TLS_KEY"),
+            None => ("REDIS_TLS_KEY", "REDIS_TLS_CERT"),
+        };
+        source.problem(format!("{there} is set without {missing}: a certificate and its key come together"));
+    }
+    config
+}
+
+/// What every key may begin with: it must stay whole in patterns, shells and cluster slots.
+fn is_prefix(text: &str) -> bool {
+    text.len() <= 200 && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"{}*?[]\\".contains(&byte))
 }

@@ -70,7 +70,7 @@ impl fmt::Display for Route {
                 }
                 Ok(())
             }
-            RedisMode::Embedded { data_dir } => write!(f, "data directory {}", data_dir.display()),
+            RedisMode::Embedded { data_dir, .. } => write!(f, "data directory {}", data_dir.display()),
         }
     }
 }

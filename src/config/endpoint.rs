@@ -1,0 +1,93 @@
+//! Hosts, ports and addresses of sentinels, as people write them.
+
+use std::net::Ipv6Addr;
+
+use super::redis::Endpoint;
+
+/// Where a sentinel listens unless told otherwise.
+const SENTINEL_PORT: u16 = 26_379;
+
+/// What an entry of the list of sentinels looks like.
+const SENTINEL_FORM: &str = "host:port, host, redis://host:port or rediss://host:port";
+
+/// A host name or an address, an IPv6 one with or without brackets.
+pub(super) fn host(text: &str) -> Option<String> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    if let Some(address) = bare.or(Some(text)).filter(|text| text.contains(':')) {
+        // A scope (`%eth0`) is the resolver's business.
+        let plain = address.split('%').next().unwrap_or_default();
+        return plain.parse::<Ipv6Addr>().is_ok().then(|| address.to_owned());
+    }
+    let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte) || byte >= 0x80;
+    (text.len() <= 253 && text.bytes().all(fits)).then(|| text.to_owned()).filter(|text| !text.is_empty())
+}
+
+/// A port that can be connected to.
+pub(super) fn port(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|&port| port > 0)
+}
+
+/// One entry of the list of sentinels; `tls` where the entry does not say.
+pub(super) fn sentinel(entry: &str, tls: bool) -> Result<Endpoint, &'static str> {
+    let (rest, tls) = match entry.split_once("://") {
+        Some(("redis", rest)) => (rest, false),
+        Some(("rediss", rest)) => (rest, true),
+        Some(_) => return Err(SENTINEL_FORM),
+        None => (entry, tls),
+    };
+    if rest.contains('@') {
+        return Err("no login in it: the password belongs into REDIS_SENTINEL_PASSWORD");
+    }
+    let rest = if entry.contains("://") { rest.strip_suffix('/').unwrap_or(rest) } else { rest };
+    let (name, number) = split(rest);
+    let number = number.map_or(Some(SENTINEL_PORT), port);
+    match (host(name), number) {
+        (Some(host), Some(port)) => Ok(Endpoint { host, port, tls }),
+        _ => Err(SENTINEL_FORM),
+    }
+}
+
+/// Host and port, parted by the colon that is none of an IPv6 address.
+fn split(text: &str) -> (&str, Option<&str>) {
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return (text, None);
+    }
+    match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    }
+}
+
+/// An entry fit to be shown: what stands before an `@` may be a password.
+pub(super) fn without_login(entry: &str) -> String {
+    entry.rsplit_once('@').map_or_else(|| entry.to_owned(), |(_, place)| format!("********@{place}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentinels_are_read_as_people_write_them() {
+        let table = [
+            ("a", "a:26379", false),
+            ("a:1", "a:1", false),
+            ("10.0.0.1:26380", "10.0.0.1:26380", false),
+            ("redis://b", "b:26379", false),
+            ("rediss://b:7/", "b:7", true),
+            ("::1", "[::1]:26379", false),
+            ("[::1]:5", "[::1]:5", false),
+            ("redis://[::1]", "[::1]:26379", false),
+        ];
+        for (entry, shown, tls) in table {
+            let endpoint = sentinel(entry, false).unwrap_or_else(|expected| panic!("{entry}: {expected}"));
+            assert_eq!((endpoint.to_string().as_str(), endpoint.tls), (shown, tls), "{entry}");
+        }
+        assert!(sentinel("a", true).unwrap().tls && !sentinel("redis://a", true).unwrap().tls);
+        for entry in
+            ["a:0", "a:x", "a:99999", "http://a", "redis://:pw@a", "a b", ":1", "redis://", "a/b", "[::1", "a:1:2"]
+        {
+            assert!(sentinel(entry, false).is_err(), "{entry}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The profile file: the same values as the environment, in TOML, and settings of queues.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use toml::{Table, Value};
+
+use super::problems::ConfigProblems;
+use super::queue::{QueueSettings, Setting};
+use super::source::ProfileValue;
+use super::variable::VARIABLES;
+use crate::job::QueueName;
+
+/// A profile file that was read: its path, to name it in problems, and its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfileFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it says: TOML.
+    pub text: String,
+}
+
+type Parsed = (BTreeMap<&'static str, ProfileValue>, BTreeMap<QueueName, Vec<Setting>>);
+
+impl ProfileFile {
+    /// The values by variable, and the settings by queue. Unknown keys are problems.
+    pub(super) fn parse(&self, problems: &mut ConfigProblems) -> Parsed {
+        let mut parsed = Parsed::default();
+        let table: Table = match self.text.parse() {
+            Ok(table) => table,
+            Err(error) => {
+                let error: toml::de::Error = error;
+                problems.push(self.at(&error.message().replace('\n', " ")));
+                return parsed;
+            }
+        };
+        for (name, value) in table {
+            match value {
+                Value::Table(queues) if name == "queues" => self.read_queues(queues, &mut parsed.1, problems),
+                Value::Table(section) => {
+                    for (key, value) in section {
+                        self.read_value(&format!("{name}.{key}"), value, &mut parsed.0, problems);
+                    }
+                }
+                value => self.read_value(&name, value, &mut parsed.0, problems),
+            }
+        }
+        parsed
+    }
+
+    fn at(&self, problem: &str) -> String {
+        format!("{}: {problem}", self.path.display())
+    }
+
+    fn read_value(
+        &self,
+        key: &str,
+        value: Value,
+        values: &mut BTreeMap<&'static str, ProfileValue>,
+        problems: &mut ConfigProblems,
+    ) {
+        let Some(variable) = VARIABLES.iter().find(|variable| variable.profile == Some(key)) else {
+            problems.push(self.at(&unknown(key)));
+            return;
+        };
+        let text = match value {
+            Value::String(text) => text,
+            Value::Integer(number) => number.to_string(),
+            Value::Boolean(on) => on.to_string(),
+            Value::Array(entries) if entries.iter().all(Value::is_str) => {
+                entries.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")
+            }
+            other => {
+                problems.push(self.at(&format!("{key}: expected a text or a number, not a {}", other.type_str())));
+                return;
+            }
+        };
+        if !text.is_empty() {
+            let origin = format!("{}: {key}", self.path.display());
+            values.insert(variable.name, ProfileValue { text, origin });
+        }
+    }
+
+    fn read_queues(
+        &self,
+        queues: Table,
+        settings: &mut BTreeMap<QueueName, Vec<Setting>>,
+        problems: &mut ConfigProblems,
+    ) {
+        for (name, value) in queues {
+            let queue = match (QueueName::new(&name), value) {
+                (Ok(queue), Value::Table(table)) => (queue, table),
+                (Ok(_), other) => {
+                    problems.push(self.at(&format!("queues.{name}: expected a table, not a {}", other.type_str())));
+                    continue;
+                }
+                (Err(error), _) => {
+                    problems.push(self.at(&format!("queues: {error}")));
+                    continue;
+                }
+            };
+            let (queue, table) = queue;
+            let of_queue = settings.entry(queue).or_default();
+            for (key, value) in table {
+                match setting(&key, &value) {
+                    Ok(setting) => of_queue.push(setting),
+                    Err(problem) => problems.push(self.at(&format!("queues.{name}.{key}: {problem}"))),
+                }
+            }
+        }
+    }
+}
+
+fn unknown(key: &str) -> String {
+    match key.rsplit('.').next().unwrap_or_default() {
+        last if last.contains("password") || last == "signing_key" || last == "smtp_url" => {
+            format!("{key}: secrets do not stand in this file: name a file that holds it, or set the variable")
+        }
+        _ => format!("unknown key {key}"),
+    }
+}
+
+/// One setting, read by the rules of [`QueueSettings`].
+fn setting(key: &str, value: &Value) -> Result<Setting, String> {
+    let value = serde_json::to_value(value).map_err(|error| error.to_string())?;
+    let object = serde_json::Value::Object([(key.to_owned(), value)].into_iter().collect());
+    let read: QueueSettings = serde_json::from_value(object).map_err(|error| error.to_string())?;
+    Ok(match key {
+        "rate" => Setting::Rate(read.rate),
+        "concurrency" if read.concurrency == Some(0) => return Err("expected 1 or more".to_owned()),
+        "concurrency" => Setting::Concurrency(read.concurrency),
+        "removeOnComplete" => Setting::RemoveOnComplete(read.remove_on_complete),
+        "removeOnFail" => Setting::RemoveOnFail(read.remove_on_fail),
+        "priorityMode" => Setting::PriorityMode(read.priority_mode),
+        "maxLength" => Setting::MaxLength(read.max_length),
+        "crashLimit" if read.crash_limit == 0 => return Err("expected 1 or more".to_owned()),
+        "crashLimit" => Setting::CrashLimit(read.crash_limit),
+        "retry" => Setting::Retry(read.retry),
+        _ => return Err("unknown key".to_owned()),
+    })
+}

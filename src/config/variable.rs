@@ -1,0 +1,62 @@
+//! Every variable that is read, with its default and its meaning: help texts and documents are made from this table.
+
+/// A variable of the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// Its place in the profile file, `section.key`; `None`: it cannot stand there.
+    pub profile: Option<&'static str>,
+    /// What holds where it is not set; empty: nothing.
+    pub default: &'static str,
+    /// What it means, in one line.
+    pub meaning: &'static str,
+    /// Whether its value is never shown.
+    pub secret: bool,
+}
+
+const fn plain(name: &'static str, profile: &'static str, default: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, profile: Some(profile), default, meaning, secret: false }
+}
+
+const fn secret(name: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, profile: None, default: "", meaning, secret: true }
+}
+
+const fn outside(name: &'static str, default: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, profile: None, default, meaning, secret: false }
+}
+
+/// Every variable that is read, in the order of the documents.
+pub const VARIABLES: &[Variable] = &[
+    plain("REDIS_HOST", "redis.host", "localhost", "host name or address of the server"),
+    plain("REDIS_PORT", "redis.port", "6379", "its port"),
+    secret("REDIS_PASSWORD", "the password"),
+    plain("REDIS_PASSWORD_FILE", "redis.password_file", "", "file that holds the password"),
+    plain("REDIS_USERNAME", "redis.username", "", "the ACL user"),
+    plain("REDIS_DB", "redis.db", "0", "number of the database"),
+    plain("REDIS_MODE", "redis.mode", "standalone", "standalone, sentinel or embedded"),
+    plain("REDIS_SENTINEL_NAME", "redis.sentinel_name", "mymaster", "name of the master that the sentinels watch"),
+    plain("REDIS_SENTINEL_URLS", "redis.sentinel_urls", "", "the sentinels: host:port, comma-separated"),
+    secret("REDIS_SENTINEL_PASSWORD", "the sentinels' own password"),
+    plain("REDIS_TLS", "redis.tls", "off", "on: speak TLS"),
+    plain("REDIS_TLS_CA", "redis.tls_ca", "", "PEM file of the authority to trust instead of the system's"),
+    plain("REDIS_TLS_CERT", "redis.tls_cert", "", "PEM file of the client's certificate"),
+    plain("REDIS_TLS_KEY", "redis.tls_key", "", "PEM file of its key"),
+    plain("QUEUE_PREFIX", "redis.prefix", "ireva:queue:", "what every key begins with"),
+    plain("QUEUE_WORKER_CONCURRENCY", "worker.concurrency", "CPU cores - 1, at least 1", "jobs a worker runs at once"),
+    plain(
+        "QUEUE_WORKER_LEASE",
+        "worker.lease",
+        "30s",
+        "how long a worker may be silent before others take its jobs; 4s or more",
+    ),
+    secret("SMTP_URL", "mail server: smtp://user:password@host:port, smtps://…, or file://DIR"),
+    plain("SMTP_CA", "mail.smtp_ca", "", "PEM file of the authority to trust for it instead of the system's"),
+    plain("MAIL_FROM", "mail.from", "", "sender of mails that name none"),
+    plain("MAIL_TEMPLATES", "mail.templates", "", "directory of mail templates of your own"),
+    secret("HTTP_SIGNING_KEY", "key that signs the requests of the http processor"),
+    plain("HTTP_SIGNING_KEY_FILE", "http.signing_key_file", "", "file that holds that key"),
+    plain("IREVA_QUEUE_DATA_DIR", "data_dir", "$XDG_DATA_HOME/ireva-queue", "where the embedded server keeps its data"),
+    outside("IREVA_QUEUE_CONFIG", "$XDG_CONFIG_HOME/ireva-queue/config.toml", "the profile file"),
+];
