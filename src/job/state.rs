@@ -109,7 +109,7 @@ use JobState::{Active, Cancelled, Completed, Dead, Pending, Retrying, Scheduled}
 pub const TRANSITIONS: &[TransitionRow] = &[
     row(Transition::Enqueue,  &[],                              &[Pending],            &["enqueue"]),
     row(Transition::Schedule, &[],                              &[Scheduled],          &["enqueue"]),
-    row(Transition::Promote,  &[Scheduled, Retrying],           &[Pending],            &["promote", "fetch"]),
+    row(Transition::Promote,  &[Scheduled, Retrying],           &[Pending],            &["promote", "fetch", "advance"]),
     row(Transition::Claim,    &[Pending],                       &[Active],             &["fetch"]),
     row(Transition::Complete, &[Active],                        &[Completed],          &["complete"]),
     row(Transition::Retry,    &[Active],                        &[Retrying],           &["retry"]),
@@ -120,7 +120,7 @@ pub const TRANSITIONS: &[TransitionRow] = &[
     row(Transition::Expire,   &[Scheduled, Pending, Retrying],  &[Dead],               &["promote", "fetch"]),
     row(Transition::Cancel,   &[Scheduled, Pending, Retrying],  &[Cancelled],          &["cancel"]),
     row(Transition::Cancel,   &[Active],                        &[Cancelled],          &["cancel", "cancelled", "recover"]),
-    row(Transition::Revive,   &[Dead],                          &[Pending, Scheduled], &["revive"]),
+    row(Transition::Revive,   &[Dead],                          &[Pending, Scheduled], &["revive", "replace"]),
     row(Transition::Remove,   &[Scheduled, Pending, Retrying, Completed, Cancelled, Dead], &[], &["remove"]),
 ];
 

@@ -1,17 +1,24 @@
 //! The only code that speaks Redis: connections, key names, scripts, and one function per transition.
 
 #![allow(dead_code, unused_imports)]
+mod codec;
 mod connection;
 mod dial;
 mod failure;
+mod inspect;
 mod keys;
+mod limits;
+mod presence;
 mod route;
 mod scripts;
 mod tls;
 mod waiter;
 
 pub(crate) use connection::Connection;
+pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range, Shown};
 pub(crate) use keys::{Key, QueueKeys};
+pub(crate) use limits::decode as decode_settings;
+pub(crate) use presence::WorkerSelf;
 
 use std::sync::Arc;
 

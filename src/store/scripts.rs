@@ -55,11 +55,25 @@ scripts! {
     SIGN_OFF "sign_off",
     PROMOTE "promote",
     LOG "log",
+    STATS "stats",
+    PAGE "page",
+    LOCATE "locate",
+    SHOW "show",
+    ENDED "ended",
+    SETTINGS "settings",
+    REMOVE "remove",
+    CANCEL "cancel",
+    ADVANCE "advance",
+    REVIVE "revive",
+    REPLACE "replace",
+    TRIM "trim",
+    SWEEP "sweep",
 }
 
 shared! {
     "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "rank", "promote",
     "expire", "options", "place", "line", "grant", "replay", "claim", "hand", "fallen",
+    "lines",
 }
 
 /// What the header of a script says.

@@ -1,0 +1,223 @@
+//! What is set for a queue: the fields of its `config`, read and written.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::config::{PriorityMode, QueueSettings, Rate, Retention, Setting};
+use crate::error::{Error, Result};
+use crate::retry::RetryPolicy;
+use crate::store::codec::read;
+use crate::store::{Key, QueueKeys, Store, scripts};
+
+/// What `config` says, and which of its fields say nothing that can be read.
+pub(crate) struct Stored {
+    pub settings: QueueSettings,
+    pub paused: bool,
+    /// One sentence for each bad field.
+    pub problems: Vec<String>,
+}
+
+/// Reads the fields of `config`. A field that cannot be read counts as not set.
+pub(crate) fn decode(fields: &BTreeMap<String, String>) -> Stored {
+    let mut reader = Fields { fields, problems: Vec::new() };
+    let defaults = QueueSettings::default();
+    let rate: Option<Rate> = reader.parse("rate");
+    reader.agree("rate_us", rate.map(|rate| rate.interval_us()));
+    reader.agree("rate_burst", rate.map(|rate| u64::from(rate.burst())));
+    let retry = reader.filled("retry").and_then(|text| match serde_json::from_str::<RetryPolicy>(text) {
+        Ok(policy) => Some(policy),
+        Err(error) => reader.bad("retry", text, error),
+    });
+    let settings = QueueSettings {
+        rate,
+        concurrency: reader.parse("concurrency"),
+        remove_on_complete: reader.parse("remove_on_complete").unwrap_or(defaults.remove_on_complete),
+        remove_on_fail: reader.parse("remove_on_fail").unwrap_or(defaults.remove_on_fail),
+        priority_mode: reader
+            .parse("aging_us")
+            .map_or(PriorityMode::Strict, |span_us| PriorityMode::Aging(Duration::from_micros(span_us))),
+        max_length: reader.parse("max_length"),
+        crash_limit: reader.parse("crash_limit").unwrap_or(defaults.crash_limit),
+        retry: retry.unwrap_or(defaults.retry),
+    };
+    let paused = fields.get("paused").is_some_and(|text| text == "1");
+    Stored { settings, paused, problems: reader.problems }
+}
+
+struct Fields<'a> {
+    fields: &'a BTreeMap<String, String>,
+    problems: Vec<String>,
+}
+
+impl<'a> Fields<'a> {
+    fn filled(&self, field: &str) -> Option<&'a String> {
+        self.fields.get(field).filter(|text| !text.is_empty())
+    }
+
+    fn bad<T>(&mut self, field: &str, text: &str, why: impl Display) -> Option<T> {
+        self.problems.push(format!("field {field:?} holds {text:?}: {why}"));
+        None
+    }
+
+    fn parse<T: FromStr<Err: Display>>(&mut self, field: &str) -> Option<T> {
+        let text = self.filled(field)?;
+        text.parse().map_or_else(|error| self.bad(field, text, error), Some)
+    }
+
+    /// A field that is computed from another one holds what it should.
+    fn agree(&mut self, field: &str, expected: Option<u64>) {
+        let found = self.filled(field).map(String::as_str).unwrap_or_default();
+        let expected = expected.map(|number| number.to_string()).unwrap_or_default();
+        if found != expected {
+            self.bad::<()>(field, found, format!("the rate that is set needs {expected:?}"));
+        }
+    }
+}
+
+/// The fields that a setting writes. An empty value lifts a limit, and keeps a profile's default from coming back.
+fn encode(setting: &Setting) -> Vec<(&'static str, String)> {
+    fn text(value: Option<impl Display>) -> String {
+        value.map(|value| value.to_string()).unwrap_or_default()
+    }
+    let retention = |rule: &Retention| match rule {
+        Retention::Age(age) => format!("{}ms", age.as_millis()),
+        rule => rule.to_string(),
+    };
+    match setting {
+        Setting::Rate(rate) => vec![
+            ("rate", text(*rate)),
+            ("rate_us", text(rate.map(|rate| rate.interval_us()))),
+            ("rate_burst", text(rate.map(|rate| rate.burst()))),
+        ],
+        Setting::Concurrency(limit) => vec![("concurrency", text(*limit))],
+        Setting::RemoveOnComplete(rule) => vec![("remove_on_complete", retention(rule))],
+        Setting::RemoveOnFail(rule) => vec![("remove_on_fail", retention(rule))],
+        Setting::PriorityMode(PriorityMode::Strict) => vec![("aging_us", String::new())],
+        Setting::PriorityMode(PriorityMode::Aging(span)) => vec![("aging_us", span.as_micros().to_string())],
+        Setting::MaxLength(limit) => vec![("max_length", text(*limit))],
+        Setting::CrashLimit(limit) => vec![("crash_limit", limit.to_string())],
+        Setting::Retry(policy) => {
+            vec![("retry", serde_json::to_string(policy).expect("a policy holds only numbers and strings"))]
+        }
+    }
+}
+
+/// Refuses values that would stop a queue for good or mean nothing.
+fn check(setting: &Setting) -> Result<()> {
+    let problem = match setting {
+        Setting::Concurrency(Some(0)) => "concurrency must be 1 or more (pause the queue to stop it)",
+        Setting::CrashLimit(0) => "crash limit must be 1 or more",
+        Setting::Retry(policy) if policy.attempts == 0 => "attempts must be 1 or more",
+        _ => return Ok(()),
+    };
+    Err(Error::invalid(problem))
+}
+
+/// Which fields a change writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    All,
+    Unset,
+}
+
+impl Store {
+    /// What is set for a queue.
+    pub(crate) async fn settings(&self, keys: &QueueKeys) -> Result<Stored> {
+        let mut command = redis::cmd("HGETALL");
+        command.arg(keys.name(Key::Config));
+        let fields = self.connection.call(&command).await.map_err(|error| error.context("settings"))?;
+        Ok(decode(&read("HGETALL", fields.value)?))
+    }
+
+    /// Sets what is given; the rest stays. Whether that changed anything.
+    pub(crate) async fn set(&self, keys: &QueueKeys, changes: &[Setting]) -> Result<bool> {
+        changes.iter().try_for_each(check)?;
+        self.write(keys, Mode::All, "settings", changes.iter().flat_map(encode).collect()).await
+    }
+
+    /// Sets what nobody has set yet.
+    pub(crate) async fn set_defaults(&self, keys: &QueueKeys, defaults: &[Setting]) -> Result<bool> {
+        defaults.iter().try_for_each(check)?;
+        self.write(keys, Mode::Unset, "settings", defaults.iter().flat_map(encode).collect()).await
+    }
+
+    /// Pauses or resumes a queue. Whether that changed anything.
+    pub(crate) async fn set_paused(&self, keys: &QueueKeys, paused: bool) -> Result<bool> {
+        let (event, value) = if paused { ("paused", "1") } else { ("resumed", "") };
+        self.write(keys, Mode::All, event, vec![("paused", value.to_owned())]).await
+    }
+
+    async fn write(
+        &self,
+        keys: &QueueKeys,
+        mode: Mode,
+        event: &str,
+        fields: Vec<(&'static str, String)>,
+    ) -> Result<bool> {
+        if fields.is_empty() {
+            return Ok(false);
+        }
+        let mut command = scripts::SETTINGS.on(keys, &self.clock);
+        command.arg(if mode == Mode::All { "set" } else { "default" }).arg(event).arg("operator");
+        for (field, value) in &fields {
+            command.arg(field).arg(value);
+        }
+        let answer = scripts::SETTINGS.send(&self.connection, &command).await?;
+        let changed: u64 = read("settings", answer.value)?;
+        // Where the first of two calls got lost it is the one that may have changed something.
+        Ok(changed > 0 || answer.repeated)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fields(settings: &[Setting]) -> BTreeMap<String, String> {
+        settings.iter().flat_map(encode).map(|(field, value)| (field.to_owned(), value)).collect()
+    }
+
+    #[test]
+    fn settings_come_back_as_they_were_set() {
+        let wanted = QueueSettings {
+            rate: Some("100/s:20".parse().unwrap()),
+            concurrency: Some(3),
+            remove_on_complete: "24h".parse().unwrap(),
+            remove_on_fail: "1000".parse().unwrap(),
+            priority_mode: "aging:10m".parse().unwrap(),
+            max_length: Some(5),
+            crash_limit: 4,
+            retry: RetryPolicy { attempts: 9, ..RetryPolicy::default() },
+        };
+        let stored = decode(&fields(&[
+            Setting::Rate(wanted.rate),
+            Setting::Concurrency(wanted.concurrency),
+            Setting::RemoveOnComplete(wanted.remove_on_complete),
+            Setting::RemoveOnFail(wanted.remove_on_fail),
+            Setting::PriorityMode(wanted.priority_mode),
+            Setting::MaxLength(wanted.max_length),
+            Setting::CrashLimit(wanted.crash_limit),
+            Setting::Retry(wanted.retry),
+        ]));
+        assert_eq!((stored.settings, stored.problems), (wanted, Vec::<String>::new()));
+        let lifted = [Setting::Rate(None), Setting::Concurrency(None), Setting::MaxLength(None)];
+        let lifted = decode(&fields(&[&lifted[..], &[Setting::PriorityMode(PriorityMode::Strict)]].concat()));
+        assert_eq!((lifted.settings, lifted.problems), (QueueSettings::default(), Vec::new()));
+    }
+
+    #[test]
+    fn what_a_hand_broke_counts_as_not_set_and_is_named() {
+        let mut broken = fields(&[Setting::Rate(Some("10/s".parse().unwrap())), Setting::CrashLimit(5)]);
+        for (field, value) in [("concurrency", "x"), ("rate_us", "1000000000000"), ("retry", "{")] {
+            broken.insert(field.to_owned(), value.to_owned());
+        }
+        let stored = decode(&broken);
+        assert_eq!((stored.settings.concurrency, stored.settings.crash_limit), (None, 5));
+        assert_eq!(stored.problems.len(), 3, "{:?}", stored.problems);
+        for field in ["concurrency", "rate_us", "retry"] {
+            assert!(stored.problems.iter().any(|problem| problem.contains(&format!("{field:?}"))), "{field}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+-- settings: changes what is set for a queue, all at once, and tells the workers.
+-- KEYS: config meta events wake
+-- ARGV: clock mode event who values...   mode: 'set', or 'default' where only what nobody has set; values: field, value
+-- returns: how many fields changed
+-- refuses: LAYOUT
+-- cost: 2 µs a field; 20 fields a call
+-- flags: allow-oom
+-- uses: layout wake emit
+local before, changes = {}, {}
+for at = values_at, #ARGV, 2 do before[at] = redis.call('HGET', config, ARGV[at]) end
+layout()
+for at = values_at, #ARGV, 2 do
+  local field, value, old = ARGV[at], ARGV[at + 1], before[at]
+  if field == 'paused' and value == '' then
+    if redis.call('HDEL', config, field) == 1 then changes[#changes + 1] = field .. '=' end
+  elseif old ~= value and (mode == 'set' or not old) then
+    redis.call('HSET', config, field, value)
+    changes[#changes + 1] = field .. '=' .. value
+  end
+end
+if #changes == 0 then return 0 end
+redis.call('HSET', config, 'version', (tonumber(redis.call('HGET', config, 'version')) or 0) + 1)
+emit(event, changes, who)
+wake_one()
+return #changes

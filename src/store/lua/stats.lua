@@ -1,0 +1,33 @@
+-- stats: everything that is counted about a queue, at one instant.
+-- KEYS: pending scheduled active retrying completed cancelled dead workers config meta
+-- ARGV: clock
+-- returns: now in µs; sizes of the four lines, scheduled, active, retrying, completed, cancelled, dead; workers whose lease
+--          stands; the oldest arrival in line and the earliest due score ('' for none); meta; config; what was enqueued,
+--          completed, failed and dead in this minute and each of the sixty before it
+-- cost: 0.1 ms
+-- flags: no-writes
+-- uses: now int
+local now_us = now()
+local sizes, oldest, due = {}, '', ''
+local function least(known, line)
+  local first = redis.call('ZRANGE', line, 0, 0, 'WITHSCORES')[2]
+  if first and (known == '' or tonumber(first) < tonumber(known)) then return int(tonumber(first)) end
+  return known
+end
+for level = 1, 4 do
+  sizes[level] = redis.call('ZCARD', pending[level])
+  oldest = least(oldest, pending[level])
+end
+due = least(least(due, scheduled), retrying)
+sizes[5], sizes[6] = redis.call('ZCARD', scheduled), redis.call('HLEN', active)
+for n, line in ipairs({retrying, completed, cancelled, dead}) do sizes[6 + n] = redis.call('ZCARD', line) end
+
+local minutes, minute = {}, math.floor(now_us / 60000000)
+for back = 0, 60 do
+  local name = string.sub(meta, 1, -5) .. 'minute:' .. int(minute - back)
+  for _, n in ipairs(redis.call('HMGET', name, 'enqueued', 'completed', 'failed', 'dead')) do
+    minutes[#minutes + 1] = n or '0'
+  end
+end
+local live = redis.call('ZCOUNT', workers, '(' .. int(math.floor(now_us / 1000)), '+inf')
+return {int(now_us), sizes, live, oldest, due, redis.call('HGETALL', meta), redis.call('HGETALL', config), minutes}
