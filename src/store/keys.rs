@@ -103,7 +103,7 @@ pub(crate) fn registry(prefix: &str) -> String {
     format!("{prefix}registry")
 }
 
-/// What a worker says of itself: string (JSON) with a time to live.
+/// What a worker says of itself: hash with a time to live.
 pub(crate) fn worker(prefix: &str, worker: &str) -> String {
     format!("{prefix}worker:{worker}")
 }

@@ -1,16 +1,15 @@
 //! Who is there: the known queues, and what workers say of themselves.
 
-use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::str::FromStr;
 
 use crate::error::Result;
 use crate::job::QueueName;
 use crate::store::codec::{read, whole};
-use crate::store::{Key, QueueKeys, Store, keys};
+use crate::store::{Key, QueueKeys, Store, keys, scripts};
 
-/// What a worker says of itself. Kept as JSON under its own key, so that words and time to live are written at once.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// What a worker says of itself.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct WorkerSelf {
     /// Its id.
     pub worker: String,
@@ -30,9 +29,44 @@ pub(crate) struct WorkerSelf {
 }
 
 impl WorkerSelf {
-    /// How long a word holds: three leases, at least a minute.
-    fn ttl(&self) -> Duration {
-        Duration::from_millis(self.lease_ms.saturating_mul(3)).max(Duration::from_secs(60))
+    /// How long it holds: three leases, at least a minute.
+    fn ttl_secs(&self) -> u64 {
+        (self.lease_ms.saturating_mul(3) / 1000).max(60)
+    }
+
+    fn fields(&self) -> [(&'static str, String); 9] {
+        let queues: Vec<_> = self.queues.iter().map(QueueName::as_str).collect();
+        [
+            ("host", self.host.clone()),
+            ("pid", self.pid.to_string()),
+            ("version", self.version.clone()),
+            ("queues", queues.join(" ")),
+            ("concurrency", self.concurrency.to_string()),
+            ("lease_ms", self.lease_ms.to_string()),
+            ("started_ms", self.started_ms.to_string()),
+            ("completed", self.completed.to_string()),
+            ("failed", self.failed.to_string()),
+        ]
+    }
+
+    /// What is not there or not readable counts as nothing said.
+    fn read(worker: &str, fields: &BTreeMap<String, String>) -> Self {
+        fn number<T: FromStr + Default>(text: &str) -> T {
+            text.parse().unwrap_or_default()
+        }
+        let field = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
+        Self {
+            worker: worker.to_owned(),
+            host: field("host").to_owned(),
+            pid: number(field("pid")),
+            version: field("version").to_owned(),
+            queues: field("queues").split(' ').filter_map(|name| QueueName::new(name).ok()).collect(),
+            concurrency: number(field("concurrency")),
+            lease_ms: number(field("lease_ms")),
+            started_ms: number(field("started_ms")),
+            completed: number(field("completed")),
+            failed: number(field("failed")),
+        }
     }
 }
 
@@ -54,10 +88,13 @@ impl Store {
 
     /// Says what a worker is and does; to be repeated every few seconds.
     pub(crate) async fn announce(&self, worker: &WorkerSelf) -> Result<()> {
-        let text = serde_json::to_string(worker).expect("a worker's words hold only numbers and strings");
-        let mut command = redis::cmd("SET");
-        command.arg(keys::worker(&self.prefix, &worker.worker)).arg(text).arg("EX").arg(worker.ttl().as_secs());
-        self.connection.call(&command).await.map(drop)
+        let key = keys::worker(&self.prefix, &worker.worker);
+        let mut command = scripts::ANNOUNCE.on_presence(&key, &self.clock);
+        command.arg(worker.ttl_secs());
+        for (field, value) in worker.fields() {
+            command.arg(field).arg(value);
+        }
+        scripts::ANNOUNCE.ask(&self.connection, &command).await.map(drop)
     }
 
     /// Takes a worker's words back when it ends.
@@ -69,10 +106,10 @@ impl Store {
 
     /// What a worker says of itself; `None` when it has said nothing for long.
     pub(crate) async fn worker(&self, worker: &str) -> Result<Option<WorkerSelf>> {
-        let mut command = redis::cmd("GET");
+        let mut command = redis::cmd("HGETALL");
         command.arg(keys::worker(&self.prefix, worker));
-        let text: Option<String> = read("GET", self.connection.call(&command).await?.value)?;
-        Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
+        let fields: BTreeMap<String, String> = read("HGETALL", self.connection.call(&command).await?.value)?;
+        Ok((!fields.is_empty()).then(|| WorkerSelf::read(worker, &fields)))
     }
 
     /// The workers that a queue knows, the first 1,000 by the end of their lease, the longest silent first.
@@ -102,5 +139,29 @@ impl Store {
         }
         let (secs, micros): (i64, i64) = read("TIME", self.connection.call(&redis::cmd("TIME")).await?.value)?;
         Ok(secs * 1000 + micros / 1000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_worker_says_comes_back() {
+        let said = WorkerSelf {
+            worker: "w".to_owned(),
+            host: "h".to_owned(),
+            pid: 7,
+            version: "0.1.0".to_owned(),
+            queues: ["a", "b"].iter().filter_map(|name| QueueName::new(name).ok()).collect(),
+            concurrency: 8,
+            lease_ms: 30_000,
+            started_ms: 5,
+            completed: 3,
+            failed: 1,
+        };
+        let fields = said.fields().into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
+        assert_eq!(WorkerSelf::read("w", &fields), said);
+        assert_eq!(said.ttl_secs(), 90);
     }
 }

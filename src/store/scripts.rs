@@ -1,7 +1,7 @@
 //! The scripts: each file of `lua/` declared once, put together with the shared functions that its header names.
 //!
 //! A header says `KEYS` (names of [`Key`]; `pending` stands for its four lines), `ARGV` (names; `jobs...` the first of
-//! many), `flags` and `uses`. From it come the locals that a body works with, so that no body counts positions.
+//! many), `flags` and `uses`. `presence` is the one key that is no queue's. From it come the locals that a body works with, so that no body counts positions.
 
 use std::sync::LazyLock;
 
@@ -11,6 +11,9 @@ use crate::clock::Clock;
 use crate::error::Result;
 use crate::store::connection::{Answer, Connection};
 use crate::store::keys::{Key, QueueKeys};
+
+/// The word in a header for the key under which a worker says what it is.
+const PRESENCE: &str = "presence";
 
 /// A script, ready to be sent.
 pub(crate) struct Script {
@@ -68,6 +71,7 @@ scripts! {
     REPLACE "replace",
     TRIM "trim",
     SWEEP "sweep",
+    ANNOUNCE "announce",
 }
 
 shared! {
@@ -101,7 +105,7 @@ impl<'a> Header<'a> {
     /// The keys in their order, `pending` as its four lines.
     fn key_list(&self) -> Vec<Key> {
         let mut keys = Vec::new();
-        for &name in &self.keys {
+        for &name in self.keys.iter().filter(|name| **name != PRESENCE) {
             let named =
                 |key: &&Key| key.suffix() == name || (name == "pending" && key.suffix().starts_with("pending:"));
             let before = keys.len();
@@ -160,6 +164,13 @@ impl Script {
             command.arg(keys.name(key));
         }
         command.arg(clock.argument());
+        command
+    }
+
+    /// A call on a worker's own key, to which the arguments behind the clock are still to be added.
+    pub(crate) fn on_presence(&self, key: &str, clock: &Clock) -> Cmd {
+        let mut command = redis::cmd("EVALSHA");
+        command.arg(self.sha.as_str()).arg(1).arg(key).arg(clock.argument());
         command
     }
 
