@@ -1,39 +1,76 @@
 //! The way in: one connection, and the handles that share it.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::dead_letters::DeadLetters;
 use crate::error::Result;
 use crate::inspector::Inspector;
 use crate::job::QueueName;
 use crate::queue::Queue;
+use crate::store::{Connection, Patience, Store};
 
 /// A handle on one Redis; cloning shares the connection, which is made at the first call.
+///
+/// It belongs to the runtime that it is first used on.
 #[derive(Clone)]
-pub struct Client {}
+pub struct Client {
+    config: Arc<Config>,
+    store: Store,
+    /// One handle per queue, so that all who enqueue through this client share its round trips.
+    queues: Arc<Mutex<BTreeMap<QueueName, Queue>>>,
+}
 
 impl Client {
     /// A client for `config`. Nothing is sent yet.
-    pub fn new(_config: &Config) -> Result<Self> {
-        unimplemented!()
+    pub fn new(config: &Config) -> Result<Self> {
+        Self::with_clock(config, Clock::server())
+    }
+
+    /// A client that goes by `clock` instead of the server's time: for tests.
+    pub fn with_clock(config: &Config, clock: Clock) -> Result<Self> {
+        let store = open(config, clock, Patience::Brief);
+        Ok(Self { config: Arc::new(config.clone()), store, queues: Arc::default() })
     }
 
     /// Asks the server whether it is there, and whether it fits (version, role).
+    ///
+    /// # Errors
+    /// `Unreachable`, `AccessDenied`, `NotNow`; `Config` when it is too old or has the wrong role.
     pub async fn ping(&self) -> Result<()> {
-        unimplemented!()
+        self.store.ping().await
     }
 
     /// A queue, existing or not.
-    pub fn queue(&self, _name: QueueName) -> Queue {
-        unimplemented!()
+    pub fn queue(&self, name: QueueName) -> Queue {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.entry(name).or_insert_with_key(|name| Queue::new(self.store.clone(), name)).clone()
     }
 
     /// The dead letters of a queue.
-    pub fn dead_letters(&self, _queue: QueueName) -> DeadLetters {
-        unimplemented!()
+    pub fn dead_letters(&self, queue: QueueName) -> DeadLetters {
+        DeadLetters::new(self.store.clone(), &queue)
     }
 
     /// Looks over all queues, jobs and workers.
     pub fn inspector(&self) -> Inspector {
-        unimplemented!()
+        Inspector::new(self.store.clone())
     }
+
+    /// What it was made from.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The same place through a connection of its own that never gives up: what a worker works with.
+    pub(crate) fn open_store(&self) -> Store {
+        open(&self.config, self.store.clock.clone(), Patience::Endless)
+    }
+}
+
+fn open(config: &Config, clock: Clock, patience: Patience) -> Store {
+    let connection = Connection::new(config.redis.clone(), patience);
+    Store { connection, clock, prefix: config.redis.prefix.as_str().into() }
 }

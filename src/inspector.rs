@@ -1,12 +1,31 @@
 //! Looks over all queues, jobs and workers, and acts on single jobs.
 
-use crate::error::Result;
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, stream};
+
+use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, JobState, QueueName};
 use crate::stats::{JobDetails, JobSummary, Page, QueueStats, QueueSummary, WorkerInfo};
+use crate::store::{Counts, Detail, Found, Key, Place, QueueKeys, Range, Revived, Store, worker_info};
+
+/// Queues or workers that are asked about at the same time.
+const CALLS_AT_ONCE: usize = 16;
+/// Jobs in one list.
+const LIST_MAX: u64 = 1_000;
+/// Ids that one step of the search for a suffix reads.
+const SCAN_STEP: u64 = 1_000;
+const SUFFIX_MIN: usize = 4;
+/// Jobs that an ambiguous suffix is answered with.
+const AMBIGUOUS_MAX: usize = 5;
+/// A job that moves on between the look and the act is looked at again, so often.
+const TRIES: usize = 5;
 
 /// Looks over everything under one prefix.
 #[derive(Clone)]
-pub struct Inspector {}
+pub struct Inspector {
+    store: Store,
+}
 
 /// A job and the queue that it is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,74 +52,303 @@ pub struct Acted {
 }
 
 impl Inspector {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store }
+    }
+
     /// Every queue that was ever used, by name.
     pub async fn queues(&self) -> Result<Vec<QueueSummary>> {
-        unimplemented!()
+        self.every_queue(|queue, counts| counts.summary(queue)).await
     }
 
     /// The statistics of every queue, by name.
     pub async fn stats(&self) -> Result<Vec<QueueStats>> {
-        unimplemented!()
+        self.every_queue(|queue, counts| counts.stats(queue)).await
     }
 
-    /// Every worker that said something lately, and those whose claims wait to be recovered.
+    async fn every_queue<T>(&self, view: impl Fn(QueueName, Counts) -> T) -> Result<Vec<T>> {
+        let ask = |queue: QueueName| async move { (self.store.counts(&self.store.keys(&queue)).await, queue) };
+        let mut asked = stream::iter(self.store.queues().await?).map(ask).buffered(CALLS_AT_ONCE);
+        let mut views = Vec::new();
+        while let Some((counts, queue)) = asked.next().await {
+            views.extend(counts?.map(|counts| view(queue, counts)));
+        }
+        Ok(views)
+    }
+
+    /// Every worker that said something lately, and those whose claims wait to be recovered, by id.
     pub async fn workers(&self) -> Result<Vec<WorkerInfo>> {
-        unimplemented!()
+        let now_ms = self.store.now_ms().await?;
+        let mut held_by = BTreeMap::<String, Vec<_>>::new();
+        for queue in self.store.queues().await? {
+            for held in self.store.holders(&self.store.keys(&queue)).await? {
+                held_by.entry(held.worker.clone()).or_default().push((queue.clone(), held));
+            }
+        }
+        let ask = |(worker, held): (String, Vec<_>)| async move { (self.store.worker(&worker).await, held) };
+        let mut asked = stream::iter(held_by).map(ask).buffered(CALLS_AT_ONCE);
+        let mut workers = Vec::new();
+        while let Some((said, held)) = asked.next().await {
+            workers.extend(worker_info(said?, &held, now_ms));
+        }
+        Ok(workers)
     }
 
-    /// Jobs of a queue in these states, in their order, from `offset` on, at most `limit` (1,000) of them.
+    /// Jobs of a queue in these states (none named: in all), from `offset` on, at most `limit` (1,000) of them: pending
+    /// ones in the order in which they run, scheduled and retrying ones by their time, active ones the longest held first
+    /// (of at most 20,000), ended ones the latest first.
+    ///
+    /// # Errors
+    /// `NotFound` when the queue has never been used.
     pub async fn jobs(
         &self,
-        _queue: &QueueName,
-        _states: &[JobState],
-        _offset: u64,
-        _limit: u64,
+        queue: &QueueName,
+        states: &[JobState],
+        offset: u64,
+        limit: u64,
     ) -> Result<Page<JobSummary>> {
-        unimplemented!()
+        let keys = self.known(queue).await?;
+        let states = if states.is_empty() { &JobState::ALL } else { states };
+        let (mut skip, limit) = (offset, limit.min(LIST_MAX));
+        // One more than asked for tells whether there are more.
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX) + 1;
+        let mut items = Vec::new();
+        for set in states.iter().flat_map(|state| Key::of_state(*state)) {
+            if items.len() >= wanted {
+                break;
+            }
+            let missing = wanted - items.len();
+            let (found, skipped) = match set {
+                Key::Active => self.active_jobs(&keys, skip, missing).await?,
+                set => self.jobs_in(&keys, *set, skip, missing).await?,
+            };
+            skip -= skipped;
+            items.extend(found.iter().map(|found| found.summary(queue)));
+        }
+        let more = items.len() >= wanted;
+        items.truncate(wanted - 1);
+        Ok(Page { items, more })
+    }
+
+    /// Up to `count` jobs of a sorted set behind the first `skip`, and how many were skipped.
+    async fn jobs_in(&self, keys: &QueueKeys, set: Key, skip: u64, count: usize) -> Result<(Vec<Found>, u64)> {
+        let size = self.store.size(keys, set).await?;
+        if size <= skip {
+            return Ok((Vec::new(), size));
+        }
+        let newest = matches!(set, Key::Completed | Key::Cancelled | Key::Dead);
+        // Only a waiting job's set tells its priority.
+        let detail = if newest { Detail::Whole } else { Detail::Arrival };
+        let mut found = Vec::new();
+        while found.len() < count {
+            let (first, missing) = (skip + found.len() as u64, (count - found.len()) as u64);
+            let range = match newest {
+                true => Range::Newest { first, count: missing },
+                false => Range::Oldest { first, count: missing },
+            };
+            let page = self.store.page(keys, set, range, detail).await?;
+            if page.is_empty() {
+                break;
+            }
+            found.extend(page);
+        }
+        Ok((found, skip))
+    }
+
+    async fn active_jobs(&self, keys: &QueueKeys, skip: u64, count: usize) -> Result<(Vec<Found>, u64)> {
+        let ids = self.store.active(keys).await?;
+        let from = usize::try_from(skip).unwrap_or(usize::MAX).min(ids.len());
+        let wanted: Vec<JobId> = ids.into_iter().skip(from).take(count).collect();
+        let found = self.store.page(keys, Key::Active, Range::These(&wanted), Detail::Arrival).await?;
+        Ok((found, from as u64))
     }
 
     /// Finds a job by its id, or by a suffix of it that only one job has, in `queue` or in all.
     ///
     /// # Errors
     /// `NotFound`; `Invalid` when the suffix fits several (they are named) or is shorter than four characters.
-    pub async fn find(&self, _id_or_suffix: &str, _queue: Option<&QueueName>) -> Result<Located> {
-        unimplemented!()
+    pub async fn find(&self, id_or_suffix: &str, queue: Option<&QueueName>) -> Result<Located> {
+        let queues = match queue {
+            Some(queue) => vec![self.known(queue).await?.queue().clone()],
+            None => self.store.queues().await?,
+        };
+        let mut found = Vec::new();
+        if let Ok(id) = JobId::new(id_or_suffix) {
+            for queue in &queues {
+                let place =
+                    self.store.locate(&self.store.keys(queue), std::slice::from_ref(&id)).await?.pop().flatten();
+                found.extend(place.map(|place| Located { queue: queue.clone(), id: id.clone(), state: place.state }));
+            }
+        }
+        let scope = queue.map(|queue| format!(" in queue {queue}")).unwrap_or_default();
+        if found.is_empty() && id_or_suffix.len() < SUFFIX_MIN {
+            return Err(Error::invalid(format!(
+                "job {id_or_suffix:?} not found{scope}, and a suffix must have {SUFFIX_MIN} characters or more"
+            )));
+        }
+        if found.is_empty() {
+            for queue in &queues {
+                self.find_suffix(queue, id_or_suffix, &mut found).await?;
+            }
+        }
+        match found.len() {
+            0 => Err(Error::not_found(format!("job {id_or_suffix:?} not found{scope}"))),
+            1 => Ok(found.remove(0)),
+            _ => {
+                let names = found.iter().map(|job| format!("{} in {}", job.id, job.queue)).collect::<Vec<_>>();
+                let several = if found.len() > AMBIGUOUS_MAX { "more than" } else { "all of" };
+                let names = names[..names.len().min(AMBIGUOUS_MAX)].join(", ");
+                Err(Error::invalid(format!("{id_or_suffix:?} fits several jobs, {several}: {names}")))
+            }
+        }
+    }
+
+    /// Adds the jobs of a queue whose id ends so, until there are too many to name.
+    async fn find_suffix(&self, queue: &QueueName, suffix: &str, found: &mut Vec<Located>) -> Result<()> {
+        let keys = self.store.keys(queue);
+        let mut add = |id: JobId, state: JobState, found: &mut Vec<Located>| {
+            let known = found.iter().any(|job| job.id == id && job.queue == *queue);
+            if id.as_str().ends_with(suffix) && !known {
+                found.push(Located { queue: queue.clone(), id, state });
+            }
+        };
+        // Along a job's life, so that one that goes on meanwhile is met later; from the end of each line, so that what
+        // is taken from its head moves nothing.
+        for state in JobState::ALL {
+            if state == JobState::Active {
+                let active = self.store.active(&keys).await?;
+                active.into_iter().for_each(|id| add(id, state, found));
+                continue;
+            }
+            for set in Key::of_state(state) {
+                let mut first = 0;
+                while found.len() <= AMBIGUOUS_MAX {
+                    let page = self.store.marks(&keys, *set, (first, SCAN_STEP), true).await?;
+                    first += SCAN_STEP;
+                    let last = (page.len() as u64) < SCAN_STEP;
+                    page.into_iter().for_each(|(id, _)| add(id, state, found));
+                    if last {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Everything about a job.
-    pub async fn job(&self, _job: &Located) -> Result<JobDetails> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// `NotFound` when it is gone.
+    pub async fn job(&self, job: &Located) -> Result<JobDetails> {
+        let shown = self.store.show(&self.store.keys(&job.queue), &job.id).await?;
+        shown.map(|shown| shown.details(&job.queue)).ok_or_else(|| gone(job))
     }
 
     /// Cancels: a waiting job at once; for an active one its worker is told within a second.
     ///
     /// # Errors
     /// `Refused` when it has ended; `NotFound` when it is gone.
-    pub async fn cancel(&self, _job: &Located) -> Result<Acted> {
-        unimplemented!()
+    pub async fn cancel(&self, job: &Located) -> Result<Acted> {
+        let keys = self.store.keys(&job.queue);
+        for _ in 0..TRIES {
+            let place = self.place(&keys, job).await?;
+            if place.state.is_final() {
+                return Err(refused(job, place.state, "cancelled"));
+            }
+            if self.store.cancel(&keys, &job.id, &place).await? {
+                let to = if place.state == JobState::Active { JobState::Active } else { JobState::Cancelled };
+                return Ok(acted(job, place.state, Some(to)));
+            }
+        }
+        Err(restless(job))
     }
 
     /// Revives a dead letter, or lets a retrying job run now.
     ///
     /// # Errors
-    /// `Refused` in any other state.
-    pub async fn retry(&self, _job: &Located) -> Result<Acted> {
-        unimplemented!()
+    /// `Refused` in any other state, and for a letter whose unique key another job holds; `NotFound` when it is gone.
+    pub async fn retry(&self, job: &Located) -> Result<Acted> {
+        let keys = self.store.keys(&job.queue);
+        match self.place(&keys, job).await?.state {
+            JobState::Retrying => self.promote(job).await,
+            JobState::Dead => {
+                let ids = std::slice::from_ref(&job.id);
+                let letters = self.store.page(&keys, Key::Dead, Range::These(ids), Detail::Whole).await?;
+                match self.store.revive(&keys, None, &letters).await?.pop() {
+                    Some(Revived::Done) => Ok(acted(job, JobState::Dead, Some(JobState::Pending))),
+                    Some(Revived::Held(holder)) => {
+                        Err(Error::refused(format!("job {holder} holds the unique key of job {}", job.id)))
+                    }
+                    Some(Revived::NoRecord) => Err(Error::corrupt(format!("job {} has no record", job.id))),
+                    Some(Revived::Elsewhere(Some(state))) => Err(refused(job, state, "retried")),
+                    Some(Revived::Elsewhere(None)) | None => Err(gone(job)),
+                }
+            }
+            state => Err(refused(job, state, "retried")),
+        }
     }
 
     /// Lets a scheduled or retrying job run now.
     ///
     /// # Errors
-    /// `Refused` in any other state.
-    pub async fn promote(&self, _job: &Located) -> Result<Acted> {
-        unimplemented!()
+    /// `Refused` in any other state; `NotFound` when it is gone.
+    pub async fn promote(&self, job: &Located) -> Result<Acted> {
+        let keys = self.store.keys(&job.queue);
+        for _ in 0..TRIES {
+            let place = self.place(&keys, job).await?;
+            if !matches!(place.state, JobState::Scheduled | JobState::Retrying) {
+                return Err(refused(job, place.state, "promoted"));
+            }
+            if self.store.advance(&keys, &job.id, &place).await? {
+                return Ok(acted(job, place.state, Some(JobState::Pending)));
+            }
+        }
+        Err(restless(job))
     }
 
-    /// Removes a job for good.
+    /// Removes a job for good, where it is still in the state in which it was found.
     ///
     /// # Errors
-    /// `Refused` when it is active.
-    pub async fn delete(&self, _job: &Located) -> Result<Acted> {
-        unimplemented!()
+    /// `Refused` when it is active, or in another state by now; `NotFound` when it is gone.
+    pub async fn delete(&self, job: &Located) -> Result<Acted> {
+        let keys = self.store.keys(&job.queue);
+        for _ in 0..TRIES {
+            let place = self.place(&keys, job).await?;
+            if place.state == JobState::Active || place.state != job.state {
+                return Err(refused(job, place.state, "deleted"));
+            }
+            if self.store.remove(&keys, place.set, &[(job.id.clone(), place.score())]).await? == 1 {
+                return Ok(acted(job, place.state, None));
+            }
+        }
+        Err(restless(job))
     }
+
+    /// The keys of a queue that was used before.
+    async fn known(&self, queue: &QueueName) -> Result<QueueKeys> {
+        let keys = self.store.keys(queue);
+        if self.store.is_known(&keys).await? { Ok(keys) } else { Err(self.store.unknown_queue(queue).await) }
+    }
+
+    async fn place(&self, keys: &QueueKeys, job: &Located) -> Result<Place> {
+        let place = self.store.locate(keys, std::slice::from_ref(&job.id)).await?.pop().flatten();
+        place.ok_or_else(|| gone(job))
+    }
+}
+
+fn acted(job: &Located, from: JobState, to: Option<JobState>) -> Acted {
+    Acted { queue: job.queue.clone(), id: job.id.clone(), from, to }
+}
+
+fn gone(job: &Located) -> Error {
+    Error::not_found(format!("job {} is no longer in queue {}", job.id, job.queue))
+}
+
+fn refused(job: &Located, state: JobState, what: &str) -> Error {
+    Error::refused(format!("job {} is {state} and cannot be {what}", job.id))
+}
+
+fn restless(job: &Located) -> Error {
+    Error::new(ErrorKind::NotNow, format!("job {} changes its state faster than it can be acted on", job.id))
 }

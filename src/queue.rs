@@ -2,19 +2,38 @@
 
 use std::time::Duration;
 
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::clock::span_text;
 use crate::config::{QueueSettings, Setting};
-use crate::error::Result;
-use crate::job::{JobId, JobState, NewJob, QueueName};
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::{History, JobId, JobState, NewJob, QueueName};
 use crate::stats::{BulkReport, Enqueued, JobEnd, QueueStats};
+use crate::store::{Key, QueueKeys, Store};
+
+/// The states that `clear` means unless others are named.
+const WAITING: [JobState; 3] = [JobState::Pending, JobState::Scheduled, JobState::Retrying];
+/// How often a waiting caller asks: quickly at first, for jobs that take no time.
+const POLL_FIRST: Duration = Duration::from_millis(20);
+const POLL_LAST: Duration = Duration::from_millis(250);
 
 /// A queue. Cloning shares the connection.
 #[derive(Clone)]
-pub struct Queue {}
+pub struct Queue {
+    store: Store,
+    keys: QueueKeys,
+}
 
 impl Queue {
+    pub(crate) fn new(store: Store, name: &QueueName) -> Self {
+        let keys = store.keys(name);
+        Self { store, keys }
+    }
+
     /// Its name.
     pub fn name(&self) -> &QueueName {
-        unimplemented!()
+        self.keys.queue()
     }
 
     /// Hands over one job. Calls that run at the same time share round trips.
@@ -35,12 +54,35 @@ impl Queue {
         unimplemented!()
     }
 
-    /// Waits until a job has ended, at most `timeout`.
+    /// Waits until a job has ended, at most `timeout`. Dropping the future changes nothing.
     ///
     /// # Errors
     /// `Timeout`; `NotFound` when no such job is there and it left no result.
-    pub async fn wait(&self, _id: &JobId, _timeout: Option<Duration>) -> Result<JobEnd> {
-        unimplemented!()
+    pub async fn wait(&self, id: &JobId, timeout: Option<Duration>) -> Result<JobEnd> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut pause = POLL_FIRST;
+        loop {
+            let standing = self.store.ended(&self.keys, id).await?;
+            let state = match standing.state {
+                Some(state) => state,
+                // Retention has taken the job, not yet what it left for those who wait.
+                None if standing.result.is_some() => JobState::Completed,
+                None => return Err(Error::not_found(format!("job {id} is not in queue {}", self.name()))),
+            };
+            if state.is_final() {
+                let history = History::decode(&standing.history).unwrap_or_default();
+                let result = standing.result.and_then(|text| RawValue::from_string(text).ok());
+                let error = if state == JobState::Completed { None } else { history.last().cloned() };
+                return Ok(JobEnd { id: id.clone(), state, result, error });
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                let waited = span_text(timeout.unwrap_or_default());
+                return Err(Error::new(ErrorKind::Timeout, format!("job {id} is still {state} after {waited}")));
+            }
+            let next = Instant::now() + pause;
+            tokio::time::sleep_until(deadline.map_or(next, |deadline| next.min(deadline))).await;
+            pause = (pause * 3 / 2).min(POLL_LAST);
+        }
     }
 
     /// Counts, rates and settings at one instant.
@@ -48,45 +90,85 @@ impl Queue {
     /// # Errors
     /// `NotFound` when the queue has never been used.
     pub async fn stats(&self) -> Result<QueueStats> {
-        unimplemented!()
+        match self.store.counts(&self.keys).await? {
+            Some(counts) => Ok(counts.stats(self.name().clone())),
+            None => Err(self.store.unknown_queue(self.name()).await),
+        }
     }
 
     /// What is set.
+    ///
+    /// # Errors
+    /// `Corrupt` when a hand has written something unreadable into one of the settings: it is named.
     pub async fn settings(&self) -> Result<QueueSettings> {
-        unimplemented!()
+        let stored = self.store.settings(&self.keys).await?;
+        if stored.problems.is_empty() {
+            return Ok(stored.settings);
+        }
+        let key = self.keys.name(Key::Config);
+        Err(Error::corrupt(format!("settings of queue {} ({key}): {}", self.name(), stored.problems.join("; "))))
     }
 
-    /// Sets some of it; the rest stays. Live for every worker.
-    pub async fn set(&self, _changes: &[Setting]) -> Result<QueueSettings> {
-        unimplemented!()
+    /// Sets some of it; the rest stays. Live for every worker. What is set then.
+    ///
+    /// # Errors
+    /// `Invalid` for a value that would stop the queue for good, such as a concurrency of 0.
+    pub async fn set(&self, changes: &[Setting]) -> Result<QueueSettings> {
+        self.store.set(&self.keys, changes).await?;
+        self.store.register(self.name()).await?;
+        Ok(self.store.settings(&self.keys).await?.settings)
     }
 
     /// Sets what nobody has set yet.
-    pub async fn set_defaults(&self, _defaults: &[Setting]) -> Result<()> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// As for [`Queue::set`].
+    pub async fn set_defaults(&self, defaults: &[Setting]) -> Result<()> {
+        self.store.set_defaults(&self.keys, defaults).await.map(drop)
     }
 
     /// Lets no more jobs start; running ones go on. Whether that changed anything.
     pub async fn pause(&self) -> Result<bool> {
-        unimplemented!()
+        self.set_paused(true).await
     }
 
     /// Lets jobs start again. Whether that changed anything.
     pub async fn resume(&self) -> Result<bool> {
-        unimplemented!()
+        self.set_paused(false).await
+    }
+
+    async fn set_paused(&self, paused: bool) -> Result<bool> {
+        let changed = self.store.set_paused(&self.keys, paused).await?;
+        self.store.register(self.name()).await?;
+        Ok(changed)
     }
 
     /// How many jobs are in these states.
-    pub async fn count(&self, _states: &[JobState]) -> Result<u64> {
-        unimplemented!()
+    pub async fn count(&self, states: &[JobState]) -> Result<u64> {
+        let mut count = 0;
+        for set in states.iter().flat_map(|state| Key::of_state(*state)) {
+            count += self.store.size(&self.keys, *set).await?;
+        }
+        Ok(count)
     }
 
-    /// Removes the jobs in these states, in bounded steps; `progress` gets the number removed after each. Safe to break
-    /// off and to repeat.
+    /// Removes the jobs that are in these states now (none named: pending, scheduled, retrying), in bounded steps;
+    /// `progress` gets the number removed after each. Safe to break off and to repeat.
     ///
     /// # Errors
     /// `Invalid` when `states` names `active`.
-    pub async fn clear(&self, _states: &[JobState], _progress: &mut (dyn FnMut(u64) + Send)) -> Result<BulkReport> {
-        unimplemented!()
+    pub async fn clear(&self, states: &[JobState], progress: &mut (dyn FnMut(u64) + Send)) -> Result<BulkReport> {
+        if states.contains(&JobState::Active) {
+            return Err(Error::invalid("active jobs cannot be cleared: cancel them, or stop their workers"));
+        }
+        let states = if states.is_empty() { &WAITING } else { states };
+        let mut report = BulkReport::default();
+        for set in states.iter().flat_map(|state| Key::of_state(*state)) {
+            let before = report.changed;
+            let mut so_far = |removed| progress(before + removed);
+            report.changed += self.store.clear(&self.keys, *set, u64::MAX, &mut so_far).await?;
+        }
+        report.matched = report.changed;
+        Ok(report)
     }
 }

@@ -27,7 +27,7 @@ impl Key {
     }
 
     /// The set that a script names, and the state of the jobs in it.
-    fn of_word(word: &str) -> Option<(Self, JobState)> {
+    pub(crate) fn of_word(word: &str) -> Option<(Self, JobState)> {
         let sets =
             JobState::ALL.into_iter().flat_map(|state| Self::of_state(state).iter().map(move |key| (*key, state)));
         sets.into_iter().find(|(key, _)| key.suffix() == word)
@@ -48,7 +48,8 @@ impl Place {
         Key::of_word(word).map(|(set, state)| Self { set, state, mark })
     }
 
-    fn score(&self) -> i64 {
+    /// The score of a job that is not active.
+    pub(crate) fn score(&self) -> i64 {
         whole(&self.mark).unwrap_or_default()
     }
 
@@ -201,6 +202,14 @@ impl Store {
         Ok(Some(Counts { now_us, sizes, workers, oldest_arrival_us, first_due_ms, meta, config, minutes }))
     }
 
+    /// Whether the queue was ever used.
+    pub(crate) async fn is_known(&self, keys: &QueueKeys) -> Result<bool> {
+        let mut command = redis::cmd("EXISTS");
+        command.arg(keys.name(Key::Meta));
+        let used: bool = read("EXISTS", self.connection.call(&command).await?.value)?;
+        Ok(used || self.is_registered(keys.queue()).await?)
+    }
+
     /// Whether the queue is known under the prefix.
     pub(crate) async fn is_registered(&self, queue: &QueueName) -> Result<bool> {
         let mut command = redis::cmd("SISMEMBER");
@@ -219,7 +228,8 @@ impl Store {
         Ok(queues)
     }
 
-    /// Jobs of a set, in their order; fewer than asked for where their records are long, none where there are no more.
+    /// Jobs of a set, in their order; fewer than asked for where their records are long, none where there are no more. Of
+    /// those named, all that are there.
     pub(crate) async fn page(
         &self,
         keys: &QueueKeys,
@@ -227,6 +237,24 @@ impl Store {
         range: Range<'_>,
         detail: Detail,
     ) -> Result<Vec<Found>> {
+        let Range::These(ids) = range else { return Ok(self.page_once(keys, set, range, detail).await?.1) };
+        let (mut rest, mut page) = (ids, Vec::new());
+        while !rest.is_empty() {
+            let asked = &rest[..rest.len().min(PAGE_JOBS as usize)];
+            let (looked_at, found) = self.page_once(keys, set, Range::These(asked), detail).await?;
+            page.extend(found);
+            rest = &rest[looked_at.clamp(1, asked.len())..];
+        }
+        Ok(page)
+    }
+
+    async fn page_once(
+        &self,
+        keys: &QueueKeys,
+        set: Key,
+        range: Range<'_>,
+        detail: Detail,
+    ) -> Result<(usize, Vec<Found>)> {
         let mut command = scripts::PAGE.on(keys, &self.clock);
         let order = if matches!(range, Range::Newest { .. }) { "REV" } else { "" };
         command.arg(set.suffix()).arg(order).arg(u8::from(detail == Detail::Arrival));
@@ -234,13 +262,13 @@ impl Store {
             Range::Oldest { first, count } | Range::Newest { first, count } => {
                 command.arg(first).arg(count.min(PAGE_JOBS));
             }
-            Range::These([]) => return Ok(Vec::new()),
             Range::These(ids) => {
                 command.arg(0).arg(0);
                 ids.iter().for_each(|id| _ = command.arg(id.as_str()));
             }
         }
         let mut reply = Reply::new("page", scripts::PAGE.ask(&self.connection, &command).await?)?;
+        let looked_at = usize::try_from(reply.count()?).unwrap_or_default();
         let mut page = Vec::with_capacity(reply.len() / 5);
         while !reply.is_empty() {
             let (id, mark) = (reply.text()?, reply.text()?);
@@ -250,7 +278,7 @@ impl Store {
                 page.push(Found { id: JobId::trusted(&id), place, record, history, crashes });
             }
         }
-        Ok(page)
+        Ok((looked_at, page))
     }
 
     /// Where jobs stand, at most 500; `None` for one that is nowhere.

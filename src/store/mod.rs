@@ -1,8 +1,10 @@
 //! The only code that speaks Redis: connections, key names, scripts, and one function per transition.
 
 #![allow(dead_code, unused_imports)]
+mod acts;
 mod codec;
 mod connection;
+mod dead;
 mod dial;
 mod failure;
 mod inspect;
@@ -12,13 +14,15 @@ mod presence;
 mod route;
 mod scripts;
 mod tls;
+mod view;
 mod waiter;
 
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, Patience};
+pub(crate) use dead::{REVIVE_STEP, Revived};
 pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range, Shown};
 pub(crate) use keys::{Key, QueueKeys};
-pub(crate) use limits::decode as decode_settings;
-pub(crate) use presence::WorkerSelf;
+pub(crate) use presence::{Held, WorkerSelf};
+pub(crate) use view::worker_info;
 
 use std::sync::Arc;
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::job::QueueName;
 use crate::store::codec::{read, whole};
 use crate::store::{Key, QueueKeys, Store, keys, scripts};
 
 /// What a worker says of itself.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct WorkerSelf {
     /// Its id.
     pub worker: String,
@@ -79,6 +79,25 @@ pub(crate) struct Held {
 }
 
 impl Store {
+    /// Asks the server whether it is there; the connection has asked whether it fits.
+    pub(crate) async fn ping(&self) -> Result<()> {
+        self.connection.call(&redis::cmd("PING")).await.map(drop)
+    }
+
+    /// The error about a queue that was never used, with the names that it may have been meant for.
+    pub(crate) async fn unknown_queue(&self, queue: &QueueName) -> Error {
+        let known = self.queues().await.unwrap_or_default();
+        let near: Vec<_> = known.iter().filter(|name| is_near(name.as_str(), queue.as_str())).take(3).collect();
+        let hint = match &near[..] {
+            [] => String::new(),
+            near => {
+                let names: Vec<_> = near.iter().map(|name| format!("\"{name}\"")).collect();
+                format!(" (did you mean {}?)", names.join(" or "))
+            }
+        };
+        Error::not_found(format!("queue \"{queue}\" not found{hint}"))
+    }
+
     /// Makes a queue known under the prefix. Whether it was not yet.
     pub(crate) async fn register(&self, queue: &QueueName) -> Result<bool> {
         let mut command = redis::cmd("SADD");
@@ -142,9 +161,29 @@ impl Store {
     }
 }
 
+/// Whether two names differ by at most two letters (one, in short names), or one begins with the other.
+fn is_near(a: &str, b: &str) -> bool {
+    let allowed = if a.len().min(b.len()) < 4 { 1 } else { 2 };
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.bytes().enumerate() {
+            let best = (diagonal + usize::from(x != y)).min(row[j] + 1).min(row[j + 1] + 1);
+            diagonal = std::mem::replace(&mut row[j + 1], best);
+        }
+    }
+    row[b.len()] <= allowed || (b.len() >= 3 && a.starts_with(b))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn near_names_are_those_a_hand_may_have_meant() {
+        assert!(is_near("email", "emial") && is_near("email", "mail") && is_near("report-generation", "report"));
+        assert!(!is_near("email", "notification") && !is_near("ab", "cd"));
+    }
 
     #[test]
     fn what_a_worker_says_comes_back() {

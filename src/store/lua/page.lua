@@ -2,16 +2,17 @@
 -- KEYS: jobs history crashes pending scheduled retrying active completed cancelled dead
 -- ARGV: clock line order brief first count ids...   order: 'REV' for the highest scores first; brief: '1' where the arrival
 --       is enough of the record; first, count: ranks; ids: these instead (always, where the line is `active`)
--- returns: id, mark (score or claim), record, history, crashes of each ('' where there is none)
+-- returns: how many ids or ranks it looked at; id, mark (score or claim), record, history, crashes of each that is there
+--          ('' for what is not stored)
 -- cost: 2 µs a job and 0.1 ms a mebibyte read; 500 jobs a call
 -- flags: no-writes
 -- uses: lines
-local found, reply, bytes = {}, {}, 0
-if ARGV[ids_at] or line == 'active' then
+local found, reply, bytes = {}, {0}, 0
+if ARGV[ids_at] then
   for at = ids_at, #ARGV do
-    local mark = line == 'active' and redis.call('HGET', active, ARGV[at]) or
-      line ~= 'active' and redis.call('ZSCORE', line_of[line], ARGV[at])
-    if mark then found[#found + 1], found[#found + 2] = ARGV[at], mark end
+    found[#found + 1] = ARGV[at]
+    if line == 'active' then found[#found + 1] = redis.call('HGET', active, ARGV[at])
+    else found[#found + 1] = redis.call('ZSCORE', line_of[line], ARGV[at]) end
   end
 elseif order == 'REV' then
   found = redis.call('ZRANGE', line_of[line], first, first + count - 1, 'REV', 'WITHSCORES')
@@ -19,13 +20,14 @@ else
   found = redis.call('ZRANGE', line_of[line], first, first + count - 1, 'WITHSCORES')
 end
 for n = 1, #found, 2 do
-  local id = found[n]
+  local id, mark = found[n], found[n + 1]
   local record, told = redis.call('HGET', jobs, id) or '', redis.call('HGET', history, id) or ''
   bytes = bytes + #record + #told
   if n > 1 and bytes > 1048576 then break end
+  reply[1] = reply[1] + 1
   if brief == '1' then record = string.sub(record, 1, 24) end
-  local at = #reply
-  reply[at + 1], reply[at + 2], reply[at + 3], reply[at + 4] = id, found[n + 1], record, told
-  reply[at + 5] = redis.call('HGET', crashes, id) or ''
+  if mark then
+    for _, value in ipairs({id, mark, record, told, redis.call('HGET', crashes, id) or ''}) do reply[#reply + 1] = value end
+  end
 end
 return reply
