@@ -12,6 +12,7 @@ mod event;
 mod inspector;
 pub mod job;
 pub mod processor;
+mod producer;
 mod queue;
 pub mod retry;
 mod selection;

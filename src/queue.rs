@@ -9,6 +9,7 @@ use crate::clock::span_text;
 use crate::config::{QueueSettings, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{History, JobId, JobState, NewJob, QueueName};
+use crate::producer::Producer;
 use crate::stats::{BulkReport, Enqueued, JobEnd, QueueStats};
 use crate::store::{Key, QueueKeys, Store};
 
@@ -23,12 +24,14 @@ const POLL_LAST: Duration = Duration::from_millis(250);
 pub struct Queue {
     store: Store,
     keys: QueueKeys,
+    producer: Producer,
 }
 
 impl Queue {
     pub(crate) fn new(store: Store, name: &QueueName) -> Self {
         let keys = store.keys(name);
-        Self { store, keys }
+        let producer = Producer::new(store.clone(), keys.clone());
+        Self { store, keys, producer }
     }
 
     /// Its name.
@@ -39,10 +42,10 @@ impl Queue {
     /// Hands over one job. Calls that run at the same time share round trips.
     ///
     /// # Errors
-    /// `Invalid`: the job breaks a rule; `Refused`: the queue is full; `OutcomeUnknown`: no answer came, repeat under the
-    /// same id; `Unreachable`, `NotNow`, `AccessDenied`.
-    pub async fn enqueue(&self, _job: NewJob) -> Result<Enqueued> {
-        unimplemented!()
+    /// `Invalid`: the job breaks a rule; `NotNow`: the queue is full, or the server refuses writes; `OutcomeUnknown`: no
+    /// answer came, repeat under the same id; `Unreachable`, `AccessDenied`.
+    pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued> {
+        self.producer.enqueue(job).await
     }
 
     /// Hands over many jobs, in bounded calls and in their order; one answer for each.
@@ -50,8 +53,8 @@ impl Queue {
     /// # Errors
     /// As for one job. Where the error is of the whole (`Unreachable`, …), jobs before it may have been accepted; the
     /// same jobs again are then duplicates.
-    pub async fn enqueue_many(&self, _jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued>>> {
-        unimplemented!()
+    pub async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued>>> {
+        self.producer.enqueue_many(jobs).await
     }
 
     /// Waits until a job has ended, at most `timeout`. Dropping the future changes nothing.

@@ -12,9 +12,10 @@ use std::future::Future;
 
 use serde::de::DeserializeOwned;
 
+pub(crate) use context::Facts;
 pub use context::{Cancelled, JobContext};
 pub use outcome::{Outcome, ProcessError};
-pub(crate) use registry::{BatchItem, Entry, ErasedBatch, ErasedProcessor};
+pub(crate) use registry::{BatchItem, Entry};
 pub use registry::{BatchJob, Registry};
 
 /// Runs the jobs of a queue, one at a time (and several of them at once, each on its own).

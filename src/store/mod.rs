@@ -1,6 +1,8 @@
 //! The only code that speaks Redis: connections, key names, scripts, and one function per transition.
 
 #![allow(dead_code, unused_imports)]
+
+mod active;
 mod acts;
 mod codec;
 mod connection;
@@ -9,6 +11,7 @@ mod dial;
 mod failure;
 mod inspect;
 mod keys;
+mod lifecycle;
 mod limits;
 mod presence;
 mod route;
@@ -21,8 +24,10 @@ pub(crate) use connection::{Connection, Patience};
 pub(crate) use dead::{REVIVE_STEP, Revived};
 pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range, Shown};
 pub(crate) use keys::{Key, QueueKeys};
+pub(crate) use lifecycle::{Accepted, Claimed, End, FetchCall, Fetched, Recovered, Settled, Standing};
 pub(crate) use presence::{Held, WorkerSelf};
 pub(crate) use view::worker_info;
+pub(crate) use waiter::Waiter;
 
 use std::sync::Arc;
 

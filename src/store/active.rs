@@ -1,0 +1,38 @@
+//! Pages through the claims of a queue, and asks whether anything waits there.
+
+use redis::Value;
+
+use crate::error::Result;
+use crate::job::JobId;
+use crate::store::{Key, QueueKeys, Store};
+
+/// Fields that one page asks for.
+const PAGE: usize = 500;
+
+impl Store {
+    /// Some claims, and the cursor of the next page: 0 after the last.
+    pub(crate) async fn active_page(&self, keys: &QueueKeys, cursor: u64) -> Result<(u64, Vec<(JobId, String)>)> {
+        let mut command = redis::cmd("HSCAN");
+        command.arg(keys.name(Key::Active)).arg(cursor).arg("COUNT").arg(PAGE);
+        let value = self.connection.call(&command).await?.value;
+        let (next, flat): (u64, Vec<(String, String)>) = from(value)?;
+        Ok((next, flat.into_iter().map(|(id, claim)| (JobId::trusted(&id), claim)).collect()))
+    }
+
+    /// Whether jobs are in line and may start.
+    pub(crate) async fn has_startable(&self, keys: &QueueKeys) -> Result<bool> {
+        let mut command = redis::cmd("EXISTS");
+        for line in [Key::Pending0, Key::Pending1, Key::Pending2, Key::Pending3] {
+            command.arg(keys.name(line));
+        }
+        let lines: u64 = from(self.connection.call(&command).await?.value)?;
+        let mut command = redis::cmd("HGET");
+        command.arg(keys.name(Key::Config)).arg("paused");
+        let paused: Option<String> = from(self.connection.call(&command).await?.value)?;
+        Ok(lines > 0 && paused.as_deref() != Some("1"))
+    }
+}
+
+fn from<T: redis::FromRedisValue>(value: Value) -> Result<T> {
+    T::from_redis_value(value).map_err(|error| crate::Error::internal(format!("an answer of another shape: {error}")))
+}

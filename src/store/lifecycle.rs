@@ -1,0 +1,361 @@
+//! One function per transition: each sends one script and reads its answer.
+
+use std::sync::Arc;
+
+use redis::{Cmd, Value};
+
+use crate::error::{Error, Result};
+use crate::job::{JobId, NewJob, Start};
+use crate::store::scripts::{self, Script};
+use crate::store::{QueueKeys, Store};
+
+/// A job as a worker gets it: what is stored, not yet read.
+#[derive(Debug)]
+pub(crate) struct Claimed {
+    pub id: JobId,
+    /// The worker's hold on it, compared whole by every script that ends it.
+    pub claim: Arc<str>,
+    pub record: String,
+    /// Empty where nothing happened yet.
+    pub history: String,
+    pub crashes: u32,
+}
+
+impl Claimed {
+    /// The fence, which is the first part of a claim.
+    pub(crate) fn fence(&self) -> i64 {
+        self.claim.split('|').next().and_then(|fence| fence.parse().ok()).unwrap_or_default()
+    }
+}
+
+/// What a worker asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FetchCall<'a> {
+    pub worker: &'a str,
+    /// The number of this call: the same again gets the same answer.
+    pub call: u64,
+    /// Jobs that it can start now.
+    pub slots: usize,
+    /// More that it will finish within some milliseconds.
+    pub prefetch: usize,
+    pub lease_ms: u64,
+    /// Whether it holds nothing at all.
+    pub alone: bool,
+}
+
+/// What a worker gets.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    /// In how many ms to ask again: 0 where there is more, `None` where nobody knows.
+    pub again_ms: Option<u64>,
+    /// Rises with every change of the queue's settings.
+    pub settings_version: u64,
+    /// A job waits for a worker that holds nothing, and this worker shall be the one.
+    pub run_empty: bool,
+    pub jobs: Vec<Claimed>,
+}
+
+/// How a claim that is not (or no longer) the worker's stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Nobody holds the job.
+    Gone,
+    /// Another claim holds it.
+    Taken,
+    /// An operator cancelled it.
+    Cancelled,
+}
+
+/// The answer to an end of claims: those that were not the worker's, by their number in the call.
+#[derive(Debug, Default)]
+pub(crate) struct Settled {
+    pub others: Vec<(usize, Standing)>,
+    /// Whether the call was sent twice, so that a claim that is gone may be this call's own doing.
+    pub repeated: bool,
+}
+
+/// What the queue said to a new job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Accepted {
+    Added,
+    /// The id is taken.
+    Duplicate,
+    /// That job holds the unique key.
+    Held(JobId),
+    /// The queue holds as many jobs as it may.
+    Full,
+}
+
+/// How a claim ends.
+pub(crate) enum End<'a> {
+    Complete { result: &'a str },
+    Retry { delay_ms: u64, history: &'a str },
+    Snooze { delay_ms: u64, history: &'a str },
+    Bury { history: &'a str },
+    Release,
+    Cancelled,
+}
+
+impl End<'_> {
+    fn script(&self) -> &'static Script {
+        match self {
+            Self::Complete { .. } => &scripts::COMPLETE,
+            Self::Retry { .. } => &scripts::RETRY,
+            Self::Snooze { .. } => &scripts::SNOOZE,
+            Self::Bury { .. } => &scripts::BURY,
+            Self::Release => &scripts::RELEASE,
+            Self::Cancelled => &scripts::CANCELLED,
+        }
+    }
+
+    fn arguments(&self, command: &mut Cmd) {
+        match self {
+            Self::Complete { result } => command.arg(result),
+            Self::Retry { delay_ms, history } | Self::Snooze { delay_ms, history } => {
+                command.arg(*delay_ms).arg(history)
+            }
+            Self::Bury { history } => command.arg(history),
+            Self::Release | Self::Cancelled => command,
+        };
+    }
+}
+
+/// A job that a recoverer took back.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    pub id: JobId,
+    pub crashes: u32,
+    /// `pending`, `dead` or `cancelled`.
+    pub to: String,
+}
+
+impl Store {
+    /// Adds jobs, at most 300. A call with the number of the producer's last one gets that one's answer.
+    pub(crate) async fn enqueue(
+        &self,
+        keys: &QueueKeys,
+        (producer, call): (&str, u64),
+        jobs: &[NewJob],
+    ) -> Result<Vec<Accepted>> {
+        let mut command = scripts::ENQUEUE.on(keys, &self.clock);
+        command.arg(producer).arg(call);
+        for job in jobs {
+            command.arg(job.id.as_str()).arg(options(job)).arg(job.to_record()?);
+        }
+        let answer = text(scripts::ENQUEUE.ask(&self.connection, &command).await?)?;
+        if answer == "+" {
+            return Ok(vec![Accepted::Added; jobs.len()]);
+        }
+        let accepted: Vec<_> = answer
+            .split(' ')
+            .map(|word| match word.split_at_checked(1) {
+                Some(("+", _)) => Accepted::Added,
+                Some(("=", "")) => Accepted::Duplicate,
+                Some(("=", holder)) => Accepted::Held(JobId::trusted(holder)),
+                _ => Accepted::Full,
+            })
+            .collect();
+        if accepted.len() != jobs.len() {
+            return Err(unexpected("enqueue"));
+        }
+        Ok(accepted)
+    }
+
+    /// Claims jobs.
+    pub(crate) async fn fetch(&self, keys: &QueueKeys, call: FetchCall<'_>) -> Result<Fetched> {
+        let mut command = scripts::FETCH.on(keys, &self.clock);
+        command.arg(call.worker).arg(call.call).arg(call.slots).arg(call.prefetch);
+        command.arg(call.lease_ms).arg(u8::from(call.alone));
+        let mut values = list(scripts::FETCH.ask(&self.connection, &command).await?)?.into_iter();
+        let mut next = || values.next().ok_or_else(|| unexpected("fetch"));
+        let again_ms = u64::try_from(number(next()?)?).ok();
+        let settings_version = number(next()?)?.unsigned_abs();
+        let run_empty = text(next()?)? == "1";
+        let mut jobs = Vec::with_capacity(values.len() / 5);
+        while let Some(id) = values.next() {
+            let mut next = || values.next().ok_or_else(|| unexpected("fetch"));
+            jobs.push(Claimed {
+                id: JobId::trusted(&text(id)?),
+                claim: text(next()?)?.into(),
+                record: lossy(next()?)?,
+                history: lossy(next()?)?,
+                crashes: text(next()?)?.parse().unwrap_or_default(),
+            });
+        }
+        Ok(Fetched { again_ms, settings_version, run_empty, jobs })
+    }
+
+    /// Ends claims that all end the same way, at most 1,000.
+    pub(crate) async fn end(
+        &self,
+        keys: &QueueKeys,
+        worker: &str,
+        ends: &[(&JobId, &str, End<'_>)],
+    ) -> Result<Settled> {
+        let Some((_, _, first)) = ends.first() else { return Ok(Settled::default()) };
+        let script = first.script();
+        let mut command = script.on(keys, &self.clock);
+        command.arg(worker);
+        for (id, claim, end) in ends {
+            command.arg(id.as_str()).arg(*claim);
+            end.arguments(&mut command);
+        }
+        let answer = script.send(&self.connection, &command).await?;
+        let others = if matches!(first, End::Cancelled) { Vec::new() } else { standings(list(answer.value)?)? };
+        Ok(Settled { others, repeated: answer.repeated })
+    }
+
+    /// Extends the lease; how many claims the queue counts for the worker, and which of the named (at most 1,000) are not
+    /// its own.
+    pub(crate) async fn renew(
+        &self,
+        keys: &QueueKeys,
+        worker: &str,
+        lease_ms: u64,
+        claims: &[(JobId, Arc<str>)],
+    ) -> Result<(u64, Vec<(usize, Standing)>)> {
+        let mut command = scripts::RENEW.on(keys, &self.clock);
+        command.arg(worker).arg(lease_ms);
+        for (id, claim) in claims {
+            command.arg(id.as_str()).arg(&**claim);
+        }
+        let mut values = list(scripts::RENEW.ask(&self.connection, &command).await?)?;
+        let counted = if values.is_empty() { return Err(unexpected("renew")) } else { number(values.remove(0))? };
+        Ok((u64::try_from(counted).unwrap_or_default(), standings(values)?))
+    }
+
+    /// The workers whose lease has ended.
+    pub(crate) async fn overdue(&self, keys: &QueueKeys) -> Result<Vec<String>> {
+        let command = scripts::OVERDUE.on(keys, &self.clock);
+        list(scripts::OVERDUE.ask(&self.connection, &command).await?)?.into_iter().map(text).collect()
+    }
+
+    /// Takes back claims of silent workers, at most 500; `lease_ms` is the grace for a worker without any lease.
+    pub(crate) async fn recover(
+        &self,
+        keys: &QueueKeys,
+        (worker, lease_ms): (&str, u64),
+        claims: &[(JobId, String)],
+    ) -> Result<Vec<Recovered>> {
+        let mut command = scripts::RECOVER.on(keys, &self.clock);
+        command.arg(worker).arg(lease_ms);
+        for (id, claim) in claims {
+            command.arg(id.as_str()).arg(claim);
+        }
+        let mut values = list(scripts::RECOVER.ask(&self.connection, &command).await?)?.into_iter();
+        let mut recovered = Vec::new();
+        while let (Some(id), Some(crashes), Some(to)) = (values.next(), values.next(), values.next()) {
+            let crashes = u32::try_from(number(crashes)?).unwrap_or_default();
+            recovered.push(Recovered { id: JobId::trusted(&text(id)?), crashes, to: text(to)? });
+        }
+        Ok(recovered)
+    }
+
+    /// Strikes out silent workers whose claims were all taken back.
+    pub(crate) async fn forget(&self, keys: &QueueKeys, workers: &[String]) -> Result<()> {
+        for page in workers.chunks(100) {
+            let mut command = scripts::FORGET.on(keys, &self.clock);
+            command.arg(page);
+            scripts::FORGET.ask(&self.connection, &command).await?;
+        }
+        Ok(())
+    }
+
+    /// A worker that holds nothing any more gives up its lease.
+    pub(crate) async fn sign_off(&self, keys: &QueueKeys, worker: &str) -> Result<()> {
+        let mut command = scripts::SIGN_OFF.on(keys, &self.clock);
+        command.arg(worker);
+        scripts::SIGN_OFF.ask(&self.connection, &command).await.map(drop)
+    }
+
+    /// Moves what is due into line; how many, where `limit` or more means that there may be more.
+    pub(crate) async fn promote(&self, keys: &QueueKeys, limit: usize) -> Result<usize> {
+        let mut command = scripts::PROMOTE.on(keys, &self.clock);
+        command.arg(limit);
+        Ok(usize::try_from(number(scripts::PROMOTE.ask(&self.connection, &command).await?)?).unwrap_or_default())
+    }
+
+    /// Appends to the logs of jobs.
+    pub(crate) async fn log(&self, keys: &QueueKeys, lines: &[(JobId, String)]) -> Result<()> {
+        for page in lines.chunks(500) {
+            let mut command = scripts::LOG.on(keys, &self.clock);
+            for (id, text) in page {
+                command.arg(id.as_str()).arg(text);
+            }
+            scripts::LOG.ask(&self.connection, &command).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A new job's options as `enqueue` reads them; empty where nothing differs from the defaults.
+fn options(job: &NewJob) -> String {
+    let plain = job.start == Start::Now && job.ttl.is_none() && !job.id_is_chosen && job.unique.is_none();
+    if plain && job.priority.is_default() {
+        return String::new();
+    }
+    let due = match job.start {
+        Start::Now => String::new(),
+        Start::After(delay) => format!("+{}", delay.as_millis()),
+        Start::AtMs(at_ms) => format!("@{at_ms}"),
+    };
+    let millis = |span: Option<std::time::Duration>| span.map(|span| span.as_millis().to_string()).unwrap_or_default();
+    let level = job.priority.level();
+    let chosen = if job.id_is_chosen { "1" } else { "" };
+    let window = millis(job.unique.as_ref().and_then(|unique| unique.window));
+    let key = job.unique.as_ref().map(|unique| unique.key.as_str()).unwrap_or_default();
+    format!("{level}|{due}|{}|{chosen}|{window}|{key}", millis(job.ttl))
+}
+
+fn unexpected(script: &str) -> Error {
+    Error::internal(format!("{script} gave an answer of another shape"))
+}
+
+fn list(value: Value) -> Result<Vec<Value>> {
+    match value {
+        Value::Array(values) => Ok(values),
+        Value::Nil => Ok(Vec::new()),
+        _ => Err(unexpected("a script")),
+    }
+}
+
+fn text(value: Value) -> Result<String> {
+    match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes).map_err(|_| unexpected("a script")),
+        Value::SimpleString(text) => Ok(text),
+        Value::Int(number) => Ok(number.to_string()),
+        Value::Nil => Ok(String::new()),
+        _ => Err(unexpected("a script")),
+    }
+}
+
+/// Stored bytes as text, even where a hand put something else there.
+fn lossy(value: Value) -> Result<String> {
+    match value {
+        Value::BulkString(bytes) => {
+            Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+        }
+        other => text(other),
+    }
+}
+
+fn number(value: Value) -> Result<i64> {
+    match value {
+        Value::Int(number) => Ok(number),
+        other => text(other)?.parse().map_err(|_| unexpected("a script")),
+    }
+}
+
+fn standings(values: Vec<Value>) -> Result<Vec<(usize, Standing)>> {
+    let mut others = Vec::with_capacity(values.len() / 2);
+    let mut values = values.into_iter();
+    while let (Some(index), Some(standing)) = (values.next(), values.next()) {
+        let standing = match number(standing)? {
+            0 => Standing::Gone,
+            2 => Standing::Cancelled,
+            _ => Standing::Taken,
+        };
+        others.push((usize::try_from(number(index)?).unwrap_or_default(), standing));
+    }
+    Ok(others)
+}

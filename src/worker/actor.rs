@@ -1,0 +1,33 @@
+//! The loop that the periodic actors share.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::error::Result;
+
+/// Runs `step` at once and then every `interval` until `stop`, spread by up to a tenth so that workers that start together
+/// do not stay together. An error is logged and does not end the loop.
+pub(crate) async fn every<F, Fut>(name: &'static str, interval: Duration, stop: &CancellationToken, mut step: F)
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<()>>,
+{
+    let mut round = 0_u32;
+    loop {
+        let outcome = tokio::select! {
+            () = stop.cancelled() => return,
+            outcome = step() => outcome,
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(actor = name, %error, "a round failed");
+        }
+        round = round.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+        let spread = f64::from(round) / f64::from(u32::MAX) * 0.1;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(interval.mul_f64(1.0 - spread)) => {}
+        }
+    }
+}

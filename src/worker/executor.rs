@@ -1,0 +1,271 @@
+//! Runs one job at a time in each slot: decode, run, classify, decide, report.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::{Event, EventKind};
+use crate::job::{Failure, History, Record};
+use crate::processor::{BatchItem, Entry, Facts, JobContext, Outcome, ProcessError};
+use crate::retry::{Decision, FailureFacts, RetryPolicy};
+use crate::store::Claimed;
+use crate::worker::finisher::{Ended, Verdict};
+use crate::worker::lane::{Lane, Pool};
+use crate::worker::shared::Shared;
+use crate::worker::table::Stop;
+
+type Answer = Result<Outcome, ProcessError>;
+
+/// A job that is about to run.
+struct Attempt {
+    job: Claimed,
+    record: Record,
+    history: History,
+    ctx: JobContext,
+    stop: CancellationToken,
+    policy: RetryPolicy,
+    timeout: Duration,
+}
+
+/// A slot: takes job after job until the pool is closed and nothing is left.
+pub(crate) async fn slot(shared: Arc<Shared>, pool: Arc<Pool>) {
+    loop {
+        // Registered before the look, so that a job that comes in between is not missed.
+        let job = pool.job.notified();
+        let Some((lane, batch)) = next(&pool) else {
+            if pool.closed.load(Ordering::Acquire) {
+                return;
+            }
+            tokio::select! {
+                () = job => {}
+                () = tokio::time::sleep(batch_due(&pool)) => {}
+            }
+            continue;
+        };
+        pool.running.fetch_add(1, Ordering::AcqRel);
+        run(&shared, &lane, batch).await;
+        pool.running.fetch_sub(1, Ordering::AcqRel);
+        pool.room.notify_one();
+        tokio::task::consume_budget().await;
+    }
+}
+
+/// The next job, or batch of jobs, of the pool.
+fn next(pool: &Pool) -> Option<(Arc<Lane>, Vec<(Claimed, CancellationToken)>)> {
+    for lane in pool.rotation() {
+        let Entry::Batch { size, wait, .. } = &lane.entry else {
+            if let Some(job) = lane.table.start() {
+                return Some((Arc::clone(lane), vec![job]));
+            }
+            continue;
+        };
+        let (waiting, since) = lane.table.waiting();
+        let due = pool.closed.load(Ordering::Acquire) || since.is_some_and(|since| since.elapsed() >= *wait);
+        if waiting >= *size || (waiting > 0 && due) {
+            let batch: Vec<_> = std::iter::from_fn(|| lane.table.start()).take(*size).collect();
+            if !batch.is_empty() {
+                return Some((Arc::clone(lane), batch));
+            }
+        }
+    }
+    None
+}
+
+/// How long until an incomplete batch starts; long where none waits.
+fn batch_due(pool: &Pool) -> Duration {
+    let due = |lane: &Arc<Lane>| match (&lane.entry, lane.table.waiting().1) {
+        (Entry::Batch { wait, .. }, Some(since)) => Some(wait.saturating_sub(since.elapsed())),
+        _ => None,
+    };
+    pool.lanes.iter().filter_map(due).min().unwrap_or(Duration::from_secs(3600)).max(Duration::from_millis(1))
+}
+
+async fn run(shared: &Shared, lane: &Lane, jobs: Vec<(Claimed, CancellationToken)>) {
+    let mut attempts = Vec::with_capacity(jobs.len());
+    for (job, stop) in jobs {
+        match prepare(shared, lane, job, stop) {
+            Ok(attempt) => attempts.push(attempt),
+            Err(ended) => report(lane, *ended).await,
+        }
+    }
+    match &lane.entry {
+        Entry::Single(processor) => {
+            for attempt in attempts {
+                let started = Instant::now();
+                let running = processor.run(attempt.record.payload(), &attempt.ctx);
+                let answer = guarded(AssertUnwindSafe(running).catch_unwind(), &attempt).await;
+                finish(shared, lane, attempt, answer, started.elapsed()).await;
+            }
+        }
+        Entry::Batch { .. } => run_batch(shared, lane, attempts).await,
+    }
+}
+
+async fn run_batch(shared: &Shared, lane: &Lane, attempts: Vec<Attempt>) {
+    let Entry::Batch { processor, .. } = &lane.entry else { return };
+    let Some(timeout) = attempts.iter().map(|attempt| attempt.timeout).max() else { return };
+    let started = Instant::now();
+    let items =
+        attempts.iter().map(|attempt| BatchItem { payload: attempt.record.payload(), ctx: attempt.ctx.clone() });
+    let running = AssertUnwindSafe(processor.run(items.collect())).catch_unwind();
+    // A batch goes on while any of its jobs is wanted.
+    let unwanted = async {
+        for attempt in &attempts {
+            attempt.stop.cancelled().await;
+        }
+    };
+    let mut answers = tokio::select! {
+        ran = tokio::time::timeout(timeout, running) => match ran {
+            Ok(Ok(answers)) => answers.into_iter().map(Some).collect(),
+            Ok(Err(panic)) => attempts.iter().map(|_| Some(Err(panicked(&*panic)))).collect(),
+            Err(_) => attempts.iter().map(|_| Some(Err(timed_out(timeout)))).collect::<Vec<_>>(),
+        },
+        () = unwanted => Vec::new(),
+    }
+    .into_iter();
+    let took = started.elapsed();
+    for attempt in attempts {
+        let answer = answers.next().unwrap_or_default();
+        finish(shared, lane, attempt, answer, took).await;
+    }
+}
+
+/// Reads what is stored; an unreadable record goes to the dead letters, its bytes kept.
+fn prepare(shared: &Shared, lane: &Lane, mut job: Claimed, stop: CancellationToken) -> Result<Attempt, Box<Ended>> {
+    let policy = lane.settings().retry;
+    let history = if job.history.is_empty() { Ok(History::default()) } else { History::decode(&job.history) };
+    let record = Record::decode(std::mem::take(&mut job.record));
+    let (record, history) = match (record, history) {
+        (Ok(record), Ok(history)) => (record, history),
+        (record, history) => {
+            let mut history = history.unwrap_or_default();
+            let said = record.err().map_or_else(|| "the history is not readable".to_owned(), |error| error.to_string());
+            let error = ProcessError::permanent("record_unreadable", said);
+            history.push(failure(shared, &error, history.failed + job.crashes + 1, Duration::ZERO));
+            let verdict = Verdict::Bury { history: history.encode() };
+            let ended = Ended { error: Some(error), ..Ended::new(job.id, job.claim, verdict) };
+            lane.table.ending(&ended.id);
+            return Err(Box::new(ended));
+        }
+    };
+    let mut policy = RetryPolicy { attempts: record.attempts.unwrap_or(policy.attempts), ..policy };
+    policy.transient = record.backoff.unwrap_or(policy.transient);
+    let timeout = record.timeout.unwrap_or(shared.timeout);
+    let facts = Facts {
+        id: job.id.clone(),
+        queue: lane.keys.queue().clone(),
+        attempt: history.failed + job.crashes + 1,
+        max_attempts: policy.attempts,
+        fence: job.fence(),
+        deadline: Some(Instant::now() + timeout),
+    };
+    let ctx = JobContext::new(facts, stop.clone());
+    shared.emit(|| Event {
+        attempt: Some(ctx.attempt()),
+        ..Event::of_job(EventKind::Started, ctx.queue(), ctx.job_id())
+    });
+    Ok(Attempt { job, record, history, ctx, stop, policy, timeout })
+}
+
+/// Runs to the end, the timeout or the stop; `None` when it was stopped.
+async fn guarded(
+    running: impl Future<Output = Result<Answer, Box<dyn std::any::Any + Send>>>,
+    attempt: &Attempt,
+) -> Option<Answer> {
+    tokio::select! {
+        biased;
+        () = attempt.stop.cancelled() => None,
+        ran = tokio::time::timeout(attempt.timeout, running) => Some(match ran {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(panic)) => Err(panicked(&*panic)),
+            Err(_) => Err(timed_out(attempt.timeout)),
+        }),
+    }
+}
+
+fn timed_out(timeout: Duration) -> ProcessError {
+    ProcessError::transient("timeout", format!("the attempt took longer than {}", crate::clock::span_text(timeout)))
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> ProcessError {
+    let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
+    let said = said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+    ProcessError::transient("panic", format!("the processor panicked: {said}"))
+}
+
+fn failure(shared: &Shared, error: &ProcessError, attempt: u32, took: Duration) -> Failure {
+    Failure {
+        at: crate::clock::local_now(),
+        attempt,
+        class: error.class,
+        code: error.code.clone(),
+        message: error.message.clone(),
+        duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        worker: shared.worker.to_string(),
+    }
+}
+
+/// Decides what becomes of the job and hands it to the finisher.
+async fn finish(shared: &Shared, lane: &Lane, attempt: Attempt, answer: Option<Answer>, took: Duration) {
+    lane.ran(took);
+    let Attempt { job, record, mut history, ctx, policy, .. } = attempt;
+    let stopped = lane.table.ending(&job.id);
+    let said = ctx.take_said();
+    let (verdict, error) = match (answer, stopped) {
+        (Some(Ok(outcome)), _) => {
+            let result = outcome.result.map(|result| String::from(Box::<str>::from(result)));
+            let awaited = record.awaited.then(|| "null".to_owned());
+            (Verdict::Complete { result: result.or(awaited).unwrap_or_default() }, None)
+        }
+        (Some(Err(error)), _) => {
+            let now_ms = crate::clock::local_now().timestamp_millis();
+            let facts = FailureFacts {
+                class: error.class,
+                failed: history.failed + 1,
+                retry_after: error.retry_after,
+                snoozed: history.snoozed,
+                snoozing: Duration::from_millis(
+                    history.snoozed_since_ms.map_or(0, |since| now_ms.saturating_sub(since)).unsigned_abs(),
+                ),
+                random: shared.random(),
+            };
+            let decision = policy.decide(&facts);
+            match decision {
+                Decision::Snooze(_) => history.snooze(now_ms),
+                _ => history.push(failure(shared, &error, ctx.attempt(), took)),
+            }
+            let history = history.encode();
+            let verdict = match decision {
+                Decision::Retry(delay) => Verdict::Retry { delay, history },
+                Decision::Snooze(delay) => Verdict::Snooze { delay, history },
+                Decision::Bury => Verdict::Bury { history },
+            };
+            (verdict, Some(error))
+        }
+        (None, Some(Stop::Cancelled)) => (Verdict::Cancelled, None),
+        (None, Some(Stop::Lost)) => (Verdict::Lost, None),
+        (None, Some(Stop::Shutdown) | None) => (Verdict::Release, None),
+    };
+    let ended = Ended {
+        attempt: ctx.attempt(),
+        took: Some(took),
+        error,
+        log: said.log,
+        ..Ended::new(job.id, job.claim, verdict)
+    };
+    if let Some(error) = &ended.error {
+        shared.emit(|| Event { ..ended.event(EventKind::Failed, lane.keys.queue(), Some(error)) });
+    }
+    report(lane, ended).await;
+}
+
+async fn report(lane: &Lane, ended: Ended) {
+    // The finisher lives as long as any slot; were it gone, the lease would bring the job back.
+    if lane.ended.send(ended).await.is_err() {
+        tracing::error!("the finisher is gone");
+    }
+}

@@ -1,0 +1,226 @@
+//! Claims jobs for the slots of a pool, and some ahead of them; waits where there is nothing to claim.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, mpsc};
+
+use crate::error::Result;
+use crate::store::{FetchCall, Fetched, Key, Waiter};
+use crate::worker::lane::{Lane, Pool};
+use crate::worker::shared::Shared;
+
+/// A queue in which nothing is known to come is asked again after this time, token or not.
+const POLL: Duration = Duration::from_secs(1);
+/// How long one wait for a token blocks.
+const BLOCK: Duration = Duration::from_secs(5);
+
+/// What the fetcher knows of one lane.
+struct Asked {
+    lane: Arc<Lane>,
+    /// Not to be asked before.
+    next: Instant,
+    /// The number of the last call that was answered.
+    calls: u64,
+}
+
+/// Runs until the worker stops; then closes the pool.
+pub(crate) async fn fetcher(shared: Arc<Shared>, pool: Arc<Pool>) {
+    let mut asked: Vec<_> =
+        pool.lanes.iter().map(|lane| Asked { lane: Arc::clone(lane), next: Instant::now(), calls: 0 }).collect();
+    let tokens = Tokens::watch(&shared, &pool);
+    let mut first = 0;
+    while !shared.stop.is_cancelled() {
+        let mut fetched_some = false;
+        first = (first + 1) % asked.len();
+        for offset in 0..pool.lanes.len() {
+            let index = (first + offset) % pool.lanes.len();
+            let Some(room) = room(&shared, &pool, &asked[index]) else { continue };
+            tokio::select! {
+                // An answer on its way holds claims, so it is waited for; it carries none once the worker is silent.
+                outcome = ask(&shared, &pool, &mut asked[index], room) => fetched_some |= outcome,
+                () = shared.give_up.cancelled() => return,
+            }
+        }
+        if fetched_some {
+            continue;
+        }
+        if shared.is_through().await {
+            shared.stop.cancel();
+            break;
+        }
+        rest(&shared, &pool, &mut asked, &tokens).await;
+    }
+    tokens.task.abort();
+    pool.closed.store(true, Ordering::Release);
+    pool.job.notify_waiters();
+}
+
+/// Waits until there is something to ask for.
+async fn rest(shared: &Shared, pool: &Pool, asked: &mut [Asked], tokens: &Tokens) {
+    let hungry = asked.iter().any(|asked| wanted(pool, &asked.lane) != (0, 0)) && !shared.is_solo();
+    tokens.arm(hungry);
+    let later = Instant::now() + POLL;
+    let next = asked.iter().map(|asked| asked.next).min().filter(|_| hungry).unwrap_or(later);
+    let next = shared.allowed_at().map_or(later, |at| at.max(next));
+    tokio::select! {
+        () = shared.stop.cancelled() => {}
+        () = pool.room.notified() => {}
+        () = tokens.came.notified() => {
+            for (index, woken) in tokens.woken.iter().enumerate() {
+                if woken.swap(false, Ordering::AcqRel) {
+                    asked[index].next = Instant::now();
+                }
+            }
+        }
+        () = tokio::time::sleep_until(next.into()) => {}
+    }
+}
+
+/// What may be claimed now: slots and prefetch, and whether the worker holds nothing at all.
+#[derive(Clone, Copy)]
+struct Room {
+    slots: usize,
+    prefetch: usize,
+}
+
+fn room(shared: &Shared, pool: &Pool, asked: &Asked) -> Option<Room> {
+    if asked.next > Instant::now() || shared.is_solo() {
+        return None;
+    }
+    let (slots, prefetch) = wanted(pool, &asked.lane);
+    let allowed = shared.allowance();
+    let slots = slots.min(allowed);
+    let prefetch = prefetch.min(allowed - slots);
+    (slots + prefetch > 0).then_some(Room { slots, prefetch })
+}
+
+/// Jobs for idle slots of the pool, and jobs ahead of busy ones.
+fn wanted(pool: &Pool, lane: &Lane) -> (usize, usize) {
+    let mut idle = pool.idle();
+    for other in &pool.lanes {
+        idle = idle.saturating_sub(other.table.load().ready.div_ceil(other.unit()));
+    }
+    let (unit, load) = (lane.unit(), lane.table.load());
+    let slots = idle * unit;
+    let ahead = lane.ahead(pool.slots);
+    // Ends that Redis has not confirmed count too, so that a worker that cannot acknowledge stops fetching.
+    if load.held > pool.slots * unit + 3 * ahead.max(1) {
+        return (0, 0);
+    }
+    let over = load.ready.saturating_sub(pool.idle() * unit);
+    if slots == 0 && over * 2 > ahead {
+        return (0, 0);
+    }
+    (slots, ahead.saturating_sub(over))
+}
+
+/// One fetch. Whether it brought jobs.
+async fn ask(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, room: Room) -> bool {
+    let lane = Arc::clone(&asked.lane);
+    // Who holds nothing may be given a job that must run alone, so no other fetch of this worker may be under way.
+    let exclusive = if shared.held() == 0 { shared.gate.try_write().ok() } else { None };
+    let _shared_gate = if exclusive.is_none() { Some(shared.gate.read().await) } else { None };
+    let alone = exclusive.is_some() && shared.held() == 0;
+    if shared.runs_empty() && !alone && shared.held() > 0 {
+        asked.next = Instant::now() + Duration::from_millis(10);
+        return false;
+    }
+    let call = FetchCall {
+        worker: &shared.worker,
+        call: asked.calls + 1,
+        slots: room.slots,
+        prefetch: room.prefetch,
+        lease_ms: shared.lease_ms(),
+        alone,
+    };
+    match shared.store.fetch(&lane.keys, call).await {
+        Ok(fetched) => {
+            asked.calls += 1;
+            lane.fetched();
+            shared.heard();
+            take_in(shared, pool, asked, fetched).await
+        }
+        Err(error) => {
+            shared.warn_seldom(&error, "no jobs can be fetched");
+            asked.next = Instant::now() + POLL;
+            false
+        }
+    }
+}
+
+async fn take_in(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, fetched: Fetched) -> bool {
+    let (lane, count) = (&asked.lane, fetched.jobs.len());
+    let drained = count == 0 && fetched.again_ms.is_none_or(|again_ms| again_ms > 1_000);
+    lane.drained.store(drained, Ordering::Release);
+    shared.run_empty(fetched.run_empty);
+    let limit = lane.settings().crash_limit;
+    if fetched.jobs.iter().any(|job| job.crashes > 0 && job.crashes + 1 >= limit) {
+        shared.go_solo();
+    }
+    shared.spend(count);
+    lane.table.admit(fetched.jobs);
+    shared.beat.notify_one();
+    for _ in 0..count.min(pool.slots) {
+        pool.job.notify_one();
+    }
+    let wait = fetched.again_ms.map_or(POLL, |again_ms| Duration::from_millis(again_ms).min(POLL));
+    asked.next = Instant::now() + wait;
+    if !lane.knows(fetched.settings_version)
+        && let Err(error) = reload(shared, lane, fetched.settings_version).await
+    {
+        shared.warn_seldom(&error, "the queue's settings could not be read");
+    }
+    count > 0
+}
+
+/// Reads the queue's settings anew.
+async fn reload(shared: &Shared, lane: &Lane, version: u64) -> Result<()> {
+    let stored = shared.store.settings(&lane.keys).await?;
+    lane.set_settings(stored.settings, version);
+    Ok(())
+}
+
+/// Tokens that say that a queue has something to claim, waited for on a connection of their own.
+struct Tokens {
+    came: Arc<Notify>,
+    woken: Arc<Vec<AtomicBool>>,
+    armed: mpsc::Sender<()>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Tokens {
+    fn watch(shared: &Arc<Shared>, pool: &Pool) -> Self {
+        let lists: Vec<String> = pool.lanes.iter().map(|lane| lane.keys.name(Key::Wake).to_owned()).collect();
+        let woken: Arc<Vec<AtomicBool>> = Arc::new(lists.iter().map(|_| AtomicBool::new(false)).collect());
+        let came = Arc::new(Notify::new());
+        let (armed, mut arm) = mpsc::channel(1);
+        let mut waiter = Waiter::new(shared.redis.clone());
+        let (their_woken, their_came) = (Arc::clone(&woken), Arc::clone(&came));
+        // A token is taken only while the pool has room: another worker may have use for it otherwise.
+        let task = tokio::spawn(async move {
+            while arm.recv().await.is_some() {
+                match waiter.wait(&lists, BLOCK).await {
+                    Ok(Some(list)) => {
+                        if let Some(index) = lists.iter().position(|name| *name == list) {
+                            their_woken[index].store(true, Ordering::Release);
+                        }
+                        their_came.notify_one();
+                    }
+                    Ok(None) => their_came.notify_one(),
+                    // The poll goes on without tokens.
+                    Err(_) => tokio::time::sleep(POLL).await,
+                }
+            }
+        });
+        Self { came, woken, armed, task }
+    }
+
+    fn arm(&self, hungry: bool) {
+        if hungry {
+            // Full: it is armed already.
+            let _ = self.armed.try_send(());
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Keeps the lease, on a thread, a runtime and a connection of its own that no processor can hold up.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::error::Result;
+use crate::event::{Event, EventKind};
+use crate::job::JobId;
+use crate::store::{Claimed, End, Standing, Store};
+use crate::worker::lane::Lane;
+use crate::worker::shared::Shared;
+
+/// Claims named in one call.
+const PAGE: usize = 1_000;
+/// What the worker says of itself is said again this often.
+const ANNOUNCE: Duration = Duration::from_secs(5);
+/// While jobs wait for a slot they are looked at this often.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Runs until the worker has ended its last job.
+pub(crate) async fn heartbeat(shared: Arc<Shared>, store: Store) {
+    let mut surplus = vec![0_u32; shared.lanes.len()];
+    let mut renewed = Instant::now();
+    let mut announced = None::<Instant>;
+    while !shared.ended.is_cancelled() {
+        let held = shared.held();
+        let busy = if held > 0 { Duration::from_secs(1) } else { shared.lease };
+        if renewed.elapsed() >= busy.min(shared.lease / 3) {
+            renewed = Instant::now();
+            for (lane, surplus) in shared.lanes.iter().zip(&mut surplus) {
+                if let Err(error) = renew(&shared, &store, lane, surplus).await {
+                    shared.warn_seldom(&error, "the lease could not be renewed");
+                } else {
+                    shared.heard();
+                }
+            }
+        }
+        if announced.is_none_or(|at| at.elapsed() >= ANNOUNCE) {
+            announced = Some(Instant::now());
+            if let Err(error) = store.announce(&shared.about()).await {
+                shared.warn_seldom(&error, "the worker could not announce itself");
+            }
+        }
+        for lane in &shared.lanes {
+            let stalled = lane.table.take_unstarted(lane.patience());
+            release(&shared, &store, lane, stalled).await;
+        }
+        let waiting = shared.lanes.iter().any(|lane| lane.table.load().ready > 0);
+        let until_beat = busy.min(shared.lease / 3).saturating_sub(renewed.elapsed());
+        let until_word = ANNOUNCE.saturating_sub(announced.map_or(Duration::ZERO, |at| at.elapsed()));
+        let pause = if waiting { TICK } else { until_beat.min(until_word) };
+        tokio::select! {
+            () = shared.ended.cancelled() => {}
+            () = tokio::time::sleep(pause.max(Duration::from_millis(1))) => {}
+            // The first claims after a pause: the next beat is no longer a third of a lease away.
+            () = shared.beat.notified(), if held == 0 => {}
+        }
+    }
+}
+
+/// One beat for one queue: names the claims, stops what is no longer this worker's.
+async fn renew(shared: &Shared, store: &Store, lane: &Lane, surplus: &mut u32) -> Result<()> {
+    let claims = lane.table.claims();
+    let mut counted = 0;
+    // At least one call, to extend the lease where nothing is held.
+    for page in claims.chunks(PAGE).chain(std::iter::repeat_n(&[][..], usize::from(claims.is_empty()))) {
+        let (count, others) = store.renew(&lane.keys, &shared.worker, shared.lease_ms(), page).await?;
+        counted = count;
+        for (index, standing) in others {
+            let Some((id, claim)) = page.get(index) else { continue };
+            if let Some(unstarted) = lane.table.revoke(id, claim, standing) {
+                give_back(shared, store, lane, unstarted, standing).await?;
+            }
+        }
+    }
+    *surplus = if counted > claims.len() as u64 && lane.table.load().held <= claims.len() { *surplus + 1 } else { 0 };
+    if *surplus >= 3 {
+        *surplus = 0;
+        release_unknown(shared, store, lane).await?;
+    }
+    Ok(())
+}
+
+/// A claimed job that had not started and is not this worker's any more.
+async fn give_back(shared: &Shared, store: &Store, lane: &Lane, job: Claimed, standing: Standing) -> Result<()> {
+    if standing == Standing::Cancelled {
+        store.end(&lane.keys, &shared.worker, &[(&job.id, &job.claim, End::Cancelled)]).await?;
+        shared.emit(|| Event::of_job(EventKind::Cancelled, lane.keys.queue(), &job.id));
+    } else {
+        shared.emit(|| Event::of_job(EventKind::LeaseLost, lane.keys.queue(), &job.id));
+    }
+    lane.table.gone(std::iter::once(&job.id));
+    Ok(())
+}
+
+/// Gives jobs back to their old place in line.
+pub(crate) async fn release(shared: &Shared, store: &Store, lane: &Lane, jobs: Vec<Claimed>) {
+    for page in jobs.chunks(PAGE) {
+        let ends: Vec<_> = page.iter().map(|job| (&job.id, &*job.claim, End::Release)).collect();
+        match store.end(&lane.keys, &shared.worker, &ends).await {
+            Ok(_) => {
+                shared.released.fetch_add(page.len() as u64, Ordering::Relaxed);
+                for job in page {
+                    shared.emit(|| Event::of_job(EventKind::Released, lane.keys.queue(), &job.id));
+                }
+            }
+            // What Redis still counts and the table no longer holds is released by a later beat.
+            Err(error) => shared.warn_seldom(&error, "unstarted jobs could not be given back"),
+        }
+        lane.table.gone(page.iter().map(|job| &job.id));
+    }
+    if !jobs.is_empty() {
+        shared.refund(jobs.len());
+        shared.room(lane);
+    }
+}
+
+/// Redis counts more claims than this worker knows of: an answer was lost for good. Releases what bears its name and is
+/// not in its table.
+async fn release_unknown(shared: &Shared, store: &Store, lane: &Lane) -> Result<()> {
+    let (mut cursor, mut unknown) = (0, Vec::new());
+    let own = format!("|{}|", shared.worker);
+    loop {
+        let (next, page) = store.active_page(&lane.keys, cursor).await?;
+        unknown.extend(page.into_iter().filter(|(_, claim)| claim.contains(&own) && !claim.starts_with("cancelled|")));
+        cursor = next;
+        if cursor == 0 {
+            break;
+        }
+    }
+    let known: std::collections::HashSet<JobId> = lane.table.claims().into_iter().map(|(id, _)| id).collect();
+    unknown.retain(|(id, _)| !known.contains(id));
+    for page in unknown.chunks(PAGE) {
+        tracing::warn!(queue = %lane.keys.queue(), jobs = page.len(), "releasing claims that no answer told of");
+        let ends: Vec<_> = page.iter().map(|(id, claim)| (id, claim.as_str(), End::Release)).collect();
+        store.end(&lane.keys, &shared.worker, &ends).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,160 @@
+//! One queue as a worker sees it, and the pool of slots that queues share.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::QueueSettings;
+use crate::processor::Entry;
+use crate::store::QueueKeys;
+use crate::worker::finisher::Ended;
+use crate::worker::table::Table;
+
+/// How much work is claimed ahead: what is about to be finished within this time.
+const AHEAD: Duration = Duration::from_millis(10);
+/// And never more jobs than this, so that no call is large.
+const AHEAD_MAX: usize = 500;
+/// A claimed job that has not started by then goes back into line.
+pub(crate) const UNSTARTED_MAX: Duration = Duration::from_millis(100);
+
+/// One queue of a worker.
+pub(crate) struct Lane {
+    pub keys: QueueKeys,
+    pub entry: Entry,
+    pub table: Table,
+    /// No slot sends anything more.
+    pub closed: CancellationToken,
+    /// The last fetch found nothing that starts within a second.
+    pub drained: AtomicBool,
+    /// To the finisher.
+    pub ended: mpsc::Sender<Ended>,
+    settings: Mutex<Arc<QueueSettings>>,
+    settings_version: AtomicU64,
+    /// A running mean of how long an attempt takes, in nanoseconds; negative while unknown.
+    mean_run_ns: AtomicI64,
+    /// When the queue was last fetched, for the promoter.
+    fetched_at: Mutex<Option<Instant>>,
+}
+
+impl Lane {
+    pub(crate) fn new(keys: QueueKeys, entry: Entry, ended: mpsc::Sender<Ended>) -> Self {
+        Self {
+            keys,
+            entry,
+            table: Table::default(),
+            closed: CancellationToken::new(),
+            drained: AtomicBool::new(false),
+            ended,
+            settings: Mutex::default(),
+            settings_version: AtomicU64::new(u64::MAX),
+            mean_run_ns: AtomicI64::new(-1),
+            fetched_at: Mutex::default(),
+        }
+    }
+
+    /// How many jobs one slot takes at a time.
+    pub(crate) fn unit(&self) -> usize {
+        match &self.entry {
+            Entry::Single(_) => 1,
+            Entry::Batch { size, .. } => *size,
+        }
+    }
+
+    /// How long a claimed job may wait for a slot.
+    pub(crate) fn patience(&self) -> Duration {
+        match &self.entry {
+            Entry::Single(_) => UNSTARTED_MAX,
+            Entry::Batch { wait, .. } => UNSTARTED_MAX + *wait,
+        }
+    }
+
+    pub(crate) fn settings(&self) -> Arc<QueueSettings> {
+        Arc::clone(&self.settings.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_settings(&self, settings: QueueSettings, version: u64) {
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        self.settings_version.store(version, Ordering::Release);
+    }
+
+    /// Whether the queue's settings are those of `version`.
+    pub(crate) fn knows(&self, version: u64) -> bool {
+        self.settings_version.load(Ordering::Acquire) == version
+    }
+
+    /// Takes the length of an attempt into the mean, an eighth at a time.
+    pub(crate) fn ran(&self, run: Duration) {
+        let run_ns = i64::try_from(run.as_nanos()).unwrap_or(i64::MAX);
+        let mean = self.mean_run_ns.load(Ordering::Relaxed);
+        let next = if mean < 0 { run_ns } else { mean + (run_ns - mean) / 8 };
+        self.mean_run_ns.store(next, Ordering::Relaxed);
+    }
+
+    /// How many jobs `slots` slots will finish in the next ten milliseconds: that many may be claimed ahead.
+    pub(crate) fn ahead(&self, slots: usize) -> usize {
+        let mean_ns = self.mean_run_ns.load(Ordering::Relaxed);
+        let settings = self.settings();
+        // Under a limit of the queue a claimed job holds a place that another worker could use.
+        if mean_ns < 0 || settings.concurrency.is_some() {
+            return 0;
+        }
+        let within = |each_ns: u64, at_once: usize| {
+            (AHEAD.as_nanos() as u64).checked_div(each_ns).map_or(AHEAD_MAX, |n| (n as usize).saturating_mul(at_once))
+        };
+        let by_run = within(mean_ns.unsigned_abs(), slots * self.unit());
+        let by_rate = settings.rate.map_or(usize::MAX, |rate| within(rate.interval_us() * 1_000, 1));
+        by_run.min(by_rate).min(AHEAD_MAX)
+    }
+
+    pub(crate) fn fetched(&self) {
+        *self.fetched_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether the last fetch, which also promotes, is longer ago than `age`.
+    pub(crate) fn unfetched_for(&self, age: Duration) -> bool {
+        self.fetched_at.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|at| at.elapsed() > age)
+    }
+}
+
+/// Slots that one or more queues share.
+pub(crate) struct Pool {
+    pub lanes: Vec<Arc<Lane>>,
+    pub slots: usize,
+    /// Slots at work.
+    pub running: AtomicUsize,
+    /// Wakes slots: there is a job.
+    pub job: Notify,
+    /// Wakes the fetcher: there is room.
+    pub room: Notify,
+    /// The fetcher takes no more: slots end when nothing is left.
+    pub closed: AtomicBool,
+    turn: AtomicUsize,
+}
+
+impl Pool {
+    pub(crate) fn new(lanes: Vec<Arc<Lane>>, slots: usize) -> Self {
+        Self {
+            lanes,
+            slots,
+            running: AtomicUsize::new(0),
+            job: Notify::new(),
+            room: Notify::new(),
+            closed: AtomicBool::new(false),
+            turn: AtomicUsize::new(0),
+        }
+    }
+
+    /// The lanes, another one first each time.
+    pub(crate) fn rotation(&self) -> impl Iterator<Item = &Arc<Lane>> {
+        let first = if self.lanes.len() == 1 { 0 } else { self.turn.fetch_add(1, Ordering::Relaxed) };
+        (0..self.lanes.len()).map(move |offset| &self.lanes[(first + offset) % self.lanes.len()])
+    }
+
+    /// Slots with nothing to do.
+    pub(crate) fn idle(&self) -> usize {
+        self.slots.saturating_sub(self.running.load(Ordering::Acquire))
+    }
+}

@@ -1,0 +1,278 @@
+//! Starts the actors of a worker and sees them to their end.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, RwLock, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::event::{Event, EventKind};
+use crate::job::{JobId, QueueName};
+use crate::processor::Registry;
+use crate::store::{Connection, Patience, Store, WorkerSelf};
+use crate::worker::builder::{Concurrency, WorkerBuilder};
+use crate::worker::finisher::{Ended, finisher};
+use crate::worker::lane::{Lane, Pool};
+use crate::worker::shared::{Limiter, Shared};
+use crate::worker::shutdown::{Stopper, wind_down};
+use crate::worker::{actor, executor, fetcher, heartbeat, janitor, promoter, recoverer};
+
+/// Ends that may wait for the finisher of a queue; beyond that, slots wait.
+const ENDS_WAITING: usize = 2_000;
+
+/// A process that runs jobs. Made by [`Worker::builder`], run by [`Worker::run`].
+pub struct Worker {
+    shared: Arc<Shared>,
+    client: Client,
+    grace: Duration,
+    inboxes: Vec<mpsc::Receiver<Ended>>,
+}
+
+/// What a worker did.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct WorkerReport {
+    /// Jobs that ended well.
+    pub completed: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Jobs given back.
+    pub released: u64,
+    /// Ends of jobs that Redis never confirmed; their leases bring the jobs back.
+    pub unconfirmed: u64,
+}
+
+impl Worker {
+    /// A worker on `client` for the queues that `registry` has a processor for.
+    pub fn builder(client: &Client, registry: Registry) -> WorkerBuilder {
+        WorkerBuilder::new(client, registry)
+    }
+
+    pub(crate) fn new(builder: WorkerBuilder) -> Result<Self> {
+        let config = builder.client.config().clone();
+        let store = builder.client.open_store();
+        let worker = worker_id();
+        let mut inboxes = Vec::new();
+        let mut lanes = Vec::new();
+        for queue in builder.registry.queues() {
+            let (lane, inbox) = lane(&store, &builder.registry, queue)?;
+            lanes.push(lane);
+            inboxes.push(inbox);
+        }
+        let pools = pools(&lanes, &builder.concurrency);
+        let about = about(&builder, &worker, &lanes);
+        let shared = Arc::new(Shared {
+            store,
+            redis: config.redis,
+            worker: worker.into(),
+            lanes,
+            pools,
+            lease: builder.lease,
+            timeout: builder.timeout,
+            about,
+            listener: builder.listener,
+            until_empty: builder.until_empty,
+            stop: CancellationToken::new(),
+            stop_now: CancellationToken::new(),
+            give_up: CancellationToken::new(),
+            ended: CancellationToken::new(),
+            beat: Notify::new(),
+            gate: RwLock::new(()),
+            completed: AtomicU64::new(0),
+            failed: AtomicU64::new(0),
+            released: AtomicU64::new(0),
+            unconfirmed: AtomicU64::new(0),
+            remaining: AtomicU64::new(builder.max_jobs.unwrap_or(u64::MAX)),
+            limiter: builder.rate.map(|rate| Mutex::new(Limiter::new(rate))),
+            running_empty: AtomicBool::new(false),
+            solo: AtomicBool::new(false),
+            heard_at: Mutex::new(Instant::now()),
+            warned_at: Mutex::new(None),
+        });
+        Ok(Self { shared, client: builder.client, grace: builder.grace, inboxes })
+    }
+
+    /// Its id: host, pid and a ULID, unique for every start.
+    pub fn id(&self) -> &str {
+        &self.shared.worker
+    }
+
+    /// A handle that stops it.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(Arc::clone(&self.shared))
+    }
+
+    /// Runs until it is stopped, until the queues are empty, or until so many jobs have ended, as built. Dropping the
+    /// future ends nothing orderly: the leases bring back what was claimed.
+    ///
+    /// # Errors
+    /// `Unreachable`, `AccessDenied` or `Config` when the server cannot be worked with at the start.
+    pub async fn run(self) -> Result<WorkerReport> {
+        let Self { shared, client, grace, inboxes } = self;
+        client.ping().await?;
+        let heart = start_heart(&shared)?;
+        let mut actors = JoinSet::new();
+        for lane in &shared.lanes {
+            shared.store.register(lane.keys.queue()).await?;
+            start_keepers(&mut actors, &shared, lane);
+        }
+        let mut finishers = JoinSet::new();
+        for (lane, inbox) in shared.lanes.iter().zip(inboxes) {
+            finishers.spawn(finisher(Arc::clone(&shared), Arc::clone(lane), inbox));
+        }
+        let (mut slots, mut fetchers) = (JoinSet::new(), JoinSet::new());
+        for pool in &shared.pools {
+            for _ in 0..pool.slots {
+                slots.spawn(executor::slot(Arc::clone(&shared), Arc::clone(pool)));
+            }
+            fetchers.spawn(fetcher::fetcher(Arc::clone(&shared), Arc::clone(pool)));
+        }
+        shared.emit(|| Event::new(EventKind::WorkerStarted).message(shared.worker.to_string()));
+
+        shared.stop.cancelled().await;
+        shared.emit(|| Event::new(EventKind::WorkerStopping).message(shared.worker.to_string()));
+        while fetchers.join_next().await.is_some() {}
+        wind_down(&shared, slots, grace).await;
+        for lane in &shared.lanes {
+            lane.closed.cancel();
+        }
+        while finishers.join_next().await.is_some() {}
+        actors.shutdown().await;
+        sign_off(&shared).await;
+        shared.ended.cancel();
+        // The heart ends within a call; it is not waited for where Redis does not answer.
+        let _ = tokio::time::timeout(Duration::from_secs(1), heart).await;
+        let report = report(&shared);
+        shared.emit(|| Event::new(EventKind::WorkerStopped).message(shared.worker.to_string()));
+        Ok(report)
+    }
+}
+
+fn report(shared: &Shared) -> WorkerReport {
+    WorkerReport {
+        completed: shared.completed.load(Ordering::Relaxed),
+        failed: shared.failed.load(Ordering::Relaxed),
+        released: shared.released.load(Ordering::Relaxed),
+        unconfirmed: shared.unconfirmed.load(Ordering::Relaxed),
+    }
+}
+
+/// Gives up the leases, so that nobody has to wait for them to end.
+async fn sign_off(shared: &Shared) {
+    let farewell = async {
+        for lane in &shared.lanes {
+            shared.store.sign_off(&lane.keys, &shared.worker).await?;
+        }
+        shared.store.retract(&shared.worker).await
+    };
+    tokio::select! {
+        outcome = farewell => {
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "the worker could not sign off");
+            }
+        }
+        () = shared.give_up.cancelled() => {}
+    }
+}
+
+/// Promoter, recoverer and janitor of a queue.
+fn start_keepers(actors: &mut JoinSet<()>, shared: &Arc<Shared>, lane: &Arc<Lane>) {
+    keep(actors, (shared, lane), ("promoter", promoter::INTERVAL), promoter::promote);
+    keep(actors, (shared, lane), ("recoverer", recoverer::interval(shared.lease)), recoverer::recover);
+    keep(actors, (shared, lane), ("janitor", janitor::INTERVAL), janitor::tidy);
+}
+
+fn keep<F, Fut>(
+    actors: &mut JoinSet<()>,
+    (shared, lane): (&Arc<Shared>, &Arc<Lane>),
+    (name, interval): (&'static str, Duration),
+    step: F,
+) where
+    F: Fn(Arc<Shared>, Arc<Lane>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<()>> + Send,
+{
+    let (shared, lane) = (Arc::clone(shared), Arc::clone(lane));
+    actors.spawn(async move {
+        let stop = shared.stop.clone();
+        actor::every(name, interval, &stop, || step(Arc::clone(&shared), Arc::clone(&lane))).await;
+    });
+}
+
+/// The heartbeat on its thread; the future ends with it.
+fn start_heart(shared: &Arc<Shared>) -> Result<impl Future<Output = ()> + use<>> {
+    let (beats, heart) = tokio::sync::oneshot::channel::<()>();
+    let shared = Arc::clone(shared);
+    let store = Store { connection: Connection::new(shared.redis.clone(), Patience::Endless), ..shared.store.clone() };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Error::internal(format!("the heartbeat has no runtime: {error}")))?;
+    std::thread::Builder::new()
+        .name("heartbeat".to_owned())
+        .spawn(move || {
+            runtime.block_on(async {
+                let ended = shared.ended.clone();
+                tokio::select! {
+                    () = heartbeat::heartbeat(shared, store) => {}
+                    () = ended.cancelled() => {}
+                }
+            });
+            drop(beats);
+        })
+        .map_err(|error| Error::internal(format!("the heartbeat has no thread: {error}")))?;
+    Ok(async {
+        let _ = heart.await;
+    })
+}
+
+fn lane(store: &Store, registry: &Registry, queue: &QueueName) -> Result<(Arc<Lane>, mpsc::Receiver<Ended>)> {
+    let entry = registry.get(queue).ok_or_else(|| Error::invalid(format!("queue {queue} has no processor")))?;
+    let (ended, inbox) = mpsc::channel(ENDS_WAITING);
+    Ok((Arc::new(Lane::new(store.keys(queue), entry.clone(), ended)), inbox))
+}
+
+fn pools(lanes: &[Arc<Lane>], concurrency: &Concurrency) -> Vec<Arc<Pool>> {
+    match concurrency {
+        Concurrency::Shared(slots) => vec![Arc::new(Pool::new(lanes.to_vec(), *slots))],
+        Concurrency::PerQueue(queues) => {
+            let slots = |lane: &Arc<Lane>| queues.iter().find(|(queue, _)| queue == lane.keys.queue());
+            let pool = |lane: &Arc<Lane>| Pool::new(vec![Arc::clone(lane)], slots(lane).map_or(1, |(_, slots)| *slots));
+            lanes.iter().map(|lane| Arc::new(pool(lane))).collect()
+        }
+    }
+}
+
+fn about(builder: &WorkerBuilder, worker: &str, lanes: &[Arc<Lane>]) -> WorkerSelf {
+    let concurrency = match &builder.concurrency {
+        Concurrency::Shared(slots) => *slots,
+        Concurrency::PerQueue(queues) => queues.iter().map(|(_, slots)| slots).sum(),
+    };
+    WorkerSelf {
+        worker: worker.to_owned(),
+        host: host(),
+        pid: std::process::id(),
+        queues: lanes.iter().map(|lane| lane.keys.queue().clone()).collect(),
+        concurrency: concurrency as u64,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        lease_ms: u64::try_from(builder.lease.as_millis()).unwrap_or(u64::MAX),
+        started_ms: crate::clock::local_now().timestamp_millis(),
+        completed: 0,
+        failed: 0,
+    }
+}
+
+fn host() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || ".-_".contains(*c)).take(64).collect();
+    if plain.is_empty() { "host".to_owned() } else { plain }
+}
+
+/// Unique for every start, and at least 40 characters long: so that claims stay over 64 bytes and Redis keeps them as a
+/// hash table, where a listpack would cost batches nearly twice.
+fn worker_id() -> String {
+    format!("{:->13}", format!("{}-{}-", host(), std::process::id())) + JobId::generate().as_str()
+}

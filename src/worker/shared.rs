@@ -1,0 +1,259 @@
+//! What the actors of a worker share: who it is, what it holds in all, and the tokens that end it.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, RwLock};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{Rate, RedisConfig};
+use crate::error::Error;
+use crate::event::{Event, EventKind};
+use crate::job::QueueName;
+use crate::store::{Store, WorkerSelf};
+use crate::worker::builder::Listener;
+use crate::worker::finisher::Ended;
+use crate::worker::lane::{Lane, Pool};
+
+/// Warnings that may come with every call are said this seldom.
+const WARN_EVERY: Duration = Duration::from_secs(5);
+
+pub(crate) struct Shared {
+    pub store: Store,
+    pub redis: RedisConfig,
+    /// Host, pid and a ULID.
+    pub worker: Arc<str>,
+    pub lanes: Vec<Arc<Lane>>,
+    pub pools: Vec<Arc<Pool>>,
+    pub lease: Duration,
+    pub timeout: Duration,
+    pub about: WorkerSelf,
+    pub listener: Option<Listener>,
+    pub until_empty: bool,
+    /// Fetch no more.
+    pub stop: CancellationToken,
+    /// Break running attempts off without waiting for the grace period.
+    pub stop_now: CancellationToken,
+    /// Wait for Redis no more.
+    pub give_up: CancellationToken,
+    /// The last job has ended.
+    pub ended: CancellationToken,
+    /// Wakes the heartbeat.
+    pub beat: Notify,
+    /// Held alone by a fetch that may bring a job that must run alone.
+    pub gate: RwLock<()>,
+    pub completed: AtomicU64,
+    pub failed: AtomicU64,
+    pub released: AtomicU64,
+    pub unconfirmed: AtomicU64,
+    pub(super) remaining: AtomicU64,
+    pub(super) limiter: Option<Mutex<Limiter>>,
+    pub(super) running_empty: AtomicBool,
+    pub(super) solo: AtomicBool,
+    pub(super) heard_at: Mutex<Instant>,
+    pub(super) warned_at: Mutex<Option<Instant>>,
+}
+
+/// A rate that holds for this worker alone.
+pub(crate) struct Limiter {
+    rate: Rate,
+    /// When the next start would be due if starts were evenly spread.
+    next: Instant,
+}
+
+impl Limiter {
+    pub(crate) fn new(rate: Rate) -> Self {
+        Self { rate, next: Instant::now() }
+    }
+
+    fn interval(&self) -> Duration {
+        Duration::from_micros(self.rate.interval_us())
+    }
+
+    /// How many may start now.
+    fn free(&mut self, now: Instant) -> usize {
+        self.next = self.next.max(now);
+        let ahead = self.interval() * self.rate.burst();
+        let free = (ahead.saturating_sub(self.next - now)).as_nanos() / self.interval().as_nanos().max(1);
+        usize::try_from(free).unwrap_or(usize::MAX)
+    }
+
+    /// When one more may start.
+    fn next_at(&self) -> Instant {
+        (self.next + self.interval()).checked_sub(self.interval() * self.rate.burst()).unwrap_or(self.next)
+    }
+}
+
+impl Shared {
+    /// Tells the listener, if there is one.
+    pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
+        if let Some(listener) = &self.listener {
+            listener(&event());
+        }
+    }
+
+    /// Counts an end that Redis has confirmed, and tells the listener.
+    pub(crate) fn count(&self, ended: &Ended, queue: &QueueName, kind: EventKind) {
+        let counter = match kind {
+            EventKind::Completed => Some(&self.completed),
+            EventKind::Retrying | EventKind::Dead => Some(&self.failed),
+            EventKind::Released => Some(&self.released),
+            _ => None,
+        };
+        if let Some(counter) = counter {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        self.emit(|| match kind {
+            EventKind::LeaseLost => {
+                ended.event(kind, queue, None).message("the claim is no longer this worker's; its result is dropped")
+            }
+            _ => ended.event(kind, queue, ended.error.as_ref()),
+        });
+    }
+
+    /// What the worker says of itself.
+    pub(crate) fn about(&self) -> WorkerSelf {
+        let completed = self.completed.load(Ordering::Relaxed);
+        WorkerSelf { completed, failed: self.failed.load(Ordering::Relaxed), ..self.about.clone() }
+    }
+
+    /// Claims held over all queues.
+    pub(crate) fn held(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.table.load().held).sum()
+    }
+
+    /// There is room again in the pool of a lane.
+    pub(crate) fn room(&self, lane: &Lane) {
+        let of = |pool: &&Arc<Pool>| pool.lanes.iter().any(|other| other.keys.queue() == lane.keys.queue());
+        if let Some(pool) = self.pools.iter().find(of) {
+            pool.room.notify_one();
+        }
+    }
+
+    pub(crate) fn lease_ms(&self) -> u64 {
+        u64::try_from(self.lease.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// A job that must run alone was taken: nothing else is until it has ended.
+    pub(crate) fn go_solo(&self) {
+        self.solo.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_solo(&self) -> bool {
+        if !self.solo.load(Ordering::Acquire) {
+            return false;
+        }
+        let over = self.held() == 0;
+        if over {
+            self.solo.store(false, Ordering::Release);
+        }
+        !over
+    }
+
+    /// The queue asks this worker to run empty for a job that must run alone.
+    pub(crate) fn run_empty(&self, asked: bool) {
+        self.running_empty.store(asked, Ordering::Release);
+    }
+
+    pub(crate) fn runs_empty(&self) -> bool {
+        self.running_empty.load(Ordering::Acquire)
+    }
+
+    /// How many jobs `--max-jobs` and this worker's own rate leave.
+    pub(crate) fn allowance(&self) -> usize {
+        let remaining = usize::try_from(self.remaining.load(Ordering::Acquire)).unwrap_or(usize::MAX);
+        self.limiter.as_ref().map_or(remaining, |limiter| {
+            limiter.lock().unwrap_or_else(PoisonError::into_inner).free(Instant::now()).min(remaining)
+        })
+    }
+
+    /// When there is an allowance again; `None` where there never is.
+    pub(crate) fn allowed_at(&self) -> Option<Instant> {
+        if self.remaining.load(Ordering::Acquire) == 0 {
+            return None;
+        }
+        let at = |limiter: &Mutex<Limiter>| limiter.lock().unwrap_or_else(PoisonError::into_inner).next_at();
+        Some(self.limiter.as_ref().map_or_else(Instant::now, at))
+    }
+
+    pub(crate) fn spend(&self, jobs: usize) {
+        let jobs_u64 = jobs as u64;
+        if self.remaining.load(Ordering::Acquire) != u64::MAX {
+            self.remaining.fetch_sub(jobs_u64, Ordering::AcqRel);
+        }
+        if let Some(limiter) = &self.limiter {
+            let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
+            let step = limiter.interval() * u32::try_from(jobs).unwrap_or(u32::MAX);
+            limiter.next = limiter.next.max(Instant::now()) + step;
+        }
+    }
+
+    /// Jobs that were claimed and given back do not count.
+    pub(crate) fn refund(&self, jobs: usize) {
+        if self.remaining.load(Ordering::Acquire) != u64::MAX {
+            self.remaining.fetch_add(jobs as u64, Ordering::AcqRel);
+        }
+    }
+
+    /// Whether the worker has done all that it was built for.
+    pub(crate) async fn is_through(&self) -> bool {
+        if self.remaining.load(Ordering::Acquire) == 0 {
+            return self.held() == 0;
+        }
+        let drained = |lane: &Arc<Lane>| lane.drained.load(Ordering::Acquire);
+        if !self.until_empty || self.held() > 0 || !self.lanes.iter().all(drained) {
+            return false;
+        }
+        for lane in &self.lanes {
+            // A rate limit, too, lets a fetch come back with nothing.
+            if self.store.has_startable(&lane.keys).await.unwrap_or(true) {
+                return false;
+            }
+        }
+        self.held() == 0
+    }
+
+    /// Redis answered.
+    pub(crate) fn heard(&self) {
+        *self.heard_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long Redis has not answered.
+    pub(crate) fn silence(&self) -> Duration {
+        self.heard_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// Logs a trouble that may come with every call, at most every five seconds.
+    pub(crate) fn warn_seldom(&self, error: &Error, what: &'static str) {
+        let mut warned_at = self.warned_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned_at.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+            *warned_at = Some(Instant::now());
+            tracing::warn!(%error, "{what}");
+            self.emit(|| Event::new(EventKind::Alert).message(format!("{what}: {error}")));
+        }
+    }
+
+    /// A number from 0 up to 1 that nobody can foretell.
+    pub(crate) fn random(&self) -> f64 {
+        let bits = RandomState::new().build_hasher().finish() >> 11;
+        bits as f64 / (1_u64 << 53) as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workers_own_rate_lets_a_burst_pass_and_then_so_many_a_second() {
+        let mut limiter = Limiter::new("10/s:3".parse().unwrap());
+        let now = limiter.next;
+        assert_eq!(limiter.free(now), 3);
+        limiter.next += Duration::from_millis(300);
+        assert_eq!(limiter.free(now), 0);
+        assert_eq!(limiter.next_at(), now + Duration::from_millis(100));
+        assert_eq!(limiter.free(now + Duration::from_millis(100)), 1);
+    }
+}

@@ -1,0 +1,83 @@
+//! The end of a worker: fetch no more, let running jobs end, give back the rest.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+
+use crate::worker::heartbeat::release;
+use crate::worker::shared::Shared;
+use crate::worker::table::Stop;
+
+/// How long processors that were broken off get to clean up behind them.
+const CLEAN_UP: Duration = Duration::from_secs(3);
+/// How long a worker that ends waits for Redis to take its last words.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// Stops a worker. Cloning shares it.
+#[derive(Clone)]
+pub struct Stopper(pub(crate) Arc<Shared>);
+
+impl Stopper {
+    /// Fetches no more, lets running jobs end within the grace period, releases the rest.
+    pub fn stop(&self) {
+        self.0.stop.cancel();
+    }
+
+    /// Breaks running jobs off and releases them at once.
+    pub fn stop_now(&self) {
+        self.0.stop_now.cancel();
+        self.0.stop.cancel();
+    }
+
+    /// Whether Redis has answered within the last lease: what a watchdog goes by.
+    pub fn is_ready(&self) -> bool {
+        self.0.silence() < self.0.lease
+    }
+}
+
+impl std::fmt::Debug for Stopper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Stopper").field(&self.0.worker).finish()
+    }
+}
+
+/// Waits for the slots: to their own end, for the grace period, and then for what was broken off to clean up.
+pub(crate) async fn wind_down(shared: &Arc<Shared>, mut slots: JoinSet<()>, grace: Duration) {
+    give_up_after(shared, grace + CLEAN_UP + LAST_WORDS, LAST_WORDS);
+    for lane in &shared.lanes {
+        let unstarted = lane.table.take_unstarted(Duration::ZERO);
+        tokio::select! {
+            () = release(shared, &shared.store, lane, unstarted) => {}
+            () = shared.give_up.cancelled() => {}
+        }
+    }
+    let all = async { while slots.join_next().await.is_some() {} };
+    tokio::pin!(all);
+    tokio::select! {
+        () = &mut all => return,
+        () = tokio::time::sleep(grace) => {}
+        () = shared.stop_now.cancelled() => {}
+    }
+    for lane in &shared.lanes {
+        lane.table.stop_all(Stop::Shutdown);
+    }
+    // What cannot even be broken off is left to its lease.
+    let _ = tokio::time::timeout(CLEAN_UP, all).await;
+}
+
+/// The moment from which nothing waits for Redis any more: sooner when the worker is told to end at once.
+fn give_up_after(shared: &Arc<Shared>, orderly: Duration, at_once: Duration) {
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        tokio::select! {
+            () = tokio::time::sleep(orderly) => {}
+            () = async {
+                shared.stop_now.cancelled().await;
+                tokio::time::sleep(at_once).await;
+            } => {}
+            () = shared.ended.cancelled() => {}
+        }
+        shared.give_up.cancel();
+    });
+}

@@ -1,0 +1,219 @@
+//! A worker's own table of the claims that it holds in one queue.
+//!
+//! A plain mutex, held for a look or a copy, never across an await or the code of a processor: the heartbeat, on its own
+//! thread, must get at it whatever the processors do.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::job::JobId;
+use crate::store::{Claimed, Standing};
+
+/// Why a running attempt is broken off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The claim is another's by now: nothing may be written.
+    Lost,
+    /// An operator cancelled the job.
+    Cancelled,
+    /// The worker ends: the job goes back into line.
+    Shutdown,
+}
+
+/// How far this worker is with a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Claimed, not started.
+    Ready,
+    Running,
+    /// The end is on its way to Redis.
+    Ending,
+}
+
+struct Held {
+    claim: Arc<str>,
+    phase: Phase,
+    stop: CancellationToken,
+    why: Option<Stop>,
+}
+
+/// A claimed job that waits for a slot.
+pub(crate) struct Ready {
+    pub job: Claimed,
+    pub since: Instant,
+}
+
+#[derive(Default)]
+struct Inner {
+    held: HashMap<JobId, Held>,
+    ready: VecDeque<Ready>,
+}
+
+/// The claims of one queue.
+#[derive(Default)]
+pub(crate) struct Table(Mutex<Inner>);
+
+/// How many claims there are, and how many of them wait for a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Load {
+    pub held: usize,
+    pub ready: usize,
+}
+
+impl Table {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what was fetched.
+    pub(crate) fn admit(&self, jobs: Vec<Claimed>) {
+        let since = Instant::now();
+        let mut inner = self.lock();
+        for job in jobs {
+            let (claim, stop) = (Arc::clone(&job.claim), CancellationToken::new());
+            inner.held.insert(job.id.clone(), Held { claim, phase: Phase::Ready, stop, why: None });
+            inner.ready.push_back(Ready { job, since });
+        }
+    }
+
+    /// The next job to start, and the token that breaks it off.
+    pub(crate) fn start(&self) -> Option<(Claimed, CancellationToken)> {
+        let mut inner = self.lock();
+        while let Some(Ready { job, .. }) = inner.ready.pop_front() {
+            if let Some(held) = inner.held.get_mut(&job.id)
+                && held.phase == Phase::Ready
+                && held.claim == job.claim
+            {
+                held.phase = Phase::Running;
+                return Some((job, held.stop.clone()));
+            }
+        }
+        None
+    }
+
+    /// How many wait for a slot, and since when the first of them does.
+    pub(crate) fn waiting(&self) -> (usize, Option<Instant>) {
+        let inner = self.lock();
+        (inner.ready.len(), inner.ready.front().map(|ready| ready.since))
+    }
+
+    /// How many claims there are.
+    pub(crate) fn load(&self) -> Load {
+        let inner = self.lock();
+        Load { held: inner.held.len(), ready: inner.ready.len() }
+    }
+
+    /// Takes out what has waited for a slot for `age` or longer; the caller releases it.
+    pub(crate) fn take_unstarted(&self, age: Duration) -> Vec<Claimed> {
+        let mut inner = self.lock();
+        let due = inner.ready.iter().take_while(|ready| ready.since.elapsed() >= age).count();
+        let taken: Vec<Claimed> = inner.ready.drain(..due).map(|ready| ready.job).collect();
+        for job in &taken {
+            if let Some(held) = inner.held.get_mut(&job.id) {
+                held.phase = Phase::Ending;
+            }
+        }
+        taken
+    }
+
+    /// The attempt is over and its end is on its way. Why it was broken off, if it was.
+    pub(crate) fn ending(&self, id: &JobId) -> Option<Stop> {
+        let mut inner = self.lock();
+        let held = inner.held.get_mut(id)?;
+        held.phase = Phase::Ending;
+        held.why
+    }
+
+    /// The claims are no longer held.
+    pub(crate) fn gone<'a>(&self, ids: impl Iterator<Item = &'a JobId>) {
+        let mut inner = self.lock();
+        for id in ids {
+            inner.held.remove(id);
+        }
+    }
+
+    /// A copy of the claims for the heartbeat.
+    pub(crate) fn claims(&self) -> Vec<(JobId, Arc<str>)> {
+        self.lock().held.iter().map(|(id, held)| (id.clone(), Arc::clone(&held.claim))).collect()
+    }
+
+    /// The queue said that a claim is not this worker's: breaks the attempt off, but for one whose end is on its way and
+    /// will be told the same.
+    pub(crate) fn revoke(&self, id: &JobId, claim: &str, standing: Standing) -> Option<Claimed> {
+        let mut inner = self.lock();
+        let held = inner.held.get_mut(id).filter(|held| *held.claim == *claim)?;
+        match held.phase {
+            Phase::Ending => None,
+            Phase::Running => {
+                let why = if standing == Standing::Cancelled { Stop::Cancelled } else { Stop::Lost };
+                held.why.get_or_insert(why);
+                held.stop.cancel();
+                None
+            }
+            Phase::Ready => {
+                held.phase = Phase::Ending;
+                let place = inner.ready.iter().position(|ready| ready.job.id == *id)?;
+                inner.ready.remove(place).map(|ready| ready.job)
+            }
+        }
+    }
+
+    /// Breaks off everything that runs.
+    pub(crate) fn stop_all(&self, why: Stop) {
+        for held in self.lock().held.values_mut().filter(|held| held.phase == Phase::Running) {
+            held.why.get_or_insert(why);
+            held.stop.cancel();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claimed(id: &str) -> Claimed {
+        Claimed {
+            id: JobId::new(id).unwrap(),
+            claim: format!("7|2:1|1|worker||{id}").into(),
+            record: String::new(),
+            history: String::new(),
+            crashes: 0,
+        }
+    }
+
+    #[test]
+    fn a_job_is_started_once_and_in_order() {
+        let table = Table::default();
+        table.admit(vec![claimed("a"), claimed("b")]);
+        assert_eq!(table.start().unwrap().0.id.as_str(), "a");
+        assert_eq!(table.load(), Load { held: 2, ready: 1 });
+        assert_eq!(table.take_unstarted(Duration::ZERO)[0].id.as_str(), "b");
+        assert!(table.start().is_none());
+    }
+
+    #[test]
+    fn a_lost_claim_stops_the_attempt_and_an_ending_one_is_left_alone() {
+        let table = Table::default();
+        table.admit(vec![claimed("a"), claimed("b")]);
+        let (a, stop_a) = table.start().unwrap();
+        let (b, stop_b) = table.start().unwrap();
+        table.ending(&b.id);
+        assert!(table.revoke(&a.id, &a.claim, Standing::Taken).is_none() && stop_a.is_cancelled());
+        assert!(table.revoke(&b.id, &b.claim, Standing::Gone).is_none() && !stop_b.is_cancelled());
+        assert_eq!(table.ending(&a.id), Some(Stop::Lost));
+        let (c, stop_c) = (claimed("c"), CancellationToken::new());
+        assert!(table.revoke(&c.id, &c.claim, Standing::Cancelled).is_none() && !stop_c.is_cancelled());
+    }
+
+    #[test]
+    fn a_revoked_job_that_has_not_started_is_handed_back() {
+        let table = Table::default();
+        table.admit(vec![claimed("a")]);
+        let a = claimed("a");
+        assert_eq!(table.revoke(&a.id, &a.claim, Standing::Cancelled).unwrap().id, a.id);
+        assert!(table.start().is_none());
+    }
+}
