@@ -1,1 +1,45 @@
-fn main() {}
+//! The command line of the queue: parses, calls the library, renders.
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod command;
+mod context;
+mod exit;
+mod log;
+mod output;
+mod parse;
+mod systemd;
+mod ui;
+mod view;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::Cli;
+use crate::context::Context;
+use crate::exit::Code;
+use crate::ui::Ui;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return ui::usage(&error).into(),
+    };
+    let context = Context::new(Ui::new(&cli.globals));
+    log::start(&context.ui);
+    let ended = command::run(cli.command, &context).and_then(|answer| {
+        context.ui.answer(&answer)?;
+        Ok(answer.into_end())
+    });
+    let (errors, code) = ended.unwrap_or_else(|error| {
+        let code = exit::code_of(&error);
+        (vec![error], code)
+    });
+    // A reader that closed the pipe has what it wanted.
+    if code != Code::Done {
+        errors.iter().for_each(|error| context.ui.error(error));
+    }
+    code.into()
+}

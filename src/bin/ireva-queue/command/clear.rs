@@ -1,0 +1,68 @@
+//! `clear`: removes waiting jobs.
+
+use anyhow::Result;
+use ireva_queue::stats::BulkReport;
+use ireva_queue::{JobState, QueueName};
+
+use crate::context::Context;
+use crate::output::{Answer, grouped};
+use crate::parse;
+use crate::view::{Act, Bulk};
+
+/// Remove the waiting jobs of a queue
+///
+/// Removes what is pending, scheduled or retrying. Active jobs are never
+/// removed; completed, cancelled and dead ones only when --state names them.
+/// Without a terminal --yes is required.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Example:
+  ireva-queue clear email --dry-run
+  ireva-queue clear email --state completed --yes")]
+pub struct Args {
+    /// The queue
+    #[arg(value_name = "QUEUE")]
+    queue: QueueName,
+
+    /// The states to clear, separated by commas
+    #[arg(
+        long,
+        value_name = "STATE",
+        value_delimiter = ',',
+        default_value = "pending,scheduled,retrying",
+        value_parser = parse::removable_state
+    )]
+    state: Vec<JobState>,
+
+    /// Only count
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// Counts, asks, removes in bounded steps.
+pub async fn run(args: Args, context: &Context) -> Result<Answer> {
+    let queue = context.client()?.queue(args.queue.clone());
+    let mut states = args.state;
+    states.sort();
+    states.dedup();
+    if !args.yes && !args.dry_run {
+        // Without a terminal the refusal must not depend on Redis.
+        context.ui.must_be_able_to_ask(&format!("clearing {}", args.queue))?;
+    }
+    let count = queue.count(&states).await?;
+    if args.dry_run {
+        let report = BulkReport { matched: count, changed: count, dry_run: true, ..BulkReport::default() };
+        return Ok(Answer::one(Bulk::new(Act::Removed, report)));
+    }
+    if !args.yes {
+        let words: Vec<_> = states.iter().map(|state| state.as_str()).collect();
+        let what = format!("this removes {} jobs of {} ({})", grouped(count), args.queue, words.join(", "));
+        context.ui.confirm(&what, args.queue.as_str())?;
+    }
+    let progress = context.ui.progress(&format!("clearing {}", args.queue), Some(count));
+    let report = queue.clear(&states, &mut |removed| progress.set(removed)).await?;
+    Ok(Answer::one(Bulk::new(Act::Removed, report)))
+}

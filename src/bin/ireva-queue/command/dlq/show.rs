@@ -1,0 +1,35 @@
+//! `dlq show`: everything about dead letters.
+
+use anyhow::Result;
+use ireva_queue::QueueName;
+
+use crate::command::jobs::each;
+use crate::context::Context;
+use crate::output::Answer;
+
+/// Show dead letters with payload and history
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Example:
+  ireva-queue dlq show email 7G3K")]
+pub struct Args {
+    /// The queue
+    #[arg(value_name = "QUEUE")]
+    queue: QueueName,
+
+    /// The jobs; a unique end of the id is enough
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<String>,
+}
+
+/// Finds each, and tells all about it.
+pub async fn run(args: Args, context: &Context) -> Result<Answer> {
+    let inspector = context.client()?.inspector();
+    each(&args.ids, Some(&args.queue), context, async |job| {
+        if job.state != ireva_queue::JobState::Dead {
+            let why = format!("job {} is {}, not among the dead letters of {}", job.id, job.state, job.queue);
+            return Err(ireva_queue::Error::refused(why));
+        }
+        inspector.job(&job).await
+    })
+    .await
+}

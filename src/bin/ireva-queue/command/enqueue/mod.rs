@@ -1,0 +1,247 @@
+//! `enqueue`: hands jobs to a queue.
+
+mod many;
+mod ndjson;
+mod pairs;
+pub mod payload;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use chrono::{DateTime, Utc};
+use ireva_queue::retry::Backoff;
+use ireva_queue::stats::Enqueued;
+use ireva_queue::{Error, ErrorKind, JobId, JobState, NewJob, Priority, QueueName};
+
+use crate::context::Context;
+use crate::exit::{Code, Stop};
+use crate::output::Answer;
+use crate::parse;
+use crate::view::{Awaited, Planned};
+
+/// Enqueue jobs
+///
+/// The payload is JSON, '-' for stdin, @FILE, or fields: key=value is a string,
+/// key:=json any JSON, a.b=c nests. Without one it is {}. The id of the job is
+/// printed. The same id again, or a unique key that is held, adds nothing: the
+/// id of the job that is there is printed, and it is no error.
+///
+/// With --ndjson or --from each line is a job: {"payload":…} with, as wanted,
+/// id, priority, delay, at, attempts, backoff, timeout, ttl, unique, unique_for.
+/// Refused lines go to stderr with their number, and the exit code is 3. How
+/// many were enqueued is printed; -q, -o name and -o jsonl print each job.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Example:
+  ireva-queue enqueue email to=ada@example.com template=welcome-email \\
+      context.firstName=Ada
+  ireva-queue enqueue email @mail.json --delay 10m --priority high
+  ireva-queue enqueue email --ndjson - < mails.ndjson")]
+pub struct Args {
+    /// The queue
+    #[arg(value_name = "QUEUE")]
+    queue: QueueName,
+
+    /// JSON, '-', @FILE, or fields such as key=value and key:=json
+    #[arg(value_name = "PAYLOAD")]
+    payload: Vec<String>,
+
+    #[command(flatten)]
+    job: JobArgs,
+
+    #[command(flatten)]
+    bulk: BulkArgs,
+
+    /// Check everything, send nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Do not check the payload against what the queue's processor wants
+    #[arg(long)]
+    no_check: bool,
+
+    /// Wait until the job has ended; 0 only when it completed
+    #[arg(long, conflicts_with_all = ["ndjson", "from", "dry_run"])]
+    wait: bool,
+
+    /// Wait no longer than this
+    #[arg(long, value_name = "SPAN", requires = "wait", value_parser = parse::span)]
+    wait_timeout: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "The job")]
+struct JobArgs {
+    /// Start no sooner than after this span
+    #[arg(
+        long,
+        value_name = "SPAN",
+        allow_hyphen_values = true,
+        value_parser = parse::span,
+        conflicts_with = "at"
+    )]
+    delay: Option<Duration>,
+
+    /// Start no sooner than at this time, such as 2026-12-01T08:00:00Z
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse::instant)]
+    at: Option<DateTime<Utc>>,
+
+    /// critical, high, normal or low
+    #[arg(long, value_name = "PRIORITY")]
+    priority: Option<Priority>,
+
+    /// How often it may run in all
+    #[arg(
+        long,
+        value_name = "N",
+        allow_hyphen_values = true,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    attempts: Option<u32>,
+
+    /// The wait between attempts: 5s, fixed:10s, linear:5s, exponential:5s:1h
+    #[arg(long, value_name = "BACKOFF")]
+    backoff: Option<Backoff>,
+
+    /// How long one attempt may take
+    #[arg(long, value_name = "SPAN", value_parser = parse::positive_span)]
+    timeout: Option<Duration>,
+
+    /// How long it is worth starting
+    #[arg(long, value_name = "SPAN", value_parser = parse::positive_span)]
+    ttl: Option<Duration>,
+
+    /// Its id; the same id again adds nothing
+    #[arg(long, value_name = "ID")]
+    id: Option<JobId>,
+
+    /// A key that one live job of the queue may hold
+    #[arg(long, value_name = "KEY")]
+    unique: Option<String>,
+
+    /// Hold the key for this long, even when the job ends sooner
+    #[arg(long, value_name = "SPAN", requires = "unique", value_parser = parse::positive_span)]
+    unique_for: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Many jobs")]
+struct BulkArgs {
+    /// A job per line of this file, '-' for stdin
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["payload", "id", "unique", "from"])]
+    ndjson: Option<PathBuf>,
+
+    /// The same as --ndjson
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["payload", "id", "unique"])]
+    from: Option<PathBuf>,
+
+    /// Each line is a payload by itself
+    #[arg(long)]
+    bare: bool,
+}
+
+/// Enqueues one job, or a job per line.
+pub async fn run(args: Args, context: &Context) -> Result<Answer> {
+    if let Some(file) = args.bulk.ndjson.as_ref().or(args.bulk.from.as_ref()) {
+        let order = many::Order {
+            queue: args.queue.clone(),
+            file: file.clone(),
+            bare: args.bulk.bare,
+            check: !args.no_check,
+            dry_run: args.dry_run,
+        };
+        let defaults = args.job;
+        return many::run(order, move |job| apply(job, &defaults), context).await;
+    }
+    if args.bulk.bare {
+        return Err(Stop::usage("'--bare' is for lines: give '--ndjson' or '--from' too").into());
+    }
+    let payload = payload::from_args(&args.payload)?;
+    if !args.no_check {
+        check(&args.queue, &payload)?;
+    }
+    let mut job = apply(NewJob::from_json(payload)?, &args.job);
+    job.check()?;
+    if args.dry_run {
+        let payload = job.payload().to_owned();
+        return Ok(Answer::one(Planned { queue: args.queue, payload, dry_run: true }));
+    }
+    if args.wait {
+        job = job.awaited();
+    }
+    let enqueued = send(&args.queue, job, context).await?;
+    if args.wait { wait(enqueued, args.wait_timeout, context).await } else { Ok(Answer::one(enqueued)) }
+}
+
+/// The job with what the flags say.
+fn apply(mut job: NewJob, args: &JobArgs) -> NewJob {
+    job = match (args.delay, args.at) {
+        (Some(delay), _) => job.delay(delay),
+        (None, Some(at)) => job.at(at),
+        (None, None) => job,
+    };
+    if let Some(priority) = args.priority {
+        job = job.priority(priority);
+    }
+    if let Some(attempts) = args.attempts {
+        job = job.attempts(attempts);
+    }
+    if let Some(backoff) = args.backoff {
+        job = job.backoff(backoff);
+    }
+    if let Some(timeout) = args.timeout {
+        job = job.timeout(timeout);
+    }
+    if let Some(ttl) = args.ttl {
+        job = job.ttl(ttl);
+    }
+    if let Some(id) = &args.id {
+        job = job.id(id.clone());
+    }
+    if let Some(unique) = &args.unique {
+        job = job.unique(unique);
+    }
+    match args.unique_for {
+        Some(window) => job.unique_for(window),
+        None => job,
+    }
+}
+
+async fn send(queue: &QueueName, job: NewJob, context: &Context) -> Result<Enqueued> {
+    let id = job.job_id().clone();
+    let enqueued = context.client()?.queue(queue.clone()).enqueue(job).await.map_err(|error| match error.kind() {
+        ErrorKind::OutcomeUnknown => error.context(format!("job {id} may be there; run again with --id {id}")),
+        _ => error,
+    })?;
+    if enqueued.duplicate {
+        context.ui.note(&format!("job {} is there already; nothing was added", enqueued.id));
+    }
+    Ok(enqueued)
+}
+
+async fn wait(enqueued: Enqueued, timeout: Option<Duration>, context: &Context) -> Result<Answer> {
+    let queue = context.client()?.queue(enqueued.queue.clone());
+    let progress = context.ui.progress(&format!("waiting for {}", enqueued.id), None);
+    let ended = queue.wait(&enqueued.id, timeout).await;
+    drop(progress);
+    match ended {
+        Ok(end) => {
+            let answer = Awaited::new(enqueued, end);
+            let code = if answer.state == JobState::Completed { Code::Done } else { Code::EndedBadly };
+            if let (Code::EndedBadly, Some(error)) = (code, &answer.error) {
+                context.ui.note(&format!("{}: {} ({})", answer.state, error.message, error.code));
+            }
+            Ok(Answer::one(answer).code(code))
+        }
+        // The job is there all the same, so its id is the answer.
+        Err(error) => {
+            let code = error.kind().into();
+            Ok(Answer::one(enqueued).errors(0, vec![error.into()]).code(code))
+        }
+    }
+}
+
+/// Whether the queue's builtin processor would take the payload.
+fn check(queue: &QueueName, payload: &str) -> Result<(), Error> {
+    ireva_queue::builtin::check_payload(queue, payload)
+}

@@ -1,0 +1,58 @@
+//! One file per command: its arguments, and a `run` that calls the library and returns a value.
+
+pub mod clear;
+pub mod completions;
+pub mod demo;
+pub mod dlq;
+pub mod embedded;
+pub mod enqueue;
+pub mod jobs;
+pub mod man;
+pub mod queues;
+mod selecting;
+pub mod stats;
+pub mod work;
+pub mod workers;
+
+use std::future::Future;
+
+use anyhow::{Context as _, Result};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::Command;
+use crate::context::Context;
+use crate::exit::Stop;
+use crate::output::Answer;
+
+/// Runs a command to its answer.
+pub fn run(command: Command, context: &Context) -> Result<Answer> {
+    match command {
+        Command::Enqueue(args) => brief(enqueue::run(args, context)),
+        Command::Stats(args) => brief(stats::run(args, context)),
+        Command::Clear(args) => brief(clear::run(args, context)),
+        Command::Dlq(args) => brief(dlq::run(args, context)),
+        Command::Jobs(args) => brief(jobs::run(args, context)),
+        Command::Queues(args) => brief(queues::run(args, context)),
+        Command::Workers(args) => brief(workers::run(args, context)),
+        Command::Embedded(args) => brief(embedded::run(args, context)),
+        Command::Work(args) => work::run(args, context),
+        Command::Demo(args) => demo::run(args, context),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
+    }
+}
+
+/// Runs what asks Redis a few questions: on one thread, until it ends or Ctrl-C.
+fn brief(command: impl Future<Output = Result<Answer>>) -> Result<Answer> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    let answer = runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+        tokio::select! {
+            answer = command => answer,
+            _ = interrupt.recv() => Err(Stop::interrupted().into()),
+        }
+    });
+    // A thread that still waits for input must not hold up the end.
+    runtime.shutdown_background();
+    answer
+}

@@ -1,0 +1,61 @@
+//! `stats`: the state of the queues at one instant, or again and again.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use ireva_queue::QueueName;
+
+use crate::context::Context;
+use crate::output::Answer;
+use crate::parse;
+
+/// Show how the queues stand
+///
+/// Counts per state, the age of the oldest pending job, what happened in the
+/// last minute and hour, the failure rate, limits and workers. With a queue's
+/// name everything about that one.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Example:
+  ireva-queue stats
+  ireva-queue stats email --watch 5s
+  ireva-queue stats -o json | jq '.[] | select(.dead > 0) | .queue'")]
+pub struct Args {
+    /// Only this queue
+    #[arg(value_name = "QUEUE")]
+    queue: Option<QueueName>,
+
+    /// Show it again and again, every two seconds unless said
+    #[arg(
+        long,
+        value_name = "INTERVAL",
+        num_args = 0..=1,
+        default_missing_value = "2s",
+        value_parser = parse::positive_span
+    )]
+    watch: Option<Duration>,
+}
+
+/// Asks once, or until it is interrupted.
+pub async fn run(args: Args, context: &Context) -> Result<Answer> {
+    let Some(interval) = args.watch else { return ask(args.queue.as_ref(), context).await };
+    let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(100)));
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let answer = ask(args.queue.as_ref(), context).await?;
+        context.ui.redraw()?;
+        context.ui.answer(&answer)?;
+    }
+}
+
+async fn ask(queue: Option<&QueueName>, context: &Context) -> Result<Answer> {
+    let client = context.client()?;
+    if let Some(queue) = queue {
+        return Ok(Answer::one(client.queue(queue.clone()).stats().await?));
+    }
+    let stats = client.inspector().stats().await?;
+    if stats.is_empty() {
+        context.ui.note("no queues yet: the first job makes one");
+    }
+    Ok(Answer::list(stats))
+}

@@ -1,0 +1,179 @@
+//! Every step of a job's life, on stderr: in words or as one JSON object a line.
+
+use std::io::Write;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+use std::thread::JoinHandle;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use console::Style;
+use ireva_queue::{Event, EventKind, local_now};
+use serde::Serialize;
+
+use crate::output::{span_short, visible};
+use crate::ui::Ui;
+
+/// A slow terminal may fall this far behind before steps are left out (and counted).
+const WAITING_MAX: usize = 100_000;
+/// So many lines are written at once under load.
+const TOGETHER_MAX: usize = 1_000;
+
+/// How steps are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Pretty,
+    /// For log collectors
+    Json,
+}
+
+type Step = (DateTime<Utc>, Event);
+
+/// The thread that writes, so that no worker thread ever waits for a terminal.
+pub struct Journal {
+    sender: SyncSender<Step>,
+    writer: JoinHandle<()>,
+    dropped: Arc<AtomicU64>,
+    quiet: bool,
+}
+
+impl Journal {
+    /// Starts writing.
+    pub fn start(format: LogFormat, ui: &Ui) -> Self {
+        let (sender, steps) = sync_channel(WAITING_MAX);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let (counter, color) = (Arc::clone(&dropped), ui.colors_stderr());
+        let writer = std::thread::spawn(move || write(&steps, format, color, &counter));
+        Self { sender, writer, dropped, quiet: ui.is_quiet() }
+    }
+
+    /// What to hand to the worker. With `-q` only trouble is written.
+    pub fn listener(&self) -> impl Fn(&Event) + Send + Sync + 'static + use<> {
+        let (sender, dropped, quiet) = (self.sender.clone(), Arc::clone(&self.dropped), self.quiet);
+        move |event| {
+            if quiet && !is_trouble(event.event) {
+                return;
+            }
+            if let Err(TrySendError::Full(_)) = sender.try_send((local_now(), event.clone())) {
+                dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Writes what is left. The listener must be gone by then.
+    pub fn finish(self) {
+        drop(self.sender);
+        // A panic of the writer has been reported by itself; the work is done all the same.
+        let _ = self.writer.join();
+    }
+}
+
+fn is_trouble(kind: EventKind) -> bool {
+    use EventKind::{Alert, Dead, Failed, LeaseLost, Recovered, Retrying};
+    matches!(kind, Alert | Dead | Failed | LeaseLost | Recovered | Retrying)
+}
+
+fn write(steps: &Receiver<Step>, format: LogFormat, color: bool, dropped: &AtomicU64) {
+    let mut lines = String::new();
+    while let Ok(step) = steps.recv() {
+        let more = steps.try_iter().take(TOGETHER_MAX);
+        for (at, event) in std::iter::once(step).chain(more) {
+            match format {
+                LogFormat::Pretty => lines.push_str(&pretty(at, &event, color)),
+                LogFormat::Json => lines.push_str(&json(at, &event)),
+            }
+            lines.push('\n');
+        }
+        let lost = dropped.swap(0, Ordering::Relaxed);
+        if lost > 0 {
+            let alert = Event::new(EventKind::Alert).message(format!("{lost} steps were not logged: stderr is too slow"));
+            lines.push_str(&if format == LogFormat::Json { json(local_now(), &alert) } else { pretty(local_now(), &alert, color) });
+            lines.push('\n');
+        }
+        // Jobs go on when nobody reads the log any more.
+        let _ = std::io::stderr().lock().write_all(lines.as_bytes());
+        lines.clear();
+    }
+}
+
+fn json(at: DateTime<Utc>, event: &Event) -> String {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        at: String,
+        #[serde(flatten)]
+        event: &'a Event,
+    }
+    let line = Line { at: at.to_rfc3339_opts(SecondsFormat::Millis, true), event };
+    let text = serde_json::to_string(&line).unwrap_or_default();
+    crate::output::visible_json(text, true)
+}
+
+fn pretty(at: DateTime<Utc>, event: &Event, color: bool) -> String {
+    let style = match event.event {
+        EventKind::Completed => Style::new().green(),
+        EventKind::Failed | EventKind::Retrying | EventKind::Snoozed | EventKind::Recovered => Style::new().yellow(),
+        EventKind::Dead | EventKind::Alert | EventKind::LeaseLost => Style::new().red(),
+        _ => Style::new(),
+    };
+    let time = Style::new().dim().force_styling(color).apply_to(at.format("%H:%M:%S%.3f"));
+    let word = style.force_styling(color).apply_to(format!("{:<9}", event.event.as_str()));
+    let mut line = format!("{time} {word}");
+    let mut say = |text: &str| {
+        line.push(' ');
+        line.push_str(&visible(text));
+    };
+    if let Some(queue) = &event.queue {
+        say(queue.as_str());
+    }
+    if let Some(job) = &event.job {
+        say(job.as_str());
+    }
+    if let Some(attempt) = event.attempt {
+        say(&format!("attempt {attempt}"));
+    }
+    if let Some(duration) = event.duration {
+        say(&format!("after {}", span_short(duration)));
+    }
+    if let Some(delay) = event.delay {
+        say(&format!("in {}", span_short(delay)));
+    }
+    let cause = [event.class.map(|class| class.to_string()), event.code.clone()];
+    let cause: Vec<_> = cause.into_iter().flatten().collect();
+    if !cause.is_empty() {
+        say(&cause.join(" "));
+    }
+    if let Some(message) = &event.message {
+        say(&format!("{}{message}", if event.job.is_some() || event.queue.is_some() { "- " } else { "" }));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ireva_queue::{ErrorClass, JobId, QueueName};
+    use std::time::Duration;
+
+    fn failed() -> Event {
+        let (queue, job) = (QueueName::new("email").unwrap(), JobId::new("j-1").unwrap());
+        let mut event = Event::of_job(EventKind::Failed, &queue, &job).message("said \x1b[31mno\u{202e}");
+        event.attempt = Some(2);
+        event.duration = Some(Duration::from_millis(120));
+        (event.class, event.code) = (Some(ErrorClass::Transient), Some("smtp_4xx".to_owned()));
+        event
+    }
+
+    #[test]
+    fn a_step_is_one_clean_line() {
+        let at = DateTime::from_timestamp_millis(1_800_000_000_123).unwrap();
+        let line = pretty(at, &failed(), false);
+        let wanted = "08:00:00.123 failed    email j-1 attempt 2 after 120ms transient smtp_4xx - said \\x1b[31mno\\u{202e}";
+        assert_eq!(line, wanted);
+        let line: serde_json::Value = serde_json::from_str(&json(at, &failed())).unwrap();
+        assert_eq!((&line["at"], &line["job"]), (&"2027-01-15T08:00:00.123Z".into(), &"j-1".into()));
+        assert_eq!((&line["event"], &line["duration_ms"]), (&"failed".into(), &120.0.into()));
+    }
+}

@@ -1,0 +1,242 @@
+//! `work`: runs the jobs of queues until it is told to stop.
+
+mod journal;
+mod processors;
+mod signals;
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use ireva_queue::config::{Config, Rate, WorkerConfig};
+use ireva_queue::{Concurrency, ErrorClass, QueueName, Worker, WorkerReport};
+
+use crate::context::Context;
+use crate::exit::{Code, Stop};
+use crate::output::Answer;
+use crate::parse;
+use crate::systemd::Notifier;
+
+/// Run the jobs of queues
+///
+/// The queue's name says what runs its jobs: email sends mails. Any queue can be
+/// given a command (--exec: payload on stdin, the exit code says how it ended)
+/// or a URL (--http: the payload is posted). Every step of a job's life is
+/// logged on stderr.
+///
+/// SIGTERM, SIGINT or SIGHUP: no more jobs are taken, those that run get the
+/// grace period, the rest is given back. A second signal ends it at once. Under
+/// systemd use Type=notify; the watchdog is served.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Example:
+  ireva-queue work email --concurrency 20
+  ireva-queue work email report-generation \\
+      --concurrency email=20,report-generation=2
+  ireva-queue work thumbnails --exec ./make-thumbnail --size 200
+  ireva-queue work orders --http https://example.com/hooks/orders")]
+pub struct Args {
+    /// The queues; the first is asked first, in turns
+    #[arg(value_name = "QUEUE", required = true)]
+    queues: Vec<QueueName>,
+
+    /// Jobs at once over all queues, or by queue: 8, or email=20,reports=2
+    /// [default: QUEUE_WORKER_CONCURRENCY]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = concurrency)]
+    concurrency: Option<Wanted>,
+
+    /// How long it may fall silent before others take its jobs; 4s and more
+    /// [default: QUEUE_WORKER_LEASE]
+    #[arg(long, value_name = "SPAN", value_parser = lease)]
+    lease: Option<Duration>,
+
+    /// How long running jobs get when it is told to stop
+    #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = parse::span)]
+    grace: Duration,
+
+    /// How long an attempt may take where the job does not say
+    #[arg(long, value_name = "SPAN", default_value = "5m", value_parser = parse::positive_span)]
+    timeout: Duration,
+
+    /// Start at most so many in this process: 100/s, 30/m, 100/s:20
+    #[arg(long, value_name = "RATE")]
+    rate: Option<Rate>,
+
+    /// End when nothing waits any more
+    #[arg(long)]
+    until_empty: bool,
+
+    /// End after so many jobs
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    max_jobs: Option<u64>,
+
+    #[command(flatten)]
+    processor: ProcessorArgs,
+
+    /// How steps are logged: pretty or json
+    #[arg(long, value_name = "FORMAT", default_value = "pretty", hide_possible_values = true)]
+    log_format: journal::LogFormat,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "What runs the jobs")]
+struct ProcessorArgs {
+    /// Run this command for each job; comes last and takes the rest of the line
+    #[arg(long, value_name = "CMD", num_args = 1.., allow_hyphen_values = true, conflicts_with = "http")]
+    exec: Vec<OsString>,
+
+    /// Post each job to this URL, signed with HTTP_SIGNING_KEY
+    #[arg(long, value_name = "URL")]
+    http: Option<String>,
+
+    /// Hand over up to so many jobs at once, one a line
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    batch_size: Option<u32>,
+
+    /// Wait this long for a batch to fill
+    #[arg(long, value_name = "SPAN", requires = "batch_size", value_parser = parse::span)]
+    batch_wait: Option<Duration>,
+
+    /// Let the command see this variable of our environment (may be repeated)
+    #[arg(long, value_name = "NAME", requires = "exec")]
+    pass_env: Vec<String>,
+
+    /// What exit codes mean where it differs from the usual: 3=permanent,9=done
+    #[arg(long, value_name = "CODE=CLASS", requires = "exec", value_delimiter = ',', value_parser = exit_code)]
+    exit_codes: Vec<(i32, Meaning)>,
+}
+
+/// What an exit code says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Meaning(Option<ErrorClass>);
+
+/// Jobs at once, as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wanted {
+    Shared(usize),
+    PerQueue(Vec<(QueueName, usize)>),
+}
+
+/// Runs a worker to its end.
+pub fn run(args: Args, context: &Context) -> Result<Answer> {
+    let config = context.config()?;
+    let concurrency = fitting(&args, config)?;
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .context("cannot start")?;
+    let ended = runtime.block_on(work(&args, concurrency, config, context));
+    // Whatever still runs was given its time.
+    runtime.shutdown_background();
+    let (report, hurried) = ended?;
+    let code = match (&report, hurried) {
+        (report, _) if report.unconfirmed > 0 => Code::NotNow,
+        (_, true) => Code::Interrupted,
+        _ => Code::Done,
+    };
+    Ok(Answer::one(report).code(code))
+}
+
+/// The report, and whether a second signal cut it short.
+async fn work(
+    args: &Args,
+    concurrency: Concurrency,
+    config: &Config,
+    context: &Context,
+) -> Result<(WorkerReport, bool)> {
+    let registry = processors::registry(&args.queues, &args.processor, config)?;
+    let client = context.client()?;
+    for (queue, defaults) in config.queues.iter().filter(|(queue, _)| args.queues.contains(queue)) {
+        client.queue(queue.clone()).set_defaults(defaults).await?;
+    }
+    client.ping().await?;
+    let notifier = Notifier::from_env().context("cannot reach the service manager at NOTIFY_SOCKET")?;
+    let journal = journal::Journal::start(args.log_format, &context.ui);
+    let listener = journal.listener();
+    let mut builder = Worker::builder(client, registry)
+        .concurrency(concurrency)
+        .grace(args.grace)
+        .timeout(args.timeout)
+        .lease(args.lease.unwrap_or(config.worker.lease))
+        .until_empty(args.until_empty)
+        .on_event(listener);
+    if let Some(rate) = args.rate {
+        builder = builder.rate(rate);
+    }
+    if let Some(max_jobs) = args.max_jobs {
+        builder = builder.max_jobs(max_jobs);
+    }
+    let worker = builder.build()?;
+    let ended = signals::run(worker, &notifier).await;
+    journal.finish();
+    ended
+}
+
+/// The concurrency that fits these queues.
+fn fitting(args: &Args, config: &Config) -> Result<Concurrency> {
+    let wanted = match &args.concurrency {
+        None => return Ok(Concurrency::Shared(config.worker.concurrency)),
+        Some(Wanted::Shared(number)) => return Ok(Concurrency::Shared(*number)),
+        Some(Wanted::PerQueue(wanted)) => wanted,
+    };
+    if let Some((stranger, _)) = wanted.iter().find(|(queue, _)| !args.queues.contains(queue)) {
+        let why = format!("invalid value for '--concurrency': {stranger} is not one of the queues to work on");
+        return Err(Stop::usage(why).into());
+    }
+    let of = |queue: &QueueName| wanted.iter().rev().find(|(name, _)| name == queue).map(|(_, number)| *number);
+    let numbers = args.queues.iter().map(|queue| (queue.clone(), of(queue).unwrap_or(config.worker.concurrency)));
+    Ok(Concurrency::PerQueue(numbers.collect()))
+}
+
+fn concurrency(text: &str) -> Result<Wanted, String> {
+    let number = |text: &str| match text.parse::<usize>() {
+        Ok(number) if (1..=WorkerConfig::CONCURRENCY_MAX).contains(&number) => Ok(number),
+        _ => Err(format!("{text:?} is not a whole number from 1 to {}", WorkerConfig::CONCURRENCY_MAX)),
+    };
+    if !text.contains('=') {
+        return number(text).map(Wanted::Shared);
+    }
+    let pair = |part: &str| {
+        let (queue, text) = part.split_once('=').ok_or_else(|| format!("{part:?} is not queue=number"))?;
+        Ok((QueueName::new(queue).map_err(|error| error.to_string())?, number(text)?))
+    };
+    text.split(',').map(pair).collect::<Result<_, String>>().map(Wanted::PerQueue)
+}
+
+fn lease(text: &str) -> Result<Duration, String> {
+    match parse::span(text)? {
+        lease if lease >= WorkerConfig::LEASE_MIN => Ok(lease),
+        _ => Err("it must be 4s or more".to_owned()),
+    }
+}
+
+fn exit_code(text: &str) -> Result<(i32, Meaning), String> {
+    let wrong = || format!("{text:?} is not an exit code and what it means, such as 3=permanent or 9=done");
+    let (code, meaning) = text.split_once('=').ok_or_else(wrong)?;
+    let code = code.parse().ok().filter(|code| (0..=255).contains(code)).ok_or_else(wrong)?;
+    let meaning = if meaning == "done" { None } else { Some(meaning.parse().map_err(|_| wrong())?) };
+    Ok((code, Meaning(meaning)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn concurrency_is_one_number_or_one_per_queue() {
+        let email = QueueName::new("email").unwrap();
+        assert_eq!(concurrency("8"), Ok(Wanted::Shared(8)));
+        assert_eq!(concurrency("email=20"), Ok(Wanted::PerQueue(vec![(email, 20)])));
+        for text in ["0", "-1", "1e9", "NaN", "", "email=", "=2", "email=2,", "a b=1", "10001"] {
+            assert!(concurrency(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn exit_codes_are_given_a_meaning() {
+        assert_eq!(exit_code("9=done"), Ok((9, Meaning(None))));
+        assert_eq!(exit_code("3=permanent"), Ok((3, Meaning(Some(ErrorClass::Permanent)))));
+        assert!(["3", "300=done", "x=done", "3=never"].iter().all(|text| exit_code(text).is_err()));
+    }
+}

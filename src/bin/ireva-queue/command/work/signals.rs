@@ -1,0 +1,79 @@
+//! A worker under signals and a service manager.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use ireva_queue::{Stopper, Worker, WorkerReport};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::systemd::Notifier;
+
+/// After a second signal nothing may hold us up for longer.
+const HURRY: Duration = Duration::from_secs(2);
+
+/// Runs `worker` until it ends: the first signal stops it in order, the second at once. Whether there was a second.
+pub async fn run(worker: Worker, notifier: &Notifier) -> Result<(WorkerReport, bool)> {
+    let mut signals = Signals::listen()?;
+    let stopper = worker.stopper();
+    let mut running = std::pin::pin!(worker.run());
+    let mut watchdog = std::pin::pin!(watch(&stopper, notifier));
+    let mut told = 0;
+    loop {
+        tokio::select! {
+            report = &mut running => return Ok((report?, told > 1)),
+            never = &mut watchdog => match never {},
+            () = signals.next() => told += 1,
+        }
+        notifier.stopping();
+        if told == 1 {
+            stopper.stop();
+            continue;
+        }
+        stopper.stop_now();
+        return match tokio::time::timeout(HURRY, &mut running).await {
+            Ok(report) => Ok((report?, true)),
+            Err(_) => Err(crate::exit::Stop::interrupted().into()),
+        };
+    }
+}
+
+/// Says that we are ready as soon as Redis has answered, and then that we are alive as long as it does.
+async fn watch(stopper: &Stopper, notifier: &Notifier) -> std::convert::Infallible {
+    let mut ticks = tokio::time::interval(notifier.interval().unwrap_or(Duration::from_secs(1)));
+    let mut is_first = true;
+    loop {
+        ticks.tick().await;
+        if !stopper.is_ready() {
+            continue;
+        }
+        if std::mem::take(&mut is_first) {
+            notifier.ready();
+        }
+        notifier.alive();
+    }
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! What commands work with: made when it is first needed, so that what needs nothing costs nothing.
+
+use std::cell::OnceCell;
+
+use ireva_queue::config::Config;
+use ireva_queue::{Client, Result};
+
+use crate::ui::Ui;
+
+/// Configuration and connection on demand, and the terminal.
+pub struct Context {
+    /// The terminal.
+    pub ui: Ui,
+    config: OnceCell<Config>,
+    client: OnceCell<Client>,
+}
+
+impl Context {
+    /// Nothing is read and nobody is called yet.
+    pub fn new(ui: Ui) -> Self {
+        Self { ui, config: OnceCell::new(), client: OnceCell::new() }
+    }
+
+    /// The same terminal with a configuration of its own.
+    pub fn with_config(ui: Ui, config: Config) -> Self {
+        Self { ui, config: OnceCell::from(config), client: OnceCell::new() }
+    }
+
+    /// The configuration of the environment and the profile file.
+    ///
+    /// # Errors
+    /// `Config`, naming every problem.
+    pub fn config(&self) -> Result<&Config> {
+        match self.config.get() {
+            Some(config) => Ok(config),
+            None => Config::from_env().map(|config| self.config.get_or_init(|| config)),
+        }
+    }
+
+    /// The client of that configuration.
+    pub fn client(&self) -> Result<&Client> {
+        match self.client.get() {
+            Some(client) => Ok(client),
+            None => Client::new(self.config()?).map(|client| self.client.get_or_init(|| client)),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What an act on one job did.
+
+use ireva_queue::Acted;
+
+use crate::output::{Cell, Tone};
+use crate::view::{Block, Column, View};
+
+impl View for Acted {
+    const COLUMNS: &'static [Column] =
+        &[Column::new("ID"), Column::new("QUEUE"), Column::new("FROM"), Column::new("TO")];
+
+    fn cells(&self) -> Vec<Cell> {
+        let to = self.to.map_or_else(|| Cell::text("deleted").tone(Tone::Dim), Cell::state);
+        vec![Cell::text(self.id.as_str()), Cell::text(self.queue.as_str()), Cell::state(self.from), to]
+    }
+
+    fn name(&self) -> String {
+        self.id.to_string()
+    }
+
+    fn card(&self) -> Option<Vec<Block>> {
+        let to = self.to.map_or("deleted", |state| state.as_str());
+        let line = format!("{} in {}: {} -> {to}", self.id, self.queue, self.from);
+        Some(vec![Block::Text(line)])
+    }
+}

@@ -1,0 +1,88 @@
+//! Everything about a job.
+
+use chrono::SecondsFormat;
+use ireva_queue::job::Failure;
+use ireva_queue::stats::{JobDetails, JobSummary};
+
+use crate::output::{Cell, Tone};
+use crate::view::{Block, Column, View};
+
+impl View for JobDetails {
+    const COLUMNS: &'static [Column] = JobSummary::COLUMNS;
+    const PLAIN_CARD: bool = true;
+
+    fn cells(&self) -> Vec<Cell> {
+        self.summary.cells()
+    }
+
+    fn name(&self) -> String {
+        self.summary.name()
+    }
+
+    fn card(&self) -> Option<Vec<Block>> {
+        let mut blocks = standing(self);
+        blocks.extend(options(self));
+        blocks.extend(story(self));
+        let payload = self.payload.as_ref().map(|payload| payload.get().to_owned());
+        let passages = [
+            ("payload", payload),
+            ("stored bytes", self.raw.clone()),
+            ("result", self.result.as_ref().map(|result| result.get().to_owned())),
+            ("failures", failures(&self.failures)),
+            ("log", self.log.clone()),
+        ];
+        blocks.extend(passages.into_iter().filter_map(|(label, text)| Some(Block::Passage(label, text?))));
+        Some(blocks)
+    }
+}
+
+/// Where it stands.
+fn standing(job: &JobDetails) -> Vec<Block> {
+    let summary = &job.summary;
+    vec![
+        Block::Field("id", Cell::text(summary.id.as_str())),
+        Block::Field("queue", Cell::text(summary.queue.as_str())),
+        Block::Field("state", Cell::state(summary.state)),
+        Block::Field("since", Cell::at(summary.since)),
+        Block::Field("enqueued", Cell::maybe_at(summary.enqueued_at)),
+        Block::Field("priority", Cell::text(summary.priority.as_str())),
+        Block::Field("attempt", Cell::count(summary.attempt)),
+    ]
+}
+
+/// What the producer asked for; what it left to the queue is left out.
+fn options(job: &JobDetails) -> Vec<Block> {
+    let fields = [
+        ("max attempts", job.max_attempts.map(Cell::count)),
+        ("backoff", job.backoff.as_ref().map(Cell::text)),
+        ("timeout", job.timeout_ms.map(|timeout_ms| Cell::millis(Some(timeout_ms)))),
+        ("ttl", job.ttl_ms.map(|ttl_ms| Cell::millis(Some(ttl_ms)))),
+        ("unique", job.unique.as_ref().map(Cell::text)),
+        ("revives", job.revives.as_ref().map(|id| Cell::text(id.as_str()))),
+    ];
+    fields.into_iter().filter_map(|(label, cell)| Some(Block::Field(label, cell?))).collect()
+}
+
+/// What happened to it; what did not happen is left out.
+fn story(job: &JobDetails) -> Vec<Block> {
+    let counted = |count: u32, tone| (count > 0).then(|| Cell::count(count).tone(tone));
+    let fields = [
+        ("worker", job.worker.as_ref().map(Cell::text)),
+        ("fence", job.fence.map(|fence| Cell::text(fence.to_string()))),
+        ("failed", counted(job.failed, Tone::Warn)),
+        ("crashes", counted(job.crashes, Tone::Bad)),
+        ("snoozed", counted(job.snoozed, Tone::Plain)),
+        ("revived", counted(job.revived, Tone::Plain)),
+    ];
+    fields.into_iter().filter_map(|(label, cell)| Some(Block::Field(label, cell?))).collect()
+}
+
+fn failures(failures: &[Failure]) -> Option<String> {
+    let line = |failure: &Failure| {
+        let at = failure.at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let Failure { attempt, class, code, message, duration_ms, .. } = failure;
+        format!("{at}  attempt {attempt}  {class} {code}  {duration_ms} ms  {}", message.replace('\n', " "))
+    };
+    let lines: Vec<_> = failures.iter().map(line).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}

@@ -1,0 +1,124 @@
+//! The statistics of a queue.
+
+use ireva_queue::Priority;
+use ireva_queue::stats::{QueueStats, Rates};
+
+use crate::output::{Cell, Tone, grouped};
+use crate::view::{Block, Column, View};
+
+impl View for QueueStats {
+    const COLUMNS: &'static [Column] = &[
+        Column::new("QUEUE"),
+        Column::number("PENDING"),
+        Column::number("SCHEDULED").gives_way(2),
+        Column::number("ACTIVE"),
+        Column::number("RETRYING"),
+        Column::number("COMPLETED").gives_way(5),
+        Column::number("CANCELLED").gives_way(7),
+        Column::number("DEAD"),
+        Column::number("OLDEST").gives_way(3),
+        Column::number("DONE/MIN").gives_way(1),
+        Column::number("DONE/H").gives_way(6),
+        Column::number("FAILED").gives_way(4),
+        Column::number("WORKERS"),
+        Column::new("PAUSED"),
+        Column::number("LATE").wide(),
+        Column::new("RATE").wide(),
+        Column::new("CONCURRENCY").wide(),
+    ];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::text(self.queue.as_str()),
+            Cell::count(self.pending),
+            Cell::count(self.scheduled),
+            Cell::count(self.active),
+            Cell::alarm(self.retrying, Tone::Warn),
+            Cell::count(self.completed),
+            Cell::count(self.cancelled),
+            Cell::alarm(self.dead, Tone::Bad),
+            Cell::millis(self.oldest_pending_ms),
+            Cell::count(self.last_minute.completed),
+            Cell::count(self.last_hour.completed),
+            failure_rate(&self.last_hour),
+            Cell::count(self.workers),
+            Cell::yes(self.paused, Tone::Warn),
+            Cell::millis(self.late_ms),
+            Cell::maybe(self.settings.rate),
+            Cell::maybe(self.settings.concurrency),
+        ]
+    }
+
+    fn name(&self) -> String {
+        self.queue.to_string()
+    }
+
+    fn card(&self) -> Option<Vec<Block>> {
+        let mut blocks = vec![Block::Field("queue", Cell::text(self.queue.as_str()))];
+        if self.paused {
+            blocks.push(Block::Field("paused", Cell::yes(true, Tone::Warn)));
+        }
+        blocks.extend([
+            Block::Field("pending", Cell::text(pending(self))),
+            Block::Field("scheduled", Cell::count(self.scheduled)),
+            Block::Field("active", Cell::count(self.active)),
+            Block::Field("retrying", Cell::alarm(self.retrying, Tone::Warn)),
+            Block::Field("completed", Cell::text(kept(self.completed, self.totals.completed))),
+            Block::Field("cancelled", Cell::count(self.cancelled)),
+            Block::Field("dead", Cell::alarm(self.dead, Tone::Bad)),
+            Block::Field("oldest pending", Cell::millis(self.oldest_pending_ms)),
+            Block::Field("last minute", Cell::text(rates(&self.last_minute))),
+            Block::Field("last hour", Cell::text(rates(&self.last_hour))),
+            Block::Field("failure rate", failure_rate(&self.last_hour)),
+            Block::Field("limits", Cell::text(limits(self))),
+            Block::Field("workers", Cell::count(self.workers)),
+        ]);
+        if let Some(late_ms) = self.late_ms {
+            blocks.push(Block::Field("overdue by", Cell::millis(Some(late_ms)).tone(Tone::Warn)));
+        }
+        Some(blocks)
+    }
+}
+
+/// The count, and the priorities where they differ from normal.
+fn pending(stats: &QueueStats) -> String {
+    let levels = Priority::ALL.iter().zip(stats.pending_by_priority).filter(|(_, count)| *count > 0);
+    let levels: Vec<_> = levels.map(|(priority, count)| format!("{} {priority}", grouped(count))).collect();
+    let all_normal = stats.pending_by_priority[usize::from(Priority::Normal.level())] == stats.pending;
+    let detail = if all_normal { String::new() } else { format!(" ({})", levels.join(", ")) };
+    format!("{}{detail}", grouped(stats.pending))
+}
+
+fn kept(kept: u64, total: u64) -> String {
+    if kept == total { grouped(kept) } else { format!("{} kept of {}", grouped(kept), grouped(total)) }
+}
+
+fn rates(rates: &Rates) -> String {
+    let counts = [
+        (rates.enqueued, "enqueued"),
+        (rates.completed, "completed"),
+        (rates.failed, "failed"),
+        (rates.dead, "dead"),
+    ];
+    counts.map(|(count, word)| format!("{} {word}", grouped(count))).join(", ")
+}
+
+fn failure_rate(rates: &Rates) -> Cell {
+    let tone = match rates.failure_rate {
+        Some(rate) if rate >= 0.5 => Tone::Bad,
+        Some(rate) if rate >= 0.05 => Tone::Warn,
+        _ => Tone::Plain,
+    };
+    Cell::part(rates.failure_rate).tone(tone)
+}
+
+fn limits(stats: &QueueStats) -> String {
+    let settings = &stats.settings;
+    let limits = [
+        settings.rate.map(|rate| format!("rate {rate}")),
+        settings.concurrency.map(|concurrency| format!("concurrency {concurrency}")),
+        settings.max_length.map(|length| format!("length {}", grouped(length))),
+    ];
+    let limits: Vec<_> = limits.into_iter().flatten().collect();
+    if limits.is_empty() { "none".to_owned() } else { limits.join(", ") }
+}

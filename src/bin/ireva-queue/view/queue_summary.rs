@@ -1,0 +1,70 @@
+//! A queue in a list, and a queue that was paused or resumed.
+
+use ireva_queue::QueueName;
+use ireva_queue::stats::QueueSummary;
+use serde::Serialize;
+
+use crate::output::{Cell, Tone};
+use crate::view::{Block, Column, View};
+
+impl View for QueueSummary {
+    const COLUMNS: &'static [Column] = &[
+        Column::new("QUEUE"),
+        Column::number("LIVE"),
+        Column::number("DEAD"),
+        Column::number("WORKERS"),
+        Column::new("PAUSED"),
+        Column::new("RATE").gives_way(1),
+        Column::new("CONCURRENCY").gives_way(2),
+        Column::new("KEEPS").gives_way(3),
+        Column::new("KEEPS DEAD").gives_way(4),
+    ];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![
+            Cell::text(self.queue.as_str()),
+            Cell::count(self.live),
+            Cell::alarm(self.dead, Tone::Bad),
+            Cell::count(self.workers),
+            Cell::yes(self.paused, Tone::Warn),
+            Cell::maybe(self.settings.rate),
+            Cell::maybe(self.settings.concurrency),
+            Cell::text(self.settings.remove_on_complete.to_string()),
+            Cell::text(self.settings.remove_on_fail.to_string()),
+        ]
+    }
+
+    fn name(&self) -> String {
+        self.queue.to_string()
+    }
+}
+
+/// A queue that was paused or resumed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Switched {
+    /// The queue.
+    pub queue: QueueName,
+    /// Whether it is paused now.
+    pub paused: bool,
+    /// Whether it was otherwise before.
+    pub changed: bool,
+}
+
+impl View for Switched {
+    const COLUMNS: &'static [Column] = &[Column::new("QUEUE"), Column::new("PAUSED"), Column::new("CHANGED")];
+
+    fn cells(&self) -> Vec<Cell> {
+        let word = |yes| Cell::text(if yes { "yes" } else { "no" });
+        vec![Cell::text(self.queue.as_str()), word(self.paused), word(self.changed)]
+    }
+
+    fn name(&self) -> String {
+        self.queue.to_string()
+    }
+
+    fn card(&self) -> Option<Vec<Block>> {
+        let state = if self.paused { "paused" } else { "running" };
+        let already = if self.changed { "" } else { " already" };
+        Some(vec![Block::Text(format!("{} is{already} {state}", self.queue))])
+    }
+}
