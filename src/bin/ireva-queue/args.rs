@@ -3,9 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::command::{
-    clear, completions, demo, dlq, embedded, enqueue, jobs, man, queues, stats, work, workers,
-};
+use crate::command::{clear, completions, demo, dlq, enqueue, jobs, man, queues, stats, work, workers};
 use crate::output::Format;
 
 const STYLES: Styles = Styles::styled()
@@ -41,7 +39,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "Exit codes:
   0   done                          69  Redis not reachable
-  1   failed                        75  outcome unknown, or not now: run it again
+  1   failed                        75  outcome unknown or not now: run again
   2   wrong usage or value          77  access refused
   3   partly done, rest on stderr   78  environment invalid, or no processor
   4   not found                     124 --wait: time is up
@@ -114,7 +112,6 @@ pub enum Command {
     Jobs(jobs::Args),
     Queues(queues::Args),
     Workers(workers::Args),
-    Embedded(embedded::Args),
     Demo(demo::Args),
     Completions(completions::Args),
     Man(man::Args),

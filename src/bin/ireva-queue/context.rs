@@ -31,10 +31,11 @@ impl Context {
     /// # Errors
     /// `Config`, naming every problem.
     pub fn config(&self) -> Result<&Config> {
-        match self.config.get() {
-            Some(config) => Ok(config),
-            None => Config::from_env().map(|config| self.config.get_or_init(|| config)),
+        if let Some(config) = self.config.get() {
+            return Ok(config);
         }
+        let config = Config::from_env()?;
+        Ok(self.config.get_or_init(|| config))
     }
 
     /// The client of that configuration.

@@ -66,7 +66,8 @@ mod tests {
 
     #[test]
     fn spans_are_exact_or_refused() {
-        let table = [("0", 0), ("0s", 0), ("1 ms", 1), ("5m", 300_000), ("1h 30m", 5_400_000), ("10y", 315_576_000_000)];
+        let table =
+            [("0", 0), ("0s", 0), ("1 ms", 1), ("5m", 300_000), ("1h 30m", 5_400_000), ("10y", 315_576_000_000)];
         for (text, millis) in table {
             assert_eq!(span(text), Ok(Duration::from_millis(millis)), "{text:?}");
         }

@@ -123,7 +123,9 @@ impl Ui {
     /// Says on stderr what went wrong.
     pub fn error(&self, error: &anyhow::Error) {
         let label = console::style("error:").force_styling(self.color_err).red().bold();
-        self.say_raw(&format!("{label} {}", visible_lines(&told(error))));
+        for line in told(error).lines() {
+            self.say_raw(&format!("{label} {}", visible(line)));
+        }
     }
 
     /// Says on stderr that a part was refused, even with `-q`.

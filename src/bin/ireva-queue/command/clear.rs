@@ -44,14 +44,14 @@ pub struct Args {
 
 /// Counts, asks, removes in bounded steps.
 pub async fn run(args: Args, context: &Context) -> Result<Answer> {
-    let queue = context.client()?.queue(args.queue.clone());
-    let mut states = args.state;
-    states.sort();
-    states.dedup();
     if !args.yes && !args.dry_run {
         // Without a terminal the refusal must not depend on Redis.
         context.ui.must_be_able_to_ask(&format!("clearing {}", args.queue))?;
     }
+    let queue = context.client()?.queue(args.queue.clone());
+    let mut states = args.state;
+    states.sort();
+    states.dedup();
     let count = queue.count(&states).await?;
     if args.dry_run {
         let report = BulkReport { matched: count, changed: count, dry_run: true, ..BulkReport::default() };

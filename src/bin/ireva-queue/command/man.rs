@@ -75,8 +75,8 @@ fn examples(text: &str) -> String {
 fn block(title: &str, text: &str) -> String {
     let escaped = text.replace('\\', "\\e").replace('-', "\\-");
     // A line that begins with a control character of roff would be taken for a request.
-    let lines = escaped.lines().map(|line| {
-        if line.starts_with(['.', '\'']) { format!("\\&{line}\n") } else { format!("{line}\n") }
-    });
+    let lines = escaped
+        .lines()
+        .map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}\n") } else { format!("{line}\n") });
     format!(".SH {title}\n.nf\n{}.fi\n", lines.collect::<String>())
 }

@@ -35,7 +35,7 @@ pub struct Narrowing {
 
     /// Only this one (may be repeated); a unique end of the id is enough
     #[arg(long = "id", value_name = "ID")]
-    ids: Vec<String>,
+    only: Vec<String>,
 
     /// At most so many, oldest first
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
@@ -57,7 +57,7 @@ impl Narrowing {
     ) -> Result<(Selection, Vec<anyhow::Error>)> {
         let error = self.error.as_deref().map(Selection::pattern).transpose();
         let error = error.map_err(|error| Stop::usage(format!("invalid value for '--error': {error}")))?;
-        let wanted: Vec<_> = more_ids.iter().chain(&self.ids).collect();
+        let wanted: Vec<_> = more_ids.iter().chain(&self.only).collect();
         let (mut ids, mut missing) = (Vec::new(), Vec::new());
         for id in wanted {
             match dead_letter(id, queue, context).await? {
@@ -72,18 +72,18 @@ impl Narrowing {
 
     /// Whether any flag narrows it; the limit alone does not say which ones are meant.
     pub fn is_given(&self) -> bool {
-        let Self { class, code, error, older_than, newer_than, ids, limit: _ } = self;
+        let Self { class, code, error, older_than, newer_than, only, limit: _ } = self;
         class.is_some()
             || code.is_some()
             || error.is_some()
             || older_than.is_some()
             || newer_than.is_some()
-            || !ids.is_empty()
+            || !only.is_empty()
     }
 
     /// Whether only single jobs were named.
     pub fn names_jobs(&self) -> bool {
-        !self.ids.is_empty()
+        !self.only.is_empty()
     }
 }
 

@@ -8,7 +8,8 @@ use crate::output::visible::{visible, visible_lines};
 use crate::output::{Cell, Look, Tone};
 use crate::view::{Block, Column, View};
 
-const BARE: TableStyle = TableStyle::new().header_lines(ContentLineStyle::none()).content_lines(ContentLineStyle::none());
+const BARE: TableStyle =
+    TableStyle::new().header_lines(ContentLineStyle::none()).content_lines(ContentLineStyle::none());
 const GAP: u16 = 2;
 
 /// Which columns are wanted.

@@ -94,12 +94,8 @@ fn kept(kept: u64, total: u64) -> String {
 }
 
 fn rates(rates: &Rates) -> String {
-    let counts = [
-        (rates.enqueued, "enqueued"),
-        (rates.completed, "completed"),
-        (rates.failed, "failed"),
-        (rates.dead, "dead"),
-    ];
+    let counts =
+        [(rates.enqueued, "enqueued"), (rates.completed, "completed"), (rates.failed, "failed"), (rates.dead, "dead")];
     counts.map(|(count, word)| format!("{} {word}", grouped(count))).join(", ")
 }
 

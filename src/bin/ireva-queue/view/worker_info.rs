@@ -26,7 +26,8 @@ impl View for WorkerInfo {
 
     fn cells(&self) -> Vec<Cell> {
         let queues: Vec<_> = self.queues.iter().map(|queue| queue.as_str()).collect();
-        let state = if self.silent { Cell::text("silent").tone(Tone::Bad) } else { Cell::text("ready").tone(Tone::Good) };
+        let state =
+            if self.silent { Cell::text("silent").tone(Tone::Bad) } else { Cell::text("ready").tone(Tone::Good) };
         vec![
             Cell::text(&self.host),
             Cell::text(self.pid.to_string()),

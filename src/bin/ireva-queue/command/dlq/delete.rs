@@ -136,4 +136,3 @@ pub fn must_select(selected: bool, all: bool) -> Result<()> {
         _ => Ok(()),
     }
 }
-

@@ -71,7 +71,8 @@ pub async fn run(
             send(batch, &mut report, each, context).await?
         };
         report.refused += refused.len() as u64;
-        progress.above(|| refused.iter().for_each(|(number, why)| context.ui.refusal(&format!("line {number}: {why}"))));
+        progress
+            .above(|| refused.iter().for_each(|(number, why)| context.ui.refusal(&format!("line {number}: {why}"))));
         progress.set(report.enqueued + report.duplicates + report.refused);
     }
     drop(progress);
@@ -120,8 +121,7 @@ fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {
     if path == Path::new("-") {
         return Ok(Box::new(BufReader::with_capacity(256 * 1024, io::stdin())));
     }
-    let file =
-        File::open(path).map_err(|error| Stop::usage(format!("cannot open {}: {error}", path.display())))?;
+    let file = File::open(path).map_err(|error| Stop::usage(format!("cannot open {}: {error}", path.display())))?;
     Ok(Box::new(BufReader::with_capacity(256 * 1024, file)))
 }
 

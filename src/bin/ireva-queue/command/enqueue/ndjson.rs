@@ -85,7 +85,8 @@ fn short(error: &serde_json::Error) -> String {
 
 fn span<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| parse::span(&text).map_err(|why| serde::de::Error::custom(format!("span {text:?}: {why}")))).transpose()
+    text.map(|text| parse::span(&text).map_err(|why| serde::de::Error::custom(format!("span {text:?}: {why}"))))
+        .transpose()
 }
 
 fn instant<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {

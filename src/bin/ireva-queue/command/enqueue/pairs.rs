@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn fields_make_an_object_in_their_order() {
-        let fields = ["to=ada@example.com", "context.firstName=John", "n:=9007199254740993", "context.x.y:=[1, 2]", "e="];
+        let fields =
+            ["to=ada@example.com", "context.firstName=John", "n:=9007199254740993", "context.x.y:=[1, 2]", "e="];
         let wanted =
             r#"{"to":"ada@example.com","context":{"firstName":"John","x":{"y":[1, 2]}},"n":9007199254740993,"e":""}"#;
         assert_eq!(made(&fields).as_deref(), Ok(wanted));
@@ -107,7 +108,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_named() {
-        for fields in [&["a=1", "a=2"][..], &["a=1", "a.b=2"], &["a.b=1", "a=2"], &["a:=x"], &["a..b=1"], &["a=1", "b"]] {
+        for fields in [&["a=1", "a=2"][..], &["a=1", "a.b=2"], &["a.b=1", "a=2"], &["a:=x"], &["a..b=1"], &["a=1", "b"]]
+        {
             let error = made(fields).unwrap_err();
             assert!(error.starts_with("field \"a") || error.contains("\"b\""), "{error}");
         }

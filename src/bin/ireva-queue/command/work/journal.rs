@@ -89,8 +89,13 @@ fn write(steps: &Receiver<Step>, format: LogFormat, color: bool, dropped: &Atomi
         }
         let lost = dropped.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            let alert = Event::new(EventKind::Alert).message(format!("{lost} steps were not logged: stderr is too slow"));
-            lines.push_str(&if format == LogFormat::Json { json(local_now(), &alert) } else { pretty(local_now(), &alert, color) });
+            let alert =
+                Event::new(EventKind::Alert).message(format!("{lost} steps were not logged: stderr is too slow"));
+            lines.push_str(&if format == LogFormat::Json {
+                json(local_now(), &alert)
+            } else {
+                pretty(local_now(), &alert, color)
+            });
             lines.push('\n');
         }
         // Jobs go on when nobody reads the log any more.
@@ -170,7 +175,8 @@ mod tests {
     fn a_step_is_one_clean_line() {
         let at = DateTime::from_timestamp_millis(1_800_000_000_123).unwrap();
         let line = pretty(at, &failed(), false);
-        let wanted = "08:00:00.123 failed    email j-1 attempt 2 after 120ms transient smtp_4xx - said \\x1b[31mno\\u{202e}";
+        let wanted =
+            "08:00:00.123 failed    email j-1 attempt 2 after 120ms transient smtp_4xx - said \\x1b[31mno\\u{202e}";
         assert_eq!(line, wanted);
         let line: serde_json::Value = serde_json::from_str(&json(at, &failed())).unwrap();
         assert_eq!((&line["at"], &line["job"]), (&"2027-01-15T08:00:00.123Z".into(), &"j-1".into()));
