@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod builtin;
 mod client;
 mod clock;
 pub mod config;
@@ -18,6 +19,8 @@ pub mod retry;
 mod selection;
 pub mod stats;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod worker;
 
 pub use client::Client;

@@ -1,0 +1,283 @@
+//! Every foreign error becomes a class and a code here, one total function for each kind of source.
+//!
+//! What is not known is transient: attempts are bounded. Errors of the set-up (a wrong password, an authority that is not
+//! trusted) are transient too, so that the jobs wait for the operator instead of dying.
+
+use std::error::Error as StdError;
+use std::io;
+
+use crate::retry::ErrorClass::{self, Permanent, Throttled, Transient};
+
+/// A class and its stable code word.
+pub(super) type Verdict = (ErrorClass, &'static str);
+
+/// A negative SMTP reply.
+#[cfg(feature = "email")]
+pub(super) fn smtp_reply(code: u16, text: &str) -> Verdict {
+    const RATE_WORDS: [&str; 6] = ["rate limit", "ratelimit", "too many", "throttl", "slow down", "4.7.28"];
+    let text = text.to_ascii_lowercase();
+    match code {
+        530 | 534 | 535 | 538 => (Transient, "smtp_auth"),
+        500..600 => (Permanent, "smtp_5xx"),
+        421 | 451 | 452 => (Throttled, "smtp_throttled"),
+        400..500 if RATE_WORDS.iter().any(|word| text.contains(word)) => (Throttled, "smtp_throttled"),
+        400..500 => (Transient, "smtp_4xx"),
+        _ => (Transient, "smtp_protocol"),
+    }
+}
+
+/// An SMTP error of whatever kind.
+#[cfg(feature = "email")]
+pub(super) fn smtp(error: &lettre::transport::smtp::Error) -> Verdict {
+    let text = error.to_string();
+    match error.status() {
+        Some(code) => smtp_reply(code.into(), &text),
+        None if error.is_client() => smtp_client(&text),
+        None if error.is_response() => (Transient, "smtp_protocol"),
+        None => connection(error),
+    }
+}
+
+/// What the SMTP client itself refused to do with this server; it has no codes for it, only words.
+#[cfg(feature = "email")]
+fn smtp_client(text: &str) -> Verdict {
+    if text.contains("STARTTLS") {
+        (Transient, "tls_unavailable")
+    } else if text.contains("authentication mechanism") {
+        (Transient, "smtp_auth")
+    } else if text.contains("SMTPUTF8") {
+        (Permanent, "address_not_supported")
+    } else {
+        (Transient, "smtp_client")
+    }
+}
+
+/// An error of a connection: the first cause in its chain that says something decides.
+#[cfg(any(feature = "email", feature = "http"))]
+pub(super) fn connection(error: &(dyn StdError + 'static)) -> Verdict {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let inner = error.downcast_ref::<io::Error>();
+        let tls = inner.and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        if let Some(tls) = tls.or_else(|| error.downcast_ref()) {
+            return tls_error(tls);
+        }
+        if let Some(verdict) = inner.and_then(io_error) {
+            return verdict;
+        }
+        cause = error.source();
+    }
+    (Transient, "connection_failed")
+}
+
+#[cfg(any(feature = "email", feature = "http"))]
+fn tls_error(error: &rustls::Error) -> Verdict {
+    match error {
+        rustls::Error::InvalidCertificate(_) => (Transient, "tls_untrusted"),
+        _ => (Transient, "tls_failed"),
+    }
+}
+
+#[cfg(any(feature = "email", feature = "http"))]
+fn io_error(error: &io::Error) -> Option<Verdict> {
+    let code = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection_refused",
+        io::ErrorKind::TimedOut => "timeout",
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::NotConnected
+        | io::ErrorKind::UnexpectedEof => "connection_lost",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => {
+            "host_unreachable"
+        }
+        // The standard library has no kind for a name that does not resolve.
+        _ if error.to_string().contains("failed to lookup address") => "dns_failed",
+        _ => return None,
+    };
+    Some((Transient, code))
+}
+
+/// A status of an HTTP answer; `None` for success. `told` is whether the answer said when to come again.
+#[cfg(feature = "http")]
+pub(super) fn http_status(status: u16, told: bool) -> Option<Verdict> {
+    Some(match status {
+        200..300 => return None,
+        300..400 => (Permanent, "http_3xx"),
+        429 => (Throttled, "http_429"),
+        408 => (if told { Throttled } else { Transient }, "http_408"),
+        425 => (if told { Throttled } else { Transient }, "http_425"),
+        400..500 => (if told { Throttled } else { Permanent }, "http_4xx"),
+        500..600 => (if told { Throttled } else { Transient }, "http_5xx"),
+        _ => (Transient, "http_protocol"),
+    })
+}
+
+/// An HTTP request without a usable answer.
+#[cfg(feature = "http")]
+pub(super) fn http(error: &reqwest::Error) -> Verdict {
+    if error.is_builder() {
+        (Permanent, "http_request_invalid")
+    } else if error.is_timeout() {
+        (Transient, "timeout")
+    } else if error.is_dns() {
+        (Transient, "dns_failed")
+    } else {
+        match connection(error) {
+            (class, "connection_failed") if !error.is_connect() => (class, "http_protocol"),
+            verdict => verdict,
+        }
+    }
+}
+
+/// A template that did not render.
+#[cfg(feature = "email")]
+pub(super) fn template(error: &minijinja::Error) -> Verdict {
+    use minijinja::ErrorKind;
+    match error.kind() {
+        ErrorKind::UndefinedError => (Permanent, "template_variable_missing"),
+        ErrorKind::TemplateNotFound => (Permanent, "template_unknown"),
+        ErrorKind::OutOfFuel | ErrorKind::WriteFailure => (Permanent, "template_limit"),
+        _ => (Permanent, "template_failed"),
+    }
+}
+
+/// A process that did not start.
+#[cfg(feature = "exec")]
+pub(super) fn spawn(error: &io::Error) -> Verdict {
+    match error.kind() {
+        io::ErrorKind::NotFound => (Transient, "exec_not_found"),
+        io::ErrorKind::PermissionDenied => (Transient, "exec_not_allowed"),
+        _ => (Transient, "exec_failed"),
+    }
+}
+
+/// The exit code of a process, where the operator's table says nothing; `None` for success.
+#[cfg(feature = "exec")]
+pub(super) fn exit_code(code: i32) -> Option<ErrorClass> {
+    match code {
+        0 => None,
+        64..=68 | 76..=78 => Some(Permanent),
+        _ => Some(Transient),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(feature = "email")]
+    #[test]
+    fn smtp_replies_are_classified() {
+        let table = [
+            (421, "service not available", Throttled, "smtp_throttled"),
+            (450, "mailbox busy", Transient, "smtp_4xx"),
+            (450, "4.7.1 Rate limit exceeded", Throttled, "smtp_throttled"),
+            (450, "Too many messages", Throttled, "smtp_throttled"),
+            (451, "local error", Throttled, "smtp_throttled"),
+            (452, "insufficient storage", Throttled, "smtp_throttled"),
+            (454, "temporary authentication failure", Transient, "smtp_4xx"),
+            (499, "", Transient, "smtp_4xx"),
+            (530, "authentication required", Transient, "smtp_auth"),
+            (535, "bad credentials", Transient, "smtp_auth"),
+            (550, "no such user", Permanent, "smtp_5xx"),
+            (550, "rate limit", Permanent, "smtp_5xx"),
+            (554, "refused", Permanent, "smtp_5xx"),
+            (354, "go on", Transient, "smtp_protocol"),
+        ];
+        for (code, text, class, word) in table {
+            assert_eq!(smtp_reply(code, text), (class, word), "{code} {text}");
+        }
+        let table = [
+            ("internal client error: STARTTLS is not supported on this server", Transient, "tls_unavailable"),
+            ("internal client error: No compatible authentication mechanism was found", Transient, "smtp_auth"),
+            (
+                "Envelope contains non-ascii chars but server does not support SMTPUTF8",
+                Permanent,
+                "address_not_supported",
+            ),
+            ("something else", Transient, "smtp_client"),
+        ];
+        for (text, class, word) in table {
+            assert_eq!(smtp_client(text), (class, word), "{text}");
+        }
+    }
+
+    #[cfg(any(feature = "email", feature = "http"))]
+    #[test]
+    fn connection_errors_are_classified() {
+        let untrusted = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+        let table = [
+            (io::Error::from(io::ErrorKind::ConnectionRefused), "connection_refused"),
+            (io::Error::from(io::ErrorKind::TimedOut), "timeout"),
+            (io::Error::from(io::ErrorKind::ConnectionReset), "connection_lost"),
+            (io::Error::from(io::ErrorKind::UnexpectedEof), "connection_lost"),
+            (io::Error::from(io::ErrorKind::HostUnreachable), "host_unreachable"),
+            (io::Error::other("failed to lookup address information: Name or service not known"), "dns_failed"),
+            (io::Error::new(io::ErrorKind::InvalidData, untrusted), "tls_untrusted"),
+            (io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError), "tls_failed"),
+            (io::Error::other("odd"), "connection_failed"),
+        ];
+        for (error, word) in table {
+            assert_eq!(connection(&error), (Transient, word), "{error}");
+        }
+    }
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn http_statuses_are_classified() {
+        let table = [
+            (200, false, None),
+            (204, true, None),
+            (301, false, Some((Permanent, "http_3xx"))),
+            (304, true, Some((Permanent, "http_3xx"))),
+            (400, false, Some((Permanent, "http_4xx"))),
+            (404, true, Some((Throttled, "http_4xx"))),
+            (408, false, Some((Transient, "http_408"))),
+            (425, false, Some((Transient, "http_425"))),
+            (429, false, Some((Throttled, "http_429"))),
+            (500, false, Some((Transient, "http_5xx"))),
+            (503, true, Some((Throttled, "http_5xx"))),
+            (101, false, Some((Transient, "http_protocol"))),
+            (999, false, Some((Transient, "http_protocol"))),
+        ];
+        for (status, told, verdict) in table {
+            assert_eq!(http_status(status, told), verdict, "{status} {told}");
+        }
+    }
+
+    #[cfg(feature = "email")]
+    #[test]
+    fn template_errors_are_classified() {
+        use minijinja::{Error, ErrorKind};
+        let table = [
+            (ErrorKind::UndefinedError, "template_variable_missing"),
+            (ErrorKind::TemplateNotFound, "template_unknown"),
+            (ErrorKind::OutOfFuel, "template_limit"),
+            (ErrorKind::WriteFailure, "template_limit"),
+            (ErrorKind::SyntaxError, "template_failed"),
+        ];
+        for (kind, word) in table {
+            assert_eq!(template(&Error::from(kind)), (Permanent, word), "{kind}");
+        }
+    }
+
+    #[cfg(feature = "exec")]
+    #[test]
+    fn exit_codes_are_classified() {
+        let table = [(0, None), (1, Some(Transient)), (2, Some(Transient)), (63, Some(Transient))];
+        let permanent = [64, 65, 66, 67, 68, 76, 77, 78].map(|code| (code, Some(Permanent)));
+        let transient = [69, 70, 71, 72, 73, 74, 75, 79, 126, 127, 255].map(|code| (code, Some(Transient)));
+        for (code, class) in table.into_iter().chain(permanent).chain(transient) {
+            assert_eq!(exit_code(code), class, "{code}");
+        }
+        let table = [
+            (io::ErrorKind::NotFound, "exec_not_found"),
+            (io::ErrorKind::PermissionDenied, "exec_not_allowed"),
+            (io::ErrorKind::OutOfMemory, "exec_failed"),
+        ];
+        for (kind, word) in table {
+            assert_eq!(spawn(&io::Error::from(kind)), (Transient, word), "{kind}");
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! The texts of mails: the operator's templates, and before the last resort those that ship.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, path_loader};
+
+use crate::builtin::classify;
+use crate::builtin::email::config;
+use crate::builtin::email::payload::Mail;
+use crate::error::Result;
+use crate::processor::ProcessError;
+
+/// Steps of the template engine: some hundred times what a long mail takes, and a fraction of a second.
+const FUEL: u64 = 200_000;
+const TEXT_MAX_BYTES: usize = 2 * 1024 * 1024;
+const ERROR_MAX_CHARS: usize = 500;
+const COLUMN_MAX_CHARS: usize = 200;
+const MINUS: &str = "\u{2212}";
+
+/// Name and source of what ships. A name with an underscore before it is for other templates only.
+const SHIPPED: [(&str, &str); 13] = [
+    ("_layout.html", include_str!("templates/_layout.html")),
+    ("_parts.html", include_str!("templates/_parts.html")),
+    ("_layout.txt", include_str!("templates/_layout.txt")),
+    ("welcome-email.html", include_str!("templates/welcome-email.html")),
+    ("welcome-email.txt", include_str!("templates/welcome-email.txt")),
+    ("monthly-roi.html", include_str!("templates/monthly-roi.html")),
+    ("monthly-roi.txt", include_str!("templates/monthly-roi.txt")),
+    ("report-ready.html", include_str!("templates/report-ready.html")),
+    ("report-ready.txt", include_str!("templates/report-ready.txt")),
+    ("distribution-paid.html", include_str!("templates/distribution-paid.html")),
+    ("distribution-paid.txt", include_str!("templates/distribution-paid.txt")),
+    ("alert.html", include_str!("templates/alert.html")),
+    ("alert.txt", include_str!("templates/alert.txt")),
+];
+
+/// The bodies of a mail; at least one is there.
+#[derive(Debug, Default)]
+pub(super) struct Texts {
+    pub plain: Option<String>,
+    pub html: Option<String>,
+}
+
+/// All templates by name.
+#[derive(Debug)]
+pub(super) struct Templates {
+    environment: Environment<'static>,
+    directory: Option<PathBuf>,
+}
+
+impl Templates {
+    /// Templates of `directory`, read when they are first used and again when they change, and those that ship.
+    pub fn new(directory: Option<&Path>) -> Result<Self> {
+        if let Some(directory) = directory
+            && !directory.is_dir()
+        {
+            return Err(config(format!("template directory {directory:?} is not a directory")));
+        }
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        environment.set_debug(true);
+        // A line that holds only a tag leaves no empty line behind.
+        let syntax = SyntaxConfig::builder().trim_blocks(true).lstrip_blocks(true).build();
+        environment.set_syntax(syntax.expect("the usual delimiters are valid"));
+        environment.set_auto_escape_callback(|name| match name.ends_with(".html") {
+            true => AutoEscape::Html,
+            false => AutoEscape::None,
+        });
+        environment.add_filter("money", money);
+        environment.add_filter("left", |text: Value, width: usize| column(text, width, false));
+        environment.add_filter("right", |text: Value, width: usize| column(text, width, true));
+        environment.add_filter("wrapped", wrapped);
+        let own = directory.map(path_loader);
+        environment.set_loader(move |name| match own.as_ref().map_or(Ok(None), |own| own(name))? {
+            Some(source) => Ok(Some(source)),
+            None => Ok(shipped(name).map(|source| source.to_owned().into())),
+        });
+        Ok(Self { environment, directory: directory.map(Path::to_owned) })
+    }
+
+    /// The texts of a mail. The context is only ever data: nothing in it is read as a template.
+    pub fn render(&self, mail: &Mail) -> Result<Texts, ProcessError> {
+        let mut context = mail.context.clone();
+        context.entry("subject").or_insert_with(|| mail.subject.clone().into());
+        if let Some(tenant_id) = &mail.tenant_id {
+            context.entry("tenantId").or_insert_with(|| tenant_id.clone().into());
+        }
+        let context = Value::from(minijinja::value::Serde(&context));
+        let (html, plain) = (format!("{}.html", mail.template), format!("{}.txt", mail.template));
+        let own = |name: &String| self.directory.as_ref().is_some_and(|directory| directory.join(name).is_file());
+        // A pair is taken from one place: half a pair of the operator's is not completed with ours.
+        let found = match (own(&html), own(&plain)) {
+            (false, false) => (shipped(&html).is_some(), shipped(&plain).is_some()),
+            own => own,
+        };
+        if found == (false, false) {
+            let message = format!("there is no template {:?}", mail.template);
+            return Err(ProcessError::permanent("template_unknown", message));
+        }
+        let html = found.0.then(|| self.text(&html, &context)).transpose()?;
+        let plain = found.1.then(|| self.text(&plain, &context)).transpose()?;
+        Ok(Texts { plain, html })
+    }
+
+    fn text(&self, name: &str, context: &Value) -> Result<String, ProcessError> {
+        let mut text = Text(Vec::new());
+        let rendered = self
+            .environment
+            .get_template(name)
+            .and_then(|template| template.render_captured_to(context.clone(), &mut text).map(drop));
+        rendered.map_err(|error| {
+            let (class, code) = classify::template(&error);
+            ProcessError::new(class, code, explained(name, &error))
+        })?;
+        Ok(format!("{}\n", String::from_utf8_lossy(&text.0).trim_end()))
+    }
+}
+
+fn shipped(name: &str) -> Option<&'static str> {
+    SHIPPED.iter().find(|(shipped, _)| *shipped == name).map(|(_, source)| *source)
+}
+
+/// What is wrong, with the variable named where one is missing.
+fn explained(name: &str, error: &Error) -> String {
+    let root = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source())
+        .filter_map(|error| error.downcast_ref::<Error>())
+        .last()
+        .unwrap_or(error);
+    let source = root.template_source().zip(root.range()).and_then(|(source, range)| blamed(source, range));
+    let place = root.name().zip(root.line()).map_or(String::new(), |(name, line)| format!(" ({name}, line {line})"));
+    let why = match (root.kind(), source) {
+        (ErrorKind::UndefinedError, Some(variable)) => format!("the variable {variable:?} is missing{place}"),
+        (ErrorKind::WriteFailure, _) => format!("its text is over {TEXT_MAX_BYTES} bytes"),
+        _ => root.to_string(),
+    };
+    format!("template {name:?} cannot be filled in: {}", why.chars().take(ERROR_MAX_CHARS).collect::<String>())
+}
+
+/// The part of a template that an error is about; where a filter stumbled, what was put into it.
+fn blamed(source: &str, range: std::ops::Range<usize>) -> Option<&str> {
+    let Some(before) = source.get(..range.start)?.trim_end().strip_suffix('|') else { return source.get(range) };
+    let is_name = |char: char| char.is_alphanumeric() || "_.".contains(char);
+    Some(&before[before.trim_end_matches(is_name).len()..])
+}
+
+/// A text that refuses to grow past its bound.
+struct Text(Vec<u8>);
+
+impl Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > TEXT_MAX_BYTES {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// `"1234567.5"|money("NGN")` is `NGN 1,234,567.50`; the digits are the text's own, never those of a binary fraction.
+fn money(amount: Value, currency: Option<String>) -> Result<String, Error> {
+    if amount.is_undefined() {
+        return Err(Error::from(ErrorKind::UndefinedError));
+    }
+    let text = amount.to_string();
+    let grouped = grouped(&text).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidOperation, format!("money needs an amount such as \"1234.50\", not {text:?}"))
+    })?;
+    let (sign, digits) = grouped.strip_prefix(MINUS).map_or(("", grouped.as_str()), |digits| (MINUS, digits));
+    Ok(currency.map_or(grouped.clone(), |currency| format!("{sign}{currency}\u{a0}{digits}")))
+}
+
+/// `1234567.5` as `1,234,567.50`; `None` for what is not a decimal number.
+fn grouped(text: &str) -> Option<String> {
+    let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| (MINUS, digits));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "00"));
+    let all_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if !all_digits(whole) || !all_digits(fraction) {
+        return None;
+    }
+    let mut grouped = String::with_capacity(text.len() + text.len() / 3 + 3);
+    for (index, digit) in whole.char_indices() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    Some(format!("{sign}{grouped}.{fraction:0<2}"))
+}
+
+/// A text in a column of so many characters of a plain text mail.
+fn column(text: Value, width: usize, on_the_right: bool) -> Result<String, Error> {
+    if text.is_undefined() {
+        return Err(Error::from(ErrorKind::UndefinedError));
+    }
+    let (text, width) = (text.to_string(), width.min(COLUMN_MAX_CHARS));
+    Ok(if on_the_right { format!("{text:>width$}") } else { format!("{text:<width$}") })
+}
+
+/// A text with line breaks put in where a line would be longer than `width` characters; longer words stay whole.
+fn wrapped(text: Value, width: usize) -> Result<String, Error> {
+    if text.is_undefined() {
+        return Err(Error::from(ErrorKind::UndefinedError));
+    }
+    let mut lines = Vec::new();
+    for paragraph in text.to_string().lines() {
+        let mut line = String::new();
+        for word in paragraph.split_whitespace() {
+            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > width {
+                lines.push(std::mem::take(&mut line));
+            }
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+        lines.push(line);
+    }
+    Ok(lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value as Json, json};
+
+    fn mail(template: &str, context: Json) -> Mail {
+        let payload = json!({"to": "a@example.com", "subject": "S & T", "template": template, "context": context});
+        Mail::read(&payload.to_string()).unwrap()
+    }
+
+    fn own(files: &[(&str, &str)]) -> (tempfile::TempDir, Templates) {
+        let directory = tempfile::tempdir().unwrap();
+        for (name, source) in files {
+            std::fs::write(directory.path().join(name), source).unwrap();
+        }
+        let templates = Templates::new(Some(directory.path())).unwrap();
+        (directory, templates)
+    }
+
+    fn least(template: &str) -> Json {
+        match template {
+            "welcome-email" => json!({"firstName": "Ada"}),
+            "monthly-roi" => json!({"firstName": "Ada", "month": "October 2026", "total": "1250.5",
+                "properties": [{"name": "Palm Court", "amount": "1250.5"}]}),
+            "report-ready" => json!({"reportName": "Q3", "downloadUrl": "https://ireva.example/r/1"}),
+            "distribution-paid" => json!({"firstName": "Ada", "propertyName": "Palm Court", "amount": "1250.5"}),
+            _ => json!({"title": "Disk almost full", "message": "9 % are left."}),
+        }
+    }
+
+    #[test]
+    fn what_ships_needs_only_what_it_says_it_needs() {
+        let templates = Templates::new(None).unwrap();
+        for name in ["welcome-email", "monthly-roi", "report-ready", "distribution-paid", "alert"] {
+            let Texts { plain, html } = templates.render(&mail(name, least(name))).unwrap();
+            let (plain, html) = (plain.unwrap(), html.unwrap());
+            assert!(html.starts_with("<!DOCTYPE html>") && html.contains("<title>S &amp; T</title>"), "{html}");
+            assert!(plain.starts_with("iREVA\n=") && !plain.contains("\n\n\n"), "{plain}");
+            assert!(plain.lines().all(|line| line.chars().count() <= 80), "{plain}");
+            let keys: Vec<String> = least(name).as_object().unwrap().keys().cloned().collect();
+            for key in keys {
+                let mut context = least(name);
+                context.as_object_mut().unwrap().remove(&key);
+                let error = templates.render(&mail(name, context)).unwrap_err();
+                assert_eq!(error.code(), "template_variable_missing", "{name} without {key}");
+                assert!(error.message().contains(&key), "{name} without {key}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_payload_is_data_and_never_a_template() {
+        let context = json!({"firstName": "{{7*7}}{% include 'alert.txt' %}<b>", "a.b": "{{x}}"});
+        let Texts { plain, html } = Templates::new(None).unwrap().render(&mail("welcome-email", context)).unwrap();
+        assert!(plain.unwrap().contains("Welcome, {{7*7}}{% include 'alert.txt' %}<b>"));
+        let html = html.unwrap();
+        assert!(html.contains("{{7*7}}{% include &#x27;alert.txt&#x27; %}&lt;b&gt;"), "{html}");
+        assert!(!html.contains("<b>"));
+    }
+
+    #[test]
+    fn the_operators_templates_go_before_those_that_ship() {
+        let (_directory, templates) = own(&[("alert.txt", "own {{ title }}"), ("only.html", "<p>{{ x }}</p>")]);
+        let Texts { plain, html } = templates.render(&mail("alert", json!({"title": "t"}))).unwrap();
+        assert_eq!((plain.as_deref(), html), (Some("own t\n"), None));
+        let Texts { plain, html } = templates.render(&mail("only", json!({"x": "<&>"}))).unwrap();
+        assert_eq!((plain, html.as_deref()), (None, Some("<p>&lt;&amp;&gt;</p>\n")));
+        assert!(templates.render(&mail("welcome-email", json!({"firstName": "A"}))).is_ok());
+    }
+
+    #[test]
+    fn what_cannot_be_filled_in_is_permanent_and_says_why() {
+        let (_directory, templates) = own(&[
+            ("missing.txt", "a\n{{ user.name }}"),
+            ("broken.txt", "{% if %}"),
+            ("endless.txt", "{% for a in range(9999) %}{% for b in range(9999) %}x{% endfor %}{% endfor %}"),
+            ("huge.txt", "{{ 'x' * 3000000 }}"),
+            ("outside.txt", "{% include '../secret.txt' %}"),
+        ]);
+        let table = [
+            ("missing", "template_variable_missing", "\"user.name\""),
+            ("broken", "template_failed", "broken.txt"),
+            ("endless", "template_limit", "fuel"),
+            ("huge", "template_limit", "over 2097152 bytes"),
+            ("outside", "template_unknown", "secret.txt"),
+            ("nothing", "template_unknown", "\"nothing\""),
+        ];
+        for (name, code, part) in table {
+            let error = templates.render(&mail(name, json!({}))).unwrap_err();
+            assert_eq!((error.code(), error.class()), (code, crate::retry::ErrorClass::Permanent), "{name}: {error}");
+            assert!(error.message().contains(part), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn plain_text_is_laid_out_by_characters() {
+        let column = |text: &str, on_the_right| column(Value::from(text), 6, on_the_right).unwrap();
+        assert_eq!((column("né", false), column("né", true)), ("né    ".to_owned(), "    né".to_owned()));
+        assert_eq!(wrapped(Value::from("aa bb cccccc d\n\ne"), 5).unwrap(), "aa bb\ncccccc\nd\n\ne");
+        assert_eq!(money(Value::from("-5"), Some("NGN".to_owned())).unwrap(), "\u{2212}NGN\u{a0}5.00");
+    }
+
+    #[test]
+    fn money_keeps_every_digit() {
+        let table = [
+            ("0", "0.00"),
+            ("1234.5", "1,234.50"),
+            ("123456789012345678901.25", "123,456,789,012,345,678,901.25"),
+            ("-1000", "\u{2212}1,000.00"),
+            ("0.125", "0.125"),
+        ];
+        for (amount, shown) in table {
+            assert_eq!(grouped(amount).as_deref(), Some(shown));
+        }
+        for wrong in ["", "1,000", "1e5", "x", ".5", "5.", "--1"] {
+            assert_eq!(grouped(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! The processors that ship, each behind the feature of its name.
+//!
+//! They get what they need when they are made, from plain settings; which setting comes from which variable is the
+//! business of the one who makes them.
+
+#[cfg(any(feature = "exec", feature = "http"))]
+mod answer;
+#[cfg(any(feature = "email", feature = "exec", feature = "http"))]
+mod classify;
+#[cfg(feature = "email")]
+pub mod email;
+#[cfg(feature = "exec")]
+pub mod exec;
+#[cfg(feature = "http")]
+pub mod http;
+
+use crate::error::Result;
+
+/// Checks a payload for the builtin processor of `queue`, before it is enqueued; other queues take any payload.
+///
+/// # Errors
+/// `Invalid`, naming everything that is wrong with the payload.
+pub fn check_payload(queue: &str, payload: &str) -> Result<()> {
+    match queue {
+        #[cfg(feature = "email")]
+        email::QUEUE => email::check(payload),
+        _ => {
+            let _ = payload;
+            Ok(())
+        }
+    }
+}
