@@ -15,7 +15,7 @@ use crate::worker::shared::Shared;
 const PAGE: usize = 1_000;
 /// What the worker says of itself is said again this often.
 const ANNOUNCE: Duration = Duration::from_secs(5);
-/// While jobs wait for a slot they are looked at this often.
+/// While anything is held, jobs that wait for a slot are looked for this often.
 const TICK: Duration = Duration::from_millis(50);
 
 /// Runs until the worker has ended its last job.
@@ -44,12 +44,14 @@ pub(crate) async fn heartbeat(shared: Arc<Shared>, store: Store) {
         }
         for lane in &shared.lanes {
             let stalled = lane.table.take_unstarted(lane.patience());
+            if !stalled.is_empty() {
+                lane.stalled();
+            }
             release(&shared, &store, lane, stalled).await;
         }
-        let waiting = shared.lanes.iter().any(|lane| lane.table.load().ready > 0);
         let until_beat = busy.min(shared.lease / 3).saturating_sub(renewed.elapsed());
         let until_word = ANNOUNCE.saturating_sub(announced.map_or(Duration::ZERO, |at| at.elapsed()));
-        let pause = if waiting { TICK } else { until_beat.min(until_word) };
+        let pause = if shared.held() > 0 { TICK } else { until_beat.min(until_word) };
         tokio::select! {
             () = shared.ended.cancelled() => {}
             () = tokio::time::sleep(pause.max(Duration::from_millis(1))) => {}

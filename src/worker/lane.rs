@@ -93,6 +93,13 @@ impl Lane {
         self.mean_run_ns.store(next, Ordering::Relaxed);
     }
 
+    /// Claimed jobs waited too long for a slot: attempts take longer than the mean says, so nothing is claimed ahead until
+    /// it has come down again.
+    pub(crate) fn stalled(&self) {
+        let patience_ns = i64::try_from(self.patience().as_nanos()).unwrap_or(i64::MAX);
+        self.mean_run_ns.fetch_max(patience_ns, Ordering::Relaxed);
+    }
+
     /// How many jobs `slots` slots will finish in the next ten milliseconds: that many may be claimed ahead.
     pub(crate) fn ahead(&self, slots: usize) -> usize {
         let mean_ns = self.mean_run_ns.load(Ordering::Relaxed);
