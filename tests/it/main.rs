@@ -6,3 +6,6 @@ mod support;
 
 mod harness;
 mod worker;
+mod ops_acts;
+mod ops_inspect;
+mod ops_seed;
