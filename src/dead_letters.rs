@@ -8,10 +8,10 @@ use regex::Regex;
 use tokio::time::Instant;
 
 use crate::error::{Error, Result};
-use crate::job::{JobId, JobState, QueueName};
+use crate::job::{JobId, JobState, NewJob, QueueName, Unique};
 use crate::selection::Selection;
 use crate::stats::{BulkReport, DeadGroup, DeadLetter, Page, Skipped};
-use crate::store::{Detail, Found, Key, PAGE_JOBS, QueueKeys, REVIVE_STEP, Range, Revived, Store};
+use crate::store::{Detail, Found, Key, PAGE_JOBS, QueueKeys, REVIVE_STEP, Range, Replaced, Revived, Store};
 
 /// Letters that are looked up by their ids in one call.
 const IDS_STEP: usize = 100;
@@ -153,6 +153,34 @@ impl DeadLetters {
             }
         }
         Ok(report)
+    }
+
+    /// Replaces a dead letter by a new job with another payload and the other options of the old one; the new job's id.
+    /// The new one names the old. Happens as a whole or not at all.
+    ///
+    /// # Errors
+    /// `NotFound` when it is not (or no longer) among the dead letters; `Invalid` for the payload; `Refused` when another
+    /// job holds its unique key.
+    pub async fn revive_edited(&self, id: &JobId, payload: String, delay: Option<Duration>) -> Result<JobId> {
+        let mut job = NewJob::from_json(payload)?;
+        let letters =
+            self.store.page(&self.keys, Key::Dead, Range::These(std::slice::from_ref(id)), Detail::Whole).await?;
+        let gone = || Error::not_found(format!("job {id} is not among the dead letters of queue {}", self.queue()));
+        let letter = letters.first().ok_or_else(gone)?;
+        if let Some(record) = letter.record() {
+            job.priority = record.priority;
+            (job.attempts, job.backoff) = (record.attempts, record.backoff);
+            (job.timeout, job.ttl) = (record.timeout, record.ttl);
+            job.unique = record.unique.map(|key| Unique { key, window: None });
+        }
+        job.revives = Some(id.clone());
+        let job = job.delay(delay.unwrap_or_default());
+        job.check()?;
+        match self.store.replace(&self.keys, letter, &job).await? {
+            Replaced::Done => Ok(job.job_id().clone()),
+            Replaced::Held(holder) => Err(Error::refused(format!("job {holder} holds the unique key of job {id}"))),
+            Replaced::Elsewhere => Err(gone()),
+        }
     }
 
     /// Deletes the selected letters that are there now, for good. May be broken off and repeated. `progress` gets the

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use crate::error::Result;
-use crate::job::{JobId, JobState};
+use crate::job::{JobId, JobState, NewJob};
 use crate::store::acts::OPERATOR;
-use crate::store::codec::Reply;
+use crate::store::codec::{Reply, read};
 use crate::store::inspect::Found;
+use crate::store::lifecycle::options;
 use crate::store::{Key, QueueKeys, Store, scripts};
 
 /// Letters that one call revives.
@@ -25,7 +26,31 @@ pub(crate) enum Revived {
     Elsewhere(Option<JobState>),
 }
 
+/// What became of a dead letter that another job was to replace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Replaced {
+    /// The new job is there, the letter is gone.
+    Done,
+    /// That job holds the unique key of the new one.
+    Held(JobId),
+    /// The letter was not there any more, or died anew.
+    Elsewhere,
+}
+
 impl Store {
+    /// Puts `job` into the place of a letter as it was read.
+    pub(crate) async fn replace(&self, keys: &QueueKeys, letter: &Found, job: &NewJob) -> Result<Replaced> {
+        let mut command = scripts::REPLACE.on(keys, &self.clock);
+        command.arg(OPERATOR).arg(letter.id.as_str()).arg(&letter.place.mark);
+        command.arg(job.id.as_str()).arg(options(job)).arg(job.to_record()?);
+        let word: String = read("replace", scripts::REPLACE.ask(&self.connection, &command).await?)?;
+        Ok(match word.strip_prefix('=') {
+            Some(holder) => Replaced::Held(JobId::trusted(holder)),
+            None if word == "+" => Replaced::Done,
+            None => Replaced::Elsewhere,
+        })
+    }
+
     /// Revives letters as they were read (whole records), at most 200; one answer for each.
     pub(crate) async fn revive(
         &self,

@@ -289,7 +289,7 @@ impl Store {
 }
 
 /// A new job's options as `enqueue` reads them; empty where nothing differs from the defaults.
-fn options(job: &NewJob) -> String {
+pub(super) fn options(job: &NewJob) -> String {
     let plain = job.start == Start::Now && job.ttl.is_none() && !job.id_is_chosen && job.unique.is_none();
     if plain && job.priority.is_default() {
         return String::new();

@@ -21,7 +21,7 @@ mod view;
 mod waiter;
 
 pub(crate) use connection::{Connection, Patience};
-pub(crate) use dead::{REVIVE_STEP, Revived};
+pub(crate) use dead::{REVIVE_STEP, Replaced, Revived};
 pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range, Shown};
 pub(crate) use keys::{Key, QueueKeys};
 pub(crate) use lifecycle::{Accepted, Claimed, End, FetchCall, Fetched, Recovered, Settled, Standing};
