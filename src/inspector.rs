@@ -206,7 +206,7 @@ impl Inspector {
     /// Adds the jobs of a queue whose id ends so, until there are too many to name.
     async fn find_suffix(&self, queue: &QueueName, suffix: &str, found: &mut Vec<Located>) -> Result<()> {
         let keys = self.store.keys(queue);
-        let mut add = |id: JobId, state: JobState, found: &mut Vec<Located>| {
+        let add = |id: JobId, state: JobState, found: &mut Vec<Located>| {
             let known = found.iter().any(|job| job.id == id && job.queue == *queue);
             if id.as_str().ends_with(suffix) && !known {
                 found.push(Located { queue: queue.clone(), id, state });

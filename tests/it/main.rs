@@ -7,5 +7,6 @@ mod support;
 mod harness;
 mod worker;
 mod ops_acts;
+mod ops_dead;
 mod ops_inspect;
 mod ops_seed;
