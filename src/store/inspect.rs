@@ -335,19 +335,11 @@ impl Store {
         Ok(marks.into_iter().map(|(id, score)| (JobId::trusted(&id), score as i64)).collect())
     }
 
-    /// A page of the claims of a queue, and the cursor of the next (0: that was the last).
-    pub(crate) async fn claims(&self, keys: &QueueKeys, cursor: u64) -> Result<(u64, Vec<(JobId, String)>)> {
-        let mut command = redis::cmd("HSCAN");
-        command.arg(keys.name(Key::Active)).arg(cursor).arg("COUNT").arg(PAGE_JOBS);
-        let (next, page): (u64, Vec<(String, String)>) = read("HSCAN", self.connection.call(&command).await?.value)?;
-        Ok((next, page.into_iter().map(|(id, claim)| (JobId::trusted(&id), claim)).collect()))
-    }
-
     /// Active jobs, the longest held first: of at most 20,000 that are looked at.
     pub(crate) async fn active(&self, keys: &QueueKeys) -> Result<Vec<JobId>> {
         let (mut cursor, mut held) = (0, BTreeMap::new());
         loop {
-            let (next, page) = self.claims(keys, cursor).await?;
+            let (next, page) = self.active_page(keys, cursor).await?;
             for (id, claim) in page {
                 let since = Place { set: Key::Active, state: JobState::Active, mark: claim }.since_ms();
                 held.insert(id, since);

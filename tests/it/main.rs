@@ -5,8 +5,8 @@
 mod support;
 
 mod harness;
-mod worker;
 mod ops_acts;
 mod ops_dead;
 mod ops_inspect;
 mod ops_seed;
+mod worker;
