@@ -1,0 +1,337 @@
+//! What every command promises to scripts: help, exit codes, streams, formats.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use crate::support::*;
+
+/// Every command that answers from Redis, in a form that works on the queue `q` with the job `job-0001` in it.
+const ASKING: &[&[&str]] = &[
+    &["stats"],
+    &["stats", "q"],
+    &["jobs", "list", "q"],
+    &["jobs", "show", "job-0001"],
+    &["queues", "list"],
+    &["queues", "get", "q"],
+    &["workers", "list"],
+    &["dlq", "list", "q"],
+    &["dlq", "list", "q", "--group-by", "code"],
+];
+
+/// Those that change something.
+const ACTING: &[&[&str]] = &[
+    &["enqueue", "q", "{}"],
+    &["enqueue", "q", "--ndjson", "lines"],
+    &["work", "q", "--until-empty", "--exec", "true"],
+    &["clear", "q", "--yes"],
+    &["dlq", "retry", "q", "--all", "--yes"],
+    &["dlq", "delete", "q", "--all", "--yes"],
+    &["dlq", "purge", "q", "--yes"],
+    &["dlq", "show", "q", "job-0001"],
+    &["jobs", "cancel", "job-0001"],
+    &["jobs", "retry", "job-0001"],
+    &["jobs", "promote", "job-0001"],
+    &["jobs", "delete", "job-0001"],
+    &["queues", "pause", "q"],
+    &["queues", "resume", "q"],
+    &["queues", "set", "q", "--rate", "5/s"],
+];
+
+fn all() -> impl Iterator<Item = &'static &'static [&'static str]> {
+    ASKING.iter().chain(ACTING)
+}
+
+/// With the file that `--ndjson lines` names.
+fn with_lines(cli: Cli) -> Cli {
+    std::fs::write(cli.home().join("lines"), "{\"payload\":1}\n").unwrap();
+    cli
+}
+
+#[test]
+fn every_help_leads_with_an_example_and_fits_a_terminal() {
+    let cli = Cli::bare();
+    let mut waiting = vec![Vec::<String>::new()];
+    let mut seen = 0;
+    while let Some(path) = waiting.pop() {
+        let help = cli.ok(path.iter().map(String::as_str).chain(["--help"]));
+        assert!(help.starts_with("Example:\n  "), "{path:?}: {help}");
+        // An example may name a long path; the rest is wrapped.
+        let wide = help.split("\n\n").skip(1).flat_map(str::lines).find(|line| line.chars().count() > 80);
+        assert_eq!(wide, None, "{path:?}");
+        let commands = help.split("\nCommands:\n").nth(1).unwrap_or_default();
+        let names = commands.lines().take_while(|line| line.starts_with("  ")).filter_map(|line| {
+            let name = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' '))?;
+            name.split_whitespace().next().map(str::to_owned)
+        });
+        waiting.extend(names.map(|name| path.iter().cloned().chain([name]).collect()));
+        seen += 1;
+    }
+    assert!(seen > 25, "only {seen} commands were found");
+}
+
+#[test]
+fn version_and_help_need_no_environment() {
+    let cli = Cli::bare().env("REDIS_PORT", "abc").without("HOME").without("PATH");
+    assert_eq!(cli.ok(["--version"]), concat!("ireva-queue ", env!("CARGO_PKG_VERSION"), "\n"));
+    cli.run(["stats", "--help"]).expect(0);
+    cli.run(["completions", "bash"]).expect(0);
+    assert!(cli.run(["enqueue", "q", "a=1", "--dry-run"]).expect(0).stderr.is_empty());
+}
+
+#[test]
+fn an_unreachable_redis_is_69_within_five_seconds_and_names_host_and_port() {
+    let port = free_port().to_string();
+    let cli = with_lines(Cli::bare().env("REDIS_HOST", "127.0.0.1").env("REDIS_PORT", &port));
+    for args in all() {
+        let output = cli.run(*args).expect(69);
+        assert!(output.stderr.starts_with("error: ") && output.stderr.contains(&format!("127.0.0.1:{port}")), "{args:?}: {}", output.stderr);
+        assert!(output.stdout.is_empty() && output.elapsed < Duration::from_secs(5), "{args:?}: {:?}", output.elapsed);
+    }
+}
+
+#[test]
+fn a_server_that_never_answers_is_69_within_five_seconds() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port().to_string();
+    let output = Cli::bare().env("REDIS_HOST", "127.0.0.1").env("REDIS_PORT", &port).run(["stats"]).expect(69);
+    assert!(output.stderr.contains(&port) && output.elapsed < Duration::from_secs(5), "{:?} {}", output.elapsed, output.stderr);
+}
+
+#[test]
+fn a_wrong_password_is_77_and_is_not_shown() {
+    let redis = TestRedis::builder().password("right-horse").start();
+    let cli = with_lines(Cli::new(&redis).env("REDIS_PASSWORD", "wrong-horse"));
+    for args in all() {
+        let output = cli.run(*args).expect(77);
+        assert!(!output.stderr.contains("horse") && output.stdout.is_empty(), "{args:?}: {}", output.stderr);
+    }
+    Cli::new(&redis).run(["stats"]).expect(0);
+}
+
+#[test]
+fn every_problem_of_the_environment_is_named_at_once_and_is_78() {
+    let cli = with_lines(Cli::bare().env("REDIS_PORT", "abc").env("REDIS_MODE", "foo").env("REDIS_PASSWORD", "hush"));
+    for args in all() {
+        let output = cli.run(*args).expect(78);
+        let named = ["REDIS_PORT", "abc", "REDIS_MODE", "foo"].iter().all(|part| output.stderr.contains(part));
+        assert!(named && !output.stderr.contains("hush") && output.stdout.is_empty(), "{args:?}: {}", output.stderr);
+    }
+    let output = Cli::bare().env("REDIS_MODE", "cluster").run(["stats"]).expect(78);
+    assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+}
+
+#[test]
+fn wrong_usage_is_2_and_names_the_flag_or_argument() {
+    let cli = Cli::bare();
+    let table: &[(&[&str], &str)] = &[
+        (&["enqueue"], "QUEUE"),
+        (&["enqueue", "a b"], "QUEUE"),
+        (&["enqueue", "../x"], "QUEUE"),
+        (&["enqueue", "q", "{"], "payload"),
+        (&["enqueue", "q", "a=1", "b"], "\"b\""),
+        (&["enqueue", "q", "a:=nope"], "\"a\""),
+        (&["enqueue", "q", "@/does/not/exist"], "/does/not/exist"),
+        (&["enqueue", "q", "--delay", "-1"], "--delay"),
+        (&["enqueue", "q", "--delay", "NaN"], "--delay"),
+        (&["enqueue", "q", "--at", "2026-12-01T08:00:00"], "--at"),
+        (&["enqueue", "q", "--delay", "1s", "--at", "2026-12-01T08:00:00Z"], "--at"),
+        (&["enqueue", "q", "--priority", "urgent"], "--priority"),
+        (&["enqueue", "q", "--attempts", "0"], "--attempts"),
+        (&["enqueue", "q", "--backoff", "soon"], "--backoff"),
+        (&["enqueue", "q", "--timeout", "0s"], "--timeout"),
+        (&["enqueue", "q", "--ttl", "x"], "--ttl"),
+        (&["enqueue", "q", "--id", "a b"], "--id"),
+        (&["enqueue", "q", "--unique-for", "1h"], "--unique"),
+        (&["enqueue", "q", "--wait-timeout", "1s"], "--wait"),
+        (&["enqueue", "q", "--bare", "{}"], "--bare"),
+        (&["enqueue", "q", "--ndjson", "/does/not/exist"], "/does/not/exist"),
+        (&["enqueue", "q", "--frobnicate"], "--frobnicate"),
+        (&["work"], "QUEUE"),
+        (&["work", "q", "--concurrency", "0", "--exec", "true"], "--concurrency"),
+        (&["work", "q", "--concurrency", "-1", "--exec", "true"], "--concurrency"),
+        (&["work", "q", "--concurrency", "1e9", "--exec", "true"], "--concurrency"),
+        (&["work", "q", "--concurrency", "NaN", "--exec", "true"], "--concurrency"),
+        (&["work", "q", "--concurrency", "other=2", "--exec", "true"], "--concurrency"),
+        (&["work", "q", "--lease", "3s", "--exec", "true"], "--lease"),
+        (&["work", "q", "--rate", "fast", "--exec", "true"], "--rate"),
+        (&["work", "q", "--batch-size", "0", "--exec", "true"], "--batch-size"),
+        (&["work", "q", "--batch-wait", "1s", "--exec", "true"], "--batch-size"),
+        (&["work", "q", "--exit-codes", "x", "--exec", "true"], "--exit-codes"),
+        (&["work", "q", "--exec"], "--exec"),
+        (&["clear", "q", "--state", "active"], "--state"),
+        (&["clear", "q", "--state", "nope"], "--state"),
+        (&["dlq", "list", "q", "--class", "nope"], "--class"),
+        (&["dlq", "list", "q", "--limit", "0"], "--limit"),
+        (&["dlq", "list", "q", "--older-than", "x"], "--older-than"),
+        (&["dlq", "list", "q", "--group-by", "colour"], "--group-by"),
+        (&["dlq", "list", "q", "--error", "("], "--error"),
+        (&["dlq", "retry", "q"], "--all"),
+        (&["dlq", "retry", "q", "--all", "--code", "x", "--yes"], "--all"),
+        (&["dlq", "delete", "q"], "--all"),
+        (&["dlq", "show", "q"], "ID"),
+        (&["jobs", "show"], "ID"),
+        (&["jobs", "list", "q", "--state", "nope"], "--state"),
+        (&["queues", "set", "q", "--rate", "1/d"], "--rate"),
+        (&["queues", "set", "q", "--concurrency", "0"], "--concurrency"),
+        (&["queues", "set", "q", "--remove-on-complete", "-1s"], "--remove-on-complete"),
+        (&["queues", "set", "q", "--priority-mode", "fair"], "--priority-mode"),
+        (&["stats", "--watch", "0s"], "--watch"),
+        (&["stats", "-o", "yaml"], "--output"),
+        (&["stats", "--color", "maybe"], "--color"),
+        (&["completions", "tcsh"], "SHELL"),
+        (&["nope"], "nope"),
+    ];
+    for (args, named) in table {
+        let output = cli.run(*args).expect(2);
+        assert!(output.stderr.contains(named) && output.stdout.is_empty(), "{args:?}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn what_asks_is_refused_with_5_where_nobody_can_answer() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    let id = cli.enqueue("q", "{}", &[]);
+    let refused: &[&[&str]] = &[
+        &["clear", "q"],
+        &["clear", "q", "--state", "completed,dead", "--no-input"],
+        &["dlq", "retry", "q", "--all"],
+        &["dlq", "delete", "q", "--code", "x"],
+        &["dlq", "purge", "q"],
+    ];
+    for args in refused {
+        let output = cli.run(*args).expect(5);
+        assert!(output.stderr.contains("--yes") && output.stdout.is_empty(), "{args:?}: {}", output.stderr);
+    }
+    assert_eq!(cli.ok(["jobs", "list", "q", "-o", "name"]).trim(), id);
+}
+
+#[test]
+fn an_unknown_queue_or_job_is_4() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    cli.enqueue("q", "{}", &["--id", "job-0001"]);
+    let table: &[&[&str]] = &[
+        &["stats", "nope"],
+        &["jobs", "list", "nope"],
+        &["jobs", "show", "nowhere"],
+        &["jobs", "cancel", "nowhere", "neither"],
+        &["jobs", "show", "job-0001", "--queue", "other"],
+        &["dlq", "show", "q", "nowhere"],
+        &["dlq", "retry", "q", "nowhere"],
+        &["dlq", "delete", "q", "nowhere"],
+    ];
+    for args in table {
+        let output = cli.run(*args).expect(4);
+        assert!(output.stderr.starts_with("error: ") && output.stdout.is_empty(), "{args:?}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn some_found_and_some_not_is_3() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    cli.enqueue("q", "{}", &["--id", "job-0001"]);
+    let output = cli.run(["jobs", "cancel", "job-0001", "nowhere"]).expect(3);
+    assert!(output.stdout.contains("job-0001") && output.stderr.contains("nowhere"), "{output:?}");
+    let output = cli.run(["jobs", "cancel", "job-0001"]).expect(5);
+    assert!(output.stderr.contains("job-0001") && output.stderr.contains("cancelled"), "{output:?}");
+}
+
+#[test]
+fn every_answer_comes_in_every_format_and_alone_on_stdout() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis).env("COLUMNS", "100");
+    cli.enqueue("q", "{\"a\":1}", &["--id", "job-0001"]);
+    for args in ASKING.iter().filter(|args| args[0] != "workers" && args[0] != "dlq") {
+        let run = |format: &str| cli.run(args.iter().copied().chain(["-o", format])).expect(0);
+        for format in ["table", "wide", "plain", "csv", "name"] {
+            let output = run(format);
+            assert!(!output.stdout.is_empty() && output.stderr.is_empty(), "{args:?} {format}: {output:?}");
+            assert!(!output.stdout.contains('\x1b'), "{args:?} {format}");
+        }
+        assert!(run("json").json().is_object() || run("json").json().is_array(), "{args:?}");
+        for line in run("jsonl").stdout.lines() {
+            serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{args:?}: {error}: {line}"));
+        }
+        assert_eq!(cli.ok(args.iter().copied()), run("plain").stdout.clone(), "{args:?}: plain is the default when piped");
+        let wide = run("table").stdout.lines().map(|line| line.chars().count()).max();
+        assert!(wide <= Some(100), "{args:?}: {}", run("table").stdout);
+    }
+}
+
+#[test]
+fn nothing_to_list_is_no_error_and_no_output() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    for args in [&["stats"][..], &["queues", "list"], &["workers", "list"]] {
+        let output = cli.run(args.iter().copied()).expect(0);
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{output:?}");
+        assert_eq!(cli.json(args.iter().copied()), serde_json::json!([]), "{args:?}");
+        assert!(cli.run(args.iter().copied().chain(["-q"])).expect(0).stderr.is_empty(), "{args:?}");
+    }
+}
+
+#[test]
+fn colour_is_shown_where_it_is_asked_for() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    cli.enqueue("q", "{}", &[]);
+    let colored = |cli: &Cli, args: &[&str]| cli.ok(["stats", "-o", "table"].iter().chain(args)).contains('\x1b');
+    assert!(!colored(&cli, &[]));
+    assert!(colored(&cli, &["--color", "always"]));
+    assert!(colored(&cli.clone().env("CLICOLOR_FORCE", "1"), &[]));
+    assert!(!colored(&cli.clone().env("CLICOLOR_FORCE", "1").env("NO_COLOR", "1"), &[]));
+    assert!(colored(&cli.clone().env("CLICOLOR_FORCE", "1").env("NO_COLOR", ""), &[]));
+    assert!(!colored(&cli.clone().env("CLICOLOR_FORCE", "1"), &["--color", "never"]));
+}
+
+#[test]
+fn r08_a_reader_that_goes_away_is_no_error() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    cli.enqueue_lines("q", (0..300).map(|n| format!("{{\"payload\":{n},\"id\":\"job-{n:04}\"}}")));
+    for args in [&["stats"][..], &["jobs", "list", "q", "--all"], &["completions", "bash"], &["--help"], &["man"]] {
+        let mut command = cli.command(args.iter().copied());
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = command.stdout(Stdio::from(writer)).stderr(Stdio::piped()).spawn().unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""), "{args:?}");
+    }
+}
+
+#[test]
+fn r08_a_full_disk_behind_stdout_is_1_and_says_so() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    cli.enqueue("q", "{}", &[]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = cli.command(["stats"]).stdout(full).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && said.contains("standard output") && !said.contains("panic"), "{said}");
+}
+
+#[test]
+fn r51_cron_has_no_terminal_no_home_and_no_language() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis).env("HOME", "").env("TERM", "").env("LANG", "");
+    let id = cli.run(["enqueue", "q", "{}"]).expect(0);
+    assert!(id.stdout.lines().count() == 1 && id.stderr.is_empty(), "{id:?}");
+    assert_eq!(cli.json(["stats"])[0]["pending"], 1);
+    assert!(cli.run(["dlq", "list", "q"]).expect(0).stdout.is_empty());
+}
+
+#[test]
+fn r57_secrets_are_in_no_output() {
+    let redis = TestRedis::builder().password("hush-redis").start();
+    let cli = with_lines(Cli::new(&redis))
+        .env("SMTP_URL", "smtp://user:hush-smtp@127.0.0.1:1?tls=none")
+        .env("HTTP_SIGNING_KEY", "hush-http");
+    cli.enqueue("q", "{}", &["--id", "job-0001"]);
+    for args in all().filter(|args| args[0] != "work") {
+        let output = cli.run(args.iter().copied().chain(["-vv", "-o", "json"]));
+        let said = format!("{}{}", output.stdout, output.stderr);
+        assert!(!said.contains("hush"), "{args:?}: {said}");
+    }
+}
