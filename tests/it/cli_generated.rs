@@ -38,7 +38,7 @@ fn assert_same(kept: &BTreeMap<String, String>, made: &BTreeMap<String, String>,
 fn the_completions_are_those_of_the_binary() {
     let cli = Cli::bare();
     let made = SHELLS.iter().map(|(shell, file)| ((*file).to_owned(), cli.ok(["completions", shell]))).collect();
-    assert_same(&files(&repository("completions")), &made, "run make generate");
+    assert_same(&files(&repository("completions")), &made, "run make man completions");
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn the_manual_pages_are_those_of_the_binary() {
     let dir = cli.home().join("man");
     cli.run(["man", dir.to_str().unwrap()]).expect(0);
     let made = files(&dir);
-    assert_same(&files(&repository("man")), &made, "run make generate");
+    assert_same(&files(&repository("man")), &made, "run make man completions");
     assert_eq!(cli.ok(["man"]), made["ireva-queue.1"]);
 }
 

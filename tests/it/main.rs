@@ -4,6 +4,8 @@
 
 mod support;
 
+mod cli_contract;
+mod cli_generated;
 mod harness;
 mod ops_acts;
 mod ops_dead;

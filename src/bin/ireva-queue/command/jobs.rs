@@ -62,11 +62,11 @@ struct ListArgs {
     state: Vec<JobState>,
 
     /// At most so many
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
     limit: u64,
 
     /// Leave out so many first
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, default_value_t = 0, hide_default_value = true)]
     offset: u64,
 
     /// List them all

@@ -68,20 +68,20 @@ struct SetArgs {
     queue: QueueName,
 
     /// Starts in a span of time over all workers: 100/s, 30/m, 100/s:20, none
-    #[arg(long, value_name = "RATE", value_parser = parse::rate_or_none)]
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true, value_parser = parse::rate_or_none)]
     rate: Option<std::option::Option<Rate>>,
 
     /// Jobs running at once over all workers: a number, or none
-    #[arg(long, value_name = "N", value_parser = parse::number_or_none::<u32>)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse::number_or_none::<u32>)]
     concurrency: Option<std::option::Option<u32>>,
 
     /// What is kept of completed and cancelled jobs: 100, 24h, 0 or never
     /// (never removes any)
-    #[arg(long, value_name = "KEEP")]
+    #[arg(long, value_name = "KEEP", allow_hyphen_values = true)]
     remove_on_complete: Option<Retention>,
 
     /// What is kept of dead letters: 1000, 30d, 0 or never (never drops any)
-    #[arg(long, value_name = "KEEP")]
+    #[arg(long, value_name = "KEEP", allow_hyphen_values = true)]
     remove_on_fail: Option<Retention>,
 
     /// How the next job is chosen: strict, or aging:10m so that nothing starves
@@ -89,28 +89,28 @@ struct SetArgs {
     priority_mode: Option<PriorityMode>,
 
     /// How many jobs may wait before enqueue is refused: a number, or none
-    #[arg(long, value_name = "N", value_parser = parse::number_or_none::<u64>)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse::number_or_none::<u64>)]
     max_length: Option<std::option::Option<u64>>,
 
     /// How many crashes of its worker bury a job
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u32).range(1..))]
     crash_limit: Option<u32>,
 
     /// How often a job runs before it is buried
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u32).range(1..))]
     attempts: Option<u32>,
 
     /// The wait after a transient error: 5s, fixed:10s, linear:5s,
     /// exponential:5s:1h
-    #[arg(long, value_name = "BACKOFF")]
+    #[arg(long, value_name = "BACKOFF", allow_hyphen_values = true)]
     backoff: Option<Backoff>,
 
     /// The wait after a throttled error that did not say how long
-    #[arg(long, value_name = "BACKOFF")]
+    #[arg(long, value_name = "BACKOFF", allow_hyphen_values = true)]
     throttled_backoff: Option<Backoff>,
 
     /// How often a job with a permanent error runs; 1 buries it at once
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u32).range(1..))]
     permanent_attempts: Option<u32>,
 }
 

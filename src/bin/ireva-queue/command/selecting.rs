@@ -26,11 +26,11 @@ pub struct Narrowing {
     error: Option<String>,
 
     /// That died longer ago than this
-    #[arg(long, value_name = "SPAN", value_parser = parse::span)]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, value_parser = parse::span)]
     older_than: Option<Duration>,
 
     /// That died more recently than this
-    #[arg(long, value_name = "SPAN", value_parser = parse::span)]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, value_parser = parse::span)]
     newer_than: Option<Duration>,
 
     /// Only this one (may be repeated); a unique end of the id is enough
@@ -38,7 +38,7 @@ pub struct Narrowing {
     only: Vec<String>,
 
     /// At most so many, oldest first
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
 }
 

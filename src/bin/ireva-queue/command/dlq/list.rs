@@ -31,7 +31,7 @@ pub struct Args {
     all: bool,
 
     /// Leave out so many first
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, default_value_t = 0, hide_default_value = true)]
     offset: u64,
 
     #[command(flatten)]

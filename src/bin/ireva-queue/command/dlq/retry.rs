@@ -37,11 +37,11 @@ pub struct Args {
     all: bool,
 
     /// At most so many in a span of time, such as 10/s
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     rate: Option<Rate>,
 
     /// They wait this long before they start
-    #[arg(long, value_name = "SPAN", value_parser = parse::span)]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, value_parser = parse::span)]
     delay: Option<Duration>,
 
     /// Replace the payload of one job: JSON, @FILE or - for stdin

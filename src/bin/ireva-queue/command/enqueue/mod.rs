@@ -65,7 +65,7 @@ pub struct Args {
     wait: bool,
 
     /// Wait no longer than this
-    #[arg(long, value_name = "SPAN", requires = "wait", value_parser = parse::span)]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, requires = "wait", value_parser = parse::span)]
     wait_timeout: Option<Duration>,
 }
 
@@ -100,15 +100,15 @@ struct JobArgs {
     attempts: Option<u32>,
 
     /// The wait between attempts: 5s, fixed:10s, linear:5s, exponential:5s:1h
-    #[arg(long, value_name = "BACKOFF")]
+    #[arg(long, value_name = "BACKOFF", allow_hyphen_values = true)]
     backoff: Option<Backoff>,
 
     /// How long one attempt may take
-    #[arg(long, value_name = "SPAN", value_parser = parse::positive_span)]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, value_parser = parse::positive_span)]
     timeout: Option<Duration>,
 
     /// How long it is worth starting
-    #[arg(long, value_name = "SPAN", value_parser = parse::positive_span)]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, value_parser = parse::positive_span)]
     ttl: Option<Duration>,
 
     /// Its id; the same id again adds nothing
@@ -120,7 +120,7 @@ struct JobArgs {
     unique: Option<String>,
 
     /// Hold the key for this long, even when the job ends sooner
-    #[arg(long, value_name = "SPAN", requires = "unique", value_parser = parse::positive_span)]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, requires = "unique", value_parser = parse::positive_span)]
     unique_for: Option<Duration>,
 }
 
@@ -243,6 +243,5 @@ async fn wait(enqueued: Enqueued, timeout: Option<Duration>, context: &Context) 
 
 /// Whether the queue's builtin processor would take the payload.
 fn check(queue: &QueueName, payload: &str) -> Result<(), Error> {
-    let _ = (queue, payload);
-    Ok(())
+    ireva_queue::builtin::check_payload(queue.as_str(), payload)
 }

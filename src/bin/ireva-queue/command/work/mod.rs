@@ -46,19 +46,19 @@ pub struct Args {
 
     /// How long it may fall silent before others take its jobs; 4s and more
     /// [default: QUEUE_WORKER_LEASE]
-    #[arg(long, value_name = "SPAN", value_parser = lease)]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, value_parser = lease)]
     lease: Option<Duration>,
 
     /// How long running jobs get when it is told to stop
-    #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = parse::span)]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, default_value = "30s", value_parser = parse::span)]
     grace: Duration,
 
     /// How long an attempt may take where the job does not say
-    #[arg(long, value_name = "SPAN", default_value = "5m", value_parser = parse::positive_span)]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, default_value = "5m", value_parser = parse::positive_span)]
     timeout: Duration,
 
     /// Start at most so many in this process: 100/s, 30/m, 100/s:20
-    #[arg(long, value_name = "RATE")]
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     rate: Option<Rate>,
 
     /// End when nothing waits any more
@@ -66,7 +66,7 @@ pub struct Args {
     until_empty: bool,
 
     /// End after so many jobs
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u64).range(1..))]
     max_jobs: Option<u64>,
 
     #[command(flatten)]
@@ -89,11 +89,11 @@ struct ProcessorArgs {
     http: Option<String>,
 
     /// Hand over up to so many jobs at once, one a line
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     batch_size: Option<u32>,
 
     /// Wait this long for a batch to fill
-    #[arg(long, value_name = "SPAN", requires = "batch_size", value_parser = parse::span)]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, requires = "batch_size", value_parser = parse::span)]
     batch_wait: Option<Duration>,
 
     /// Let the command see this variable of our environment (may be repeated)
@@ -101,7 +101,7 @@ struct ProcessorArgs {
     pass_env: Vec<String>,
 
     /// What exit codes mean where it differs from the usual: 3=permanent,9=done
-    #[arg(long, value_name = "CODE=CLASS", requires = "exec", value_delimiter = ',', value_parser = exit_code)]
+    #[arg(long, value_name = "CODE=CLASS", allow_hyphen_values = true, requires = "exec", value_delimiter = ',', value_parser = exit_code)]
     exit_codes: Vec<(i32, Meaning)>,
 }
 

@@ -1,15 +1,98 @@
 //! Which processor runs which queue, as the flags and the configuration say.
 
+use std::time::Duration;
+
 use anyhow::Result;
+use ireva_queue::builtin::email::{EmailProcessor, EmailSettings};
+use ireva_queue::builtin::exec::{ExecBatch, ExecProcessor, ExecSettings, allowed_environment};
+use ireva_queue::builtin::http::{HttpBatch, HttpProcessor, HttpSettings};
 use ireva_queue::config::Config;
 use ireva_queue::{QueueName, Registry};
 
-use super::ProcessorArgs;
+use super::{Meaning, ProcessorArgs};
 use crate::exit::{Code, Stop};
+use crate::ui;
 
-pub fn registry(queues: &[QueueName], _args: &ProcessorArgs, _config: &Config) -> Result<Registry> {
-    match queues.first() {
-        Some(queue) => Err(Stop::new(Code::Config, format!("no processor for queue {queue}")).into()),
-        None => Ok(Registry::new()),
+const EMAIL: &str = QueueName::KNOWN[0];
+const USUAL_BATCH_WAIT: Duration = Duration::from_millis(200);
+
+/// A processor for each queue.
+///
+/// # Errors
+/// 78 where a queue has none; what making one says.
+pub fn registry(queues: &[QueueName], args: &ProcessorArgs, config: &Config) -> Result<Registry> {
+    let mut registry = Registry::new();
+    let batch = args.batch_size.map(|size| (size as usize, args.batch_wait.unwrap_or(USUAL_BATCH_WAIT)));
+    for queue in queues {
+        match (&args.http, batch) {
+            _ if !args.exec.is_empty() => register_exec(&mut registry, queue, args, batch)?,
+            (Some(url), batch) => register_http(&mut registry, queue, http_settings(url, config), batch)?,
+            (None, Some(_)) => {
+                return Err(Stop::usage("'--batch-size' needs '--exec' or '--http'").into());
+            }
+            (None, None) => register_builtin(&mut registry, queue, config)?,
+        }
     }
+    Ok(registry)
+}
+
+fn register_exec(
+    registry: &mut Registry,
+    queue: &QueueName,
+    args: &ProcessorArgs,
+    batch: Option<(usize, Duration)>,
+) -> Result<()> {
+    let mut settings = ExecSettings::new(args.exec.clone());
+    settings.environment = allowed_environment(ui::environment(), &args.pass_env);
+    settings.exit_codes = args.exit_codes.iter().map(|&(code, Meaning(class))| (code, class)).collect();
+    match batch {
+        Some((size, wait)) => registry.register_batch(queue.clone(), ExecBatch::new(settings)?, size, wait),
+        None => registry.register(queue.clone(), ExecProcessor::new(settings)?),
+    };
+    Ok(())
+}
+
+fn http_settings(url: &str, config: &Config) -> HttpSettings {
+    let mut settings = HttpSettings::new(url);
+    settings.signing_key = config.processors.http_signing_key.as_ref().map(|key| key.reveal().as_bytes().to_vec());
+    settings
+}
+
+fn register_http(
+    registry: &mut Registry,
+    queue: &QueueName,
+    settings: HttpSettings,
+    batch: Option<(usize, Duration)>,
+) -> Result<()> {
+    match batch {
+        Some((size, wait)) => registry.register_batch(queue.clone(), HttpBatch::new(settings)?, size, wait),
+        None => registry.register(queue.clone(), HttpProcessor::new(settings)?),
+    };
+    Ok(())
+}
+
+fn email_settings(config: &Config) -> Result<EmailSettings, Stop> {
+    let Some(url) = &config.processors.smtp_url else {
+        let why = "SMTP_URL is not set: expected smtp://host:port, smtps://host or file:///directory";
+        return Err(Stop::new(Code::Config, why));
+    };
+    let mut settings = EmailSettings::new(url.reveal());
+    settings.ca = config.processors.smtp_ca.clone();
+    settings.from = config.processors.mail_from.clone();
+    settings.templates = config.processors.mail_templates.clone();
+    Ok(settings)
+}
+
+fn register_builtin(registry: &mut Registry, queue: &QueueName, config: &Config) -> Result<()> {
+    let name = queue.as_str();
+    if name == EMAIL {
+        registry.register(queue.clone(), EmailProcessor::new(&email_settings(config)?)?);
+        return Ok(());
+    }
+    let why = if QueueName::KNOWN.contains(&name) {
+        format!("the processor of {name} is not part of this version: use --exec or --http")
+    } else {
+        format!("no processor for queue {name}: use --exec or --http")
+    };
+    Err(Stop::new(Code::Config, why).into())
 }
