@@ -59,7 +59,7 @@ fn a_ledger_tells_overlap_order_and_windows() {
     let order: Vec<_> = ledger.lines().into_iter().map(|line| format!("{} {}", line.id, line.event)).collect();
     assert_eq!(order, ["a start", "b start", "b end", "a end"]);
     assert_eq!(ledger.most_at_once(Duration::from_secs(1)), 2);
-    assert_eq!(ledger.most_starts_within(Duration::from_secs(3600)), 2);
+    assert_eq!(ledger.most_claims_within(Duration::from_secs(1)), 2);
     assert_eq!(ledger.starts().into_values().collect::<Vec<_>>(), [1, 1]);
 }
 

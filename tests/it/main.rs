@@ -2,6 +2,7 @@
 
 #![allow(missing_docs, reason = "tests say what they check in their names")]
 
+mod scenario;
 mod support;
 
 mod cli_contract;

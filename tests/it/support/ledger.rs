@@ -18,6 +18,8 @@ pub struct Line {
     pub at_ms: u64,
     pub id: String,
     pub attempt: u32,
+    /// The fence of the claim: the instant of the claim in microseconds, by the server's clock. 0 in batches.
+    pub fence: u64,
     /// `start`, `end`, or what the program says.
     pub event: String,
 }
@@ -47,7 +49,7 @@ impl Ledger {
         let mut text = String::from("#!/bin/sh\n");
         writeln!(
             text,
-            "note() {{ echo \"$(date +%s%3N) $IREVA_JOB_ID $IREVA_ATTEMPT $1\" >> '{}'; }}",
+            "note() {{ echo \"$(date +%s%3N) $IREVA_JOB_ID $IREVA_ATTEMPT ${{IREVA_FENCE:-0}} $1\" >> '{}'; }}",
             ledger.display()
         )
         .unwrap();
@@ -111,13 +113,13 @@ impl Ledger {
         usize::try_from(most.max().unwrap_or_default()).unwrap()
     }
 
-    /// The most starts in any window of `span`, its end left out.
-    pub fn most_starts_within(&self, span: Duration) -> usize {
-        let span_ms = u64::try_from(span.as_millis()).unwrap();
-        let mut starts: Vec<_> = self.of("start").iter().map(|line| line.at_ms).collect();
-        starts.sort_unstable();
-        let within = |first: usize| starts[first..].iter().take_while(|&&at| at < starts[first] + span_ms).count();
-        (0..starts.len()).map(within).max().unwrap_or_default()
+    /// The most claims in any window of `span`, its end left out, by the server's clock.
+    pub fn most_claims_within(&self, span: Duration) -> usize {
+        let span_us = u64::try_from(span.as_micros()).unwrap();
+        let mut claims: Vec<_> = self.of("start").iter().map(|line| line.fence).collect();
+        claims.sort_unstable();
+        let within = |first: usize| claims[first..].iter().take_while(|&&at| at < claims[first] + span_us).count();
+        (0..claims.len()).map(within).max().unwrap_or_default()
     }
 
     /// Waits until so many lines of `event` are there.
@@ -134,6 +136,12 @@ pub fn now_ms() -> u64 {
 
 fn parse(line: &str) -> Line {
     let words: Vec<_> = line.split(' ').collect();
-    let [at, id, attempt, event] = words[..] else { panic!("a ledger line has four words: {line:?}") };
-    Line { at_ms: at.parse().unwrap(), id: id.to_owned(), attempt: attempt.parse().unwrap(), event: event.to_owned() }
+    let [at, id, attempt, fence, event] = words[..] else { panic!("a ledger line has five words: {line:?}") };
+    Line {
+        at_ms: at.parse().unwrap(),
+        id: id.to_owned(),
+        attempt: attempt.parse().unwrap(),
+        fence: fence.parse().unwrap(),
+        event: event.to_owned(),
+    }
 }

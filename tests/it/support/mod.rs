@@ -17,7 +17,7 @@ mod work;
 
 pub use cli::{Cli, Output};
 pub use conserve::{Snapshot, schema_faults};
-pub use ledger::{Ledger, Line};
+pub use ledger::{Ledger, Line, now_ms};
 pub use process::{Guarded, free_port, guarded, signal};
 pub use proxy::{Fault, Proxy, Request};
 pub use python::python;
@@ -25,3 +25,25 @@ pub use redis_server::{RedisBuilder, TestRedis};
 pub use sentinel::Sentinels;
 pub use wait::{wait_for, wait_until};
 pub use work::WorkProcess;
+
+/// Fills the dead letters of `queue` with `count` jobs `dead-0`, `dead-1`, …, buried for good by a real worker.
+pub fn bury(cli: &Cli, queue: &str, count: usize) {
+    let ledger = Ledger::new();
+    let answer = r#"{"id":"\1","error":"boom","class":"permanent","code":"boom"}"#;
+    let program = ledger.write("bury", &format!("#!/bin/sh\nexec sed 's/^.*\"id\":\"\\([^\"]*\\)\".*$/{answer}/'\n"));
+    cli.enqueue_lines(queue, (0..count).map(|n| format!(r#"{{"id":"dead-{n}","payload":{n}}}"#)));
+    let mut worker = cli.work([
+        queue,
+        "--concurrency",
+        "1000",
+        "--batch-size",
+        "500",
+        "--batch-wait",
+        "50ms",
+        "--until-empty",
+        "--exec",
+        &program,
+    ]);
+    let code = worker.wait(std::time::Duration::from_secs(120));
+    assert_eq!(code, Some(0), "{:#?}", worker.log());
+}

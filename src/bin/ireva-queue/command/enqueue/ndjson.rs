@@ -22,19 +22,15 @@ struct Line<'a> {
     payload: &'a RawValue,
     id: Option<JobId>,
     priority: Option<Priority>,
-    #[serde(default, deserialize_with = "span")]
-    delay: Option<Duration>,
+    delay: Option<String>,
     #[serde(default, deserialize_with = "instant")]
     at: Option<DateTime<Utc>>,
     attempts: Option<u32>,
     backoff: Option<Backoff>,
-    #[serde(default, deserialize_with = "span")]
-    timeout: Option<Duration>,
-    #[serde(default, deserialize_with = "span")]
-    ttl: Option<Duration>,
+    timeout: Option<String>,
+    ttl: Option<String>,
     unique: Option<String>,
-    #[serde(default, deserialize_with = "span")]
-    unique_for: Option<Duration>,
+    unique_for: Option<String>,
 }
 
 /// The job of a line; `defaults` puts on it what the flags say, the line's own fields win.
@@ -66,14 +62,14 @@ impl Line<'_> {
         let mut job = defaults(NewJob::from_raw(self.payload.to_owned()).map_err(|error| error.to_string())?);
         job = self.id.into_iter().fold(job, NewJob::id);
         job = self.priority.into_iter().fold(job, NewJob::priority);
-        job = self.delay.into_iter().fold(job, NewJob::delay);
+        job = span("delay", self.delay)?.into_iter().fold(job, NewJob::delay);
         job = self.at.into_iter().fold(job, NewJob::at);
         job = self.attempts.into_iter().fold(job, NewJob::attempts);
         job = self.backoff.into_iter().fold(job, NewJob::backoff);
-        job = self.timeout.into_iter().fold(job, NewJob::timeout);
-        job = self.ttl.into_iter().fold(job, NewJob::ttl);
+        job = span("timeout", self.timeout)?.into_iter().fold(job, NewJob::timeout);
+        job = span("ttl", self.ttl)?.into_iter().fold(job, NewJob::ttl);
         job = self.unique.into_iter().fold(job, NewJob::unique);
-        Ok(self.unique_for.into_iter().fold(job, NewJob::unique_for))
+        Ok(span("unique_for", self.unique_for)?.into_iter().fold(job, NewJob::unique_for))
     }
 }
 
@@ -83,10 +79,9 @@ fn short(error: &serde_json::Error) -> String {
     text.split(" at line ").next().unwrap_or(&text).to_owned()
 }
 
-fn span<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| parse::span(&text).map_err(|why| serde::de::Error::custom(format!("span {text:?}: {why}"))))
-        .transpose()
+/// A span by the name of its field.
+fn span(field: &str, text: Option<String>) -> Result<Option<Duration>, String> {
+    text.map(|text| parse::span(&text).map_err(|why| format!("{field} {text:?}: {why}"))).transpose()
 }
 
 fn instant<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
@@ -163,7 +158,7 @@ mod tests {
             ("{", "EOF"),
             ("{}", "payload"),
             (r#"{"payload":1,"prio":"high"}"#, "prio"),
-            (r#"{"payload":1,"delay":"-1"}"#, "span \"-1\""),
+            (r#"{"payload":1,"delay":"-1"}"#, "delay \"-1\""),
             (r#"{"payload":1,"delay":"1s","at":"2026-01-01T00:00:00Z"}"#, "both"),
             (r#"{"payload":1,"at":"2026-01-01"}"#, "zone"),
             (r#"{"payload":1,"attempts":0}"#, "attempts"),

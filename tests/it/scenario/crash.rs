@@ -1,0 +1,125 @@
+//! Workers that die or fall silent: what they held runs again, once more and no oftener.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::support::*;
+
+const LEASE: &str = "4s";
+/// Lease 4 s and a look every second, a slot that frees itself within a second, and slack for a busy machine.
+const RECOVERY_MS: u64 = 5_000 + 1_000 + 2_500;
+const LONG: Duration = Duration::from_secs(150);
+
+#[test]
+fn r01_a_killed_workers_jobs_run_again() {
+    let redis = TestRedis::start();
+    let (cli, ledger) = (Cli::new(&redis), Ledger::new());
+    let program = ledger.program("sleep 1");
+    cli.keep_completed("q");
+    cli.enqueue_lines("q", (0..200).map(|n| format!(r#"{{"id":"job-{n}","payload":{n}}}"#)));
+    let work = ["q", "--concurrency", "8", "--lease", LEASE, "--until-empty", "--exec", &program];
+
+    let mut first = cli.work(work);
+    ledger.wait("end", 32, LONG);
+    first.kill9();
+    let killed_ms = now_ms();
+    let before = ledger.starts();
+    let mut second = cli.work(work);
+    let done = || cli.json(["stats", "q"])["completed"] == 200;
+    wait_until(LONG, "all 200 are done", done);
+    assert_eq!(second.wait(LONG), Some(0));
+
+    let twice: Vec<_> = ledger.starts().into_iter().filter(|(_, starts)| *starts > 1).collect();
+    assert!(!twice.is_empty() && twice.len() <= 8, "{twice:?}");
+    assert!(twice.iter().all(|(id, starts)| *starts == 2 && before.contains_key(id)), "{twice:?}");
+    for line in ledger.of("start").iter().filter(|line| line.attempt == 2) {
+        assert!(line.at_ms - killed_ms <= RECOVERY_MS, "{} came back after {} ms", line.id, line.at_ms - killed_ms);
+    }
+    for (id, _) in &twice {
+        let details = cli.json(["jobs", "show", id]);
+        assert_eq!((&details["crashes"], &details["failed"]), (&1.into(), &0.into()), "{details}");
+    }
+    let stats = cli.json(["stats", "q"]);
+    assert_eq!((&stats["totals"]["completed"], &stats["totals"]["failed"]), (&200.into(), &0.into()));
+    let accepted: Vec<_> = (0..200).map(|n| format!("job-{n}")).collect();
+    Snapshot::of(&redis, "q").assert_conserves(&accepted);
+    assert_eq!(schema_faults(&redis), Vec::<String>::new());
+}
+
+#[test]
+fn r03_a_stopped_worker_loses_its_job_and_cannot_complete_it() {
+    let redis = TestRedis::start();
+    let (cli, ledger) = (Cli::new(&redis), Ledger::new());
+    let program = ledger.program("sleep 12");
+    cli.keep_completed("q");
+    let id = cli.enqueue("q", "1", &[]);
+    let work = ["q", "--concurrency", "1", "--lease", LEASE, "--exec", &program];
+
+    let mut stalled = cli.work(work).ready();
+    ledger.wait("start", 1, LONG);
+    let mut heir = cli.work(work).ready();
+    stalled.signal(Signal::STOP);
+    ledger.wait("start", 2, LONG);
+    stalled.signal(Signal::CONT);
+    stalled.wait_event("lease_lost");
+
+    let starts = ledger.of("start");
+    assert!(starts[1].fence > starts[0].fence, "fences rise: {starts:?}");
+    assert_eq!((starts[0].attempt, starts[1].attempt), (1, 2));
+    ledger.wait("end", 1, LONG);
+    wait_until(LONG, "it is completed", || cli.json(["stats", "q"])["completed"] == 1);
+    assert_eq!((stalled.stop(LONG), heir.stop(LONG)), (Some(0), Some(0)));
+
+    let ends = ledger.of("end");
+    assert_eq!((ends.len(), ends[0].attempt), (1, 2), "the stalled worker's processor was cancelled: {ends:?}");
+    let totals = &cli.json(["stats", "q"])["totals"];
+    assert_eq!((&totals["completed"], &totals["recovered"], &totals["failed"]), (&1.into(), &1.into(), &0.into()));
+    Snapshot::of(&redis, "q").assert_conserves([&id]);
+}
+
+#[test]
+fn r04_a_job_that_kills_its_worker_is_buried_at_its_third_crash_and_alone() {
+    let redis = TestRedis::start();
+    let (cli, ledger) = (Cli::new(&redis), Ledger::new());
+    // Of the worker itself, as an abort or a segmentation fault would.
+    let program = ledger.program("case $payload in *poison*) kill -9 $PPID; sleep 1; exit 1;; esac; sleep 0.05");
+    cli.keep_completed("q");
+    let payload = |n| if n == 10 { r#""poison""#.to_owned() } else { format!("{n}") };
+    cli.enqueue_lines("q", (0..101).map(|n| format!(r#"{{"id":"job-{n}","payload":{}}}"#, payload(n))));
+    let work = ["q", "--concurrency", "4", "--lease", LEASE, "--exec", &program];
+
+    let mut worker = cli.work(work);
+    wait_until(LONG, "the poison is buried and the rest is done", || {
+        if worker.ended().is_some() {
+            worker = cli.work(work);
+        }
+        let stats = cli.json(["stats", "q"]);
+        stats["dead"] == 1 && stats["completed"] == 100
+    });
+    assert_eq!(worker.stop(LONG), Some(0));
+
+    assert_eq!(ledger.starts()["job-10"], 3);
+    let letters = cli.json(["dlq", "list", "q"]);
+    let letter = &letters[0];
+    assert_eq!((&letter["id"], &letter["code"]), (&"job-10".into(), &"crash_loop".into()), "{letter}");
+    let accepted: Vec<_> = (0..101).map(|n| format!("job-{n}")).collect();
+    Snapshot::of(&redis, "q").assert_conserves(&accepted);
+}
+
+#[test]
+fn r05_a_delivery_before_the_crash_is_repeated_once_under_the_same_key() {
+    let redis = TestRedis::start();
+    let (cli, ledger) = (Cli::new(&redis), Ledger::new());
+    let program = ledger.program("note delivered; test $IREVA_ATTEMPT != 1 || { kill -9 $PPID; sleep 1; }");
+    cli.keep_completed("q");
+    let id = cli.enqueue("q", "1", &[]);
+    let work = ["q", "--concurrency", "2", "--lease", LEASE, "--exec", &program];
+
+    let mut first = cli.work(work);
+    assert_eq!(first.wait(LONG), None, "it was killed by its job");
+    let _second = cli.work(work);
+    wait_until(LONG, "it is completed", || cli.json(["stats", "q"])["completed"] == 1);
+    assert_eq!(ledger.count("delivered").into_iter().collect::<Vec<_>>(), [(id.clone(), 2)]);
+    Snapshot::of(&redis, "q").assert_conserves([&id]);
+}

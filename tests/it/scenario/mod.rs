@@ -1,0 +1,12 @@
+//! The scenarios of the reliability requirements, on real processes; a test's name carries the scenario's number.
+
+mod bulk;
+mod contract;
+mod crash;
+mod dead;
+mod order;
+mod payload;
+mod secrets;
+mod shutdown;
+mod timing;
+mod unique;
