@@ -12,7 +12,7 @@ use crate::retry::ErrorClass;
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum EventKind {
-    /// A job was accepted.
+    /// A job was accepted; a worker tells it when it first claims the job, and `delay` is how long ago it was.
     Enqueued,
     /// A processor began an attempt.
     Started,

@@ -26,6 +26,11 @@ impl Claimed {
     pub(crate) fn fence(&self) -> i64 {
         self.claim.split('|').next().and_then(|fence| fence.parse().ok()).unwrap_or_default()
     }
+
+    /// When it was claimed, by the server's clock, which is its third part.
+    pub(crate) fn claimed_ms(&self) -> i64 {
+        self.claim.split('|').nth(2).and_then(|claimed_ms| claimed_ms.parse().ok()).unwrap_or_default()
+    }
 }
 
 /// What a worker asks for.

@@ -258,7 +258,7 @@ async fn finish(shared: &Shared, lane: &Lane, attempt: Attempt, answer: Option<A
         ..Ended::new(job.id, job.claim, verdict)
     };
     if let Some(error) = &ended.error {
-        shared.emit(|| Event { ..ended.event(EventKind::Failed, lane.keys.queue(), Some(error)) });
+        shared.emit(|| ended.event(EventKind::Failed, lane.keys.queue(), Some(error)));
     }
     report(lane, ended).await;
 }

@@ -117,7 +117,9 @@ pub(crate) async fn finisher(shared: Arc<Shared>, lane: Arc<Lane>, mut inbox: mp
             return;
         }
         // One script a kind; nearly always there is just one kind.
-        round.sort_by_key(|ended| ended.kind() as u8);
+        if round.windows(2).any(|pair| pair[0].kind() != pair[1].kind()) {
+            round.sort_by_key(|ended| ended.kind() as u8);
+        }
         for alike in round.chunk_by(|a, b| a.kind() == b.kind()) {
             settle(&shared, &lane, alike).await;
         }

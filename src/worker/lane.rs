@@ -27,6 +27,8 @@ pub(crate) struct Lane {
     pub table: Table,
     /// No slot sends anything more.
     pub closed: CancellationToken,
+    /// The connection's generation at the recoverer's last look.
+    pub recovered_at: AtomicU64,
     /// The last fetch found nothing that starts within a second.
     pub drained: AtomicBool,
     /// To the finisher.
@@ -46,6 +48,7 @@ impl Lane {
             entry,
             table: Table::default(),
             closed: CancellationToken::new(),
+            recovered_at: AtomicU64::new(0),
             drained: AtomicBool::new(false),
             ended,
             settings: Mutex::default(),

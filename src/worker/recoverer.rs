@@ -1,6 +1,7 @@
 //! Takes back the claims of workers that died or fell silent.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::error::Result;
@@ -17,8 +18,15 @@ pub(crate) fn interval(lease: Duration) -> Duration {
     (lease / 6).max(Duration::from_secs(1))
 }
 
+/// After a reconnect the others get this long to say that they are there: while Redis was away nobody could.
+const AFTER_RECONNECT: Duration = Duration::from_secs(2);
+
 /// One look over a queue.
 pub(crate) async fn recover(shared: Arc<Shared>, lane: Arc<Lane>) -> Result<()> {
+    let generation = shared.store.connection.generation();
+    if lane.recovered_at.swap(generation, Ordering::AcqRel) < generation && generation > 1 {
+        tokio::time::sleep(AFTER_RECONNECT).await;
+    }
     let silent = shared.store.overdue(&lane.keys).await?;
     if silent.is_empty() {
         return Ok(());

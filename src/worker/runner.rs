@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::event::{Event, EventKind};
 use crate::job::{JobId, QueueName};
@@ -19,7 +20,7 @@ use crate::worker::builder::{Concurrency, WorkerBuilder};
 use crate::worker::finisher::{Ended, finisher};
 use crate::worker::lane::{Lane, Pool};
 use crate::worker::shared::{Limiter, Shared};
-use crate::worker::shutdown::{Stopper, wind_down};
+use crate::worker::shutdown::{Stopper, give_up_after, wind_down};
 use crate::worker::{actor, executor, fetcher, heartbeat, janitor, promoter, recoverer};
 
 /// Ends that may wait for the finisher of a queue; beyond that, slots wait.
@@ -114,10 +115,13 @@ impl Worker {
     pub async fn run(self) -> Result<WorkerReport> {
         let Self { shared, client, grace, inboxes } = self;
         client.ping().await?;
+        tokio::select! {
+            outcome = introduce(&shared, client.config()) => outcome?,
+            () = shared.stop.cancelled() => return Ok(report(&shared)),
+        }
         let heart = start_heart(&shared)?;
         let mut actors = JoinSet::new();
         for lane in &shared.lanes {
-            shared.store.register(lane.keys.queue()).await?;
             start_keepers(&mut actors, &shared, lane);
         }
         let mut finishers = JoinSet::new();
@@ -135,6 +139,7 @@ impl Worker {
 
         shared.stop.cancelled().await;
         shared.emit(|| Event::new(EventKind::WorkerStopping).message(shared.worker.to_string()));
+        give_up_after(&shared, grace);
         while fetchers.join_next().await.is_some() {}
         wind_down(&shared, slots, grace).await;
         for lane in &shared.lanes {
@@ -150,6 +155,17 @@ impl Worker {
         shared.emit(|| Event::new(EventKind::WorkerStopped).message(shared.worker.to_string()));
         Ok(report)
     }
+}
+
+/// Makes the queues known, with the settings of the profile file where nothing is set.
+async fn introduce(shared: &Shared, config: &Config) -> Result<()> {
+    for lane in &shared.lanes {
+        shared.store.register(lane.keys.queue()).await?;
+        if let Some(defaults) = config.queues.get(lane.keys.queue()) {
+            shared.store.set_defaults(&lane.keys, defaults).await?;
+        }
+    }
+    Ok(())
 }
 
 fn report(shared: &Shared) -> WorkerReport {
@@ -206,7 +222,8 @@ fn keep<F, Fut>(
 fn start_heart(shared: &Arc<Shared>) -> Result<impl Future<Output = ()> + use<>> {
     let (beats, heart) = tokio::sync::oneshot::channel::<()>();
     let shared = Arc::clone(shared);
-    let store = Store { connection: Connection::new(shared.redis.clone(), Patience::Endless), ..shared.store.clone() };
+    let connection = Connection::new(shared.redis.clone(), Patience::Endless);
+    let store = Store { connection, ..shared.store.clone() };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -44,7 +44,6 @@ impl std::fmt::Debug for Stopper {
 
 /// Waits for the slots: to their own end, for the grace period, and then for what was broken off to clean up.
 pub(crate) async fn wind_down(shared: &Arc<Shared>, mut slots: JoinSet<()>, grace: Duration) {
-    give_up_after(shared, grace + CLEAN_UP + LAST_WORDS, LAST_WORDS);
     for lane in &shared.lanes {
         let unstarted = lane.table.take_unstarted(Duration::ZERO);
         tokio::select! {
@@ -66,15 +65,15 @@ pub(crate) async fn wind_down(shared: &Arc<Shared>, mut slots: JoinSet<()>, grac
     let _ = tokio::time::timeout(CLEAN_UP, all).await;
 }
 
-/// The moment from which nothing waits for Redis any more: sooner when the worker is told to end at once.
-fn give_up_after(shared: &Arc<Shared>, orderly: Duration, at_once: Duration) {
+/// Sets the moment from which nothing waits for Redis any more: sooner when the worker is told to end at once.
+pub(crate) fn give_up_after(shared: &Arc<Shared>, grace: Duration) {
     let shared = Arc::clone(shared);
     tokio::spawn(async move {
         tokio::select! {
-            () = tokio::time::sleep(orderly) => {}
+            () = tokio::time::sleep(grace + CLEAN_UP + LAST_WORDS) => {}
             () = async {
                 shared.stop_now.cancelled().await;
-                tokio::time::sleep(at_once).await;
+                tokio::time::sleep(LAST_WORDS).await;
             } => {}
             () = shared.ended.cancelled() => {}
         }

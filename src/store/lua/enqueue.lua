@@ -38,9 +38,10 @@ for n = 1, #ids do
     answer[n], taken[id] = '+', true
     added[#added + 1] = id
     records[#records + 1] = id
-    records[#records + 1] = int(arrival + n - 1) .. ARGV[at + 2]
+    local arrived = int(arrival + n - 1)
+    records[#records + 1] = arrived .. ARGV[at + 2]
     local into = lines[job.due_ms and 5 or job.level + 1]
-    into[#into + 1] = job.due_ms and job.due_ms * 4 + job.level or arrival + n - 1
+    into[#into + 1] = job.due_ms and int(job.due_ms * 4 + job.level) or arrived
     into[#into + 1] = id
     if job.plain == nil then mark(id, job, now_ms) end
   end

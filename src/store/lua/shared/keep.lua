@@ -1,15 +1,15 @@
 -- keep(now_ms, set, rule, ids): puts ended jobs into `set` and removes what retention no longer keeps: at most 500
--- beyond the new ones a call, the janitor does the rest. Returns the number dropped. Uses drop.
+-- beyond the new ones a call, the janitor does the rest. Returns the number dropped. Uses drop int.
 -- rule: a count, '<n>ms' or 'never'.
 local function keep(now_ms, set, rule, ids)
   local count, age_ms = tonumber(rule), tonumber(string.match(rule, '^(%d+)ms$'))
-  local kept, surplus = {}, {}
+  local kept, surplus, at = {}, {}, int(now_ms)
   local over = count and math.max(0, #ids - count) or 0
   for i = 1, #ids do
     if i <= over then
       surplus[#surplus + 1] = ids[i]
     else
-      kept[#kept + 1] = now_ms
+      kept[#kept + 1] = at
       kept[#kept + 1] = ids[i]
     end
   end
