@@ -1,4 +1,102 @@
-//! A self-healing job queue on Redis.
+//! A self-healing job queue on Redis: the library under the `ireva-queue` command line.
+//!
+//! A producer hands a [`NewJob`] to a [`Queue`]; a [`Worker`] claims it, gives its payload to a [`Processor`] and tells the
+//! queue how it ended. Nothing is lost when a worker, a connection or the Redis process dies; a job may then run again,
+//! under the same id, which serves as its idempotency key.
+//!
+//! ```no_run
+//! use ireva_queue::config::Config;
+//! use ireva_queue::{Client, JobContext, NewJob, Outcome, ProcessError, Processor, QueueName, Registry, Worker};
+//!
+//! struct Greeter;
+//!
+//! impl Processor for Greeter {
+//!     type Payload = String;
+//!
+//!     async fn process(&self, name: String, ctx: &JobContext) -> Result<Outcome, ProcessError> {
+//!         ctx.log(format!("hello {name}, attempt {}", ctx.attempt()));
+//!         Ok(Outcome::done())
+//!     }
+//! }
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = Client::new(&Config::from_env()?)?;
+//! let queue = QueueName::new("greetings")?;
+//! client.queue(queue.clone()).enqueue(NewJob::new(&"Ada")?).await?;
+//!
+//! let mut registry = Registry::new();
+//! registry.register(queue, Greeter);
+//! Worker::builder(&client, registry).until_empty(true).build()?.run().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The life of a job
+//!
+//! [`job::TRANSITIONS`] is the one table of what may follow what; each transition is one Lua script, one function of the
+//! store, one event.
+//!
+//! | transition | from | to | |
+//! |---|---|---|---|
+//! | Enqueue, Schedule | - | pending, scheduled | the same id again is a duplicate and changes nothing |
+//! | Promote | scheduled, retrying | pending | when due, by the server's clock; its place in line is that of the moment |
+//! | Claim | pending | active | most urgent level first, oldest first; or by age where `priorityMode` is `aging` |
+//! | Complete | active | completed | gone at once where `removeOnComplete` is 0 |
+//! | Retry | active | retrying | after a transient error, with a growing wait; uses an attempt |
+//! | Snooze | active | scheduled | a service said wait; uses no attempt, at most 100 times or 24 h in a row |
+//! | Release | active | pending | not started, or the worker stops; back to its old place, uses no attempt |
+//! | Recover | active | pending, dead | its worker's lease ended; back to its old place; counts a crash |
+//! | Bury | active | dead | a permanent error, or the last attempt |
+//! | Expire | scheduled, pending, retrying | dead | past its `ttl`, found by fetch or promotion; code `expired` |
+//! | Cancel | any live state | cancelled | at once; from active when its worker has stopped the processor |
+//! | Revive | dead | pending, scheduled | attempts and crashes begin anew, the history stays |
+//! | Remove | any but active | - | explicit and counted |
+//!
+//! Attempt numbers are failures + crashes + 1. Who crashes is not known when a worker dies with several jobs in hand, so
+//! each counts a crash; a job with a crash is never claimed ahead; one crash short of `crashLimit` (3) it runs alone in an
+//! otherwise empty worker, and only a crash there buries it (`crash_loop`). A poison job ends among the dead letters, its
+//! neighbours never do.
+//!
+//! A unique key is held while its job is scheduled, pending, active or retrying, and, with a window, until the window ends
+//! however the job ends; completion, death, cancellation, expiry and removal give it back otherwise. A revived job takes it
+//! again, or is refused where another holds it.
+//!
+//! # What Redis holds
+//!
+//! Every key of a queue begins with `<prefix>{<queue>}:`, so that a queue stays in one cluster slot.
+//!
+//! | key | type | holds |
+//! |---|---|---|
+//! | `jobs` | hash | id -> record: arrival in µs, then the producer's JSON object, payload byte for byte inside |
+//! | `history` | hash | id -> JSON of failures and other ends, only for jobs to which something happened |
+//! | `crashes` | hash | id -> crashes |
+//! | `pending:0` … `pending:3` | zset | critical, high, normal, low: id by arrival in µs |
+//! | `scheduled`, `retrying` | zset | id by due time in ms × 4 + level |
+//! | `active` | hash | id -> claim: `fence\|level:arrival\|claimed_ms\|worker\|key\|batch`; `cancelled\|` before it once cancelled |
+//! | `workers`, `handed` | zset, hash | end of each worker's lease; its last hand-out and its number of claims |
+//! | `completed`, `cancelled`, `dead` | zset | id by time in ms |
+//! | `unique`, `keys` | hash | unique key -> end of window and id; id -> unique key |
+//! | `expiring` | zset | id by expiry in ms, only for jobs with a `ttl` |
+//! | `seen` | zset | ids chosen by producers, remembered for a day after the job is gone |
+//! | `config`, `meta` | hash | settings; layout version, last fence and arrival, totals, rate limiter |
+//! | `minute:<n>` | hash, 2 h | counters of one minute |
+//! | `events` | stream, capped | failures, burials, recoveries, operator acts |
+//! | `wake` | list | at most one wake-up token |
+//! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer |
+//! | `log:<id>`, `result:<id>` | string, 24 h and 1 h | what attempts said; a result |
+//!
+//! Beside them, `<prefix>registry` (set of queue names) and `<prefix>worker:<id>` (what a worker says of itself, expiring).
+//!
+//! # The modules
+//!
+//! Imports point down this list. Domain: `error`, `clock`, [`job`], [`retry`], [`stats`], `event`. Contracts: [`config`],
+//! [`processor`]. Store: the only code that speaks Redis. Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`],
+//! [`Worker`]. Then [`builtin`], the processors that ship; and the binary, which knows public names only.
+//!
+//! # Features
+//!
+//! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` the builtin processors, `testing` a way to run one
+//! payload through a processor. `full`, the default, is all of them; none of them is the library alone.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

@@ -288,8 +288,8 @@ fn host() -> String {
     if plain.is_empty() { "host".to_owned() } else { plain }
 }
 
-/// Unique for every start, and at least 40 characters long: so that claims stay over 64 bytes and Redis keeps them as a
-/// hash table, where a listpack would cost batches nearly twice.
+/// Unique for every start. With its ULID it keeps every claim over 64 bytes, so that Redis keeps them as a hash table;
+/// as a listpack, batches would cost nearly twice.
 fn worker_id() -> String {
-    format!("{:->13}", format!("{}-{}-", host(), std::process::id())) + JobId::generate().as_str()
+    format!("{}-{}-{}", host(), std::process::id(), JobId::generate())
 }
