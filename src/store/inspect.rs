@@ -161,6 +161,7 @@ pub(crate) struct Standstill {
 /// The numbers of a queue, as they are stored.
 pub(crate) struct Counts {
     pub now_us: i64,
+    pub records: u64,
     /// The four lines, then scheduled, active, retrying, completed, cancelled, dead.
     pub sizes: [u64; 10],
     pub workers: u64,
@@ -178,6 +179,7 @@ impl Store {
         let command = scripts::STATS.on(keys, &self.clock);
         let mut reply = Reply::new("stats", scripts::STATS.ask(&self.connection, &command).await?)?;
         let now_us = reply.number()?;
+        let records = reply.count()?;
         let mut stored = reply.list()?;
         let mut sizes = [0; 10];
         for size in &mut sizes {
@@ -199,7 +201,7 @@ impl Store {
         if meta.is_empty() && config.is_empty() && !self.is_registered(keys.queue()).await? {
             return Ok(None);
         }
-        Ok(Some(Counts { now_us, sizes, workers, oldest_arrival_us, first_due_ms, meta, config, minutes }))
+        Ok(Some(Counts { now_us, records, sizes, workers, oldest_arrival_us, first_due_ms, meta, config, minutes }))
     }
 
     /// Whether the queue was ever used.

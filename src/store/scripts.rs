@@ -72,6 +72,11 @@ scripts! {
     TRIM "trim",
     SWEEP "sweep",
     ANNOUNCE "announce",
+    DISCLAIM "disclaim",
+    ORPHANS "orphans",
+    STRAYS "strays",
+    READMIT "readmit",
+    RECOUNT "recount",
 }
 
 shared! {

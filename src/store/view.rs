@@ -220,6 +220,7 @@ mod tests {
     fn rates_slide_over_the_borders_of_minutes() {
         let counts = Counts {
             now_us: 60_000_000 * 100 + 15_000_000,
+            records: 0,
             sizes: [0; 10],
             workers: 0,
             oldest_arrival_us: None,

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::Result;
+use crate::event::{Event, EventKind};
+use crate::store::Audited;
 use crate::worker::lane::Lane;
 use crate::worker::recoverer;
 use crate::worker::shared::Shared;
@@ -14,6 +16,18 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
 /// One round over a queue.
 pub(crate) async fn tidy(shared: Arc<Shared>, lane: Arc<Lane>) -> Result<()> {
     shared.store.register(lane.keys.queue()).await?;
+    shared.store.trim(&lane.keys).await?;
+    shared.store.sweep(&lane.keys).await?;
+    let audited = shared.store.audit(&lane.keys, &lane.auditor).await?;
+    if audited != Audited::default() {
+        let Audited { orphaned, readmitted, recounted } = audited;
+        let found = format!(
+            "the audit let go of {orphaned} ids without a record, put {readmitted} lost jobs back into line, and set the \
+             number of claims of {recounted} workers right"
+        );
+        let queue = Some(lane.keys.queue().clone());
+        shared.emit(|| Event { queue, ..Event::new(EventKind::Alert).message(found) });
+    }
     // Claims whose worker has no lease at all get one of grace, and are taken back when that has ended too.
     recoverer::sweep(&shared, &lane, |_| true).await
 }

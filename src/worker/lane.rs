@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::QueueSettings;
 use crate::processor::Entry;
-use crate::store::QueueKeys;
+use crate::store::{Auditor, QueueKeys};
 use crate::worker::finisher::Ended;
 use crate::worker::table::Table;
 
@@ -25,6 +25,7 @@ pub(crate) struct Lane {
     pub keys: QueueKeys,
     pub entry: Entry,
     pub table: Table,
+    pub auditor: Auditor,
     /// No slot sends anything more.
     pub closed: CancellationToken,
     /// The connection's generation at the recoverer's last look.
@@ -47,6 +48,7 @@ impl Lane {
             keys,
             entry,
             table: Table::default(),
+            auditor: Auditor::default(),
             closed: CancellationToken::new(),
             recovered_at: AtomicU64::new(0),
             drained: AtomicBool::new(false),

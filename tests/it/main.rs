@@ -11,5 +11,6 @@ mod harness;
 mod ops_acts;
 mod ops_dead;
 mod ops_inspect;
+mod ops_janitor;
 mod ops_seed;
 mod worker;
