@@ -15,8 +15,6 @@ use super::route::Route;
 use crate::config::RedisConfig;
 use crate::error::{Error, ErrorKind, Result};
 
-pub(crate) use super::waiter::Waiter;
-
 /// How long a call is repeated while the server is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {

@@ -167,7 +167,7 @@ pub(crate) struct Counts {
     pub workers: u64,
     pub oldest_arrival_us: Option<i64>,
     pub first_due_ms: Option<i64>,
-    pub meta: BTreeMap<String, String>,
+    pub totals: BTreeMap<String, String>,
     pub config: BTreeMap<String, String>,
     /// Enqueued, completed, failed and dead: this minute, then the sixty before it.
     pub minutes: Vec<[u64; 4]>,
@@ -179,7 +179,7 @@ impl Store {
         let command = scripts::STATS.on(keys, &self.clock);
         let mut reply = Reply::new("stats", scripts::STATS.ask(&self.connection, &command).await?)?;
         let now_us = reply.number()?;
-        let records = reply.count()?;
+        let (used, records) = (reply.count()? > 0, reply.count()?);
         let mut stored = reply.list()?;
         let mut sizes = [0; 10];
         for size in &mut sizes {
@@ -188,7 +188,7 @@ impl Store {
         let workers = reply.count()?;
         let oldest_arrival_us = reply.maybe_number()?;
         let first_due_ms = reply.maybe_number()?.map(|score| score.div_euclid(4));
-        let (meta, config) = (reply.map()?, reply.map()?);
+        let (totals, config) = (reply.map()?, reply.map()?);
         let mut counters = reply.list()?;
         let mut minutes = Vec::with_capacity(61);
         while !counters.is_empty() {
@@ -198,10 +198,10 @@ impl Store {
             }
             minutes.push(minute);
         }
-        if meta.is_empty() && config.is_empty() && !self.is_registered(keys.queue()).await? {
+        if !used && !self.is_registered(keys.queue()).await? {
             return Ok(None);
         }
-        Ok(Some(Counts { now_us, records, sizes, workers, oldest_arrival_us, first_due_ms, meta, config, minutes }))
+        Ok(Some(Counts { now_us, records, sizes, workers, oldest_arrival_us, first_due_ms, totals, config, minutes }))
     }
 
     /// Whether the queue was ever used.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::job::{JobId, QueueName};
+use crate::job::QueueName;
 
 macro_rules! keys {
     ($($variant:ident $suffix:literal $kind:literal $what:literal,)*) => {
@@ -21,10 +21,6 @@ macro_rules! keys {
                 match self { $(Self::$variant => $suffix,)* }
             }
 
-            /// The Redis type.
-            pub(crate) fn kind(self) -> &'static str {
-                match self { $(Self::$variant => $kind,)* }
-            }
         }
     };
 }
@@ -60,16 +56,16 @@ keys! {
 #[derive(Debug, Clone)]
 pub(crate) struct QueueKeys {
     queue: QueueName,
-    base: Arc<str>,
     names: Arc<[String]>,
 }
 
 impl QueueKeys {
-    /// The keys of `queue` under `prefix`. The braces keep a queue in one cluster slot.
+    /// The keys of `queue` under `prefix`. The braces keep a queue in one cluster slot. Scripts compute what belongs to a
+    /// job (`log:<id>`, `result:<id>`), a producer (`call:<producer>`) or a minute (`minute:<n>`) from one of them.
     pub(crate) fn new(prefix: &str, queue: &QueueName) -> Self {
         let base = format!("{prefix}{{{queue}}}");
         let names = Key::ALL.iter().map(|key| format!("{base}:{}", key.suffix())).collect();
-        Self { queue: queue.clone(), base: base.into(), names }
+        Self { queue: queue.clone(), names }
     }
 
     /// The queue.
@@ -77,24 +73,9 @@ impl QueueKeys {
         &self.queue
     }
 
-    /// `{q}`: what every key of the queue begins with, before the colon. Scripts compute the names below from it.
-    pub(crate) fn base(&self) -> &str {
-        &self.base
-    }
-
     /// The name of a key.
     pub(crate) fn name(&self, key: Key) -> &str {
         &self.names[key as usize]
-    }
-
-    /// A job's log: string, 24 h.
-    pub(crate) fn log(&self, id: &JobId) -> String {
-        format!("{}:log:{id}", self.base)
-    }
-
-    /// An awaited job's result: string, 1 h.
-    pub(crate) fn result(&self, id: &JobId) -> String {
-        format!("{}:result:{id}", self.base)
     }
 }
 
@@ -118,6 +99,5 @@ mod tests {
         assert_eq!(keys.name(Key::Jobs), "ireva:queue:{email}:jobs");
         assert_eq!(keys.name(Key::Pending3), "ireva:queue:{email}:pending:3");
         assert_eq!(keys.name(Key::Progress), "ireva:queue:{email}:progress");
-        assert_eq!(keys.result(&JobId::new("a").unwrap()), "ireva:queue:{email}:result:a");
     }
 }

@@ -1,7 +1,5 @@
 //! The only code that speaks Redis: connections, key names, scripts, and one function per transition.
 
-#![allow(dead_code, unused_imports)]
-
 mod active;
 mod acts;
 mod codec;
@@ -23,11 +21,11 @@ mod waiter;
 
 pub(crate) use connection::{Connection, Patience};
 pub(crate) use dead::{REVIVE_STEP, Replaced, Revived};
-pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range, Shown};
+pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range};
 pub(crate) use keys::{Key, QueueKeys};
-pub(crate) use lifecycle::{Accepted, Claimed, End, FetchCall, Fetched, Recovered, Settled, Standing};
+pub(crate) use lifecycle::{Accepted, Claimed, End, FetchCall, Fetched, Settled, Standing};
 pub(crate) use maintenance::{Audited, Auditor};
-pub(crate) use presence::{Held, WorkerSelf};
+pub(crate) use presence::WorkerSelf;
 pub(crate) use view::worker_info;
 pub(crate) use waiter::Waiter;
 

@@ -91,6 +91,7 @@ pub(crate) struct Header<'a> {
     pub args: Vec<&'a str>,
     pub flags: &'a str,
     pub uses: Vec<&'a str>,
+    #[cfg(test)]
     pub moves: Vec<&'a str>,
 }
 
@@ -104,7 +105,14 @@ impl<'a> Header<'a> {
     pub(crate) fn parse(text: &'a str) -> Self {
         let words = |name: &str| field(text, name).split_whitespace().collect::<Vec<_>>();
         let args = field(text, "ARGV").split("   ").next().unwrap_or_default().split_whitespace().collect();
-        Self { keys: words("KEYS"), args, flags: field(text, "flags"), uses: words("uses"), moves: words("moves") }
+        Self {
+            keys: words("KEYS"),
+            args,
+            flags: field(text, "flags"),
+            uses: words("uses"),
+            #[cfg(test)]
+            moves: words("moves"),
+        }
     }
 
     /// The keys in their order, `pending` as its four lines.

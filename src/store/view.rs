@@ -34,7 +34,7 @@ impl Counts {
             dead,
             oldest_pending_ms: self.oldest_arrival_us.map(|us| ((self.now_us - us) / 1000).max(0).unsigned_abs()),
             late_ms: self.first_due_ms.filter(|due_ms| *due_ms < now_ms).map(|due_ms| (now_ms - due_ms).unsigned_abs()),
-            totals: totals(&self.meta),
+            totals: totals(&self.totals),
             last_minute: rates(&self.sliding(1)),
             last_hour: rates(&self.sliding(60)),
             paused: stored.paused,
@@ -69,8 +69,8 @@ fn rates([enqueued, completed, failed, dead]: &[u64; 4]) -> Rates {
     Rates { enqueued: *enqueued, completed: *completed, failed: *failed, dead: *dead, failure_rate }
 }
 
-fn totals(meta: &BTreeMap<String, String>) -> Totals {
-    let total = |name: &str| meta.get(name).and_then(|text| text.parse().ok()).unwrap_or_default();
+fn totals(counted: &BTreeMap<String, String>) -> Totals {
+    let total = |name: &str| counted.get(name).and_then(|text| text.parse().ok()).unwrap_or_default();
     Totals {
         enqueued: total("enqueued"),
         completed: total("completed"),
@@ -225,7 +225,7 @@ mod tests {
             workers: 0,
             oldest_arrival_us: None,
             first_due_ms: None,
-            meta: BTreeMap::new(),
+            totals: BTreeMap::new(),
             config: BTreeMap::new(),
             minutes: (0..61).map(|back| [if back < 2 { 100 } else { 10 }, 6, 2, 0]).collect(),
         };

@@ -6,6 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use super::*;
 use crate::config::{Endpoint, RedisMode, Secret, TlsConfig};
+use crate::store::Waiter;
 
 /// A private server on a loopback port, killed on drop.
 struct Server {

@@ -6,8 +6,14 @@
 -- flags: allow-oom
 -- uses:
 if redis.call('HLEN', active) > 1000 then return -1 end
-local held, wrong = {}, 0
-for _, claim in ipairs(redis.call('HVALS', active)) do
+local claims, held, wrong, cursor = {}, {}, 0, '0'
+repeat
+  local page = redis.call('HSCAN', active, cursor, 'COUNT', 1000)
+  cursor = page[1]
+  -- A page may name one again.
+  for at = 1, #page[2], 2 do claims[page[2][at]] = page[2][at + 1] end
+until cursor == '0'
+for _, claim in pairs(claims) do
   local owner = string.match(claim, '|%d+|([^|]*)|[^|]*|[^|]*$')
   if owner then held[owner] = (held[owner] or 0) + 1 end
 end

@@ -1,9 +1,10 @@
 -- stats: everything that is counted about a queue, at one instant.
 -- KEYS: jobs pending scheduled active retrying completed cancelled dead workers config meta
 -- ARGV: clock
--- returns: now in µs; the number of records; sizes of the four lines, scheduled, active, retrying, completed, cancelled,
---          dead; workers whose lease stands; the oldest arrival in line and the earliest due score ('' for none); meta; config; what was enqueued,
---          completed, failed and dead in this minute and each of the sixty before it
+-- returns: now in µs; 1 where the queue was ever used; the number of records; sizes of the four lines, scheduled, active,
+--          retrying, completed, cancelled, dead; workers whose lease stands; the oldest arrival in line and the earliest due
+--          score ('' for none); totals and settings, name and value of each that is there; what was enqueued, completed,
+--          failed and dead in this minute and each of the sixty before it
 -- cost: 0.1 ms
 -- flags: no-writes
 -- uses: now int
@@ -29,5 +30,17 @@ for back = 0, 60 do
     minutes[#minutes + 1] = n or '0'
   end
 end
+local function named(key, names)
+  local values, there = redis.call('HMGET', key, unpack(names)), {}
+  for n, name in ipairs(names) do
+    if values[n] then there[#there + 1], there[#there + 2] = name, values[n] end
+  end
+  return there
+end
+local totals = named(meta, {'enqueued', 'completed', 'failed', 'retried', 'dead', 'cancelled', 'recovered', 'released',
+  'snoozed', 'expired', 'revived', 'removed', 'dropped', 'orphaned'})
+local settings = named(config, {'paused', 'rate', 'rate_us', 'rate_burst', 'concurrency', 'remove_on_complete',
+  'remove_on_fail', 'aging_us', 'max_length', 'crash_limit', 'retry'})
 local live = redis.call('ZCOUNT', workers, '(' .. int(math.floor(now_us / 1000)), '+inf')
-return {int(now_us), redis.call('HLEN', jobs), sizes, live, oldest, due, redis.call('HGETALL', meta), redis.call('HGETALL', config), minutes}
+return {int(now_us), redis.call('EXISTS', meta, config), redis.call('HLEN', jobs), sizes, live, oldest, due, totals,
+  settings, minutes}
