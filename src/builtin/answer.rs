@@ -14,7 +14,6 @@ use crate::retry::ErrorClass;
 pub(super) const RESULT_MAX_BYTES: usize = 1024 * 1024;
 /// The largest answer to a batch.
 pub(super) const BATCH_ANSWER_MAX_BYTES: usize = 16 * 1024 * 1024;
-const MESSAGE_MAX_BYTES: usize = 1_500;
 
 /// Bytes that are kept up to a bound; what comes after it is counted, not kept.
 #[derive(Debug)]
@@ -61,14 +60,6 @@ pub(super) fn outcome(output: &Bounded) -> Outcome {
         }
         end = text.floor_char_boundary(end - (quoted.len() - RESULT_MAX_BYTES).div_ceil(6).max(1));
     }
-}
-
-/// The last lines of what was said, as a message.
-pub(super) fn last_words(said: &str) -> String {
-    let said = said.trim_end();
-    let from = said.ceil_char_boundary(said.len().saturating_sub(MESSAGE_MAX_BYTES));
-    let whole_lines = if from == 0 { 0 } else { said[from..].find('\n').map_or(from, |index| from + index + 1) };
-    said[whole_lines..].to_owned()
 }
 
 #[derive(Serialize)]
@@ -204,14 +195,6 @@ mod tests {
             let length = outcome.result().unwrap().len();
             assert!(length <= RESULT_MAX_BYTES && length > RESULT_MAX_BYTES - 20, "{length}");
         }
-    }
-
-    #[test]
-    fn last_words_are_whole_lines() {
-        assert_eq!(last_words("a\nb\n\n"), "a\nb");
-        let long = format!("{}\nlast", "é".repeat(1_000));
-        assert_eq!(last_words(&long), "last");
-        assert_eq!(last_words(&"y".repeat(2_000)).len(), MESSAGE_MAX_BYTES);
     }
 
     #[test]

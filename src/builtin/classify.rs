@@ -3,10 +3,13 @@
 //! What is not known is transient: attempts are bounded. Errors of the set-up (a wrong password, an authority that is not
 //! trusted) are transient too, so that the jobs wait for the operator instead of dying.
 
+#[cfg(any(feature = "email", feature = "http"))]
 use std::error::Error as StdError;
 use std::io;
 
-use crate::retry::ErrorClass::{self, Permanent, Throttled, Transient};
+#[cfg(any(feature = "email", feature = "http"))]
+use crate::retry::ErrorClass::Throttled;
+use crate::retry::ErrorClass::{self, Permanent, Transient};
 
 /// A class and its stable code word.
 pub(super) type Verdict = (ErrorClass, &'static str);
@@ -33,8 +36,19 @@ pub(super) fn smtp(error: &lettre::transport::smtp::Error) -> Verdict {
     match error.status() {
         Some(code) => smtp_reply(code.into(), &text),
         None if error.is_client() => smtp_client(&text),
+        // lettre says so when the connection ends before the reply does.
+        None if error.is_response() && text.contains("incomplete response") => (Transient, "connection_lost"),
         None if error.is_response() => (Transient, "smtp_protocol"),
         None => connection(error),
+    }
+}
+
+/// An SMTP error before the first mail was offered: a refusal then is not about any mail.
+#[cfg(feature = "email")]
+pub(super) fn smtp_connect(error: &lettre::transport::smtp::Error) -> Verdict {
+    match smtp(error) {
+        (Permanent, "smtp_5xx") => (Transient, "smtp_refused"),
+        verdict => verdict,
     }
 }
 
@@ -57,15 +71,18 @@ fn smtp_client(text: &str) -> Verdict {
 pub(super) fn connection(error: &(dyn StdError + 'static)) -> Verdict {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        let inner = error.downcast_ref::<io::Error>();
-        let tls = inner.and_then(io::Error::get_ref).and_then(|inner| inner.downcast_ref::<rustls::Error>());
-        if let Some(tls) = tls.or_else(|| error.downcast_ref()) {
+        if let Some(tls) = error.downcast_ref() {
             return tls_error(tls);
         }
-        if let Some(verdict) = inner.and_then(io_error) {
+        let io = error.downcast_ref::<io::Error>();
+        // An I/O error does not name the error that it wraps as its source.
+        let wrapped = io.and_then(io::Error::get_ref).map(|wrapped| wrapped as &(dyn StdError + 'static));
+        if let (Some(io), None) = (io, wrapped.filter(|wrapped| wrapped.is::<rustls::Error>()))
+            && let Some(verdict) = io_error(io)
+        {
             return verdict;
         }
-        cause = error.source();
+        cause = wrapped.or_else(|| error.source());
     }
     (Transient, "connection_failed")
 }

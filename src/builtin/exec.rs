@@ -24,6 +24,7 @@ use child::{Ended, Running, Task};
 /// What a command may see of the worker's environment, unless the operator names more.
 const ALLOWED: [&str; 6] = ["PATH", "HOME", "LANG", "TZ", "TMPDIR", "USER"];
 const ALLOWED_PREFIX: &str = "LC_";
+const MESSAGE_MAX_BYTES: usize = 1_500;
 
 /// Which command, in which environment, and what its exit codes mean.
 #[derive(Debug, Clone)]
@@ -212,7 +213,7 @@ fn not_started(settings: &ExecSettings, error: &io::Error) -> ProcessError {
 /// What the end of a command says about its job; `None` for success.
 fn verdict(settings: &ExecSettings, ended: &Ended) -> Option<ProcessError> {
     let (class, code, how) = how_it_ended(settings, ended.status)?;
-    let said = answer::last_words(&ended.said);
+    let said = last_words(&ended.said);
     let message = if said.is_empty() { how } else { format!("{how}: {said}") };
     let class = match ended.retry_after {
         Some(_) if class == ErrorClass::Transient => ErrorClass::Throttled,
@@ -235,9 +236,25 @@ fn how_it_ended(settings: &ExecSettings, status: ExitStatus) -> Option<(ErrorCla
     }
 }
 
+/// The last lines of what was said, as a message.
+fn last_words(said: &str) -> String {
+    let said = said.trim_end();
+    let from = said.ceil_char_boundary(said.len().saturating_sub(MESSAGE_MAX_BYTES));
+    let whole_lines = if from == 0 { 0 } else { said[from..].find('\n').map_or(from, |index| from + index + 1) };
+    said[whole_lines..].to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn last_words_are_whole_lines() {
+        assert_eq!(last_words("a\nb\n\n"), "a\nb");
+        let long = format!("{}\nlast", "é".repeat(1_000));
+        assert_eq!(last_words(&long), "last");
+        assert_eq!(last_words(&"y".repeat(2_000)).len(), MESSAGE_MAX_BYTES);
+    }
 
     #[test]
     fn commands_see_only_the_allowed_environment() {

@@ -76,7 +76,8 @@ impl Endpoint {
         }
         let mut shown = url.clone();
         let _ = (shown.set_username(""), shown.set_password(None));
-        (shown.set_query(None), shown.set_fragment(None));
+        shown.set_query(None);
+        shown.set_fragment(None);
         // One provider for the process; where there is one already, it stays.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()

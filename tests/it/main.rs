@@ -7,6 +7,9 @@ mod support;
 
 mod cli_contract;
 mod cli_generated;
+mod builtin_email;
+mod builtin_exec;
+mod builtin_http;
 mod harness;
 mod ops_acts;
 mod ops_dead;

@@ -13,6 +13,7 @@ const RECIPIENTS_MAX: usize = 100;
 const ATTACHMENTS_MAX: usize = 20;
 /// What a header line may have at most (RFC 5322, section 2.1.1).
 const HEADER_MAX_BYTES: usize = 998;
+const ENCODED_WORD: &str = "=?";
 const FILENAME_MAX_BYTES: usize = 255;
 const TEMPLATE_NAME_MAX_BYTES: usize = 64;
 const PROBLEM_VALUE_MAX_CHARS: usize = 60;
@@ -128,11 +129,15 @@ impl Reader {
         mailbox(&text).map_err(|problem| self.problem(format!("{field} {problem}"))).ok()
     }
 
-    /// A text without control characters.
+    /// A text without control characters, plain or in the disguise of an encoded word (RFC 2047).
     fn text(&mut self, field: &str) -> Option<String> {
         match self.take(field)? {
             Value::String(text) if text.chars().any(is_unsafe) => {
                 self.problem(format!("{field} holds a control character: {}", shown(&text)));
+                None
+            }
+            Value::String(text) if text.contains(ENCODED_WORD) => {
+                self.problem(format!("{field} holds {ENCODED_WORD:?}, which mail programs decode: {}", shown(&text)));
                 None
             }
             Value::String(text) => Some(text),
@@ -246,6 +251,9 @@ impl Reader {
 pub(super) fn mailbox(text: &str) -> Result<Mailbox, String> {
     if text.chars().any(is_unsafe) {
         return Err(format!("holds a control character: {}", shown(text)));
+    }
+    if text.contains(ENCODED_WORD) {
+        return Err(format!("holds {ENCODED_WORD:?}, which mail programs decode: {}", shown(text)));
     }
     if text.len() > HEADER_MAX_BYTES {
         return Err(format!("is longer than {HEADER_MAX_BYTES} bytes"));

@@ -139,11 +139,19 @@ fn explained(name: &str, error: &Error) -> String {
     format!("template {name:?} cannot be filled in: {}", why.chars().take(ERROR_MAX_CHARS).collect::<String>())
 }
 
-/// The part of a template that an error is about; where a filter stumbled, what was put into it.
+/// The variable that an error is about: what was put into a filter, the one name in an expression, or all of it.
 fn blamed(source: &str, range: std::ops::Range<usize>) -> Option<&str> {
-    let Some(before) = source.get(..range.start)?.trim_end().strip_suffix('|') else { return source.get(range) };
     let is_name = |char: char| char.is_alphanumeric() || "_.".contains(char);
-    Some(&before[before.trim_end_matches(is_name).len()..])
+    if let Some(before) = source.get(..range.start)?.trim_end().strip_suffix('|') {
+        return Some(&before[before.trim_end_matches(is_name).len()..]);
+    }
+    let expression = source.get(range)?;
+    let unquoted = expression.split('"').step_by(2);
+    let mut names = unquoted.flat_map(|part| part.split(|char| !is_name(char))).filter(|name| !name.is_empty());
+    match (names.next(), names.next()) {
+        (Some(only), None) => Some(only),
+        _ => Some(expression),
+    }
 }
 
 /// A text that refuses to grow past its bound.

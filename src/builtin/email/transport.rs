@@ -8,13 +8,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use crate::builtin::classify;
 use crate::builtin::email::config;
 use crate::builtin::email::message::Outgoing;
 use crate::error::Result;
 use crate::job::JobId;
 use crate::processor::ProcessError;
-use pool::Pool;
+use pool::{Pool, Refusal};
 use url::{MailUrl, SmtpUrl};
 
 /// The way out. Shown as `host:port` or the directory, never with a password.
@@ -40,8 +39,7 @@ impl Transport {
     /// Hands the mail over and returns what was said to it. Dropped, the mail may have been taken or not.
     pub async fn send(&self, mail: &Outgoing, job: &JobId) -> Result<String, ProcessError> {
         match self {
-            Self::Smtp(pool) => pool.send(mail).await.map_err(|error| {
-                let (class, code) = classify::smtp(&error);
+            Self::Smtp(pool) => pool.send(mail).await.map_err(|Refusal { verdict: (class, code), error }| {
                 ProcessError::new(class, code, format!("{self} did not take the mail: {error}"))
             }),
             Self::Files(directory) => {

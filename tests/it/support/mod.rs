@@ -6,12 +6,14 @@
 
 mod cli;
 mod conserve;
+pub mod http_sink;
 mod ledger;
 mod process;
 mod proxy;
 mod python;
 mod redis_server;
 mod sentinel;
+pub mod smtp_sink;
 mod wait;
 mod work;
 

@@ -13,6 +13,7 @@ use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
 use lettre::transport::smtp::extension::ClientId;
 
+use crate::builtin::classify::{self, Verdict};
 use crate::builtin::email::config;
 use crate::builtin::email::message::Outgoing;
 use crate::builtin::email::transport::url::{Encryption, SmtpUrl};
@@ -25,6 +26,7 @@ const IDLE_MAX: usize = 16;
 /// How long a kept connection may take to say that it is alive, or good-bye.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 const REPLY_MAX_CHARS: usize = 200;
+const PEM_MARK: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// A server and the connections to it that are free.
 pub(in crate::builtin::email) struct Pool {
@@ -40,6 +42,12 @@ struct Idle {
     since: Instant,
 }
 
+/// Why a mail did not go out, and what that means.
+pub(in crate::builtin::email) struct Refusal {
+    pub verdict: Verdict,
+    pub error: SmtpError,
+}
+
 impl Pool {
     /// Reads the authority file, connects to nothing.
     pub(super) fn new(url: SmtpUrl, ca: Option<&Path>) -> Result<Self> {
@@ -49,13 +57,14 @@ impl Pool {
     }
 
     /// Sends a mail and returns the server's last word. Not bounded in time; dropped, its connection is closed.
-    pub async fn send(&self, mail: &Outgoing) -> Result<String, SmtpError> {
+    pub async fn send(&self, mail: &Outgoing) -> Result<String, Refusal> {
         let mut connection = match self.kept().await {
             Some(connection) => connection,
-            None => self.connect().await?,
+            None => self.connect().await.map_err(|error| Refusal { verdict: classify::smtp_connect(&error), error })?,
         };
         // After a refusal lettre has closed the connection itself.
-        let reply = connection.send(&mail.envelope, &mail.bytes).await?;
+        let sent = connection.send(&mail.envelope, &mail.bytes).await;
+        let reply = sent.map_err(|error| Refusal { verdict: classify::smtp(&error), error })?;
         self.keep(connection);
         let words = reply.message().collect::<Vec<_>>().join(" ");
         Ok(format!("{} {}", reply.code(), words.chars().take(REPLY_MAX_CHARS).collect::<String>()))
@@ -133,6 +142,10 @@ fn tls_parameters(host: &str, ca: Option<&Path>) -> Result<TlsParameters> {
     if let Some(path) = ca {
         let unusable = |why: String| config(format!("authority file {path:?} cannot be used: {why}"));
         let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
+        // lettre takes a file without any certificate, and then trusts nobody.
+        if !pem.windows(PEM_MARK.len()).any(|window| window == PEM_MARK) {
+            return Err(unusable("it holds no certificate".to_owned()));
+        }
         let certificate = Certificate::from_pem(&pem).map_err(|error| unusable(error.to_string()))?;
         builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificate);
     }
