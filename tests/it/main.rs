@@ -5,11 +5,11 @@
 mod scenario;
 mod support;
 
-mod cli_contract;
-mod cli_generated;
 mod builtin_email;
 mod builtin_exec;
 mod builtin_http;
+mod cli_contract;
+mod cli_generated;
 mod harness;
 mod ops_acts;
 mod ops_dead;
