@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::clock::span_text;
 use crate::config::{QueueSettings, Setting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{History, JobId, JobState, NewJob, QueueName};
+use crate::job::{JobId, JobState, NewJob, QueueName};
 use crate::producer::Producer;
 use crate::stats::{BulkReport, Enqueued, JobEnd, QueueStats};
 use crate::store::{Key, QueueKeys, Store};
@@ -66,16 +66,16 @@ impl Queue {
         let mut pause = POLL_FIRST;
         loop {
             let standing = self.store.ended(&self.keys, id).await?;
-            let state = match standing.state {
-                Some(state) => state,
+            let state = match &standing.found {
+                Some(found) => found.place.state,
                 // Retention has taken the job, not yet what it left for those who wait.
                 None if standing.result.is_some() => JobState::Completed,
                 None => return Err(Error::not_found(format!("job {id} is not in queue {}", self.name()))),
             };
             if state.is_final() {
-                let history = History::decode(&standing.history).unwrap_or_default();
                 let result = standing.result.and_then(|text| RawValue::from_string(text).ok());
-                let error = if state == JobState::Completed { None } else { history.last().cloned() };
+                let failed = standing.found.filter(|_| state != JobState::Completed);
+                let error = failed.and_then(|found| found.last_error());
                 return Ok(JobEnd { id: id.clone(), state, result, error });
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {

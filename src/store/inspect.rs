@@ -152,9 +152,8 @@ pub(crate) struct Shown {
 
 /// How an awaited job stands.
 pub(crate) struct Standstill {
-    /// `None`: no set holds it.
-    pub state: Option<JobState>,
-    pub history: String,
+    /// Without its record; `None`: no set holds it.
+    pub found: Option<Found>,
     pub result: Option<String>,
 }
 
@@ -308,8 +307,11 @@ impl Store {
         let mut command = scripts::ENDED.on(keys, &self.clock);
         command.arg(id.as_str());
         let mut reply = Reply::new("ended", scripts::ENDED.ask(&self.connection, &command).await?)?;
-        let state = Key::of_word(&reply.text()?).map(|(_, state)| state);
-        Ok(Standstill { state, history: reply.text()?, result: reply.optional()? })
+        let place = Place::new(&reply.text()?, reply.text()?);
+        let history = reply.text()?;
+        let crashes = reply.maybe_number()?.and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
+        let found = place.map(|place| Found { id: id.clone(), place, record: String::new(), history, crashes });
+        Ok(Standstill { found, result: reply.optional()? })
     }
 
     /// How many jobs a set holds.

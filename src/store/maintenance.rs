@@ -44,12 +44,12 @@ pub(crate) struct Audited {
 pub(crate) struct Auditor(Mutex<BTreeMap<JobId, Instant>>);
 
 impl Auditor {
-    /// Takes note of what is in no set now; what was so long enough.
-    fn note(&self, found: &[JobId]) -> Vec<JobId> {
+    /// Takes note of what is in no set at `now`; what was so long enough.
+    fn note(&self, found: &[JobId], now: Instant) -> Vec<JobId> {
         let mut strays = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let since = |id: &JobId| strays.get(id).copied().unwrap_or_else(Instant::now);
+        let since = |id: &JobId| strays.get(id).copied().unwrap_or(now);
         *strays = found.iter().map(|id| (id.clone(), since(id))).collect();
-        strays.iter().filter(|(_, since)| since.elapsed() >= STRAY_FOR).map(|(id, _)| id.clone()).collect()
+        strays.iter().filter(|(_, since)| now.duration_since(**since) >= STRAY_FOR).map(|(id, _)| id.clone()).collect()
     }
 }
 
@@ -102,7 +102,7 @@ impl Store {
         })?;
         audited.recounted = u64::try_from(wrong).unwrap_or_default();
         if self.agrees(keys).await? {
-            auditor.note(&[]);
+            auditor.note(&[], Instant::now());
             return Ok(audited);
         }
         for state in JobState::ALL.into_iter().filter(|state| *state != JobState::Active) {
@@ -165,7 +165,7 @@ impl Store {
                 break;
             }
         }
-        let (lost, mut readmitted) = (auditor.note(&found), 0);
+        let (lost, mut readmitted) = (auditor.note(&found, Instant::now()), 0);
         for step in lost.chunks(READMIT_STEP) {
             let mut command = scripts::READMIT.on(keys, &self.clock);
             for id in step {
@@ -196,5 +196,22 @@ impl Store {
         let record: Option<Vec<u8>> = read("HGET", self.connection.call(&command).await?.value)?;
         let record = record.and_then(|bytes| String::from_utf8(bytes).ok()).and_then(|text| Record::decode(text).ok());
         Ok(record.map(|record| record.priority).unwrap_or_default().level())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_lost_when_no_set_held_it_in_two_audits_far_apart() {
+        let (auditor, began) = (Auditor::default(), Instant::now());
+        let [a, b] = ["a", "b"].map(JobId::trusted);
+        let after = |secs| began + Duration::from_secs(secs);
+        assert!(auditor.note(std::slice::from_ref(&a), began).is_empty());
+        assert!(auditor.note(&[a.clone(), b.clone()], after(29)).is_empty());
+        assert_eq!(auditor.note(&[a.clone(), b.clone()], after(31)), [a.clone()]);
+        assert!(auditor.note(std::slice::from_ref(&b), after(32)).is_empty(), "a is held again");
+        assert_eq!(auditor.note(&[a, b.clone()], after(60)), [b]);
     }
 }

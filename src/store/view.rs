@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde_json::value::RawValue;
 
-use crate::job::{History, JobState, Priority, QueueName};
+use crate::job::{Failure, History, JobState, Priority, QueueName};
 use crate::retry::ErrorClass;
 use crate::stats::{DeadLetter, JobDetails, JobSummary, QueueStats, QueueSummary, Rates, Totals, WorkerInfo};
 use crate::store::inspect::{Counts, Found, Shown};
@@ -90,6 +90,22 @@ fn totals(counted: &BTreeMap<String, String>) -> Totals {
 }
 
 impl Found {
+    /// What went wrong last: what ended the job where no attempt failed, else the last failure.
+    pub(crate) fn last_error(&self) -> Option<Failure> {
+        let history = self.history();
+        let Some(code) = &history.end else { return history.last().cloned() };
+        let Cause { class, error, .. } = cause(&history, self.crashes);
+        Some(Failure {
+            at: instant(self.place.since_ms()),
+            attempt: history.failed.saturating_add(self.crashes),
+            class,
+            code: code.clone(),
+            message: error,
+            duration_ms: 0,
+            worker: String::new(),
+        })
+    }
+
     /// The job in a list.
     pub(crate) fn summary(&self, queue: &QueueName) -> JobSummary {
         let history = self.history();
@@ -103,7 +119,7 @@ impl Found {
             attempt: history.failed.saturating_add(self.crashes).saturating_add(runs),
             enqueued_at: self.arrival_us().and_then(DateTime::from_timestamp_micros),
             since: instant(self.place.since_ms()),
-            last_error: history.last().cloned(),
+            last_error: self.last_error(),
         }
     }
 

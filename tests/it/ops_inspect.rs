@@ -259,6 +259,10 @@ fn a_waiting_caller_learns_how_the_job_ended() {
     assert_eq!(wait("trimmed").unwrap().state, JobState::Completed);
     let dead = wait("dead").unwrap();
     assert_eq!((dead.state, dead.error.unwrap().code.as_str()), (JobState::Dead, "bad"));
+    seed.job("dead", "late", NOW_MS, "");
+    redis.query::<()>(&["HSET", &seed.key("history"), "late", "{\"end\":\"expired\"}"]);
+    let late = wait("late").unwrap().error.unwrap();
+    assert_eq!((late.code.as_str(), late.at.timestamp_millis()), ("expired", NOW_MS));
     assert_eq!(wait("later").unwrap_err().kind(), ErrorKind::Timeout);
     assert_eq!(wait("nobody").unwrap_err().kind(), ErrorKind::NotFound);
     let ended = run(async {
