@@ -53,6 +53,7 @@ pub(crate) struct FetchCall<'a> {
 pub(crate) struct Fetched {
     /// In how many ms to ask again: 0 where there is more, `None` where nobody knows.
     pub again_ms: Option<u64>,
+    pub paused: bool,
     /// Rises with every change of the queue's settings.
     pub settings_version: u64,
     /// A job waits for a worker that holds nothing, and this worker shall be the one.
@@ -173,7 +174,8 @@ impl Store {
         command.arg(call.lease_ms).arg(u8::from(call.alone));
         let mut values = list(scripts::FETCH.ask(&self.connection, &command).await?)?.into_iter();
         let mut next = || values.next().ok_or_else(|| unexpected("fetch"));
-        let again_ms = u64::try_from(number(next()?)?).ok();
+        let again = number(next()?)?;
+        let (again_ms, paused) = (u64::try_from(again).ok(), again == -2);
         let settings_version = number(next()?)?.unsigned_abs();
         let run_empty = text(next()?)? == "1";
         let mut jobs = Vec::with_capacity(values.len() / 5);
@@ -187,7 +189,7 @@ impl Store {
                 crashes: text(next()?)?.parse().unwrap_or_default(),
             });
         }
-        Ok(Fetched { again_ms, settings_version, run_empty, jobs })
+        Ok(Fetched { again_ms, paused, settings_version, run_empty, jobs })
     }
 
     /// Ends claims that all end the same way, at most 1,000.

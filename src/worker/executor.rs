@@ -31,15 +31,16 @@ struct Attempt {
     timeout: Duration,
 }
 
-/// A slot: takes job after job until the pool is closed and nothing is left.
+/// A slot: takes job after job until the worker stops.
 pub(crate) async fn slot(shared: Arc<Shared>, pool: Arc<Pool>) {
     loop {
         // Registered before the look, so that a job that comes in between is not missed.
         let job = pool.job.notified();
-        let Some((lane, batch)) = next(&pool) else {
-            if pool.closed.load(Ordering::Acquire) {
-                return;
-            }
+        // A worker that stops starts nothing more: what was claimed ahead goes back into line.
+        if shared.stop.is_cancelled() && pool.closed.load(Ordering::Acquire) {
+            return;
+        }
+        let Some((lane, batch)) = next(&shared, &pool) else {
             tokio::select! {
                 () = job => {}
                 () = tokio::time::sleep(batch_due(&pool)) => {}
@@ -55,7 +56,10 @@ pub(crate) async fn slot(shared: Arc<Shared>, pool: Arc<Pool>) {
 }
 
 /// The next job, or batch of jobs, of the pool.
-fn next(pool: &Pool) -> Option<(Arc<Lane>, Vec<(Claimed, CancellationToken)>)> {
+fn next(shared: &Shared, pool: &Pool) -> Option<(Arc<Lane>, Vec<(Claimed, CancellationToken)>)> {
+    if shared.stop.is_cancelled() {
+        return None;
+    }
     for lane in pool.rotation() {
         let Entry::Batch { size, wait, .. } = &lane.entry else {
             if let Some(job) = lane.table.start() {
@@ -64,7 +68,7 @@ fn next(pool: &Pool) -> Option<(Arc<Lane>, Vec<(Claimed, CancellationToken)>)> {
             continue;
         };
         let (waiting, since) = lane.table.waiting();
-        let due = pool.closed.load(Ordering::Acquire) || since.is_some_and(|since| since.elapsed() >= *wait);
+        let due = since.is_some_and(|since| since.elapsed() >= *wait);
         if waiting >= *size || (waiting > 0 && due) {
             let batch: Vec<_> = std::iter::from_fn(|| lane.table.start()).take(*size).collect();
             if !batch.is_empty() {

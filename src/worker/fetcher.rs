@@ -135,6 +135,7 @@ async fn ask(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, room: Room) -
         lease_ms: shared.lease_ms(),
         alone,
     };
+    let _hand = lane.hand.lock().await;
     match shared.store.fetch(&lane.keys, call).await {
         Ok(fetched) => {
             asked.calls += 1;
@@ -152,8 +153,15 @@ async fn ask(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, room: Room) -
 
 async fn take_in(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, fetched: Fetched) -> bool {
     let (lane, count) = (&asked.lane, fetched.jobs.len());
+    // Before any of the jobs starts, so that it ends by the rules of its time.
+    if !lane.knows(fetched.settings_version)
+        && let Err(error) = reload(shared, lane, fetched.settings_version).await
+    {
+        shared.warn_seldom(&error, "the queue's settings could not be read");
+    }
     let drained = count == 0 && fetched.again_ms.is_none_or(|again_ms| again_ms > 1_000);
     lane.drained.store(drained, Ordering::Release);
+    lane.paused.store(fetched.paused, Ordering::Release);
     shared.run_empty(fetched.run_empty);
     let limit = lane.settings().crash_limit;
     if fetched.jobs.iter().any(|job| job.crashes > 0 && job.crashes + 1 >= limit) {
@@ -167,11 +175,6 @@ async fn take_in(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, fetched: 
     }
     let wait = fetched.again_ms.map_or(POLL, |again_ms| Duration::from_millis(again_ms).min(POLL));
     asked.next = Instant::now() + wait;
-    if !lane.knows(fetched.settings_version)
-        && let Err(error) = reload(shared, lane, fetched.settings_version).await
-    {
-        shared.warn_seldom(&error, "the queue's settings could not be read");
-    }
     count > 0
 }
 

@@ -63,6 +63,8 @@ pub(crate) async fn heartbeat(shared: Arc<Shared>, store: Store) {
 
 /// One beat for one queue: names the claims, stops what is no longer this worker's.
 async fn renew(shared: &Shared, store: &Store, lane: &Lane, surplus: &mut u32) -> Result<()> {
+    // Without a fetch under way, what Redis counts cannot be more than what the table holds.
+    let still = lane.hand.try_lock();
     let claims = lane.table.claims();
     let mut counted = 0;
     // At least one call, to extend the lease where nothing is held.
@@ -76,10 +78,12 @@ async fn renew(shared: &Shared, store: &Store, lane: &Lane, surplus: &mut u32) -
             }
         }
     }
-    *surplus = if counted > claims.len() as u64 && lane.table.load().held <= claims.len() { *surplus + 1 } else { 0 };
-    if *surplus >= 3 {
-        *surplus = 0;
-        release_unknown(shared, store, lane).await?;
+    if still.is_ok() {
+        *surplus = if counted > claims.len() as u64 { *surplus + 1 } else { 0 };
+        if *surplus >= 2 {
+            *surplus = 0;
+            release_unknown(shared, store, lane).await?;
+        }
     }
     Ok(())
 }

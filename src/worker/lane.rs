@@ -28,6 +28,10 @@ pub(crate) struct Lane {
     pub auditor: Auditor,
     /// No slot sends anything more.
     pub closed: CancellationToken,
+    /// Held by a fetch that is under way, so that what Redis counts can be compared with the table.
+    pub hand: tokio::sync::Mutex<()>,
+    /// The last fetch said that the queue is paused.
+    pub paused: AtomicBool,
     /// The connection's generation at the recoverer's last look.
     pub recovered_at: AtomicU64,
     /// The last fetch found nothing that starts within a second.
@@ -50,6 +54,8 @@ impl Lane {
             table: Table::default(),
             auditor: Auditor::default(),
             closed: CancellationToken::new(),
+            hand: tokio::sync::Mutex::new(()),
+            paused: AtomicBool::new(false),
             recovered_at: AtomicU64::new(0),
             drained: AtomicBool::new(false),
             ended,
@@ -141,7 +147,7 @@ pub(crate) struct Pool {
     pub job: Notify,
     /// Wakes the fetcher: there is room.
     pub room: Notify,
-    /// The fetcher takes no more: slots end when nothing is left.
+    /// The fetcher takes no more.
     pub closed: AtomicBool,
     turn: AtomicUsize,
 }

@@ -115,6 +115,8 @@ impl Worker {
     pub async fn run(self) -> Result<WorkerReport> {
         let Self { shared, client, grace, inboxes } = self;
         client.ping().await?;
+        // Also where this future is dropped: a heart that beats on would keep the claims from everybody.
+        let _heart_ends = shared.ended.clone().drop_guard();
         tokio::select! {
             outcome = introduce(&shared, client.config()) => outcome?,
             () = shared.stop.cancelled() => return Ok(report(&shared)),

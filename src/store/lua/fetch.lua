@@ -2,7 +2,7 @@
 -- KEYS: jobs history crashes pending scheduled retrying active workers handed dead unique keys expiring seen config meta events wake
 -- ARGV: clock worker call slots prefetch lease_ms alone
 --       slots: jobs it can start now; prefetch: more that it will finish in 10 ms; alone: '1' where it holds nothing
--- returns: ms until to ask again (-1: not known, 0: now), settings version, '1' where a job waits for an empty worker,
+-- returns: ms until to ask again (-2: paused, -1: not known, 0: now), settings version, '1' where a job waits for an empty worker,
 --          then id, claim, record, history, crashes of each claimed job
 -- refuses: LAYOUT
 -- cost: 1.5 µs a job in batches of 100-500; 1,000 jobs a call

@@ -8,10 +8,10 @@ local function rules()
 end
 
 -- grant(now_us, want, rule): how many of `want` jobs may start now, and in how many ms to ask again where a limit says
--- less. GCRA: a start advances the theoretical arrival time by rate_us, and it may run ahead of now by a burst.
+-- less (-1: not known, -2: paused). GCRA: a start advances the theoretical arrival time by rate_us, and it may run ahead of now by a burst.
 -- Needs KEYS active meta.
 local function grant(now_us, want, rule)
-  if rule.paused then return 0, -1 end
+  if rule.paused then return 0, -2 end
   local again_ms = -1
   if rule.concurrency then want = math.min(want, math.max(0, rule.concurrency - redis.call('HLEN', active))) end
   if rule.rate_us and rule.rate_us > 0 and want > 0 then
