@@ -189,7 +189,7 @@ _ireva__queue() {
             return 0
             ;;
         ireva__subcmd__queue__subcmd__demo)
-            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
+            opts="-o -q -v -h --clean --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

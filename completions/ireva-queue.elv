@@ -465,6 +465,7 @@ set edit:completion:arg-completer[ireva-queue] = {|@words|
             cand -o 'How the answer is written [default: table on a terminal, else plain]'
             cand --output 'How the answer is written [default: table on a terminal, else plain]'
             cand --color 'Colours: auto, always or never'
+            cand --clean 'Stop the server and remove the directory at the end'
             cand -q 'Say nothing but the answer and errors'
             cand --quiet 'Say nothing but the answer and errors'
             cand -v 'Say more on stderr; twice for details'

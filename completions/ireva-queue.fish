@@ -528,6 +528,7 @@ name\t'Ids or names alone'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand demo" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand demo" -l clean -d 'Stop the server and remove the directory at the end'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand demo" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand demo" -s v -l verbose -d 'Say more on stderr; twice for details'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand demo" -l no-input -d 'Never ask a question'

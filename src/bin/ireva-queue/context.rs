@@ -21,11 +21,6 @@ impl Context {
         Self { ui, config: OnceCell::new(), client: OnceCell::new() }
     }
 
-    /// The same terminal with a configuration of its own.
-    pub fn with_config(ui: Ui, config: Config) -> Self {
-        Self { ui, config: OnceCell::from(config), client: OnceCell::new() }
-    }
-
     /// The configuration of the environment and the profile file.
     ///
     /// # Errors

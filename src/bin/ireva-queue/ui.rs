@@ -72,11 +72,6 @@ impl Ui {
         self.color_err
     }
 
-    /// Whether stdout is a terminal.
-    pub fn is_live(&self) -> bool {
-        self.out_is_terminal
-    }
-
     /// What renderers may know.
     pub fn look(&self) -> Look {
         Look { color: self.color_out, width: self.width, now: local_now() }
@@ -112,12 +107,6 @@ impl Ui {
         if !self.quiet {
             self.say_raw(&visible_lines(text));
         }
-    }
-
-    /// Warns on stderr.
-    pub fn warn(&self, text: &str) {
-        let label = console::style("warning:").force_styling(self.color_err).yellow().bold();
-        self.say_raw(&format!("{label} {}", visible_lines(text)));
     }
 
     /// Says on stderr what went wrong.
@@ -225,6 +214,11 @@ pub fn service_manager() -> (Option<std::ffi::OsString>, Option<Duration>) {
     let ours = env::var("WATCHDOG_PID").map_or(true, |pid| pid == std::process::id().to_string());
     let interval = env::var("WATCHDOG_USEC").ok().filter(|_| ours).and_then(|text| text.parse().ok());
     (socket, interval.map(Duration::from_micros))
+}
+
+/// Where the system keeps what does not last.
+pub fn temporary_directory() -> std::path::PathBuf {
+    env::temp_dir()
 }
 
 /// The whole environment, for a processor to choose from.

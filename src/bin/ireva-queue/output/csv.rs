@@ -1,4 +1,4 @@
-//! Comma separated values (RFC 4180) with a header, safe to open in a spreadsheet.
+//! Comma separated values (quoted as RFC 4180 says) with a header, safe to open in a spreadsheet.
 
 use std::io::{self, Write};
 
@@ -7,10 +7,10 @@ use crate::view::View;
 /// Writes every column.
 pub fn rows<T: View>(values: &[T], out: &mut dyn Write) -> io::Result<()> {
     let header: Vec<_> = T::COLUMNS.iter().map(|column| column.title.to_lowercase().replace([' ', '/'], "_")).collect();
-    write!(out, "{}\r\n", header.join(","))?;
+    write!(out, "{}\n", header.join(","))?;
     for value in values {
         let fields: Vec<_> = value.cells().iter().map(|cell| field(&cell.exact(""))).collect();
-        write!(out, "{}\r\n", fields.join(","))?;
+        write!(out, "{}\n", fields.join(","))?;
     }
     Ok(())
 }

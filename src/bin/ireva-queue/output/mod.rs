@@ -89,7 +89,8 @@ impl Answer {
         Self::verbatim(String::new())
     }
 
-    fn of(body: impl Body + 'static) -> Self {
+    /// Whatever renders itself.
+    pub fn of(body: impl Body + 'static) -> Self {
         Self { body: Box::new(body), errors: Vec::new(), code: Code::Done }
     }
 
@@ -117,7 +118,9 @@ impl Answer {
     }
 }
 
-trait Body {
+/// What can be rendered in every format.
+pub trait Body {
+    /// Writes it.
     fn render(&self, format: Format, look: Look, out: &mut dyn Write) -> io::Result<()>;
 }
 
@@ -163,6 +166,11 @@ pub fn rows<T: View>(values: &[T], format: Format, look: Look, out: &mut dyn Wri
         Format::Csv => csv::rows(values, out),
         Format::Name => name::rows(values, out),
     }
+}
+
+/// Writes one JSON value: indented, or on one line.
+pub fn write_json(value: &impl Serialize, pretty: bool, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", to_json(value, pretty)?)
 }
 
 /// JSON text, as every JSON format begins.

@@ -30,7 +30,9 @@ pub fn rows<T: View>(values: &[T], columns: Columns, look: Look, out: &mut dyn W
     let texts: Vec<Vec<String>> =
         cells.iter().map(|row| row.iter().map(|cell| cell.human(look.now)).collect()).collect();
     let kept = kept_columns(T::COLUMNS, &texts, columns, look.width);
-    let mut table = bare(look);
+    // With every column shown, lines may be longer than the terminal: cells of two letters help nobody.
+    let width = look.width.filter(|_| columns == Columns::Fitting);
+    let mut table = bare(Look { width, ..look });
     let titles = kept.iter().map(|&index| titled(&T::COLUMNS[index]));
     table.set_header(titles.collect::<Vec<_>>());
     for (cells, texts) in cells.iter().zip(&texts) {

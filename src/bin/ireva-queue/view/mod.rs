@@ -4,6 +4,8 @@ mod acted;
 mod bulk;
 mod dead_group;
 mod dead_letter;
+mod demo_report;
+
 mod enqueued;
 mod job_details;
 mod job_summary;
@@ -16,6 +18,8 @@ mod worker_report;
 use serde::Serialize;
 
 pub use bulk::{Act, Bulk};
+pub use demo_report::{DemoReport, QueueGroup};
+
 pub use enqueued::{Awaited, EnqueueReport, Planned};
 pub use queue_summary::Switched;
 

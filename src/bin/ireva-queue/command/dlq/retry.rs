@@ -100,8 +100,9 @@ async fn edit(args: &Args, payload: &str, context: &Context) -> Result<Answer> {
     match (selection.ids.as_slice(), missing.pop()) {
         ([id], None) => {
             let payload = crate::command::enqueue::payload::read(payload)?;
-            let _ = (payload, std::marker::PhantomData::<Enqueued>);
-            Err(Stop::new(crate::exit::Code::Refused, format!("dead letter {id} cannot be edited yet")).into())
+            let letters = context.client()?.dead_letters(args.queue.clone());
+            let id = letters.revive_edited(id, payload, args.delay).await?;
+            Ok(Answer::one(Enqueued { id, queue: args.queue.clone(), duplicate: false }))
         }
         (_, Some(error)) => Err(error),
         _ => Err(Stop::usage("'--edit' takes exactly one ID").into()),

@@ -50,6 +50,11 @@ impl Journal {
         Self { sender, writer, dropped, quiet: ui.is_quiet() }
     }
 
+    /// Starts writing in words.
+    pub fn start_pretty(ui: &Ui) -> Self {
+        Self::start(LogFormat::Pretty, ui)
+    }
+
     /// What to hand to the worker. With `-q` only trouble is written.
     pub fn listener(&self) -> impl Fn(&Event) + Send + Sync + 'static + use<> {
         let (sender, dropped, quiet) = (self.sender.clone(), Arc::clone(&self.dropped), self.quiet);

@@ -4,6 +4,9 @@ mod journal;
 mod processors;
 mod signals;
 
+pub use journal::Journal;
+pub use processors::email_settings;
+
 use std::ffi::OsString;
 use std::time::Duration;
 

@@ -71,7 +71,11 @@ fn register_http(
     Ok(())
 }
 
-fn email_settings(config: &Config) -> Result<EmailSettings, Stop> {
+/// What the configuration says about mails.
+///
+/// # Errors
+/// 78 where it says nothing.
+pub fn email_settings(config: &Config) -> Result<EmailSettings, Stop> {
     let Some(url) = &config.processors.smtp_url else {
         let why = "SMTP_URL is not set: expected smtp://host:port, smtps://host or file:///directory";
         return Err(Stop::new(Code::Config, why));
