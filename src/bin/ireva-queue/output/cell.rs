@@ -211,11 +211,8 @@ fn coarse(span: Duration) -> String {
 }
 
 fn percent(part: f64) -> String {
-    match part * 100.0 {
-        percent if percent == 0.0 => "0%".to_owned(),
-        percent if percent < 10.0 => format!("{percent:.1}%"),
-        percent => format!("{percent:.0}%"),
-    }
+    let percent = part * 100.0;
+    if percent > 0.0 && percent < 10.0 { format!("{percent:.1}%") } else { format!("{percent:.0}%") }
 }
 
 #[cfg(test)]

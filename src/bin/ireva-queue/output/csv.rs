@@ -7,10 +7,10 @@ use crate::view::View;
 /// Writes every column.
 pub fn rows<T: View>(values: &[T], out: &mut dyn Write) -> io::Result<()> {
     let header: Vec<_> = T::COLUMNS.iter().map(|column| column.title.to_lowercase().replace([' ', '/'], "_")).collect();
-    write!(out, "{}\n", header.join(","))?;
+    writeln!(out, "{}", header.join(","))?;
     for value in values {
         let fields: Vec<_> = value.cells().iter().map(|cell| field(&cell.exact(""))).collect();
-        write!(out, "{}\n", fields.join(","))?;
+        writeln!(out, "{}", fields.join(","))?;
     }
     Ok(())
 }
