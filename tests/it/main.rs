@@ -19,5 +19,6 @@ mod ops_acts;
 mod ops_dead;
 mod ops_inspect;
 mod ops_janitor;
+mod ops_load;
 mod ops_seed;
 mod worker;
