@@ -133,3 +133,8 @@ pub use queue::Queue;
 pub use retry::ErrorClass;
 pub use selection::Selection;
 pub use worker::{Concurrency, Stopper, Worker, WorkerBuilder, WorkerReport};
+
+/// The examples of the README, compiled with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

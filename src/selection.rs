@@ -67,3 +67,58 @@ impl Selection {
             && self.newer_than.is_none_or(|age| dead_for <= age)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::QueueName;
+
+    fn letter() -> DeadLetter {
+        DeadLetter {
+            id: JobId::trusted("job-0001"),
+            queue: QueueName::new("email").unwrap(),
+            died_at: chrono::DateTime::UNIX_EPOCH,
+            enqueued_at: None,
+            attempts: 1,
+            class: ErrorClass::Permanent,
+            code: "smtp_5xx".to_owned(),
+            error: "550 no such user here".to_owned(),
+        }
+    }
+
+    #[test]
+    fn every_given_condition_must_hold() {
+        let hour = Duration::from_secs(3600);
+        let all = Selection {
+            ids: vec![JobId::trusted("job-0001")],
+            class: Some(ErrorClass::Permanent),
+            code: Some("smtp_5xx".to_owned()),
+            error: Some(Selection::pattern("no such (user|host)").unwrap()),
+            older_than: Some(hour),
+            newer_than: Some(hour * 3),
+            limit: Some(1),
+        };
+        assert!(all.matches(&letter(), hour * 2) && Selection::default().matches(&letter(), hour));
+        let others = [
+            Selection { ids: vec![JobId::trusted("other")], ..all.clone() },
+            Selection { class: Some(ErrorClass::Transient), ..all.clone() },
+            Selection { code: Some("smtp".to_owned()), ..all.clone() },
+            Selection { error: Some(Selection::pattern("^no such").unwrap()), ..all.clone() },
+            Selection { older_than: Some(hour * 3), ..all.clone() },
+            Selection { newer_than: Some(hour), ..all.clone() },
+        ];
+        assert!(others.iter().all(|selection| !selection.matches(&letter(), hour * 2)));
+        assert!(Selection { limit: Some(1), ..Selection::default() }.is_all() && !all.is_all());
+    }
+
+    #[test]
+    fn a_hostile_pattern_is_refused_or_runs_in_linear_time() {
+        for pattern in ["(", &"a".repeat(PATTERN_MAX_BYTES + 1), "(((a{100}){100}){100})"] {
+            assert!(Selection::pattern(pattern).is_err());
+        }
+        let pattern = Selection::pattern("(a+)+$").unwrap();
+        let began = std::time::Instant::now();
+        assert!(!pattern.is_match(&format!("{}!", "a".repeat(2_000))));
+        assert!(began.elapsed() < Duration::from_secs(1));
+    }
+}

@@ -52,6 +52,24 @@ fn the_manual_pages_are_those_of_the_binary() {
 }
 
 #[test]
+fn the_readme_names_every_variable_and_exit_code() {
+    let readme = fs::read_to_string(repository("README.md")).unwrap();
+    for variable in ireva_queue::config::VARIABLES {
+        let default = if variable.default.contains(' ') || variable.default.is_empty() {
+            variable.default.to_owned()
+        } else {
+            format!("`{}`", variable.default)
+        };
+        let secret = if variable.secret { " (secret)" } else { "" };
+        let row = format!("| `{}` | {default} | {}{secret} |", variable.name, variable.meaning);
+        assert!(readme.contains(&row), "README.md lacks {row}");
+    }
+    for code in [0, 1, 2, 3, 4, 5, 10, 69, 75, 77, 78, 124, 130] {
+        assert!(readme.contains(&format!("| {code} | ")), "README.md lacks exit code {code}");
+    }
+}
+
+#[test]
 fn bash_takes_the_completions() {
     let script = Cli::bare().ok(["completions", "bash"]);
     let checked = std::process::Command::new("bash").args(["-n", "-c", &script]).status().unwrap();

@@ -6,9 +6,21 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result};
 use clap::{Command, CommandFactory};
 use clap_mangen::Man;
+use ireva_queue::config::{VARIABLES, Variable};
 
 use crate::args::Cli;
 use crate::output::Answer;
+
+const NAME: &str = "ireva-queue";
+const PROMISES: &str = "\
+A job that enqueue has reported is run at least once, or ends among the dead letters: no crash of a worker, of this
+tool or of a Redis with its append-only file loses it. A job may start more than once: after a failure, after its worker
+died (within lease + 5 s), after a shutdown; each start bears the same job id, and the third crash buries the job. A
+worker that lost its lease cannot end the job. Payloads come out byte for byte as they went in. Delays follow the clock
+of Redis. Dead letters are kept until they are deleted, unless remove-on-fail says otherwise.
+.PP
+A Redis without its append-only file, or one that evicts, loses jobs when it ends. Replication is asynchronous: a
+failover may lose the last moments before it.";
 
 /// Print the manual page, or write all of them into a directory
 #[derive(Debug, clap::Args)]
@@ -23,13 +35,13 @@ pub struct Args {
 
 /// Generates them from the very definitions that parse the command line.
 pub fn run(args: Args) -> Result<Answer> {
-    let mut command = Cli::command().bin_name("ireva-queue");
+    let mut command = Cli::command().bin_name(NAME);
     command.build();
     let Some(dir) = args.dir else {
         return Ok(Answer::verbatim(page(&command)?));
     };
     fs::create_dir_all(&dir).with_context(|| format!("cannot make the directory {}", dir.display()))?;
-    write_all(&command, "ireva-queue", &dir)?;
+    write_all(&command, NAME, &dir)?;
     Ok(Answer::none())
 }
 
@@ -63,7 +75,27 @@ fn page(command: &Command) -> Result<String> {
     if let Some(after) = command.get_after_help() {
         page.extend_from_slice(block("EXIT CODES", after.to_string().trim_start_matches("Exit codes:\n")).as_bytes());
     }
+    if command.get_name() == NAME {
+        page.extend_from_slice(environment().as_bytes());
+        let promises = PROMISES.split("\n.PP\n").map(escaped).collect::<Vec<_>>().join(".PP\n");
+        page.extend_from_slice(format!(".SH PROMISES\n{promises}").as_bytes());
+    }
     Ok(String::from_utf8(page)?)
+}
+
+/// What the environment can say, from the table that it is read by.
+fn environment() -> String {
+    let entry = |variable: &Variable| {
+        let Variable { name, default, meaning, secret, .. } = variable;
+        let note = match (secret, default.is_empty()) {
+            (true, _) => " (a secret: never a flag, never shown)".to_owned(),
+            (false, true) => String::new(),
+            (false, false) => format!(" [default: {default}]"),
+        };
+        format!(".TP\n\\fB{name}\\fR\n{}", escaped(&format!("{meaning}{note}")))
+    };
+    let entries: String = VARIABLES.iter().map(entry).collect();
+    format!(".SH ENVIRONMENT\nA flag goes before a variable, a variable before the profile file.\n{entries}")
 }
 
 fn examples(text: &str) -> String {
@@ -73,10 +105,14 @@ fn examples(text: &str) -> String {
 
 /// Lines that are kept as they are.
 fn block(title: &str, text: &str) -> String {
+    format!(".SH {title}\n.nf\n{}.fi\n", escaped(text))
+}
+
+fn escaped(text: &str) -> String {
     let escaped = text.replace('\\', "\\e").replace('-', "\\-");
     // A line that begins with a control character of roff would be taken for a request.
     let lines = escaped
         .lines()
         .map(|line| if line.starts_with(['.', '\'']) { format!("\\&{line}\n") } else { format!("{line}\n") });
-    format!(".SH {title}\n.nf\n{}.fi\n", lines.collect::<String>())
+    lines.collect()
 }

@@ -67,6 +67,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     }
     if let Some(by) = args.group_by {
         let groups = letters.groups(&selection, by.into()).await?;
+        if groups.is_empty() {
+            context.ui.note(&format!("no dead letters in {}", args.queue));
+        }
         return Ok(Answer::list(groups).errors(1, missing));
     }
     let wanted = args.narrowing.limit().unwrap_or(if args.all { u64::MAX } else { USUAL_LIMIT });

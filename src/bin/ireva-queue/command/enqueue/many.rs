@@ -77,9 +77,6 @@ pub async fn run(
     }
     drop(progress);
     reader.await.context("reading stopped")?.with_context(|| format!("cannot read {}", order.file.display()))?;
-    if report.duplicates > 0 {
-        context.ui.note(&format!("{} were there already", output::grouped(report.duplicates)));
-    }
     let code = if report.refused > 0 { Code::Partly } else { Code::Done };
     Ok(if each && !order.dry_run { Answer::none() } else { Answer::one(report) }.code(code))
 }
