@@ -168,6 +168,11 @@ fn prepare(shared: &Shared, lane: &Lane, mut job: Claimed, stop: CancellationTok
         deadline: Some(Instant::now() + timeout),
     };
     let ctx = JobContext::new(facts, stop.clone());
+    if job.history.is_empty() && job.crashes == 0 {
+        let waited_ms = (job.claimed_ms() - record.arrival_us / 1_000).max(0).unsigned_abs();
+        let delay = Some(Duration::from_millis(waited_ms));
+        shared.emit(|| Event { delay, ..Event::of_job(EventKind::Enqueued, ctx.queue(), ctx.job_id()) });
+    }
     shared.emit(|| Event {
         attempt: Some(ctx.attempt()),
         ..Event::of_job(EventKind::Started, ctx.queue(), ctx.job_id())
