@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use ireva_queue::{NewJob, QueueName};
+use ireva_queue::{ErrorKind, NewJob, QueueName};
 use tokio::sync::mpsc;
 
 use super::ndjson::{self, Lines};
@@ -101,7 +101,10 @@ async fn send(batch: Batch, report: &mut EnqueueReport, each: bool, context: &Co
                 report.enqueued += 1;
                 enqueued.push(answer);
             }
-            Err(error) => refused.push((number, error.to_string())),
+            Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Refused) => {
+                refused.push((number, error.to_string()));
+            }
+            Err(error) => return Err(error.context(format!("line {number}")).into()),
         }
     }
     refused.sort_by_key(|(number, _)| *number);
