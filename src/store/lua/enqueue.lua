@@ -23,11 +23,12 @@ local rules = redis.call('HMGET', config, 'max_length', 'events')
 local room = room_left(rules[1])
 
 local arrival = arrive(now_us, #ids)
-local records, lines, taken, answer, added = {}, {{}, {}, {}, {}, {}}, {}, {}, {}
+-- taken, held: ids and unique keys of this call, which no line holds yet.
+local records, lines, taken, held, answer, added = {}, {{}, {}, {}, {}, {}}, {}, {}, {}, {}
 for n = 1, #ids do
   local id, at = ids[n], jobs_at + (n - 1) * 3
   local job = options(ARGV[at + 1], now_us)
-  local holder = not known[n] and not before[n] and not taken[id] and holder_of(job.unique, now_ms)
+  local holder = not known[n] and not before[n] and not taken[id] and (held[job.unique] or holder_of(job.unique, now_ms))
   if known[n] or before[n] or taken[id] then
     answer[n] = '='
   elseif holder then
@@ -44,6 +45,7 @@ for n = 1, #ids do
     into[#into + 1] = job.due_ms and int(job.due_ms * 4 + job.level) or arrived
     into[#into + 1] = id
     if job.plain == nil then mark(id, job, now_ms) end
+    if job.unique then held[job.unique] = id end
   end
 end
 
