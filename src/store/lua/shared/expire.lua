@@ -12,7 +12,7 @@ local function expire_due(now_us, limit)
   if redis.call('EXISTS', expiring) == 0 then return 0 end
   local now_ms = math.floor(now_us / 1000)
   local due = redis.call('ZRANGE', expiring, '-inf', now_ms, 'BYSCORE', 'LIMIT', 0, limit)
-  local ended, gone = {}, {}
+  local ended, lines, gone = {}, {}, {}
   for _, id in ipairs(due) do
     local line = nil
     for _, key in ipairs({pending[1], pending[2], pending[3], pending[4], scheduled, retrying}) do
@@ -20,9 +20,7 @@ local function expire_due(now_us, limit)
     end
     if line then
       ending(id, 'expired')
-      redis.call('ZADD', dead, now_ms, id)
-      redis.call('ZREM', line, id)
-      ended[#ended + 1] = id
+      ended[#ended + 1], lines[#lines + 1] = id, line
     end
     -- A running job is looked at again: it may come back to wait for another attempt.
     if redis.call('HEXISTS', active, id) == 1 then
@@ -35,6 +33,7 @@ local function expire_due(now_us, limit)
   if #ended > 0 then
     unlock(now_ms, ended)
     local dropped = keep(now_ms, dead, redis.call('HGET', config, 'remove_on_fail') or 'never', ended)
+    for n = 1, #ended do redis.call('ZREM', lines[n], ended[n]) end
     count(now_us, 'dropped', dropped)
     count(now_us, 'expired', #ended)
     count(now_us, 'dead', #ended)
