@@ -14,10 +14,10 @@ local limit = tonumber(redis.call('HGET', config, 'crash_limit')) or 3
 local lost, beside = silent_claims(now_ms)
 local reply, back, buried, stopped = {}, {}, {}, {}
 for _, job in ipairs(lost) do
-  local times, into, where = 0, stopped, 'cancelled'
+  local times, over, into, where = 0, false, stopped, 'cancelled'
   if string.sub(job.claim, 1, 10) ~= 'cancelled|' then
-    times = fall(job.id, limit, beside[job.owner] == 1)
-    if times >= limit then into, where = buried, 'dead' else into, where = back, 'pending' end
+    times, over = fall(job.id, limit, beside[job.owner] == 1)
+    if over then into, where = buried, 'dead' else into, where = back, 'pending' end
   end
   into[#into + 1] = job.id
   if into == back then to_rank(job.id, job.claim) end

@@ -16,12 +16,13 @@ local function silent_claims(now_ms)
 end
 
 -- fall(id, limit, alone): counts a crash. One short of the limit a job runs alone, so that a further crash is its own;
--- beside others it stops there. Returns the crashes. Needs KEYS crashes.
+-- beside others it stops there (at one, where the limit is one), and what was counted under a higher limit stays.
+-- Returns the crashes, and whether they bury the job. Needs KEYS crashes.
 local function fall(id, limit, alone)
-  local times = (tonumber(redis.call('HGET', crashes, id)) or 0) + 1
-  if not alone then times = math.min(times, limit - 1) end
+  local before = tonumber(redis.call('HGET', crashes, id)) or 0
+  local times = alone and before + 1 or math.max(before, math.min(before + 1, math.max(limit - 1, 1)))
   redis.call('HSET', crashes, id, times)
-  return times
+  return times, alone and times >= limit
 end
 
 -- settle(now_us, back, buried, stopped): ends what is not back in line, counts and tells.
@@ -44,5 +45,6 @@ local function settle(now_us, back, buried, stopped)
   emit('recovered', back, worker)
   emit('crash_loop', buried, worker)
   emit('cancelled', stopped, worker)
-  if #back > 0 then wake_one() end
+  local freed = #buried + #stopped > 0 and redis.call('HEXISTS', config, 'concurrency') == 1
+  if #back > 0 or freed then wake_one() end
 end
