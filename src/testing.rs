@@ -1,5 +1,9 @@
 //! Runs payloads through a processor as a worker would, without Redis: for the tests of processors.
 
+mod by_hand;
+
+pub use by_hand::{Accepted, Ask, ByHand, Ending, HandOut, Held, Standing, TakenBack};
+
 use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
