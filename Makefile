@@ -1,6 +1,6 @@
 # make demo   shows the queue at work: installs redis-server if need be, builds, runs
 # make test   installs what the tests need, runs them all
-.PHONY: demo test test-without-nextest lint bench soak man completions help
+.PHONY: demo test lint bench soak man completions help
 
 BINARY  := target/debug/ireva-queue
 MINUTES ?= 30
@@ -25,13 +25,7 @@ test:
 	cargo test --doc
 	@if cargo nextest --version > /dev/null 2>&1; \
 	then echo 'cargo nextest run'; cargo nextest run; \
-	else $(MAKE) --no-print-directory test-without-nextest; fi
-
-# What measures milliseconds of a server runs by itself, as .config/nextest.toml has it.
-TIMED := r46_ r64_ clearing_a_million
-test-without-nextest:
-	cargo test --test it -- --test-threads 1 $(TIMED)
-	cargo test --lib --bins --tests -- --test-threads 4 $(addprefix --skip ,$(TIMED))
+	else echo 'cargo test --all-targets'; cargo test --lib --bins --tests -- --test-threads 4; fi
 
 lint:
 	cargo fmt --check

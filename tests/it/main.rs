@@ -15,6 +15,7 @@ mod cli_operate;
 mod cli_terminal;
 mod cli_work;
 mod harness;
+mod model;
 mod ops_acts;
 mod ops_dead;
 mod ops_inspect;
