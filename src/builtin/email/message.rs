@@ -138,4 +138,39 @@ mod tests {
         assert!(text.contains("plain\r\n.\r\nQUIT\r\n"), "{text}");
         assert!(text.is_ascii());
     }
+
+    /// The header names of a message, each line of its head being a header, a folded part of one or nothing.
+    fn header_names(text: &str) -> Vec<String> {
+        let head = text.split("\r\n\r\n").next().unwrap_or_default();
+        assert!(!head.replace("\r\n", "").contains(['\r', '\n', '\0']) && head.is_ascii(), "{head:?}");
+        let starts = head.split("\r\n").filter(|line| !line.starts_with([' ', '\t']));
+        starts.map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect()
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, ..Default::default() })]
+
+        #[test]
+        fn no_text_adds_a_header_or_a_recipient(
+            subject in "\\PC{1,300}|[ -~]{1,300}|.{1,60}",
+            name in "\\PC{0,120}|[ -~]{0,120}|.{0,40}",
+            address in "[a-z@<>,;:\"\\\\\\. ]{0,20}|[a-z]{1,5}@[a-zü]{1,5}\\.example",
+            filename in "\\PC{1,200}|[ -~]{1,100}",
+        ) {
+            let payload = serde_json::json!({
+                "to": format!("{name} <{address}>"), "subject": subject, "template": "t",
+                "attachments": [{"filename": filename, "content": "aGk="}],
+            });
+            if let Ok(mail) = Mail::read(&payload.to_string()) {
+                let from = "no-reply@ireva.example".parse().unwrap();
+                let texts = Texts { plain: Some("hello".to_owned()), html: None };
+                let outgoing = build(&mail, &from, texts, &JobId::generate()).unwrap();
+                let mut names = header_names(&String::from_utf8_lossy(&outgoing.bytes));
+                names.sort_unstable();
+                let intended = ["Content-Type", "Date", "From", "MIME-Version", "Message-ID", "Subject", "To"];
+                proptest::prop_assert_eq!(names, intended);
+                proptest::prop_assert_eq!(outgoing.envelope.to(), &[mail.to[0].email.clone()]);
+            }
+        }
+    }
 }
