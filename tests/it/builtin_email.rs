@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use ireva_queue::builtin::email::{EmailProcessor, EmailSettings};
 use ireva_queue::testing::{TestJob, run, run_as};
 use ireva_queue::{ErrorClass, JobId};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::smtp_sink::{Act, SmtpSink, Stage};
-use crate::support::{Guarded, free_port, python, wait_for};
+use crate::support::{Cli, Guarded, TestRedis, free_port, python, signal, wait_for, wait_until};
 
 const LIMIT: Duration = Duration::from_millis(400);
 
@@ -45,6 +46,25 @@ fn job(id: &str) -> TestJob {
 async fn failure(processor: &EmailProcessor, payload: &str) -> (ErrorClass, String) {
     let error = run(processor, payload).await.unwrap_err();
     (error.class(), error.code().to_owned())
+}
+
+/// Kills the worker between the server's last word and its own, and lets another one take over.
+#[test]
+fn r05_a_mail_taken_just_before_the_crash_is_sent_once_more_under_the_same_message_id() {
+    let (redis, sink) = (TestRedis::start(), SmtpSink::start());
+    let cli = Cli::new(&redis).env("SMTP_URL", sink.url()).env("MAIL_FROM", "no-reply@ireva.example");
+    cli.keep_completed("email");
+    let mut first = cli.work(["email", "--lease", "4s"]).ready();
+    let pid = first.pid();
+    sink.next(Stage::Dot, Act::First(Box::new(move || signal(pid, Signal::STOP))));
+    let id = cli.enqueue("email", &mail(), &["--id", "mail-1"]);
+    wait_until(Duration::from_secs(20), "the mail is taken", || sink.mails().len() == 1);
+    first.kill9();
+    let _second = cli.work(["email", "--lease", "4s"]).ready();
+    let ended = || cli.json(["jobs", "show", &id, "--queue", "email"])["state"] == "completed";
+    wait_until(Duration::from_secs(30), "the mail is done", ended);
+    let ids: Vec<_> = sink.mails().iter().map(|mail| mail.header("Message-ID").unwrap()).collect();
+    assert_eq!(ids, ["<mail-1@ireva.example>"; 2]);
 }
 
 #[tokio::test]

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 use ireva_queue::builtin::http::{HttpBatch, HttpProcessor, HttpSettings};
 use ireva_queue::testing::{TestJob, run, run_as, run_batch};
 use ireva_queue::{ErrorClass, JobId, ProcessError};
+use rustix::process::Signal;
 
-use crate::support::free_port;
 use crate::support::http_sink::{Answer, HttpSink};
+use crate::support::{Cli, TestRedis, free_port, signal, wait_until};
 
 const LIMIT: Duration = Duration::from_millis(500);
 
@@ -62,6 +63,28 @@ async fn a_payload_is_posted_byte_for_byte_with_its_job_and_its_signature() {
     assert!(signed_right("s3cret key", request.header("ireva-signature").unwrap(), &request.body));
     run(&post_to(&sink.url("/")), "1").await.unwrap();
     assert_eq!(sink.requests()[1].header("ireva-signature"), None);
+}
+
+/// Stops the worker before it can hear the answer, kills it, and lets another one take over.
+#[test]
+fn r05_a_request_answered_just_before_the_crash_is_repeated_under_the_same_key() {
+    let (redis, sink) = (TestRedis::start(), HttpSink::start());
+    let cli = Cli::new(&redis);
+    cli.keep_completed("hooks");
+    let url = sink.url("/");
+    let work = ["hooks", "--lease", "4s", "--http", &url];
+    let mut first = cli.work(work).ready();
+    let pid = first.pid();
+    sink.next(Answer { before: Some(Box::new(move || signal(pid, Signal::STOP))), ..Answer::new(200, "") });
+    let id = cli.enqueue("hooks", "{}", &["--id", "hook-1"]);
+    wait_until(Duration::from_secs(20), "the request is answered", || sink.answered() == 1);
+    first.kill9();
+    let _second = cli.work(work).ready();
+    let ended = || cli.json(["jobs", "show", &id, "--queue", "hooks"])["state"] == "completed";
+    wait_until(Duration::from_secs(30), "the job is done", ended);
+    let requests = sink.requests();
+    let keys: Vec<_> = requests.iter().map(|request| request.header("idempotency-key")).collect();
+    assert_eq!(keys, [Some("hook-1"); 2]);
 }
 
 #[tokio::test]

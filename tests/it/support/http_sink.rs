@@ -29,13 +29,13 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// The pause before each byte of the body.
     pub pace: Duration,
-    /// Done when the answer is out, before the connection is closed.
-    pub then: Option<Box<dyn FnOnce() + Send>>,
+    /// Done just before the answer goes out.
+    pub before: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Answer {
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into(), pace: Duration::ZERO, then: None }
+        Self { status, headers: Vec::new(), body: body.into(), pace: Duration::ZERO, before: None }
     }
 
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -54,6 +54,7 @@ pub struct HttpSink {
 struct State {
     answers: VecDeque<Answer>,
     requests: Vec<SinkRequest>,
+    answered: usize,
 }
 
 impl HttpSink {
@@ -81,6 +82,11 @@ impl HttpSink {
         self.state.lock().unwrap().answers.push_back(answer);
     }
 
+    /// How many answers are out, down to the last byte.
+    pub fn answered(&self) -> usize {
+        self.state.lock().unwrap().answered
+    }
+
     pub fn requests(&self) -> Vec<SinkRequest> {
         self.state.lock().unwrap().requests.clone()
     }
@@ -103,15 +109,16 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> Option<()> {
     let length = request.header("content-length").map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    let answer = {
+    let mut answer = {
         let mut state = state.lock().unwrap();
         state.requests.push(SinkRequest { body, ..request });
         state.answers.pop_front().unwrap_or_else(|| Answer::new(200, ""))
     };
-    send(stream, &answer).ok()?;
-    if let Some(then) = answer.then {
-        then();
+    if let Some(before) = answer.before.take() {
+        before();
     }
+    send(stream, &answer).ok()?;
+    state.lock().unwrap().answered += 1;
     Some(())
 }
 

@@ -32,8 +32,6 @@ pub enum Act {
     Drop,
     /// Something of the test's, before the usual reply.
     First(Box<dyn FnOnce() + Send>),
-    /// The usual reply, then something of the test's.
-    Then(Box<dyn FnOnce() + Send>),
 }
 
 /// A mail whose final dot has arrived.
@@ -222,11 +220,6 @@ impl Talk<'_> {
             Some(Act::First(action)) => {
                 action();
                 write!(stream, "{usual}\r\n").map(|()| true)
-            }
-            Some(Act::Then(action)) => {
-                write!(stream, "{usual}\r\n")?;
-                action();
-                Ok(true)
             }
         }
     }
