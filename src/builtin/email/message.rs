@@ -142,7 +142,7 @@ mod tests {
     /// The header names of a message, each line of its head being a header, a folded part of one or nothing.
     fn header_names(text: &str) -> Vec<String> {
         let head = text.split("\r\n\r\n").next().unwrap_or_default();
-        assert!(!head.replace("\r\n", "").contains(['\r', '\n', '\0']) && head.is_ascii(), "{head:?}");
+        assert!(!head.replace("\r\n", "").contains(['\r', '\n', '\0']), "{head:?}");
         let starts = head.split("\r\n").filter(|line| !line.starts_with([' ', '\t']));
         starts.map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect()
     }
