@@ -1,10 +1,10 @@
 # make demo   shows the queue at work: installs redis-server if need be, builds, runs
 # make test   installs what the tests need, runs them all
-.PHONY: demo test lint bench soak man completions help
+.PHONY: demo test test-without-nextest lint bench soak man completions help
 
 BINARY  := target/debug/ireva-queue
 MINUTES ?= 30
-SEED    ?=
+SEED    ?= 1000
 
 help:
 	@echo 'make demo                    see jobs enqueued, worked, retried, buried and revived on a real Redis'
@@ -25,7 +25,13 @@ test:
 	cargo test --doc
 	@if cargo nextest --version > /dev/null 2>&1; \
 	then echo 'cargo nextest run'; cargo nextest run; \
-	else echo 'cargo test --all-targets'; cargo test --lib --bins --tests -- --test-threads 4; fi
+	else $(MAKE) --no-print-directory test-without-nextest; fi
+
+# What measures milliseconds of a server runs by itself, as .config/nextest.toml has it.
+TIMED := r46_ r64_ clearing_a_million
+test-without-nextest:
+	cargo test --test it -- --test-threads 1 $(TIMED)
+	cargo test --lib --bins --tests -- --test-threads 4 $(addprefix --skip ,$(TIMED))
 
 lint:
 	cargo fmt --check
@@ -40,7 +46,12 @@ bench:
 
 soak:
 	tests/install.sh test
-	SOAK_MINUTES=$(MINUTES) SOAK_SEED=$(SEED) cargo test --test it -- --nocapture r67
+	cargo test --no-run --test it
+	@end=$$(($$(date +%s) + 60 * $(MINUTES))); seed=$(SEED); \
+	while [ $$(date +%s) -lt $$end ]; do \
+	    MODEL_SEED=$$seed MODEL_SEEDS=5 MODEL_OPS=10000 cargo test --quiet --test it -- --nocapture r67_ || exit 1; \
+	    seed=$$((seed + 5)); \
+	done; echo "seeds $(SEED) to $$((seed - 1)) of 10,000 operations each hold"
 
 man:
 	cargo run --quiet -- man man

@@ -15,9 +15,12 @@ package() { # the package manager's name for what we call $1
     case "$manager:$1" in
         apt-get:redis) echo redis-server ;;
         apt-get:c-compiler) echo gcc libc6-dev ;;
+        apt-get:script) echo bsdutils ;;
         dnf:redis) echo redis ;;
+        dnf:script) echo util-linux-script ;;
         dnf:python-pip | dnf:python) echo "python3-pip python3" ;;
         apk:redis) echo redis ;;
+        apk:script) echo util-linux-misc ;;
         apk:python-pip) echo py3-pip ;;
         apk:c-compiler) echo gcc musl-dev ;;
         brew:python | brew:python-pip) echo python3 ;;
@@ -57,7 +60,8 @@ command -v cc > /dev/null 2>&1 || need gcc c-compiler
 if [ "$1" = test ]; then
     need openssl openssl
     need python3 python
-    [ "$(uname)" != Linux ] || { need strace strace; need setpriv util-linux; }
+    need bash bash
+    [ "$(uname)" != Linux ] || { need strace strace; need setpriv util-linux; need script script; }
 fi
 # shellcheck disable=SC2086
 install $missing

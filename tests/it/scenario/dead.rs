@@ -111,6 +111,8 @@ fn r33_dead_letters_are_dropped_only_when_told_and_then_counted() {
     let stats = cli.json(["stats", "count"]);
     assert_eq!((&stats["dead"], &stats["totals"]["dead"]), (&10.into(), &300.into()));
     assert_eq!(stats["totals"]["dropped"], 290);
+    let events: redis::Value = redis.query(&["XRANGE", &redis.key("count", "events"), "-", "+"]);
+    assert!(format!("{events:?}").contains("dropped"), "each drop is in the events");
     let snapshot = Snapshot::of(&redis, "count");
     snapshot.assert_agrees();
     assert_eq!(snapshot.records.len(), 10, "records and histories went with them");
