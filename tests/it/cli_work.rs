@@ -48,7 +48,10 @@ fn every_step_is_logged_on_stderr_and_the_count_is_the_answer() {
     let of = |job: &str| -> Vec<_> {
         steps.iter().filter(|step| step["job"] == job).map(|step| step["event"].as_str().unwrap()).collect()
     };
-    assert_eq!((of(&good), of("bad-1")), (vec!["started", "completed"], vec!["started", "failed", "dead"]));
+    assert_eq!(
+        (of(&good), of("bad-1")),
+        (vec!["enqueued", "started", "completed"], vec!["enqueued", "started", "failed", "dead"])
+    );
     let failed = steps.iter().find(|step| step["event"] == "failed").unwrap();
     assert_eq!(
         (&failed["queue"], &failed["class"], &failed["code"]),

@@ -161,7 +161,9 @@ impl Ui {
     pub fn confirm(&self, what: &str, name: &str) -> Result<()> {
         self.must_be_able_to_ask(what)?;
         let term = Term::stderr();
-        let prompt = format!("{}; type {} to go on", visible(what), visible(name));
+        // A prompt that is longer than the terminal is wide would be drawn twice.
+        self.say_raw(&visible(what));
+        let prompt = format!("type {} to go on", visible(name));
         let typed = dialoguer::Input::<String>::new().with_prompt(prompt).allow_empty(true).interact_text_on(&term);
         match typed {
             Ok(typed) if typed.trim() == name => Ok(()),

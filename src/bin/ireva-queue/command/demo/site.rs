@@ -40,8 +40,8 @@ impl Site {
     }
 
     /// The configuration.
-    pub fn config(&self) -> Result<&Config> {
-        Ok(&self.config)
+    pub fn config(&self) -> &Config {
+        &self.config
     }
 
     /// The lines that point a shell to it.

@@ -1,12 +1,12 @@
 //! Every step of a job's life, on stderr: in words or as one JSON object a line.
 
 use std::io::Write;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
 };
-use std::thread::JoinHandle;
+use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use console::Style;
@@ -30,12 +30,16 @@ pub enum LogFormat {
     Json,
 }
 
-type Step = (DateTime<Utc>, Event);
+/// At the end, what a blocked stderr does not take within this time is left out.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// A step and when it was told; `None` is the end.
+type Step = Option<(DateTime<Utc>, Event)>;
 
 /// The thread that writes, so that no worker thread ever waits for a terminal.
 pub struct Journal {
     sender: SyncSender<Step>,
-    writer: JoinHandle<()>,
+    written: Receiver<()>,
     dropped: Arc<AtomicU64>,
     quiet: bool,
 }
@@ -46,8 +50,13 @@ impl Journal {
         let (sender, steps) = sync_channel(WAITING_MAX);
         let dropped = Arc::new(AtomicU64::new(0));
         let (counter, color) = (Arc::clone(&dropped), ui.colors_stderr());
-        let writer = std::thread::spawn(move || write(&steps, format, color, &counter));
-        Self { sender, writer, dropped, quiet: ui.is_quiet() }
+        let (done, written) = channel();
+        std::thread::spawn(move || {
+            write(&steps, format, color, &counter);
+            // Nobody may be waiting any more.
+            let _ = done.send(());
+        });
+        Self { sender, written, dropped, quiet: ui.is_quiet() }
     }
 
     /// Starts writing in words.
@@ -62,17 +71,18 @@ impl Journal {
             if quiet && !is_trouble(event.event) {
                 return;
             }
-            if let Err(TrySendError::Full(_)) = sender.try_send((local_now(), event.clone())) {
+            if let Err(TrySendError::Full(_)) = sender.try_send(Some((local_now(), event.clone()))) {
                 dropped.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
-    /// Writes what is left. The listener must be gone by then.
+    /// Writes what is left. Steps that are told later are not written: a listener may outlive a hurried end.
     pub fn finish(self) {
-        drop(self.sender);
-        // A panic of the writer has been reported by itself; the work is done all the same.
-        let _ = self.writer.join();
+        // A full channel means a stderr that takes nothing; then there is no point in waiting for it either.
+        if self.sender.try_send(None).is_ok() {
+            let _ = self.written.recv_timeout(LAST_WORDS);
+        }
     }
 }
 
@@ -83,9 +93,14 @@ fn is_trouble(kind: EventKind) -> bool {
 
 fn write(steps: &Receiver<Step>, format: LogFormat, color: bool, dropped: &AtomicU64) {
     let mut lines = String::new();
-    while let Ok(step) = steps.recv() {
+    let mut ended = false;
+    while !ended && let Ok(step) = steps.recv() {
         let more = steps.try_iter().take(TOGETHER_MAX);
-        for (at, event) in std::iter::once(step).chain(more) {
+        for step in std::iter::once(step).chain(more) {
+            let Some((at, event)) = step else {
+                ended = true;
+                break;
+            };
             match format {
                 LogFormat::Pretty => lines.push_str(&pretty(at, &event, color)),
                 LogFormat::Json => lines.push_str(&json(at, &event)),
