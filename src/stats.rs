@@ -154,7 +154,7 @@ pub struct JobSummary {
     pub state: JobState,
     /// Its priority.
     pub priority: Priority,
-    /// Attempts begun and not yet followed by another: failures + crashes (+ 1 while it runs).
+    /// Attempts begun and not yet followed by another: failures + crashes (+ 1 while it runs and once it has succeeded).
     pub attempt: u32,
     /// When it was accepted; `None` when its record is unreadable.
     pub enqueued_at: Option<DateTime<Utc>>,

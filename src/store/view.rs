@@ -109,7 +109,7 @@ impl Found {
     /// The job in a list.
     pub(crate) fn summary(&self, queue: &QueueName) -> JobSummary {
         let history = self.history();
-        let runs = u32::from(self.place.state == JobState::Active);
+        let runs = u32::from(matches!(self.place.state, JobState::Active | JobState::Completed));
         let priority = self.place.priority().or_else(|| self.record().map(|record| record.priority));
         JobSummary {
             id: self.id.clone(),

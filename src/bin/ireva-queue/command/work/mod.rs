@@ -123,6 +123,7 @@ enum Wanted {
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let config = context.config()?;
     let concurrency = fitting(&args, config)?;
+    warn_of_swallowed_flags(&args.processor.exec, context);
     let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads)
@@ -150,10 +151,6 @@ async fn work(
 ) -> Result<(WorkerReport, bool)> {
     let registry = processors::registry(&args.queues, &args.processor, config)?;
     let client = context.client()?;
-    for (queue, defaults) in config.queues.iter().filter(|(queue, _)| args.queues.contains(queue)) {
-        client.queue(queue.clone()).set_defaults(defaults).await?;
-    }
-    client.ping().await?;
     let notifier = Notifier::from_env().context("cannot reach the service manager at NOTIFY_SOCKET")?;
     let journal = journal::Journal::start(args.log_format, &context.ui);
     let listener = journal.listener();
@@ -174,6 +171,21 @@ async fn work(
     let ended = signals::run(worker, &notifier).await;
     journal.finish();
     ended
+}
+
+/// `--exec` takes the rest of the line: a flag of ours behind it is the command's, which is seldom what was meant.
+fn warn_of_swallowed_flags(command: &[OsString], context: &Context) {
+    let own = <Args as clap::Args>::augment_args(clap::Command::new("work"));
+    let is_own = |word: &&OsString| {
+        let name = word.to_str().and_then(|word| word.strip_prefix("--")).and_then(|word| word.split('=').next());
+        name.is_some_and(|name| own.get_arguments().any(|flag| flag.get_long() == Some(name)))
+    };
+    for word in command.iter().skip(1).filter(is_own) {
+        let word = word.to_string_lossy();
+        context
+            .ui
+            .note(&format!("{word} behind --exec goes to the command; put --exec last where it is meant for work"));
+    }
 }
 
 /// The concurrency that fits these queues.
