@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ireva_queue::testing::Accepted;
-use redis::Value;
 
 use super::reference::{Place, Reference, Told};
 
@@ -39,11 +38,41 @@ pub const STATES: [&str; 10] = [
     "dead",
 ];
 
+/// One text of everything, its parts and words parted by characters that no JSON and no id holds. Takes the token.
+const READ: &str = r"
+local base, parts = KEYS[1], {}
+local function put(words)
+  words[#words + 1] = ''
+  parts[#parts + 1] = table.concat(words, '\31')
+end
+for suffix in string.gmatch(ARGV[4], '%S+') do put(redis.call('HGETALL', base .. suffix)) end
+for suffix in string.gmatch(ARGV[5], '%S+') do put(redis.call('ZRANGE', base .. suffix, 0, -1, 'WITHSCORES')) end
+for place, kind in ipairs({'call:', 'result:'}) do
+  local words = {}
+  for name in string.gmatch(ARGV[5 + place], '%S+') do
+    local stored = redis.call('GET', base .. kind .. name)
+    if stored then words[#words + 1], words[#words + 2] = name, stored end
+  end
+  put(words)
+end
+local words = {}
+for _, entry in ipairs(redis.call('XRANGE', base .. 'events', ARGV[1], '+')) do
+  words[#words + 1] = entry[1]
+  for _, word in ipairs(entry[2]) do words[#words + 1] = word end
+end
+put(words)
+put(redis.call('HGETALL', base .. 'minute:' .. ARGV[2]))
+put({tostring(redis.call('LLEN', base .. 'wake'))})
+redis.call('DEL', base .. 'wake')
+if ARGV[3] == '1' then put(redis.call('KEYS', '*')) end
+return table.concat(parts, '\30')
+";
+
 /// Everything that the server holds at one instant.
 pub struct Seen {
     pub image: Image,
-    /// Every key of the server.
-    pub keys: BTreeSet<String>,
+    /// Every key of the server, where asked for.
+    pub keys: Option<BTreeSet<String>>,
     pub told: Vec<Told>,
     pub woken: i64,
     pub minute: BTreeMap<String, i64>,
@@ -69,55 +98,43 @@ impl Reader {
         format!("{}:{suffix}", self.base)
     }
 
-    pub fn read(&mut self, minute: i64, producers: &[String], results: &[String]) -> Seen {
-        let mut pipe = redis::pipe();
-        HASHES.iter().for_each(|suffix| _ = pipe.cmd("HGETALL").arg(self.key(suffix)));
-        for suffix in ZSETS {
-            pipe.cmd("ZRANGE").arg(self.key(suffix)).arg(0).arg(-1).arg("WITHSCORES");
-        }
-        let since = format!("({}", self.last_event);
-        let since = if self.last_event == "0" { "-" } else { since.as_str() };
-        pipe.cmd("XRANGE").arg(self.key("events")).arg(since).arg("+");
-        pipe.cmd("KEYS").arg("*");
-        pipe.cmd("HGETALL").arg(self.key(&format!("minute:{minute}")));
-        pipe.cmd("LLEN").arg(self.key("wake"));
-        pipe.cmd("DEL").arg(self.key("wake"));
-        producers.iter().for_each(|name| _ = pipe.cmd("GET").arg(self.key(&format!("call:{name}"))));
-        results.iter().for_each(|id| _ = pipe.cmd("GET").arg(self.key(&format!("result:{id}"))));
-        let values: Vec<Value> = pipe.query(&mut self.connection).unwrap();
-        let mut values = values.into_iter();
-        let mut next = || values.next().unwrap();
+    /// Reads everything; the names of the server's keys only where asked for.
+    pub fn read(&mut self, minute: i64, producers: &[String], results: &[String], keys: bool) -> Seen {
+        let mut command = redis::cmd("EVAL");
+        command.arg(READ).arg(1).arg(self.key("")).arg(if self.last_event == "0" {
+            "-".to_owned()
+        } else {
+            format!("({}", self.last_event)
+        });
+        command.arg(minute).arg(u8::from(keys)).arg(HASHES.join(" ")).arg(ZSETS.join(" "));
+        command.arg(producers.join(" ")).arg(results.join(" "));
+        let text: String = command.query(&mut self.connection).unwrap();
+        let mut parts = text.split('\x1e').map(|part| part.split_terminator('\x1f').collect::<Vec<_>>());
+        let mut next = || parts.next().unwrap();
         let mut image = Image::new();
         for suffix in HASHES {
-            add(&mut image, suffix, pairs(next()));
+            add(&mut image, suffix, pairs(&next(), str::to_owned));
         }
         for suffix in ZSETS {
-            add(&mut image, suffix, pairs(next()).into_iter().map(|(member, score)| (member, whole(&score))).collect());
+            add(&mut image, suffix, pairs(&next(), whole));
         }
-        let told = self.told(next());
-        let keys = redis::from_redis_value(next()).unwrap();
-        let minute = pairs(next()).into_iter().map(|(what, count)| (what, count.parse().unwrap())).collect();
-        let (woken, _) = (redis::from_redis_value(next()).unwrap(), next());
-        for (kind, names) in [("call", producers), ("result", results)] {
-            for name in names {
-                if let Value::BulkString(bytes) = next() {
-                    let stored = String::from_utf8(bytes).unwrap();
-                    image.entry(kind.to_owned()).or_default().insert(name.clone(), stored);
-                }
-            }
+        for kind in ["call", "result"] {
+            add(&mut image, kind, pairs(&next(), str::to_owned));
         }
+        let told = self.told(&next());
+        let minute = pairs(&next(), |count| count.parse().unwrap());
+        let woken = next()[0].parse().unwrap();
+        let keys = keys.then(|| next().into_iter().map(str::to_owned).collect());
         Seen { image, keys, told, woken, minute }
     }
 
-    fn told(&mut self, entries: Value) -> Vec<Told> {
-        let Value::Array(entries) = entries else { panic!("the events are a list") };
+    fn told(&mut self, entries: &[&str]) -> Vec<Told> {
         let mut told = Vec::new();
-        for entry in entries {
-            let (id, fields): (String, Vec<String>) = redis::from_redis_value(entry).unwrap();
-            let field = |name: &str| fields.chunks(2).find(|pair| pair[0] == name).map(|pair| pair[1].clone()).unwrap();
+        for entry in entries.chunks(7) {
+            let field = |name: &str| entry[1..].chunks(2).find(|pair| pair[0] == name).unwrap()[1].to_owned();
             let ids = field("ids").split(' ').map(str::to_owned).collect();
             told.push(Told { event: field("event"), ids, by: field("by") });
-            self.last_event = id;
+            self.last_event = entry[0].to_owned();
         }
         told
     }
@@ -129,8 +146,8 @@ fn add(image: &mut Image, suffix: &str, fields: BTreeMap<String, String>) {
     }
 }
 
-fn pairs(value: Value) -> BTreeMap<String, String> {
-    redis::from_redis_value(value).unwrap()
+fn pairs<T>(words: &[&str], read: impl Fn(&str) -> T) -> BTreeMap<String, T> {
+    words.chunks(2).map(|pair| (pair[0].to_owned(), read(pair[1]))).collect()
 }
 
 /// A score as a whole number.

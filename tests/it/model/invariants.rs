@@ -41,7 +41,9 @@ impl Watch {
         self.starts_are_explained(model, faults);
         self.concurrency_holds(model, &seen.image, faults);
         self.rate_holds(model, faults);
-        self.keys_are_known(&seen.keys, reader, faults);
+        if let Some(keys) = &seen.keys {
+            self.keys_are_known(keys, reader, faults);
+        }
     }
 
     /// I4: no job is claimed twice with a fence that does not rise, and none of a queue either.
