@@ -262,6 +262,22 @@ impl ByHand {
     pub async fn promote(&self, limit: usize) -> Result<usize> {
         self.store.promote(&self.keys, limit).await
     }
+
+    /// Removes ended jobs that retention no longer keeps; how many.
+    ///
+    /// # Errors
+    /// What the server refuses.
+    pub async fn trim(&self) -> Result<u64> {
+        self.store.trim(&self.keys).await
+    }
+
+    /// Forgets ids that were remembered long enough, and unique locks that hold nothing; how many.
+    ///
+    /// # Errors
+    /// What the server refuses.
+    pub async fn sweep(&self) -> Result<u64> {
+        self.store.sweep(&self.keys).await
+    }
 }
 
 impl Ending {

@@ -51,8 +51,10 @@ pub struct Machine {
     pub claims: VecDeque<(String, JobId, String)>,
     pub requests: VecDeque<Request>,
     pub born: u64,
-    /// The operator's connection was broken since it was last used.
+    /// The operator's connection was broken since the queue was last paused or resumed.
     pub severed: bool,
+    /// The last step came to its writing call, whose script is loaded now.
+    pub wrote: bool,
     clock: Clock,
     reader: Reader,
     watch: Watch,
@@ -125,6 +127,7 @@ impl Machine {
             requests: VecDeque::new(),
             born: super::step::WORKERS,
             severed: false,
+            wrote: false,
             clock,
             reader,
             watch: Watch::default(),
@@ -153,11 +156,12 @@ impl Machine {
         let writing = writing_call(&act.step);
         let lossy = writing.filter(|(name, _)| act.lost && self.loaded.contains(name));
         self.drop_in.store(lossy.map_or(0, |(_, number)| number), Ordering::SeqCst);
+        self.wrote = false;
         let outcome = self.step(&act.step).await;
         self.drop_in.store(0, Ordering::SeqCst);
         match &act.step {
             Step::FlushScripts => self.loaded.clear(),
-            _ => writing.into_iter().for_each(|(name, _)| _ = self.loaded.insert(name)),
+            _ => writing.into_iter().filter(|_| self.wrote).for_each(|(name, _)| _ = self.loaded.insert(name)),
         }
         outcome?;
         self.compare()

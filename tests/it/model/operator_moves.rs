@@ -279,6 +279,28 @@ impl Reference {
         }
     }
 
+    /// What retention no longer keeps is removed; how much.
+    pub fn trim(&mut self) -> u64 {
+        self.used = true;
+        let completed = self.keep(&[], self.rules.on_complete, Place::Completed);
+        let cancelled = self.keep(&[], self.rules.on_complete, Place::Cancelled);
+        let dead = self.keep(&[], self.rules.on_fail, Place::Dead);
+        self.count("dropped", dead);
+        if dead > 0 {
+            self.tell("dropped", vec![dead.to_string()], "janitor");
+        }
+        (completed + cancelled + dead) as u64
+    }
+
+    /// Ids whose time is over are forgotten, and locks that hold nothing; how many.
+    pub fn sweep(&mut self) -> u64 {
+        let (now_ms, before) = (self.now_ms(), self.seen.len() + self.locks.len());
+        self.seen.retain(|_, until| until.is_none_or(|until| until > now_ms));
+        let stale: Vec<String> = self.locks.keys().filter(|key| self.holder(key).is_none()).cloned().collect();
+        stale.iter().for_each(|key| _ = self.locks.remove(key));
+        (before - self.seen.len() - self.locks.len()) as u64
+    }
+
     fn settings_changed(&mut self, event: &str, changes: Vec<String>) {
         self.rules.version += 1;
         self.config.insert("version".to_owned(), self.rules.version.to_string());

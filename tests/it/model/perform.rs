@@ -162,6 +162,7 @@ impl Machine {
     /// Sends a request. Where its answer got lost it is sent twice, and the second answer counts.
     async fn send(&mut self, request: Request) -> Result<(), String> {
         let armed = self.armed();
+        self.wrote = true;
         match &request {
             Request::Enqueue { producer, call, jobs } => {
                 let (new, wanted): (Vec<_>, Vec<_>) = jobs.iter().cloned().unzip();
@@ -241,16 +242,17 @@ impl Machine {
     }
 
     async fn operate(&mut self, step: &Step) -> Result<(), String> {
-        let severed = std::mem::take(&mut self.severed);
         match step {
             Step::Cancel { pick } => {
                 let Some(job) = self.any_job(*pick) else { return Ok(()) };
                 let found = self.client.inspector().cancel(&job).await;
+                self.wrote = found.is_ok();
                 same("cancel", &self.model.cancel(job.id.as_str()), &acted(found)?)
             }
             Step::PromoteByHand { pick } => {
                 let Some(job) = self.any_job(*pick) else { return Ok(()) };
                 let found = self.client.inspector().promote(&job).await;
+                self.wrote = found.is_ok();
                 same("promote", &self.model.promote_by_hand(job.id.as_str()), &acted(found)?)
             }
             Step::RetryByHand { pick } => {
@@ -265,6 +267,7 @@ impl Machine {
                     job.state = STATES[(seen % 6) as usize].1;
                 }
                 let found = self.client.inspector().delete(&job).await;
+                self.wrote = found.is_ok();
                 same("delete", &self.model.delete(job.id.as_str(), job.state.as_str()), &acted(found)?)
             }
             Step::Clear { states } => self.clear(*states).await,
@@ -277,6 +280,7 @@ impl Machine {
                 }
                 let letters = self.client.dead_letters(self.queue.clone());
                 let report = letters.revive(&selection(&ids), options, &mut |_| {}).await.map_err(text)?;
+                self.wrote = report.matched > 0;
                 same("revive", &self.model.revive(&ids, *delay_ms), &bulk(report))
             }
             Step::DeleteDead { pick, many } => {
@@ -292,19 +296,25 @@ impl Machine {
             Step::Pause(paused) => {
                 let queue = self.client.queue(self.queue.clone());
                 let lossy = self.armed();
+                self.wrote = true;
                 let found = if *paused { queue.pause().await } else { queue.resume().await }.map_err(text)?;
                 // Where the call was sent twice nobody knows whether it was this one: it says yes.
-                let twice = self.was_lost(lossy) || severed;
+                let twice = self.was_lost(lossy) || std::mem::take(&mut self.severed);
                 let expected = self.model.set_paused(*paused);
                 if found && twice { Ok(()) } else { same("pause", &expected, &found) }
             }
             Step::Set(setting) => {
                 let set = self.client.queue(self.queue.clone()).set(std::slice::from_ref(setting)).await;
                 set.map_err(text)?;
+                self.wrote = true;
                 self.model.set(setting);
                 Ok(())
             }
             Step::Stats => self.stats().await,
+            Step::Tidy => {
+                same("trim", &self.model.trim(), &self.by_hand.trim().await.map_err(text)?)?;
+                same("sweep", &self.model.sweep(), &self.by_hand.sweep().await.map_err(text)?)
+            }
             _ => Ok(()),
         }
     }
@@ -323,6 +333,7 @@ impl Machine {
             states.iter().map(|state| state.0).collect()
         };
         let report = self.client.queue(self.queue.clone()).clear(&named, &mut |_| {}).await.map_err(text)?;
+        self.wrote = report.changed > 0;
         same("clear", &self.model.clear(&words), &report.changed)
     }
 
@@ -333,6 +344,7 @@ impl Machine {
         let id = JobId::new(&letter).unwrap();
         let found = letters.revive_edited(&id, payload.to_owned(), delay).await;
         let expected = self.model.may_replace(&letter);
+        self.wrote = found.is_ok();
         match found {
             Ok(id) => {
                 same("replace", &expected, &Act::Done("dead", Some("pending")))?;

@@ -121,6 +121,8 @@ pub enum Step {
     Pause(bool),
     Set(Setting),
     Stats,
+    /// What the janitor does: retention by age, stale locks, remembered ids.
+    Tidy,
     Advance(i64),
     FlushScripts,
     KillClients,
@@ -169,7 +171,8 @@ pub fn choose(dice: &mut Dice, model: &Reference, number: u64) -> Act {
         846..862 => Step::Pause(model.waiting() < 40 && dice.percent(40)),
         862..890 => Step::Set(setting(dice)),
         890..897 => Step::Stats,
-        897..994 => Step::Advance(advance(dice)),
+        897..909 => Step::Tidy,
+        909..994 => Step::Advance(advance(dice)),
         994..997 => Step::FlushScripts,
         _ => Step::KillClients,
     };
