@@ -132,6 +132,7 @@ pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, ProcessError,
 pub use queue::Queue;
 pub use retry::ErrorClass;
 pub use selection::Selection;
+pub use store::{EmbeddedStatus, embedded_status, embedded_stop};
 pub use worker::{Concurrency, Stopper, Worker, WorkerBuilder, WorkerReport};
 
 /// The examples of the README, compiled with the tests.

@@ -1,19 +1,21 @@
 //! The handle through which every command goes.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout_at};
+use tokio_util::sync::CancellationToken;
 
+use super::errand::{Errand, dial_pause};
 use super::failure::{Failure, Remedy};
-use super::route::Route;
-use crate::config::RedisConfig;
-use crate::error::{Error, ErrorKind, Result};
+use super::route::{Opened, Route};
+use super::sentinel::News;
+use crate::config::{Endpoint, RedisConfig};
+use crate::error::{ErrorKind, Result};
 
 /// How long a call is repeated while the server is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,14 +36,6 @@ impl Patience {
         }
     }
 }
-
-/// A brief call ends after this, whatever happens.
-const BUDGET: Duration = Duration::from_millis(4_500);
-/// A brief call to where nobody has ever listened ends after this.
-const ABSENT_BUDGET: Duration = Duration::from_secs(1);
-/// Connections are tried no more often than this, and with every failure in a row half as often, down to `DIAL_MAX`.
-const DIAL_MIN: Duration = Duration::from_millis(200);
-const DIAL_MAX: Duration = Duration::from_secs(1);
 
 /// What the server answered.
 #[derive(Debug)]
@@ -65,6 +59,15 @@ struct Inner {
     generation: AtomicU64,
     /// Held by the one caller that connects; the others wait for what comes of it.
     dialling: tokio::sync::Mutex<Dialled>,
+    /// Those who listen to the sentinels.
+    watchers: Mutex<Vec<AbortHandle>>,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let watchers = self.watchers.get_mut().unwrap_or_else(PoisonError::into_inner);
+        watchers.iter().for_each(AbortHandle::abort);
+    }
 }
 
 /// A connection and its number.
@@ -72,6 +75,28 @@ struct Inner {
 struct Link {
     generation: u64,
     wire: MultiplexedConnection,
+    /// Where it leads and when that is over, if sentinels say so.
+    master: Option<Master>,
+}
+
+/// The master that a connection leads to.
+#[derive(Clone)]
+struct Master {
+    endpoint: Endpoint,
+    epoch: u64,
+    /// Another is the master now: no answer of this one is worth waiting for.
+    over: CancellationToken,
+}
+
+impl Link {
+    fn new(generation: u64, opened: Opened) -> Self {
+        let master = opened.found.map(|found| Master {
+            endpoint: found.endpoint,
+            epoch: found.epoch,
+            over: CancellationToken::new(),
+        });
+        Self { generation, wire: opened.connection, master }
+    }
 }
 
 /// What came of the latest attempts to connect.
@@ -90,6 +115,7 @@ impl Connection {
             current: Mutex::default(),
             generation: AtomicU64::new(0),
             dialling: tokio::sync::Mutex::default(),
+            watchers: Mutex::default(),
         }))
     }
 
@@ -122,6 +148,7 @@ impl Inner {
             errand.executed |= failure.executed;
             let pause = errand.pause_after(&failure, self.generation.load(Ordering::Acquire) > 0);
             let Some(pause) = pause else { return Err(errand.error(failure)) };
+            errand.failure = Some(failure);
             sleep(pause).await;
         }
     }
@@ -148,14 +175,55 @@ impl Inner {
 
     async fn send(&self, link: &mut Link, errand: &Errand, cmd: &redis::Cmd) -> Result<Value, Failure> {
         let limit = errand.answer_by(self.patience.answer_limit());
-        let outcome = match timeout_at(limit, link.wire.send_packed_command(cmd)).await {
-            Ok(reply) => plain(reply).map_err(|error| Failure::answering(&self.route, &error)),
-            Err(_) => Err(Failure::silent(&self.route, self.patience.answer_limit())),
+        let answer = async {
+            match timeout_at(limit, link.wire.send_packed_command(cmd)).await {
+                Ok(reply) => plain(reply).map_err(|error| Failure::answering(&self.route, &error)),
+                Err(_) => Err(Failure::silent(&self.route, self.patience.answer_limit())),
+            }
+        };
+        let outcome = match &link.master {
+            None => answer.await,
+            Some(master) => tokio::select! {
+                biased;
+                outcome = answer => outcome,
+                () = master.over.cancelled() => {
+                    let message = format!("redis at {} is not the master any more", master.endpoint);
+                    Err(Failure { executed: true, ..Failure::passing(ErrorKind::Unreachable, message) })
+                }
+            },
         };
         if matches!(&outcome, Err(failure) if failure.remedy == Remedy::Reconnect) {
             self.retire(link.generation);
         }
         outcome
+    }
+
+    /// From the first connection on, sentinels are listened to by handles that stay.
+    fn watch(self: &Arc<Self>) {
+        let Some(sentinels) = self.route.sentinels().filter(|_| self.patience == Patience::Endless) else { return };
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        if watchers.is_empty() {
+            let inner = Arc::downgrade(self);
+            *watchers = sentinels.watch(move |news| {
+                if let Some(inner) = inner.upgrade() {
+                    inner.hear(&news);
+                }
+            });
+        }
+    }
+
+    /// Gives the connection up when it leads to yesterday's master.
+    fn hear(&self, news: &News) {
+        let Some(Link { generation, master: Some(master), .. }) = self.current() else { return };
+        let moved = match news {
+            News::Switched(endpoint) => *endpoint != master.endpoint,
+            // A sentinel that was cut off may still name an older master.
+            News::Polled(endpoint, epoch) => *endpoint != master.endpoint && *epoch > master.epoch,
+        };
+        if moved {
+            self.retire(generation);
+            master.over.cancel();
+        }
     }
 
     fn current(&self) -> Option<Link> {
@@ -177,8 +245,10 @@ impl Inner {
         errand.dialled = true;
         let Some(limit) = errand.connect_by(self.route.start_limit()) else { return self.dial().await };
         let outcome = timeout_at(limit, self.dial()).await.unwrap_or_else(|_| {
+            // What went wrong before says more than that time is up.
             let message = format!("cannot reach redis at {}: no connection in time", self.route);
-            Err(Failure::passing(ErrorKind::Unreachable, message))
+            let before = errand.failure.take().filter(|failure| failure.remedy != Remedy::Nothing);
+            Err(before.unwrap_or_else(|| Failure::passing(ErrorKind::Unreachable, message)))
         });
         // Starting a server of one's own may take longer than any answer: the call has its whole budget after it.
         if outcome.is_ok() && !self.route.start_limit().is_zero() {
@@ -203,14 +273,15 @@ impl Inner {
             tokio::time::sleep_until(at + dial_pause(dialled.failures)).await;
         }
         let before = self.generation.load(Ordering::Acquire);
-        let outcome = self.route.open().await.map_err(|failure| settle(failure, before, &self.route));
+        let outcome = self.route.open().await.map_err(|failure| if before == 0 { settle(failure) } else { failure });
         dialled.at = Some(Instant::now());
         match outcome {
-            Ok(wire) => {
-                let link = Link { generation: before + 1, wire };
+            Ok(opened) => {
+                let link = Link::new(before + 1, opened);
                 (dialled.failures, dialled.failure) = (0, None);
                 *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
                 self.generation.store(link.generation, Ordering::Release);
+                self.watch();
                 Ok(link)
             }
             Err(failure) => {
@@ -222,12 +293,9 @@ impl Inner {
     }
 }
 
-/// A replica at the very start is a wrong address; later, or behind sentinels, it is a failover under way.
-fn settle(mut failure: Failure, generation: u64, route: &Route) -> Failure {
-    if failure.kind == ErrorKind::NotNow && failure.wrong_role && generation == 0 && !route.has_failover() {
-        (failure.kind, failure.remedy) = (ErrorKind::Config, Remedy::Nothing);
-    }
-    failure
+/// What can only be a wrong configuration as long as no connection has ever stood.
+fn settle(failure: Failure) -> Failure {
+    if failure.misfit { Failure::final_(ErrorKind::Config, failure.message) } else { failure }
 }
 
 /// A refusal is an error of the call, not a value.
@@ -237,69 +305,3 @@ pub(super) fn plain(reply: RedisResult<Value>) -> RedisResult<Value> {
         reply => reply,
     }
 }
-
-/// How long after an attempt to connect the next one may begin.
-pub(super) fn dial_pause(failures: u32) -> Duration {
-    jittered(DIAL_MIN.saturating_mul(1 << failures.saturating_sub(1).min(4)).min(DIAL_MAX))
-}
-
-/// Between three quarters and all of `span`, so that many callers do not come back at the same moment.
-fn jittered(span: Duration) -> Duration {
-    let chance = RandomState::new().build_hasher().finish() % 256;
-    span.mul_f64(0.75 + chance as f64 / 1024.0)
-}
-
-/// One call on its way: how long it has tried, and whether it may have been executed.
-struct Errand {
-    patience: Patience,
-    started: Instant,
-    repeats: u32,
-    executed: bool,
-    /// Whether the latest step was connecting, which paces itself.
-    dialled: bool,
-}
-
-impl Errand {
-    fn new(patience: Patience) -> Self {
-        Self { patience, started: Instant::now(), repeats: 0, executed: false, dialled: false }
-    }
-
-    /// When the connection must stand; `None`: whenever.
-    fn connect_by(&self, start_limit: Duration) -> Option<Instant> {
-        (self.patience == Patience::Brief).then(|| self.started + BUDGET.max(start_limit))
-    }
-
-    /// When one sending must be answered.
-    fn answer_by(&self, limit: Duration) -> Instant {
-        let by = Instant::now() + limit;
-        if self.patience == Patience::Brief { by.min(self.started + BUDGET) } else { by }
-    }
-
-    /// How long to wait before the next attempt; `None`: there is none.
-    fn pause_after(&mut self, failure: &Failure, connected_before: bool) -> Option<Duration> {
-        if failure.remedy == Remedy::Nothing {
-            return None;
-        }
-        let pause = match self.repeats {
-            _ if self.dialled => Duration::ZERO,
-            0 if failure.remedy != Remedy::Wait => Duration::ZERO,
-            repeats => jittered(Duration::from_millis(50 << repeats.min(5)).min(DIAL_MAX)),
-        };
-        self.repeats += 1;
-        let absent = failure.absent && !connected_before && !self.executed;
-        let budget = if absent { ABSENT_BUDGET } else { BUDGET };
-        let go_on = self.patience == Patience::Endless || self.started.elapsed() + pause < budget;
-        go_on.then_some(pause)
-    }
-
-    fn error(&self, failure: Failure) -> Error {
-        if self.executed && failure.remedy != Remedy::Nothing {
-            let message = format!("{}: the outcome is unknown, and the same command may be run again", failure.message);
-            return Error::new(ErrorKind::OutcomeUnknown, message);
-        }
-        failure.into_error()
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use futures_util::Stream;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
 use redis::io::tcp::socket2::TcpKeepalive;
@@ -11,7 +12,7 @@ use redis::{AsyncConnectionConfig, ConnectionAddr, IntoConnectionInfo, RedisConn
 
 use super::failure::{Failure, cluster_refused};
 use super::tls;
-use crate::config::{Endpoint, RedisConfig, Secret, TlsConfig};
+use crate::config::{Endpoint, Secret, TlsConfig};
 use crate::error::ErrorKind;
 
 /// The name under which every connection shows in `CLIENT LIST`.
@@ -21,6 +22,9 @@ const CLIENT_NAME: &str = "ireva-queue";
 const KEEPALIVE: Duration = Duration::from_secs(5);
 /// Sent bytes that nobody acknowledges for so long end the connection.
 const USER_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// A subscription may take so long to be made.
+const LISTEN_LIMIT: Duration = Duration::from_secs(2);
 
 /// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +48,6 @@ pub(super) struct Login {
     pub username: Option<String>,
     pub password: Option<Secret>,
     pub db: i64,
-}
-
-impl Login {
-    /// The login at the server itself.
-    pub(super) fn of(config: &RedisConfig) -> Self {
-        Self { username: config.username.clone(), password: config.password.clone(), db: config.db }
-    }
 }
 
 /// What the server says of itself.
@@ -87,7 +84,8 @@ pub(super) async fn open(
 }
 
 async fn connect(address: &Address, tls_config: &TlsConfig) -> Result<MultiplexedConnection, Failure> {
-    let client = client(address, tls_config)?;
+    // The login is ours, so that its refusals keep their words and cost no round trip of their own.
+    let client = client(address, tls_config, RedisConnectionInfo::default())?;
     // Both limits are ours: the crate's own response timeout (500 ms) would end every blocking wait.
     let config = AsyncConnectionConfig::new().set_connection_timeout(None).set_response_timeout(None);
     client
@@ -96,7 +94,33 @@ async fn connect(address: &Address, tls_config: &TlsConfig) -> Result<Multiplexe
         .map_err(|error| Failure::connecting(address, &error))
 }
 
-fn client(address: &Address, tls_config: &TlsConfig) -> Result<redis::Client, Failure> {
+/// A subscription to `channel`, on a connection of its own.
+pub(super) async fn listen(
+    address: &Address,
+    login: &Login,
+    tls_config: &TlsConfig,
+    channel: &str,
+) -> Result<impl Stream<Item = redis::Msg> + Unpin + use<>, Failure> {
+    let mut settings = RedisConnectionInfo::default();
+    if let Some(username) = &login.username {
+        settings = settings.set_username(username);
+    }
+    if let Some(password) = &login.password {
+        settings = settings.set_password(password.reveal());
+    }
+    let client = client(address, tls_config, settings)?;
+    let subscribe = async {
+        let mut subscribed = client.get_async_pubsub().await?;
+        subscribed.subscribe(channel).await?;
+        Ok(subscribed.into_on_message())
+    };
+    match tokio::time::timeout(LISTEN_LIMIT, subscribe).await {
+        Ok(outcome) => outcome.map_err(|error| Failure::connecting(address, &error)),
+        Err(_) => Err(Failure::silent(address, LISTEN_LIMIT)),
+    }
+}
+
+fn client(address: &Address, tls_config: &TlsConfig, settings: RedisConnectionInfo) -> Result<redis::Client, Failure> {
     let addr = match address {
         Address::Tcp(endpoint) if endpoint.tls => ConnectionAddr::TcpTls {
             host: endpoint.host.clone(),
@@ -109,10 +133,7 @@ fn client(address: &Address, tls_config: &TlsConfig) -> Result<redis::Client, Fa
     };
     let invalid = |error: redis::RedisError| Failure::connecting(address, &error);
     let info = addr.into_connection_info().map_err(invalid)?;
-    // The login is ours, so that its refusals keep their words and cost no round trip of their own.
-    let info = info
-        .set_redis_settings(RedisConnectionInfo::default().set_skip_set_lib_name())
-        .set_tcp_settings(tcp_settings());
+    let info = info.set_redis_settings(settings.set_skip_set_lib_name()).set_tcp_settings(tcp_settings());
     if matches!(address, Address::Tcp(endpoint) if endpoint.tls) {
         return tls::client(info, tls_config, address);
     }
@@ -180,7 +201,8 @@ fn read_greeting(reply: Option<&Value>) -> Greeting {
     greeting
 }
 
-fn text(value: &Value) -> Option<&str> {
+/// A string of a reply.
+pub(super) fn text(value: &Value) -> Option<&str> {
     match value {
         Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
         Value::SimpleString(text) => Some(text),

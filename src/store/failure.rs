@@ -123,6 +123,8 @@ pub(super) struct Failure {
     pub absent: bool,
     /// Whether a replica answered where a master is needed.
     pub wrong_role: bool,
+    /// Whether it tells of a wrong configuration, as long as no connection has ever stood.
+    pub misfit: bool,
 }
 
 impl Failure {
@@ -135,7 +137,13 @@ impl Failure {
             executed: false,
             absent: false,
             wrong_role: false,
+            misfit: false,
         }
+    }
+
+    /// A defect of this crate.
+    pub(super) fn internal(message: &str) -> Self {
+        Self::final_(ErrorKind::Internal, message)
     }
 
     /// A failure to connect that may pass.
@@ -147,6 +155,7 @@ impl Failure {
             executed: false,
             absent: false,
             wrong_role: false,
+            misfit: false,
         }
     }
 
@@ -159,7 +168,15 @@ impl Failure {
             _ => format!("cannot reach redis at {place}: {}", words(error)),
         };
         let kind = if judgement.kind == ErrorKind::Internal { ErrorKind::Config } else { judgement.kind };
-        Self { kind, message, remedy: judgement.remedy, executed: false, absent: is_absent(error), wrong_role: false }
+        Self {
+            kind,
+            message,
+            remedy: judgement.remedy,
+            executed: false,
+            absent: is_absent(error),
+            wrong_role: false,
+            misfit: false,
+        }
     }
 
     /// A command failed at `place`.
@@ -178,6 +195,7 @@ impl Failure {
             executed: judgement.executed,
             absent: false,
             wrong_role: false,
+            misfit: false,
         }
     }
 
@@ -191,6 +209,7 @@ impl Failure {
             executed: true,
             absent: false,
             wrong_role: false,
+            misfit: false,
         }
     }
 
@@ -211,11 +230,12 @@ fn is_cluster(error: &RedisError) -> bool {
 }
 
 fn is_absent(error: &RedisError) -> bool {
-    error.is_connection_refusal() || error.to_string().starts_with("failed to lookup address")
+    let no_directory = io_source(error).is_some_and(|source| source.kind() == io::ErrorKind::NotADirectory);
+    no_directory || error.is_connection_refusal() || error.to_string().starts_with("failed to lookup address")
 }
 
 /// The error in words of ours: without the arguments of a command, which may be secret.
-fn words(error: &RedisError) -> String {
+pub(super) fn words(error: &RedisError) -> String {
     if error.is_connection_refusal() {
         let missing = io_source(error).is_some_and(|source| source.kind() == io::ErrorKind::NotFound);
         return if missing { "no such socket" } else { "connection refused" }.to_owned();

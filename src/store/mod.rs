@@ -6,6 +6,8 @@ mod codec;
 mod connection;
 mod dead;
 mod dial;
+mod embedded;
+mod errand;
 mod failure;
 mod inspect;
 mod keys;
@@ -15,12 +17,14 @@ mod maintenance;
 mod presence;
 mod route;
 mod scripts;
+mod sentinel;
 mod tls;
 mod view;
 mod waiter;
 
 pub(crate) use connection::{Connection, Patience};
 pub(crate) use dead::{REVIVE_STEP, Replaced, Revived};
+pub use embedded::{EmbeddedStatus, embedded_status, embedded_stop};
 pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range};
 pub(crate) use keys::{Key, QueueKeys};
 pub(crate) use lifecycle::{Accepted, Claimed, End, FetchCall, Fetched, Settled, Standing};
@@ -48,3 +52,6 @@ impl Store {
         QueueKeys::new(&self.prefix, queue)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,14 +1,16 @@
 //! The way to the server, by mode: an address, sentinels to ask, or a private server to start.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 
 use super::dial::{self, Address, Login};
+use super::embedded;
 use super::failure::Failure;
+use super::sentinel::{Found, Sentinels};
 use crate::config::{RedisConfig, RedisMode};
-use crate::error::ErrorKind;
 
 /// The longest that one connection may take to be made, name resolution and login included.
 const CONNECT_LIMIT: Duration = Duration::from_secs(2);
@@ -16,25 +18,63 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(2);
 /// Finds the server and opens connections to it. Cheap to clone and to make.
 #[derive(Clone)]
 pub(super) struct Route {
-    config: RedisConfig,
+    config: Arc<RedisConfig>,
     login: Login,
+    sentinels: Option<Sentinels>,
+}
+
+/// A connection to the master, and who named it.
+pub(super) struct Opened {
+    pub connection: MultiplexedConnection,
+    pub found: Option<Found>,
 }
 
 impl Route {
     pub(super) fn new(config: RedisConfig) -> Self {
-        let login = Login::of(&config);
-        Self { config, login }
+        let login = match config.mode {
+            // The socket is the user's own, and the server knows no logins.
+            RedisMode::Embedded { .. } => Login { db: config.db, ..Login::default() },
+            _ => Login { username: config.username.clone(), password: config.password.clone(), db: config.db },
+        };
+        let sentinels = Sentinels::of(&config);
+        Self { config: Arc::new(config), login, sentinels }
     }
 
     /// Opens a connection to the master, checked for version, mode and role.
-    pub(super) async fn open(&self) -> Result<MultiplexedConnection, Failure> {
+    pub(super) async fn open(&self) -> Result<Opened, Failure> {
         match &self.config.mode {
-            RedisMode::Standalone(endpoint) => self.open_at(&Address::Tcp(endpoint.clone())).await,
-            RedisMode::Sentinel { .. } => {
-                Err(Failure::final_(ErrorKind::Config, "sentinel mode is not built yet".to_owned()))
+            RedisMode::Standalone(endpoint) => {
+                // A replica at the very start is a wrong address; later it is a failover by hand.
+                let mark = |failure: Failure| Failure { misfit: failure.wrong_role, ..failure };
+                let connection = self.open_at(&Address::Tcp(endpoint.clone())).await.map_err(mark)?;
+                Ok(Opened { connection, found: None })
             }
-            RedisMode::Embedded { .. } => {
-                Err(Failure::final_(ErrorKind::Config, "embedded mode is not built yet".to_owned()))
+            RedisMode::Sentinel { .. } => self.open_master().await,
+            RedisMode::Embedded { data_dir, socket } => {
+                let address = Address::Socket(socket.clone());
+                let connection = match self.open_at(&address).await {
+                    Err(failure) if failure.absent => {
+                        embedded::ensure(data_dir, socket).await?;
+                        self.open_at(&address).await?
+                    }
+                    outcome => outcome?,
+                };
+                Ok(Opened { connection, found: None })
+            }
+        }
+    }
+
+    async fn open_master(&self) -> Result<Opened, Failure> {
+        let Some(sentinels) = &self.sentinels else { return Err(Failure::internal("sentinel mode without sentinels")) };
+        let found = sentinels.find().await?;
+        match self.open_at(&Address::Tcp(found.endpoint.clone())).await {
+            Ok(connection) => Ok(Opened { connection, found: Some(found) }),
+            Err(failure) => {
+                let quorum = sentinels.no_quorum(&found.named_by).await;
+                let quorum = quorum.map(|said| format!("; no other can be elected: {said}")).unwrap_or_default();
+                let message = format!("{sentinels}, named by {}: {}{quorum}", found.named_by, failure.message);
+                // The sentinels may be about to elect another, so nobody listening there is worth a wait.
+                Err(Failure { message, absent: false, ..failure })
             }
         }
     }
@@ -45,9 +85,9 @@ impl Route {
         Ok(wire.connection)
     }
 
-    /// Whether another server may become the master.
-    pub(super) fn has_failover(&self) -> bool {
-        matches!(self.config.mode, RedisMode::Sentinel { .. })
+    /// Those who say when the master moves.
+    pub(super) fn sentinels(&self) -> Option<&Sentinels> {
+        self.sentinels.as_ref()
     }
 
     /// How long a server of one's own may take to start; zero where none is started.
@@ -61,16 +101,11 @@ impl Route {
 
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.config.mode {
-            RedisMode::Standalone(endpoint) => endpoint.fmt(f),
-            RedisMode::Sentinel { sentinels, master, .. } => {
-                write!(f, "master {master:?} of sentinels ")?;
-                for (place, sentinel) in sentinels.iter().enumerate() {
-                    write!(f, "{}{sentinel}", if place > 0 { ", " } else { "" })?;
-                }
-                Ok(())
-            }
-            RedisMode::Embedded { data_dir, .. } => write!(f, "data directory {}", data_dir.display()),
+        match (&self.config.mode, &self.sentinels) {
+            (RedisMode::Standalone(endpoint), _) => endpoint.fmt(f),
+            (_, Some(sentinels)) => sentinels.fmt(f),
+            (RedisMode::Embedded { socket, .. }, None) => write!(f, "socket {}", socket.display()),
+            (RedisMode::Sentinel { master, .. }, None) => write!(f, "master {master:?}"),
         }
     }
 }

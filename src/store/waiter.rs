@@ -6,7 +6,8 @@ use redis::Value;
 use redis::aio::MultiplexedConnection;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::connection::{dial_pause, plain};
+use super::connection::plain;
+use super::errand::dial_pause;
 use super::failure::Failure;
 use super::route::Route;
 use crate::config::RedisConfig;
@@ -60,7 +61,7 @@ impl Waiter {
         let outcome = self.route.open().await;
         self.dialled = Some(Instant::now());
         self.failures = if outcome.is_ok() { 0 } else { self.failures.saturating_add(1) };
-        outcome
+        outcome.map(|opened| opened.connection)
     }
 }
 
