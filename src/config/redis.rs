@@ -213,7 +213,7 @@ fn read_tls(source: &mut Source<'_>) -> TlsConfig {
         "off" | "false" | "0" | "no" => Some(false),
         _ => None,
     });
-    let mut path = |name| source.text(name).map(PathBuf::from);
+    let path = |name| source.text(name).map(PathBuf::from);
     let config = TlsConfig {
         enabled: enabled.unwrap_or(false),
         ca: path("REDIS_TLS_CA"),

@@ -12,7 +12,7 @@ use super::redis_server::TestRedis;
 use super::{incr, way, way_to};
 use crate::ErrorKind;
 use crate::config::{Endpoint, RedisConfig, RedisMode, Secret};
-use crate::store::connection::{Connection, Patience, Waiter};
+use crate::store::{Connection, Patience, Waiter};
 
 #[tokio::test]
 async fn nobody_listening_is_unreachable_soon_and_by_name() {

@@ -11,7 +11,7 @@ use super::process::signal;
 use super::wait::wait_until;
 use super::{config, incr};
 use crate::config::Config;
-use crate::store::connection::{Connection, Patience};
+use crate::store::{Connection, Patience};
 use crate::{ErrorKind, embedded_status, embedded_stop};
 
 /// A data directory whose server is stopped with the test, however that ends.

@@ -1,5 +1,7 @@
 //! What the store does to real servers, seen from inside: through the same private servers as the integration tests.
 
+#![allow(dead_code, unused_imports, reason = "the fixtures are shared with tests that use more of them")]
+
 #[path = "../../../tests/it/support/process.rs"]
 mod process;
 #[path = "../../../tests/it/support/proxy.rs"]

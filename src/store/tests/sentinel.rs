@@ -9,7 +9,7 @@ use super::sentinels::Sentinels;
 use super::{config, incr};
 use crate::ErrorKind;
 use crate::config::RedisConfig;
-use crate::store::connection::{Connection, Patience};
+use crate::store::{Connection, Patience};
 
 fn through(ports: &[u16], master: &str) -> RedisConfig {
     let urls: Vec<_> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
