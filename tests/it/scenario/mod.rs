@@ -4,6 +4,8 @@ mod bulk;
 mod contract;
 mod crash;
 mod dead;
+mod embedded;
+mod failover;
 mod order;
 mod payload;
 mod secrets;
