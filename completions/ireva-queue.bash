@@ -28,6 +28,9 @@ _ireva__queue() {
             ireva__queue,dlq)
                 cmd="ireva__queue__subcmd__dlq"
                 ;;
+            ireva__queue,embedded)
+                cmd="ireva__queue__subcmd__embedded"
+                ;;
             ireva__queue,enqueue)
                 cmd="ireva__queue__subcmd__enqueue"
                 ;;
@@ -63,6 +66,12 @@ _ireva__queue() {
                 ;;
             ireva__queue__subcmd__dlq,show)
                 cmd="ireva__queue__subcmd__dlq__subcmd__show"
+                ;;
+            ireva__queue__subcmd__embedded,status)
+                cmd="ireva__queue__subcmd__embedded__subcmd__status"
+                ;;
+            ireva__queue__subcmd__embedded,stop)
+                cmd="ireva__queue__subcmd__embedded__subcmd__stop"
                 ;;
             ireva__queue__subcmd__jobs,cancel)
                 cmd="ireva__queue__subcmd__jobs__subcmd__cancel"
@@ -107,7 +116,7 @@ _ireva__queue() {
 
     case "${cmd}" in
         ireva__queue)
-            opts="-o -q -v -h -V --output --quiet --verbose --color --no-input --help --version enqueue work stats clear dlq jobs queues workers demo completions man"
+            opts="-o -q -v -h -V --output --quiet --verbose --color --no-input --help --version enqueue work stats clear dlq jobs queues workers embedded demo completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -477,6 +486,84 @@ _ireva__queue() {
             return 0
             ;;
         ireva__subcmd__queue__subcmd__dlq__subcmd__show)
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ireva__subcmd__queue__subcmd__embedded)
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help status stop"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ireva__subcmd__queue__subcmd__embedded__subcmd__status)
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ireva__subcmd__queue__subcmd__embedded__subcmd__stop)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

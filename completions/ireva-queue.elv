@@ -38,6 +38,7 @@ set edit:completion:arg-completer[ireva-queue] = {|@words|
             cand jobs 'Look at single jobs and act on them'
             cand queues 'List queues, pause and resume them, change their settings'
             cand workers 'Show the workers'
+            cand embedded 'Look at the embedded Redis, or stop it'
             cand demo 'See it work: jobs, retries, dead letters, on a Redis of its own'
             cand completions 'Print the completions for a shell'
             cand man 'Print the manual page, or write all of them into a directory'
@@ -450,6 +451,44 @@ set edit:completion:arg-completer[ireva-queue] = {|@words|
             cand list 'List the workers, and those that fell silent with jobs in hand'
         }
         &'ireva-queue;workers;list'= {
+            cand -o 'How the answer is written [default: table on a terminal, else plain]'
+            cand --output 'How the answer is written [default: table on a terminal, else plain]'
+            cand --color 'Colours: auto, always or never'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Say more on stderr; twice for details'
+            cand --verbose 'Say more on stderr; twice for details'
+            cand --no-input 'Never ask a question'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ireva-queue;embedded'= {
+            cand -o 'How the answer is written [default: table on a terminal, else plain]'
+            cand --output 'How the answer is written [default: table on a terminal, else plain]'
+            cand --color 'Colours: auto, always or never'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Say more on stderr; twice for details'
+            cand --verbose 'Say more on stderr; twice for details'
+            cand --no-input 'Never ask a question'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand status 'Show whether it runs, where, and how large it is'
+            cand stop 'Stop it; what it holds is kept'
+        }
+        &'ireva-queue;embedded;status'= {
+            cand -o 'How the answer is written [default: table on a terminal, else plain]'
+            cand --output 'How the answer is written [default: table on a terminal, else plain]'
+            cand --color 'Colours: auto, always or never'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Say more on stderr; twice for details'
+            cand --verbose 'Say more on stderr; twice for details'
+            cand --no-input 'Never ask a question'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ireva-queue;embedded;stop'= {
             cand -o 'How the answer is written [default: table on a terminal, else plain]'
             cand --output 'How the answer is written [default: table on a terminal, else plain]'
             cand --color 'Colours: auto, always or never'

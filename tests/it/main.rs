@@ -9,6 +9,7 @@ mod builtin_email;
 mod builtin_exec;
 mod builtin_http;
 mod cli_contract;
+mod cli_embedded;
 mod cli_enqueue;
 mod cli_generated;
 mod cli_operate;

@@ -4,6 +4,7 @@ pub mod clear;
 pub mod completions;
 pub mod demo;
 pub mod dlq;
+pub mod embedded;
 
 pub mod enqueue;
 pub mod jobs;
@@ -35,6 +36,7 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Queues(args) => brief(queues::run(args, context)),
         Command::Workers(args) => brief(workers::run(args, context)),
 
+        Command::Embedded(args) => brief(embedded::run(args, context)),
         Command::Work(args) => work::run(args, context),
         Command::Demo(args) => demo::run(args, context),
         Command::Completions(args) => completions::run(args),

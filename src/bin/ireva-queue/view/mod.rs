@@ -5,6 +5,7 @@ mod bulk;
 mod dead_group;
 mod dead_letter;
 mod demo_report;
+mod embedded_status;
 
 mod enqueued;
 mod job_details;
@@ -19,6 +20,7 @@ use serde::Serialize;
 
 pub use bulk::{Act, Bulk};
 pub use demo_report::{DemoReport, QueueGroup};
+pub use embedded_status::Stopped;
 
 pub use enqueued::{Awaited, EnqueueReport, Planned};
 pub use queue_summary::Switched;

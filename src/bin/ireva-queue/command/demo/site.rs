@@ -58,6 +58,7 @@ impl Site {
 
     /// Ends the server and takes everything away.
     pub async fn remove(&self) -> Result<()> {
+        ireva_queue::embedded_stop(&self.config).await?;
         fs::remove_dir_all(&self.directory).with_context(|| format!("cannot remove {}", self.directory.display()))
     }
 }
