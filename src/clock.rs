@@ -47,6 +47,6 @@ pub fn local_now() -> DateTime<Utc> {
 pub fn span_text(span: Duration) -> String {
     let units = [(86_400_000, "d", 2), (3_600_000, "h", 1), (60_000, "m", 1), (1_000, "s", 1)];
     let span_ms = span.as_millis();
-    let fits = units.iter().find(|(unit_ms, _, least)| span_ms >= unit_ms * least && span_ms % unit_ms == 0);
+    let fits = units.iter().find(|(unit_ms, _, least)| span_ms >= unit_ms * least && span_ms.is_multiple_of(*unit_ms));
     fits.map_or_else(|| format!("{span_ms}ms"), |(unit_ms, name, _)| format!("{}{name}", span_ms / unit_ms))
 }

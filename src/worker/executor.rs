@@ -20,6 +20,9 @@ use crate::worker::table::Stop;
 
 type Answer = Result<Outcome, ProcessError>;
 
+/// Jobs that one slot runs together, one unless the processor takes batches, with the tokens that break them off.
+type Handful = Vec<(Claimed, CancellationToken)>;
+
 /// A job that is about to run.
 struct Attempt {
     job: Claimed,
@@ -56,7 +59,7 @@ pub(crate) async fn slot(shared: Arc<Shared>, pool: Arc<Pool>) {
 }
 
 /// The next job, or batch of jobs, of the pool.
-fn next(shared: &Shared, pool: &Pool) -> Option<(Arc<Lane>, Vec<(Claimed, CancellationToken)>)> {
+fn next(shared: &Shared, pool: &Pool) -> Option<(Arc<Lane>, Handful)> {
     if shared.stop.is_cancelled() {
         return None;
     }
@@ -88,7 +91,7 @@ fn batch_due(pool: &Pool) -> Duration {
     pool.lanes.iter().filter_map(due).min().unwrap_or(Duration::from_secs(3600)).max(Duration::from_millis(1))
 }
 
-async fn run(shared: &Shared, lane: &Lane, jobs: Vec<(Claimed, CancellationToken)>) {
+async fn run(shared: &Shared, lane: &Lane, jobs: Handful) {
     let mut attempts = Vec::with_capacity(jobs.len());
     for (job, stop) in jobs {
         match prepare(shared, lane, job, stop) {
