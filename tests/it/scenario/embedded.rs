@@ -1,7 +1,7 @@
 //! The private server of a data directory, through the command line.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -36,6 +36,22 @@ impl Data {
         };
         let processes = fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap().path());
         processes.filter(|process| here(process)).filter_map(|path| path.file_name()?.to_str()?.parse().ok()).collect()
+    }
+
+    fn sockets(&self) -> Vec<PathBuf> {
+        let mut waiting = vec![self.directory.path().to_owned()];
+        let mut found = Vec::new();
+        while let Some(path) = waiting.pop() {
+            for entry in fs::read_dir(path).unwrap().map(Result::unwrap) {
+                let kind = entry.file_type().unwrap();
+                if kind.is_dir() {
+                    waiting.push(entry.path());
+                } else if std::os::unix::fs::FileTypeExt::is_socket(&kind) {
+                    found.push(entry.path());
+                }
+            }
+        }
+        found
     }
 }
 
@@ -79,4 +95,18 @@ fn the_next_command_after_a_kill_answers_with_the_data() {
     assert_eq!(output.json()["state"], "pending");
     // A second on an idle machine, and slack for a busy one.
     assert!(output.elapsed < Duration::from_millis(2_500), "{:?}", output.elapsed);
+}
+
+#[test]
+fn stop_leaves_no_process_and_no_socket() {
+    let data = Data::new();
+    data.cli.enqueue("q", "1", &[]);
+    let status = data.cli.run(["embedded", "status"]).expect(0);
+    assert!(status.stdout.contains(&data.servers()[0].to_string()), "{}", status.stdout);
+    data.cli.ok(["embedded", "stop"]);
+    wait_until(LONG, "no process is left", || data.servers().is_empty());
+    assert_eq!(data.sockets(), Vec::<PathBuf>::new());
+    assert_eq!(data.cli.json(["stats", "q"])["pending"], 1, "and the data is there when it is used again");
+    data.cli.ok(["embedded", "stop"]);
+    assert!(data.servers().is_empty());
 }
