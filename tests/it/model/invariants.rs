@@ -23,6 +23,8 @@ pub struct Watch {
     /// Claims so far, and returns into line, of each job that is there.
     runs: BTreeMap<String, (u64, u64)>,
     before: BTreeMap<String, &'static str>,
+    /// Workers whose lease a hand has deleted.
+    unleased: BTreeSet<String>,
 }
 
 impl Watch {
@@ -32,9 +34,13 @@ impl Watch {
         }
     }
 
+    pub fn leases_lost(&mut self, workers: impl Iterator<Item = String>) {
+        self.unleased.extend(workers);
+    }
+
     pub fn look(&mut self, model: &Reference, seen: &Seen, reader: &mut Reader, faults: &mut Vec<String>) {
         agreement(&seen.image, faults);
-        claims(&seen.image, faults);
+        self.claims_have_leases(&seen.image, faults);
         locks(model, &seen.image, faults);
         self.fences_rise(model, faults);
         self.counters_rise(&seen.image, faults);
@@ -61,6 +67,17 @@ impl Watch {
                 self.runs.entry(id.clone()).or_default().0 += 1;
             }
             self.last_fence = self.last_fence.max(claim.fence);
+        }
+    }
+
+    /// I3: who holds something has a lease.
+    fn claims_have_leases(&self, image: &Image, faults: &mut Vec<String>) {
+        for (id, claim) in image.get("active").into_iter().flatten() {
+            let worker = claim.trim_start_matches("cancelled|").split('|').nth(3).unwrap_or_default();
+            let has_lease = image.get("workers").is_some_and(|workers| workers.contains_key(worker));
+            if !has_lease && !self.unleased.contains(worker) {
+                faults.push(format!("{id}: its worker {worker:?} has no lease"));
+            }
         }
     }
 
@@ -172,16 +189,6 @@ fn agreement(image: &Image, faults: &mut Vec<String>) {
     for key in ["jobs", "history", "crashes", "keys", "expiring"] {
         for id in of(key).keys().filter(|id| !places.contains_key(*id)) {
             faults.push(format!("{key}: {id} is in no set"));
-        }
-    }
-}
-
-/// I3: who holds something has a lease.
-fn claims(image: &Image, faults: &mut Vec<String>) {
-    for (id, claim) in image.get("active").into_iter().flatten() {
-        let worker = claim.trim_start_matches("cancelled|").split('|').nth(3).unwrap_or_default();
-        if !image.get("workers").is_some_and(|workers| workers.contains_key(worker)) {
-            faults.push(format!("{id}: its worker {worker:?} has no lease"));
         }
     }
 }

@@ -191,6 +191,17 @@ impl Machine {
         self.severed = true;
     }
 
+    /// Leases come back with the next fetch or renewal, or as a grace; events are only told.
+    pub fn lose_key(&mut self, number: u64) {
+        let lost = ["workers", "events"][(number % 2) as usize];
+        let key = self.reader.key(lost);
+        self.reader.query::<()>(&["DEL", &key]);
+        if lost == "workers" {
+            let leases = std::mem::take(&mut self.model.leases);
+            self.watch.leases_lost(leases.into_keys());
+        }
+    }
+
     fn compare(&mut self) -> Result<(), String> {
         let minute = self.model.now_us.div_euclid(60_000_000);
         let results: Vec<String> = self.model.results.keys().cloned().collect();

@@ -50,6 +50,10 @@ impl Machine {
                 self.kill_clients();
                 Ok(())
             }
+            Step::LoseKey(number) => {
+                self.lose_key(*number);
+                Ok(())
+            }
             step => match self.request(step) {
                 Some(request) => {
                     self.remember(&request);

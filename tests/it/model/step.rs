@@ -126,6 +126,8 @@ pub enum Step {
     Advance(i64),
     FlushScripts,
     KillClients,
+    /// A hand deletes a key that the queue must be able to do without.
+    LoseKey(u64),
 }
 
 /// A step, and whether the answer to its writing call gets lost (the caller repeats it then).
@@ -173,7 +175,8 @@ pub fn choose(dice: &mut Dice, model: &Reference, number: u64) -> Act {
         890..897 => Step::Stats,
         897..909 => Step::Tidy,
         909..994 => Step::Advance(advance(dice)),
-        994..997 => Step::FlushScripts,
+        994..996 => Step::FlushScripts,
+        996 => Step::LoseKey(dice.next()),
         _ => Step::KillClients,
     };
     Act { step, lost: dice.percent(2) }
