@@ -198,7 +198,7 @@ fn locks(model: &Reference, image: &Image, faults: &mut Vec<String>) {
     let mut holders = BTreeMap::<&String, &String>::new();
     for (id, key) in image.get("keys").into_iter().flatten() {
         let lock = image.get("unique").and_then(|locks| locks.get(key));
-        if !lock.is_some_and(|lock| lock.split_once('|').is_some_and(|lock| lock.1 == id)) {
+        if lock.is_none_or(|lock| lock.split_once('|').is_none_or(|lock| lock.1 != id)) {
             faults.push(format!("{id} holds {key:?}, whose lock is {lock:?}"));
         }
         if let Some(other) = holders.insert(key, id) {

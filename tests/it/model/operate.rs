@@ -163,7 +163,7 @@ impl Machine {
     fn any_job(&self, number: u64) -> Option<Located> {
         let ids: Vec<_> = self.model.jobs.keys().collect();
         let id = match pick(&ids, number) {
-            Some(id) if number % 23 != 0 => JobId::new(id).unwrap(),
+            Some(id) if !number.is_multiple_of(23) => JobId::new(id).unwrap(),
             _ => JobId::new(pick(&self.model.seen.keys().collect::<Vec<_>>(), number)?).unwrap(),
         };
         let word = self.model.jobs.get(id.as_str()).map_or("pending", |job| job.place.word());
@@ -180,7 +180,7 @@ impl Machine {
                 ids.push(id.clone());
             }
         }
-        if number % 7 == 0 {
+        if number.is_multiple_of(7) {
             let other = self.any_job(number).map(|job| job.id.to_string());
             ids.extend(other.filter(|id| !ids.contains(id)));
         }

@@ -68,15 +68,22 @@ impl Ledger {
     }
 
     pub fn claimed(&mut self, id: &JobId, claim: &str, span: Span) {
-        let held = Held { claim: claim.to_owned(), span, ends: Vec::new() };
-        let before = self.story(id).claims.insert(fence(claim), held);
-        assert!(before.is_none(), "{id}: claimed twice with one fence: {claim}");
+        let held = self.held(id, claim);
+        assert!(held.span.ended == u64::MAX, "{id}: handed out twice: {claim}");
+        held.span = span;
+    }
+
+    /// A recoverer may know of a claim before its worker has noted it.
+    fn held(&mut self, id: &JobId, claim: &str) -> &mut Held {
+        let unknown = Span { began: 0, ended: u64::MAX };
+        let new = Held { claim: claim.to_owned(), span: unknown, ends: Vec::new() };
+        let held = self.story(id).claims.entry(fence(claim)).or_insert(new);
+        assert_eq!(held.claim, claim, "{id}: two claims with one fence");
+        held
     }
 
     pub fn ended(&mut self, id: &JobId, claim: &str, ended: Ended) {
-        // A recoverer may know of a claim before its worker has noted it.
-        let held = Held { claim: claim.to_owned(), span: Span { began: 0, ended: u64::MAX }, ends: Vec::new() };
-        self.story(id).claims.entry(fence(claim)).or_insert(held).ends.push(ended);
+        self.held(id, claim).ends.push(ended);
     }
 
     pub fn revived(&mut self, id: &JobId, from_dead: bool) {

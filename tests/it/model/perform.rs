@@ -138,7 +138,9 @@ impl Machine {
             history.encode()
         };
         match kind {
-            Kind::Complete if number % 10 == 0 => Ending::Complete { result: format!("{{\"n\":{}}}", number % 1000) },
+            Kind::Complete if number.is_multiple_of(10) => {
+                Ending::Complete { result: format!("{{\"n\":{}}}", number % 1000) }
+            }
             Kind::Complete => Ending::Complete { result: String::new() },
             Kind::Retry => Ending::Retry { delay_ms, history: failed(ErrorClass::Transient) },
             Kind::Bury => Ending::Bury { history: failed(ErrorClass::Permanent) },
@@ -227,7 +229,7 @@ impl Machine {
         self.remember(&request);
         self.send(request).await?;
         // Whoever recovers may die between the two.
-        if number % 5 == 0 {
+        if number.is_multiple_of(5) {
             return Ok(());
         }
         self.send(Request::Forget(silent)).await
