@@ -127,7 +127,7 @@ async fn shut_down(socket: &Path) -> Result<bool> {
     let mut wire = match open(socket).await {
         Ok(wire) => wire,
         // On its way up or down: asked again, or gone, with the next look at the lock.
-        Err(failure) if failure.absent || failure.executed => return Ok(false),
+        Err(failure) if failure.kind == ErrorKind::Unreachable => return Ok(false),
         Err(failure) => return Err(failure.into_error()),
     };
     // The answer is a closed connection; a refusal (a rewrite of the file is under way) is asked again.

@@ -15,6 +15,7 @@ mod redis_server;
 mod sentinel;
 pub mod smtp_sink;
 mod wait;
+mod watch;
 mod work;
 
 pub use cli::{Cli, Output};
@@ -26,6 +27,7 @@ pub use python::python;
 pub use redis_server::{RedisBuilder, TestRedis};
 pub use sentinel::Sentinels;
 pub use wait::{wait_for, wait_until};
+pub use watch::Watch;
 pub use work::WorkProcess;
 
 /// Fills the dead letters of `queue` with `count` jobs `dead-0`, `dead-1`, …, buried for good by a real worker.
