@@ -286,9 +286,7 @@ impl Reference {
         let cancelled = self.keep(&[], self.rules.on_complete, Place::Cancelled);
         let dead = self.keep(&[], self.rules.on_fail, Place::Dead);
         self.count("dropped", dead);
-        if dead > 0 {
-            self.tell("dropped", vec![dead.to_string()], "janitor");
-        }
+        self.tell_dropped(dead, "janitor");
         (completed + cancelled + dead) as u64
     }
 

@@ -148,6 +148,7 @@ impl Reference {
             self.count("expired", ended.len());
             self.count("dead", ended.len());
             self.tell("expired", ended, "");
+            self.tell_dropped(dropped, "");
         }
         due.len()
     }

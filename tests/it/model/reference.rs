@@ -222,6 +222,12 @@ impl Reference {
         }
     }
 
+    /// Dead letters that retention drops are told as a number.
+    pub fn tell_dropped(&mut self, dropped: usize, by: &str) {
+        let told = if dropped > 0 { vec![dropped.to_string()] } else { Vec::new() };
+        self.tell("dropped", told, by);
+    }
+
     pub fn waiting(&self) -> usize {
         self.jobs.values().filter(|job| job.place.is_waiting()).count()
     }

@@ -266,9 +266,7 @@ impl Reference {
         self.count("dead", ids.len());
         self.count("dropped", dropped);
         self.tell("dead", ids, worker);
-        if dropped > 0 {
-            self.tell("dropped", vec![dropped.to_string()], worker);
-        }
+        self.tell_dropped(dropped, worker);
     }
 
     fn release(&mut self, worker: &str, ids: Vec<String>) {
@@ -370,6 +368,7 @@ impl Reference {
         }
         self.tell("recovered", back, by);
         self.tell("crash_loop", buried, by);
+        self.tell_dropped(dropped, by);
         self.tell("cancelled", stopped, by);
     }
 

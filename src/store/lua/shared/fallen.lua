@@ -30,10 +30,11 @@ end
 local function settle(now_us, back, buried, stopped)
   local now_ms = math.floor(now_us / 1000)
   local rules = redis.call('HMGET', config, 'remove_on_fail', 'remove_on_complete')
+  local dropped = 0
   for _, id in ipairs(buried) do ending(id, 'crash_loop') end
   if #buried > 0 then
     unlock(now_ms, buried)
-    count(now_us, 'dropped', keep(now_ms, dead, rules[1] or 'never', buried))
+    dropped = keep(now_ms, dead, rules[1] or 'never', buried)
   end
   if #stopped > 0 then
     unlock(now_ms, stopped)
@@ -41,9 +42,11 @@ local function settle(now_us, back, buried, stopped)
   end
   count(now_us, 'recovered', #back + #buried)
   count(now_us, 'dead', #buried)
+  count(now_us, 'dropped', dropped)
   count(now_us, 'cancelled', #stopped)
   emit('recovered', back, worker)
   emit('crash_loop', buried, worker)
+  if dropped > 0 then emit('dropped', {tostring(dropped)}, worker) end
   emit('cancelled', stopped, worker)
   local freed = #buried + #stopped > 0 and redis.call('HEXISTS', config, 'concurrency') == 1
   if #back > 0 or freed then wake_one() end
