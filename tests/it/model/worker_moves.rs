@@ -270,14 +270,14 @@ impl Reference {
     }
 
     fn release(&mut self, worker: &str, ids: Vec<String>) {
-        ids.iter().for_each(|id| self.to_rank(id));
+        ids.iter().for_each(|id| self.back_to_rank(id));
         self.count("released", ids.len());
         self.tell("released", ids, worker);
         self.woken = true;
     }
 
     /// Back to the place in line that the claim remembers.
-    fn to_rank(&mut self, id: &str) {
+    fn back_to_rank(&mut self, id: &str) {
         let job = self.jobs.get_mut(id).unwrap();
         if let Place::Active(claim) = &job.place {
             job.place = Place::Pending { level: claim.level, rank: claim.rank };
@@ -350,7 +350,7 @@ impl Reference {
     }
 
     fn settle(&mut self, by: &str, back: Vec<String>, buried: Vec<String>, stopped: Vec<String>) {
-        back.iter().for_each(|id| self.to_rank(id));
+        back.iter().for_each(|id| self.back_to_rank(id));
         buried.iter().for_each(|id| self.note_end(id, "crash_loop"));
         let (recovered, dead, cancelled) = (back.len() + buried.len(), buried.len(), stopped.len());
         let mut dropped = 0;
