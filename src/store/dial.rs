@@ -78,7 +78,10 @@ pub(super) async fn open(
         Ok(Wire { connection, greeting })
     };
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-        let message = format!("cannot reach redis at {address}: no answer within {:.1} s", limit.as_secs_f32());
+        // A server that speaks no TLS waits for the rest of what it takes for a command.
+        let tls = matches!(address, Address::Tcp(endpoint) if endpoint.tls);
+        let hint = if tls { " (REDIS_TLS is on: does it speak TLS?)" } else { "" };
+        let message = format!("cannot reach redis at {address}: no answer within {:.1} s{hint}", limit.as_secs_f32());
         Err(Failure::passing(ErrorKind::Unreachable, message))
     })
 }

@@ -16,6 +16,8 @@ mod cli_operate;
 mod cli_terminal;
 mod cli_work;
 mod harness;
+mod link_embedded;
+mod link_sentinel;
 mod model;
 mod ops_acts;
 mod ops_dead;

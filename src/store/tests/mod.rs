@@ -16,6 +16,8 @@ mod wait;
 mod connection;
 mod embedded;
 mod sentinel;
+#[cfg(feature = "tls")]
+mod tls;
 
 use crate::config::{Config, RedisConfig};
 use redis_server::TestRedis;
