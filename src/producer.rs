@@ -94,13 +94,13 @@ impl Inner {
             let jobs: Vec<NewJob> = requests.iter_mut().flat_map(|request| std::mem::take(&mut request.jobs)).collect();
             match self.store.enqueue(&self.keys, (self.id.as_str(), call), &jobs).await {
                 Ok(accepted) => {
-                    self.register_once().await;
                     let mut answers = jobs.iter().zip(accepted).map(|(job, accepted)| self.answer(job, accepted));
                     for request in requests {
                         let part = answers.by_ref().take(request.size).collect();
                         // The caller may have gone; its jobs are enqueued all the same.
                         let _ = request.reply.send(Ok(part));
                     }
+                    self.register_once().await;
                 }
                 Err(error) => {
                     for request in requests {

@@ -113,6 +113,7 @@ impl Processor for ExecProcessor {
         ];
         job.extend(ctx.deadline().map(|deadline| ("IREVA_DEADLINE", deadline_text(deadline))));
         let task = task(&self.0, job, payload.get().as_bytes(), RESULT_MAX_BYTES);
+        let _linger = ctx.linger();
         let mut running = Running::start(&task).map_err(|error| not_started(&self.0, &error))?;
         let ended = tokio::select! {
             ended = running.finish(&task, |line| ctx.log(line)) => ended,
@@ -164,6 +165,7 @@ impl BatchProcessor for ExecBatch {
         names.extend(deadline.map(|deadline| ("IREVA_DEADLINE", deadline_text(deadline))));
         let input = answer::questions(&jobs);
         let task = task(&self.0, names, &input, BATCH_ANSWER_MAX_BYTES);
+        let _linger: Vec<_> = jobs.iter().map(|job| job.ctx.linger()).collect();
         let log = |line: &str| jobs.iter().for_each(|job| job.ctx.log(line));
         let all = |error: ProcessError| jobs.iter().map(|_| Err(error.clone())).collect();
         let mut running = match Running::start(&task) {

@@ -1,6 +1,7 @@
 //! What a processor is told about the job that it runs, and what it may say while it runs.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -23,6 +24,7 @@ struct Inner {
     fence: i64,
     deadline: Option<Instant>,
     cancelled: CancellationToken,
+    lingering: AtomicUsize,
     said: Mutex<Said>,
 }
 
@@ -45,6 +47,17 @@ impl fmt::Display for Cancelled {
 
 impl std::error::Error for Cancelled {}
 
+/// Held by a processor that needs a while to clean up; see [`JobContext::linger`].
+#[derive(Debug)]
+#[must_use = "the while ends when this is dropped"]
+pub struct Linger(JobContext);
+
+impl Drop for Linger {
+    fn drop(&mut self) {
+        self.0.0.lingering.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// The facts that a context is made of.
 #[derive(Debug, Clone)]
 pub(crate) struct Facts {
@@ -60,7 +73,17 @@ impl JobContext {
     pub(crate) fn new(facts: Facts, cancelled: CancellationToken) -> Self {
         let Facts { id, queue, attempt, max_attempts, fence, deadline } = facts;
         let said = Mutex::default();
-        Self(Arc::new(Inner { id, queue, attempt, max_attempts, fence, deadline, cancelled, said }))
+        Self(Arc::new(Inner {
+            id,
+            queue,
+            attempt,
+            max_attempts,
+            fence,
+            deadline,
+            cancelled,
+            lingering: AtomicUsize::new(0),
+            said,
+        }))
     }
 
     /// The job's id: the same at every attempt, so it serves as idempotency key.
@@ -103,6 +126,23 @@ impl JobContext {
     pub async fn cancelled(&self) -> Cancelled {
         self.0.cancelled.cancelled().await;
         Cancelled
+    }
+
+    /// Asks for a while to clean up: as long as the guard is held, the end of an attempt that is cancelled or out of time
+    /// waits up to 3 s for `process` to return, instead of dropping its future at once. For what must not go on beside
+    /// the next attempt, such as a process; [`JobContext::cancelled`] says when it is time.
+    pub fn linger(&self) -> Linger {
+        self.0.lingering.fetch_add(1, Ordering::AcqRel);
+        Linger(self.clone())
+    }
+
+    pub(crate) fn is_lingering(&self) -> bool {
+        self.0.lingering.load(Ordering::Acquire) > 0
+    }
+
+    /// Tells the processor that its time is up.
+    pub(crate) fn cancel(&self) {
+        self.0.cancelled.cancel();
     }
 
     /// Adds a line to the job's log (kept for 24 h, 64 KiB an attempt).

@@ -13,7 +13,7 @@ use std::future::Future;
 use serde::de::DeserializeOwned;
 
 pub(crate) use context::Facts;
-pub use context::{Cancelled, JobContext};
+pub use context::{Cancelled, JobContext, Linger};
 pub use outcome::{Outcome, ProcessError};
 pub(crate) use registry::{BatchItem, Entry};
 pub use registry::{BatchJob, Registry};

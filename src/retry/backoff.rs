@@ -10,11 +10,13 @@ use crate::clock::span_text;
 use crate::error::{Error, Result};
 
 const CAP: Duration = Duration::from_secs(3600);
+/// A year: what is longer is a slip of the pen.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// How the wait grows from attempt to attempt.
 ///
 /// Written `fixed:10s`, `linear:5s`, `exponential:5s`, each with an upper bound if wanted (`exponential:5s:30m`; 1 h
-/// unless said); a bare duration is exponential from there.
+/// unless said, a year at most); a bare duration is exponential from there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Backoff {
@@ -66,7 +68,7 @@ impl Backoff {
             Growth::Linear => self.base.saturating_mul(steps.saturating_add(1)),
             Growth::Exponential => self.base.saturating_mul(2_u32.saturating_pow(steps.min(31))),
         };
-        grown.min(self.cap).mul_f64(0.75 + 0.5 * random.clamp(0.0, 1.0))
+        grown.min(self.cap).min(LONGEST).mul_f64(0.75 + 0.5 * random.clamp(0.0, 1.0))
     }
 }
 
@@ -107,7 +109,12 @@ impl FromStr for Backoff {
         let base = if named { parts.next().ok_or_else(wrong)? } else { first };
         let base = humantime::parse_duration(base).map_err(|_| wrong())?;
         let cap = parts.next().map(humantime::parse_duration).transpose().map_err(|_| wrong())?;
-        if base.is_zero() && growth != Growth::Fixed || parts.next().is_some() || cap.is_some_and(|cap| cap < base) {
+        let too_long = base > LONGEST || cap.is_some_and(|cap| cap > LONGEST);
+        if too_long
+            || base.is_zero() && growth != Growth::Fixed
+            || parts.next().is_some()
+            || cap.is_some_and(|cap| cap < base)
+        {
             return Err(wrong());
         }
         Ok(Self { growth, base, cap: cap.unwrap_or(CAP.max(base)) })
@@ -157,7 +164,9 @@ mod tests {
         for text in ["fixed:10s", "linear:5s", "exponential:5s", "exponential:5s:30m", "linear:90s:10m"] {
             assert_eq!(text.parse::<Backoff>().unwrap().to_string(), text);
         }
-        for text in ["", "x", "5", "fixed", "fixed:", "linear:0s", "5s:1s", "5s:1m:2m", "-5s"] {
+        for text in
+            ["", "x", "5", "fixed", "fixed:", "linear:0s", "5s:1s", "5s:1m:2m", "-5s", "2y", "linear:1s:9999999y"]
+        {
             assert!(text.parse::<Backoff>().is_err(), "{text:?}");
         }
     }

@@ -64,7 +64,7 @@ impl Errand {
     }
 
     pub(super) fn error(&self, failure: Failure) -> Error {
-        if self.executed && failure.remedy != Remedy::Nothing {
+        if self.executed {
             let message = format!("{}: the outcome is unknown, and the same command may be run again", failure.message);
             return Error::new(ErrorKind::OutcomeUnknown, message);
         }

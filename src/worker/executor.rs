@@ -16,6 +16,7 @@ use crate::store::Claimed;
 use crate::worker::finisher::{Ended, Verdict};
 use crate::worker::lane::{Lane, Pool};
 use crate::worker::shared::Shared;
+use crate::worker::shutdown::CLEAN_UP;
 use crate::worker::table::Stop;
 
 type Answer = Result<Outcome, ProcessError>;
@@ -37,25 +38,43 @@ struct Attempt {
 /// A slot: takes job after job until the worker stops.
 pub(crate) async fn slot(shared: Arc<Shared>, pool: Arc<Pool>) {
     loop {
-        // Registered before the look, so that a job that comes in between is not missed.
-        let job = pool.job.notified();
         // A worker that stops starts nothing more: what was claimed ahead goes back into line.
-        if shared.stop.is_cancelled() && pool.closed.load(Ordering::Acquire) {
+        if shared.stop.is_cancelled() {
             return;
         }
-        let Some((lane, batch)) = next(&shared, &pool) else {
-            tokio::select! {
-                () = job => {}
-                () = tokio::time::sleep(batch_due(&pool)) => {}
-            }
+        if let Some((lane, handful)) = next(&shared, &pool) {
+            occupied(&shared, &pool, &lane, handful).await;
             continue;
-        };
-        pool.running.fetch_add(1, Ordering::AcqRel);
-        run(&shared, &lane, batch).await;
-        pool.running.fetch_sub(1, Ordering::AcqRel);
-        pool.room.notify_one();
-        tokio::task::consume_budget().await;
+        }
+        // Registered before another look, so that a job that comes in between is not missed.
+        let job = pool.job.notified();
+        tokio::pin!(job);
+        job.as_mut().enable();
+        if let Some((lane, handful)) = next(&shared, &pool) {
+            occupied(&shared, &pool, &lane, handful).await;
+            continue;
+        }
+        tokio::select! {
+            () = job => {}
+            () = shared.stop.cancelled() => return,
+            () = tokio::time::sleep(batch_due(&pool)) => {}
+        }
     }
+}
+
+/// Counts the slot as running, whatever becomes of the job.
+async fn occupied(shared: &Arc<Shared>, pool: &Pool, lane: &Arc<Lane>, handful: Handful) {
+    let claims: Vec<_> = handful.iter().map(|(job, _)| (job.id.clone(), Arc::clone(&job.claim))).collect();
+    pool.running.fetch_add(1, Ordering::AcqRel);
+    let ran = AssertUnwindSafe(run(shared, lane, handful)).catch_unwind().await;
+    pool.running.fetch_sub(1, Ordering::AcqRel);
+    if ran.is_err() {
+        // A defect of this crate, not of a processor. A claim that is named no more is released by a later beat.
+        tracing::error!(queue = %lane.keys.queue(), "a slot panicked beside its processor");
+        lane.table.gone(claims.iter().map(|(id, claim)| (id, &**claim)));
+    }
+    pool.room.notify_one();
+    tokio::task::consume_budget().await;
 }
 
 /// The next job, or batch of jobs, of the pool.
@@ -113,31 +132,42 @@ async fn run(shared: &Shared, lane: &Lane, jobs: Handful) {
 }
 
 async fn run_batch(shared: &Shared, lane: &Lane, attempts: Vec<Attempt>) {
-    let Entry::Batch { processor, .. } = &lane.entry else { return };
-    let Some(timeout) = attempts.iter().map(|attempt| attempt.timeout).max() else { return };
     let started = Instant::now();
-    let items =
-        attempts.iter().map(|attempt| BatchItem { payload: attempt.record.payload(), ctx: attempt.ctx.clone() });
-    let running = AssertUnwindSafe(processor.run(items.collect())).catch_unwind();
-    // A batch goes on while any of its jobs is wanted.
-    let unwanted = async {
-        for attempt in &attempts {
-            attempt.stop.cancelled().await;
-        }
-    };
-    let mut answers = tokio::select! {
-        ran = tokio::time::timeout(timeout, running) => match ran {
-            Ok(Ok(answers)) => answers.into_iter().map(Some).collect(),
-            Ok(Err(panic)) => attempts.iter().map(|_| Some(Err(panicked(&*panic)))).collect(),
-            Err(_) => attempts.iter().map(|_| Some(Err(timed_out(timeout)))).collect::<Vec<_>>(),
-        },
-        () = unwanted => Vec::new(),
-    }
-    .into_iter();
+    let mut answers = batch_answers(lane, &attempts).await.into_iter();
     let took = started.elapsed();
     for attempt in attempts {
         let answer = answers.next().unwrap_or_default();
         finish(shared, lane, attempt, answer, took).await;
+    }
+}
+
+/// Runs a batch to its end, the longest timeout among its jobs, or until none of them is wanted any more.
+async fn batch_answers(lane: &Lane, attempts: &[Attempt]) -> Vec<Option<Answer>> {
+    let Entry::Batch { processor, .. } = &lane.entry else { return Vec::new() };
+    let Some(timeout) = attempts.iter().map(|attempt| attempt.timeout).max() else { return Vec::new() };
+    let items =
+        attempts.iter().map(|attempt| BatchItem { payload: attempt.record.payload(), ctx: attempt.ctx.clone() });
+    let running = AssertUnwindSafe(processor.run(items.collect())).catch_unwind();
+    tokio::pin!(running);
+    let unwanted = async {
+        for attempt in attempts {
+            attempt.stop.cancelled().await;
+        }
+    };
+    tokio::select! {
+        ran = &mut running => match ran {
+            Ok(answers) => answers.into_iter().map(Some).collect(),
+            Err(panic) => attempts.iter().map(|_| Some(Err(panicked(&*panic)))).collect(),
+        },
+        () = tokio::time::sleep(timeout) => {
+            attempts.iter().for_each(|attempt| attempt.ctx.cancel());
+            cleaned_up(&attempts[0].ctx, &mut running).await;
+            attempts.iter().map(|_| Some(Err(timed_out(timeout)))).collect()
+        }
+        () = unwanted => {
+            cleaned_up(&attempts[0].ctx, &mut running).await;
+            Vec::new()
+        }
     }
 }
 
@@ -155,7 +185,7 @@ fn prepare(shared: &Shared, lane: &Lane, mut job: Claimed, stop: CancellationTok
             history.push(failure(shared, &error, history.failed + job.crashes + 1, Duration::ZERO));
             let verdict = Verdict::Bury { history: history.encode() };
             let ended = Ended { error: Some(error), ..Ended::new(job.id, job.claim, verdict) };
-            lane.table.ending(&ended.id);
+            lane.table.ending(&ended.id, &ended.claim);
             return Err(Box::new(ended));
         }
     };
@@ -188,15 +218,28 @@ async fn guarded(
     running: impl Future<Output = Result<Answer, Box<dyn std::any::Any + Send>>>,
     attempt: &Attempt,
 ) -> Option<Answer> {
+    tokio::pin!(running);
+    let answer =
+        |ran: Result<Answer, Box<dyn std::any::Any + Send>>| ran.unwrap_or_else(|panic| Err(panicked(&*panic)));
     tokio::select! {
         biased;
-        () = attempt.stop.cancelled() => None,
-        ran = tokio::time::timeout(attempt.timeout, running) => Some(match ran {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(panic)) => Err(panicked(&*panic)),
-            Err(_) => Err(timed_out(attempt.timeout)),
-        }),
+        () = attempt.stop.cancelled() => cleaned_up(&attempt.ctx, &mut running).await.map(answer).filter(Result::is_ok),
+        ran = &mut running => Some(answer(ran)),
+        () = tokio::time::sleep(attempt.timeout) => {
+            attempt.ctx.cancel();
+            cleaned_up(&attempt.ctx, &mut running).await;
+            Some(Err(timed_out(attempt.timeout)))
+        }
     }
+}
+
+/// A processor that has something to bring to an end behind it, a process say, gets a while for it: until then the job
+/// is not over.
+async fn cleaned_up<T>(ctx: &JobContext, running: impl Future<Output = T>) -> Option<T> {
+    if !ctx.is_lingering() {
+        return None;
+    }
+    tokio::time::timeout(CLEAN_UP, running).await.ok()
 }
 
 fn timed_out(timeout: Duration) -> ProcessError {
@@ -225,7 +268,7 @@ fn failure(shared: &Shared, error: &ProcessError, attempt: u32, took: Duration) 
 async fn finish(shared: &Shared, lane: &Lane, attempt: Attempt, answer: Option<Answer>, took: Duration) {
     lane.ran(took);
     let Attempt { job, record, mut history, ctx, policy, .. } = attempt;
-    let stopped = lane.table.ending(&job.id);
+    let stopped = lane.table.ending(&job.id, &job.claim);
     let said = ctx.take_said();
     let (verdict, error) = match (answer, stopped) {
         (Some(Ok(outcome)), _) => {
@@ -234,14 +277,15 @@ async fn finish(shared: &Shared, lane: &Lane, attempt: Attempt, answer: Option<A
             (Verdict::Complete { result: result.or(awaited).unwrap_or_default() }, None)
         }
         (Some(Err(error)), _) => {
-            let now_ms = crate::clock::local_now().timestamp_millis();
+            // The server's clock, as of the claim: no host's own decides how long a job was put off.
+            let now_ms = job.claimed_ms();
             let facts = FailureFacts {
                 class: error.class,
                 failed: history.failed + 1,
                 retry_after: error.retry_after,
                 snoozed: history.snoozed,
                 snoozing: Duration::from_millis(
-                    history.snoozed_since_ms.map_or(0, |since| now_ms.saturating_sub(since)).unsigned_abs(),
+                    history.snoozed_since_ms.map_or(0, |since| now_ms.saturating_sub(since)).max(0).unsigned_abs(),
                 ),
                 random: shared.random(),
             };

@@ -13,6 +13,8 @@ use crate::worker::shared::Shared;
 
 /// A queue in which nothing is known to come is asked again after this time, token or not.
 const POLL: Duration = Duration::from_secs(1);
+/// How long a worker that stops waits for the answer of a fetch under way.
+const LAST_ANSWER: Duration = Duration::from_secs(2);
 /// How long one wait for a token blocks.
 const BLOCK: Duration = Duration::from_secs(5);
 
@@ -25,23 +27,32 @@ struct Asked {
     calls: u64,
 }
 
-/// Runs until the worker stops; then closes the pool.
+/// Runs until the worker stops.
 pub(crate) async fn fetcher(shared: Arc<Shared>, pool: Arc<Pool>) {
+    let tokens = Tokens::watch(&shared, &pool);
+    // An answer on its way holds claims, so it is waited for, but not for long: Redis may be away.
+    let stopped = async {
+        shared.stop.cancelled().await;
+        tokio::time::sleep(LAST_ANSWER).await;
+    };
+    tokio::select! {
+        () = fetch(&shared, &pool, &tokens) => {}
+        () = stopped => {}
+    }
+    tokens.task.abort();
+}
+
+async fn fetch(shared: &Arc<Shared>, pool: &Arc<Pool>, tokens: &Tokens) {
     let mut asked: Vec<_> =
         pool.lanes.iter().map(|lane| Asked { lane: Arc::clone(lane), next: Instant::now(), calls: 0 }).collect();
-    let tokens = Tokens::watch(&shared, &pool);
     let mut first = 0;
     while !shared.stop.is_cancelled() {
         let mut fetched_some = false;
         first = (first + 1) % asked.len();
         for offset in 0..pool.lanes.len() {
             let index = (first + offset) % pool.lanes.len();
-            let Some(room) = room(&shared, &pool, &asked[index]) else { continue };
-            tokio::select! {
-                // An answer on its way holds claims, so it is waited for; it carries none once the worker is silent.
-                outcome = ask(&shared, &pool, &mut asked[index], room) => fetched_some |= outcome,
-                () = shared.give_up.cancelled() => return,
-            }
+            let Some(room) = room(shared, pool, &asked[index]) else { continue };
+            fetched_some |= ask(shared, pool, &mut asked[index], room).await;
         }
         if fetched_some {
             continue;
@@ -50,11 +61,8 @@ pub(crate) async fn fetcher(shared: Arc<Shared>, pool: Arc<Pool>) {
             shared.stop.cancel();
             break;
         }
-        rest(&shared, &pool, &mut asked, &tokens).await;
+        rest(shared, pool, &mut asked, tokens).await;
     }
-    tokens.task.abort();
-    pool.closed.store(true, Ordering::Release);
-    pool.job.notify_waiters();
 }
 
 /// Waits until there is something to ask for.
@@ -90,10 +98,7 @@ fn room(shared: &Shared, pool: &Pool, asked: &Asked) -> Option<Room> {
         return None;
     }
     let (slots, prefetch) = wanted(pool, &asked.lane);
-    let allowed = shared.allowance();
-    let slots = slots.min(allowed);
-    let prefetch = prefetch.min(allowed - slots);
-    (slots + prefetch > 0).then_some(Room { slots, prefetch })
+    (slots + prefetch > 0 && shared.may_start()).then_some(Room { slots, prefetch })
 }
 
 /// Jobs for idle slots of the pool, and jobs ahead of busy ones.
@@ -123,15 +128,21 @@ async fn ask(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, room: Room) -
     let exclusive = if shared.held() == 0 { shared.gate.try_write().ok() } else { None };
     let _shared_gate = if exclusive.is_none() { Some(shared.gate.read().await) } else { None };
     let alone = exclusive.is_some() && shared.held() == 0;
-    if shared.runs_empty() && !alone && shared.held() > 0 {
+    // Asked again now that no fetch that may bring such a job is under way.
+    if shared.is_solo() || (shared.runs_empty() && !alone && shared.held() > 0) {
         asked.next = Instant::now() + Duration::from_millis(10);
         return false;
     }
+    let granted = shared.reserve(room.slots + room.prefetch);
+    if granted == 0 {
+        return false;
+    }
+    let slots = room.slots.min(granted);
     let call = FetchCall {
         worker: &shared.worker,
         call: asked.calls + 1,
-        slots: room.slots,
-        prefetch: room.prefetch,
+        slots,
+        prefetch: granted - slots,
         lease_ms: shared.lease_ms(),
         alone,
     };
@@ -139,11 +150,13 @@ async fn ask(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, room: Room) -
     match shared.store.fetch(&lane.keys, call).await {
         Ok(fetched) => {
             asked.calls += 1;
+            shared.give_back(granted - fetched.jobs.len().min(granted));
             lane.fetched();
             shared.heard();
             take_in(shared, pool, asked, fetched).await
         }
         Err(error) => {
+            shared.give_back(granted);
             shared.warn_seldom(&error, "no jobs can be fetched");
             asked.next = Instant::now() + POLL;
             false
@@ -164,11 +177,12 @@ async fn take_in(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, fetched: 
     lane.paused.store(fetched.paused, Ordering::Release);
     shared.run_empty(fetched.run_empty);
     let limit = lane.settings().crash_limit;
-    if fetched.jobs.iter().any(|job| job.crashes > 0 && job.crashes + 1 >= limit) {
+    let solo = fetched.jobs.iter().any(|job| job.crashes > 0 && job.crashes + 1 >= limit);
+    lane.weighed(fetched.jobs.iter().map(|job| job.record.len()));
+    lane.table.admit(fetched.jobs);
+    if solo {
         shared.go_solo();
     }
-    shared.spend(count);
-    lane.table.admit(fetched.jobs);
     shared.beat.notify_one();
     for _ in 0..count.min(pool.slots) {
         pool.job.notify_one();

@@ -14,6 +14,8 @@ use crate::store::{End, Settled, Standing};
 use crate::worker::lane::Lane;
 use crate::worker::shared::Shared;
 
+/// What processors said is written within this time or not at all.
+const LOGGING: Duration = Duration::from_secs(2);
 /// Ends in one round.
 const ROUND: usize = 1_000;
 
@@ -134,7 +136,7 @@ pub(crate) async fn settle(shared: &Shared, lane: &Lane, alike: &[Ended]) {
     let ends: Vec<_> = alike.iter().filter_map(|ended| Some((&ended.id, &*ended.claim, ended.end()?))).collect();
     let settled = confirm(shared, lane, &ends).await;
     // Also where Redis would not take it: a claim that is named no more is released by a later beat.
-    lane.table.gone(alike.iter().map(|ended| &ended.id));
+    lane.table.gone(alike.iter().map(|ended| (&ended.id, &*ended.claim)));
     let Some(settled) = settled else {
         shared.unconfirmed.fetch_add(ends.len() as u64, Ordering::Relaxed);
         return;
@@ -190,9 +192,12 @@ async fn confirm(shared: &Shared, lane: &Lane, ends: &[(&JobId, &str, End<'_>)])
 async fn write_logs(shared: &Shared, lane: &Lane, round: &mut [Ended]) {
     let said = round.iter_mut().filter(|ended| !ended.log.is_empty());
     let lines: Vec<_> = said.map(|ended| (ended.id.clone(), std::mem::take(&mut ended.log))).collect();
-    if !lines.is_empty()
-        && let Err(error) = shared.store.log(&lane.keys, &lines).await
-    {
-        tracing::warn!(%error, queue = %lane.keys.queue(), "job logs could not be written");
+    if lines.is_empty() || shared.give_up.is_cancelled() {
+        return;
+    }
+    match tokio::time::timeout(LOGGING, shared.store.log(&lane.keys, &lines)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => shared.warn_seldom(&error, "job logs could not be written"),
+        Err(_) => tracing::warn!(queue = %lane.keys.queue(), "job logs could not be written in time"),
     }
 }

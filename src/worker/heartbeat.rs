@@ -1,5 +1,6 @@
 //! Keeps the lease, on a thread, a runtime and a connection of its own that no processor can hold up.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -7,10 +8,12 @@ use std::time::{Duration, Instant};
 use crate::error::Result;
 use crate::event::{Event, EventKind};
 use crate::job::JobId;
-use crate::store::{Claimed, End, Standing, Store};
+use crate::store::{Claimed, End, Settled, Standing, Store};
 use crate::worker::lane::Lane;
 use crate::worker::shared::Shared;
 
+/// What stands before the claim of a cancelled job.
+const CANCELLED: &str = "cancelled|";
 /// Claims named in one call.
 const PAGE: usize = 1_000;
 /// What the worker says of itself is said again this often.
@@ -26,7 +29,7 @@ pub(crate) async fn heartbeat(shared: Arc<Shared>, store: Store) {
     while !shared.ended.is_cancelled() {
         let held = shared.held();
         let busy = if held > 0 { Duration::from_secs(1) } else { shared.lease };
-        if renewed.elapsed() >= busy.min(shared.lease / 3) {
+        if renewed.elapsed() >= busy.min(shared.lease / 3) && !shared.is_stalled() {
             renewed = Instant::now();
             for (lane, surplus) in shared.lanes.iter().zip(&mut surplus) {
                 if let Err(error) = renew(&shared, &store, lane, surplus).await {
@@ -90,13 +93,14 @@ async fn renew(shared: &Shared, store: &Store, lane: &Lane, surplus: &mut u32) -
 
 /// A claimed job that had not started and is not this worker's any more.
 async fn give_back(shared: &Shared, store: &Store, lane: &Lane, job: Claimed, standing: Standing) -> Result<()> {
+    // First: whatever comes of the call, a later beat finds what Redis still counts.
+    lane.table.gone(std::iter::once((&job.id, &*job.claim)));
     if standing == Standing::Cancelled {
         store.end(&lane.keys, &shared.worker, &[(&job.id, &job.claim, End::Cancelled)]).await?;
         shared.emit(|| Event::of_job(EventKind::Cancelled, lane.keys.queue(), &job.id));
     } else {
         shared.emit(|| Event::of_job(EventKind::LeaseLost, lane.keys.queue(), &job.id));
     }
-    lane.table.gone(std::iter::once(&job.id));
     Ok(())
 }
 
@@ -105,19 +109,14 @@ pub(crate) async fn release(shared: &Shared, store: &Store, lane: &Lane, jobs: V
     for page in jobs.chunks(PAGE) {
         let ends: Vec<_> = page.iter().map(|job| (&job.id, &*job.claim, End::Release)).collect();
         match store.end(&lane.keys, &shared.worker, &ends).await {
-            Ok(_) => {
-                shared.released.fetch_add(page.len() as u64, Ordering::Relaxed);
-                for job in page {
-                    shared.emit(|| Event::of_job(EventKind::Released, lane.keys.queue(), &job.id));
-                }
-            }
+            Ok(settled) => released(shared, store, lane, page, &settled).await,
             // What Redis still counts and the table no longer holds is released by a later beat.
             Err(error) => shared.warn_seldom(&error, "unstarted jobs could not be given back"),
         }
-        lane.table.gone(page.iter().map(|job| &job.id));
+        shared.give_back(page.len());
+        lane.table.gone(page.iter().map(|job| (&job.id, &*job.claim)));
     }
     if !jobs.is_empty() {
-        shared.refund(jobs.len());
         shared.room(lane);
     }
 }
@@ -129,18 +128,53 @@ async fn release_unknown(shared: &Shared, store: &Store, lane: &Lane) -> Result<
     let own = format!("|{}|", shared.worker);
     loop {
         let (next, page) = store.active_page(&lane.keys, cursor).await?;
-        unknown.extend(page.into_iter().filter(|(_, claim)| claim.contains(&own) && !claim.starts_with("cancelled|")));
+        unknown.extend(page.into_iter().filter(|(_, claim)| claim.contains(&own)));
         cursor = next;
         if cursor == 0 {
             break;
         }
     }
-    let known: std::collections::HashSet<JobId> = lane.table.claims().into_iter().map(|(id, _)| id).collect();
-    unknown.retain(|(id, _)| !known.contains(id));
-    for page in unknown.chunks(PAGE) {
+    let known: HashSet<(JobId, Arc<str>)> = lane.table.claims().into_iter().collect();
+    unknown.retain(|(id, claim)| !known.contains(&(id.clone(), Arc::from(claim.trim_start_matches(CANCELLED)))));
+    let (cancelled, lost): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|(_, claim)| claim.starts_with(CANCELLED));
+    for page in lost.chunks(PAGE) {
         tracing::warn!(queue = %lane.keys.queue(), jobs = page.len(), "releasing claims that no answer told of");
         let ends: Vec<_> = page.iter().map(|(id, claim)| (id, claim.as_str(), End::Release)).collect();
         store.end(&lane.keys, &shared.worker, &ends).await?;
     }
+    for page in cancelled.chunks(PAGE) {
+        let claim = |marked: &'static str, claim: &str| claim.trim_start_matches(marked).to_owned();
+        let bare: Vec<_> = page.iter().map(|(id, marked)| (id, claim(CANCELLED, marked))).collect();
+        let ends: Vec<_> = bare.iter().map(|(id, claim)| (*id, claim.as_str(), End::Cancelled)).collect();
+        store.end(&lane.keys, &shared.worker, &ends).await?;
+    }
     Ok(())
+}
+
+/// Tells of released jobs, and acknowledges those that an operator had cancelled before they started.
+async fn released(shared: &Shared, store: &Store, lane: &Lane, page: &[Claimed], settled: &Settled) {
+    let standing =
+        |index: usize| settled.others.iter().find(|(other, _)| *other == index).map(|(_, standing)| *standing);
+    let mut cancelled = Vec::new();
+    for (index, job) in page.iter().enumerate() {
+        match standing(index) {
+            Some(Standing::Cancelled) => cancelled.push((&job.id, &*job.claim, End::Cancelled)),
+            Some(Standing::Taken) => {}
+            Some(Standing::Gone) | None => {
+                shared.released.fetch_add(1, Ordering::Relaxed);
+                shared.emit(|| Event::of_job(EventKind::Released, lane.keys.queue(), &job.id));
+            }
+        }
+    }
+    if cancelled.is_empty() {
+        return;
+    }
+    match store.end(&lane.keys, &shared.worker, &cancelled).await {
+        Ok(_) => {
+            for (id, ..) in &cancelled {
+                shared.emit(|| Event::of_job(EventKind::Cancelled, lane.keys.queue(), id));
+            }
+        }
+        Err(error) => shared.warn_seldom(&error, "cancelled jobs could not be acknowledged"),
+    }
 }

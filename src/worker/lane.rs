@@ -17,6 +17,8 @@ use crate::worker::table::Table;
 const AHEAD: Duration = Duration::from_millis(10);
 /// And never more jobs than this, so that no call is large.
 const AHEAD_MAX: usize = 500;
+/// Nor more than so many bytes of records, by the size of the last ones.
+const AHEAD_BYTES: usize = 4 << 20;
 /// A claimed job that has not started by then goes back into line.
 pub(crate) const UNSTARTED_MAX: Duration = Duration::from_millis(100);
 
@@ -42,6 +44,8 @@ pub(crate) struct Lane {
     settings_version: AtomicU64,
     /// A running mean of how long an attempt takes, in nanoseconds; negative while unknown.
     mean_run_ns: AtomicI64,
+    /// A running mean of how large a record is, in bytes.
+    mean_bytes: AtomicUsize,
     /// When the queue was last fetched, for the promoter.
     fetched_at: Mutex<Option<Instant>>,
 }
@@ -62,6 +66,7 @@ impl Lane {
             settings: Mutex::default(),
             settings_version: AtomicU64::new(u64::MAX),
             mean_run_ns: AtomicI64::new(-1),
+            mean_bytes: AtomicUsize::new(0),
             fetched_at: Mutex::default(),
         }
     }
@@ -104,6 +109,13 @@ impl Lane {
         self.mean_run_ns.store(next, Ordering::Relaxed);
     }
 
+    /// Takes the size of fetched records into the mean, an eighth at a time; larger ones at once.
+    pub(crate) fn weighed(&self, sizes: impl Iterator<Item = usize>) {
+        let mean = self.mean_bytes.load(Ordering::Relaxed);
+        let next = sizes.fold(mean, |mean, size| if size > mean { size } else { mean - (mean - size) / 8 });
+        self.mean_bytes.store(next, Ordering::Relaxed);
+    }
+
     /// Claimed jobs waited too long for a slot: attempts take longer than the mean says, so nothing is claimed ahead until
     /// it has come down again.
     pub(crate) fn stalled(&self) {
@@ -124,7 +136,8 @@ impl Lane {
         };
         let by_run = within(mean_ns.unsigned_abs(), slots * self.unit());
         let by_rate = settings.rate.map_or(usize::MAX, |rate| within(rate.interval_us() * 1_000, 1));
-        by_run.min(by_rate).min(AHEAD_MAX)
+        let by_size = AHEAD_BYTES / self.mean_bytes.load(Ordering::Relaxed).max(1);
+        by_run.min(by_rate).min(by_size).min(AHEAD_MAX)
     }
 
     pub(crate) fn fetched(&self) {
@@ -147,8 +160,6 @@ pub(crate) struct Pool {
     pub job: Notify,
     /// Wakes the fetcher: there is room.
     pub room: Notify,
-    /// The fetcher takes no more.
-    pub closed: AtomicBool,
     turn: AtomicUsize,
 }
 
@@ -160,7 +171,6 @@ impl Pool {
             running: AtomicUsize::new(0),
             job: Notify::new(),
             room: Notify::new(),
-            closed: AtomicBool::new(false),
             turn: AtomicUsize::new(0),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::error::Result;
 use crate::event::{Event, EventKind};
@@ -21,13 +21,28 @@ pub(crate) fn interval(lease: Duration) -> Duration {
 /// After a reconnect the others get this long to say that they are there: while Redis was away nobody could.
 const AFTER_RECONNECT: Duration = Duration::from_secs(2);
 
-/// One look over a queue.
-pub(crate) async fn recover(shared: Arc<Shared>, lane: Arc<Lane>) -> Result<()> {
-    let generation = shared.store.connection.generation();
-    if lane.recovered_at.swap(generation, Ordering::AcqRel) < generation && generation > 1 {
+/// A call that took longer may have waited for a server that answered nobody meanwhile.
+const PROMPT: Duration = Duration::from_secs(1);
+
+/// The workers whose lease has ended, asked when the others had their chance to renew theirs: right after an outage every
+/// lease looks as if it had ended.
+pub(crate) async fn overdue(shared: &Shared, lane: &Lane) -> Result<Vec<String>> {
+    let generation = || shared.store.connection.generation();
+    loop {
+        let (before, asked) = (generation(), Instant::now());
+        let silent = shared.store.overdue(&lane.keys).await?;
+        let seen = lane.recovered_at.swap(generation(), Ordering::AcqRel);
+        let same = before == generation() && (seen == 0 || seen == before);
+        if silent.is_empty() || (same && asked.elapsed() < PROMPT) {
+            return Ok(silent);
+        }
         tokio::time::sleep(AFTER_RECONNECT).await;
     }
-    let silent = shared.store.overdue(&lane.keys).await?;
+}
+
+/// One look over a queue.
+pub(crate) async fn recover(shared: Arc<Shared>, lane: Arc<Lane>) -> Result<()> {
+    let silent = overdue(&shared, &lane).await?;
     if silent.is_empty() {
         return Ok(());
     }

@@ -20,7 +20,7 @@ use crate::worker::builder::{Concurrency, WorkerBuilder};
 use crate::worker::finisher::{Ended, finisher};
 use crate::worker::lane::{Lane, Pool};
 use crate::worker::shared::{Limiter, Shared};
-use crate::worker::shutdown::{Stopper, give_up_after, wind_down};
+use crate::worker::shutdown::{LAST_WORDS, Stopper, give_up_after, wind_down};
 use crate::worker::{actor, executor, fetcher, heartbeat, janitor, promoter, recoverer};
 
 /// Ends that may wait for the finisher of a queue; beyond that, slots wait.
@@ -92,6 +92,7 @@ impl Worker {
             running_empty: AtomicBool::new(false),
             solo: AtomicBool::new(false),
             heard_at: Mutex::new(Instant::now()),
+            ticked_at: Mutex::new(Instant::now()),
             warned_at: Mutex::new(None),
         });
         Ok(Self { shared, client: builder.client, grace: builder.grace, inboxes })
@@ -121,8 +122,9 @@ impl Worker {
             outcome = introduce(&shared, client.config()) => outcome?,
             () = shared.stop.cancelled() => return Ok(report(&shared)),
         }
-        let heart = start_heart(&shared)?;
         let mut actors = JoinSet::new();
+        actors.spawn(tick(Arc::clone(&shared)));
+        let heart = start_heart(&shared)?;
         for lane in &shared.lanes {
             start_keepers(&mut actors, &shared, lane);
         }
@@ -149,10 +151,10 @@ impl Worker {
         }
         while finishers.join_next().await.is_some() {}
         actors.shutdown().await;
-        sign_off(&shared).await;
+        // First, so that no beat takes up the lease again. It is not waited for where Redis does not answer.
         shared.ended.cancel();
-        // The heart ends within a call; it is not waited for where Redis does not answer.
         let _ = tokio::time::timeout(Duration::from_secs(1), heart).await;
+        sign_off(&shared).await;
         let report = report(&shared);
         shared.emit(|| Event::new(EventKind::WorkerStopped).message(shared.worker.to_string()));
         Ok(report)
@@ -179,6 +181,15 @@ fn report(shared: &Shared) -> WorkerReport {
     }
 }
 
+/// Shows the heartbeat that the runtime of the processors is alive.
+async fn tick(shared: Arc<Shared>) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(500));
+    loop {
+        ticks.tick().await;
+        shared.tick();
+    }
+}
+
 /// Gives up the leases, so that nobody has to wait for them to end.
 async fn sign_off(shared: &Shared) {
     let farewell = async {
@@ -188,11 +199,11 @@ async fn sign_off(shared: &Shared) {
         shared.store.retract(&shared.worker).await
     };
     tokio::select! {
-        outcome = farewell => {
-            if let Err(error) = outcome {
-                tracing::warn!(%error, "the worker could not sign off");
-            }
-        }
+        outcome = tokio::time::timeout(LAST_WORDS, farewell) => match outcome {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the worker could not sign off"),
+            Err(_) => tracing::warn!("the worker could not sign off in time; its leases end by themselves"),
+        },
         () = shared.give_up.cancelled() => {}
     }
 }

@@ -53,6 +53,7 @@ pub(crate) struct Shared {
     pub(super) running_empty: AtomicBool,
     pub(super) solo: AtomicBool,
     pub(super) heard_at: Mutex<Instant>,
+    pub(super) ticked_at: Mutex<Instant>,
     pub(super) warned_at: Mutex<Option<Instant>>,
 }
 
@@ -80,6 +81,19 @@ impl Limiter {
         usize::try_from(free).unwrap_or(usize::MAX)
     }
 
+    /// Takes up to `wanted` starts; how many.
+    fn take(&mut self, wanted: usize, now: Instant) -> usize {
+        let taken = wanted.min(self.free(now));
+        self.next += self.interval() * u32::try_from(taken).unwrap_or(u32::MAX);
+        taken
+    }
+
+    /// Gives back starts that were taken and not used.
+    fn put_back(&mut self, starts: usize) {
+        let span = self.interval().saturating_mul(u32::try_from(starts).unwrap_or(u32::MAX));
+        self.next = self.next.checked_sub(span).unwrap_or(self.next);
+    }
+
     /// When one more may start.
     fn next_at(&self) -> Instant {
         (self.next + self.interval()).checked_sub(self.interval() * self.rate.burst()).unwrap_or(self.next)
@@ -90,7 +104,11 @@ impl Shared {
     /// Tells the listener, if there is one.
     pub(crate) fn emit(&self, event: impl FnOnce() -> Event) {
         if let Some(listener) = &self.listener {
-            listener(&event());
+            let event = event();
+            // A listener that panics is its author's trouble, not the jobs'.
+            if std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| listener(&event))).is_err() {
+                tracing::error!(event = event.event.as_str(), "the listener panicked");
+            }
         }
     }
 
@@ -161,12 +179,38 @@ impl Shared {
         self.running_empty.load(Ordering::Acquire)
     }
 
-    /// How many jobs `--max-jobs` and this worker's own rate leave.
-    pub(crate) fn allowance(&self) -> usize {
-        let remaining = usize::try_from(self.remaining.load(Ordering::Acquire)).unwrap_or(usize::MAX);
-        self.limiter.as_ref().map_or(remaining, |limiter| {
-            limiter.lock().unwrap_or_else(PoisonError::into_inner).free(Instant::now()).min(remaining)
-        })
+    /// Whether `--max-jobs` and this worker's own rate leave room for a start.
+    pub(crate) fn may_start(&self) -> bool {
+        self.allowed_at().is_some_and(|at| at <= Instant::now())
+    }
+
+    /// Takes up to `wanted` starts out of what `--max-jobs` and this worker's own rate leave; how many. What is not used
+    /// is given back.
+    pub(crate) fn reserve(&self, wanted: usize) -> usize {
+        let mut granted = wanted;
+        if let Some(limiter) = &self.limiter {
+            granted = limiter.lock().unwrap_or_else(PoisonError::into_inner).take(wanted, Instant::now());
+        }
+        let by_rate = granted;
+        let counted = |left: u64| (left != u64::MAX).then(|| left - left.min(by_rate as u64));
+        if let Ok(left) = self.remaining.fetch_update(Ordering::AcqRel, Ordering::Acquire, counted) {
+            granted = usize::try_from(left).unwrap_or(usize::MAX).min(by_rate);
+            self.give_back_rate(by_rate - granted);
+        }
+        granted
+    }
+
+    /// Gives back starts that were not used: nothing was there, or it went back into line unstarted.
+    pub(crate) fn give_back(&self, jobs: usize) {
+        let counted = |left: u64| (left != u64::MAX).then(|| left + jobs as u64);
+        let _ = self.remaining.fetch_update(Ordering::AcqRel, Ordering::Acquire, counted);
+        self.give_back_rate(jobs);
+    }
+
+    fn give_back_rate(&self, jobs: usize) {
+        if let Some(limiter) = &self.limiter {
+            limiter.lock().unwrap_or_else(PoisonError::into_inner).put_back(jobs);
+        }
     }
 
     /// When there is an allowance again; `None` where there never is.
@@ -176,25 +220,6 @@ impl Shared {
         }
         let at = |limiter: &Mutex<Limiter>| limiter.lock().unwrap_or_else(PoisonError::into_inner).next_at();
         Some(self.limiter.as_ref().map_or_else(Instant::now, at))
-    }
-
-    pub(crate) fn spend(&self, jobs: usize) {
-        let jobs_u64 = jobs as u64;
-        if self.remaining.load(Ordering::Acquire) != u64::MAX {
-            self.remaining.fetch_sub(jobs_u64, Ordering::AcqRel);
-        }
-        if let Some(limiter) = &self.limiter {
-            let mut limiter = limiter.lock().unwrap_or_else(PoisonError::into_inner);
-            let step = limiter.interval() * u32::try_from(jobs).unwrap_or(u32::MAX);
-            limiter.next = limiter.next.max(Instant::now()) + step;
-        }
-    }
-
-    /// Jobs that were claimed and given back do not count.
-    pub(crate) fn refund(&self, jobs: usize) {
-        if self.remaining.load(Ordering::Acquire) != u64::MAX {
-            self.remaining.fetch_add(jobs as u64, Ordering::AcqRel);
-        }
     }
 
     /// Whether the worker has done all that it was built for.
@@ -218,6 +243,17 @@ impl Shared {
     /// Redis answered.
     pub(crate) fn heard(&self) {
         *self.heard_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// The runtime of the processors is alive.
+    pub(crate) fn tick(&self) {
+        *self.ticked_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Whether processors have blocked their runtime for a lease: then nothing is cut off or acknowledged any more, and
+    /// others shall have the jobs.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.ticked_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed() > self.lease
     }
 
     /// How long Redis has not answered.

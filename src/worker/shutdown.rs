@@ -10,9 +10,9 @@ use crate::worker::shared::Shared;
 use crate::worker::table::Stop;
 
 /// How long processors that were broken off get to clean up behind them.
-const CLEAN_UP: Duration = Duration::from_secs(3);
+pub(crate) const CLEAN_UP: Duration = Duration::from_secs(3);
 /// How long a worker that ends waits for Redis to take its last words.
-const LAST_WORDS: Duration = Duration::from_secs(5);
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Stops a worker. Cloning shares it.
 #[derive(Clone)]
@@ -30,9 +30,10 @@ impl Stopper {
         self.0.stop.cancel();
     }
 
-    /// Whether Redis has answered within the last lease: what a watchdog goes by.
+    /// Whether Redis has answered within the last lease and processors are not blocking their runtime: what a watchdog
+    /// goes by.
     pub fn is_ready(&self) -> bool {
-        self.0.silence() < self.0.lease
+        self.0.silence() < self.0.lease && !self.0.is_stalled()
     }
 }
 
@@ -44,25 +45,30 @@ impl std::fmt::Debug for Stopper {
 
 /// Waits for the slots: to their own end, for the grace period, and then for what was broken off to clean up.
 pub(crate) async fn wind_down(shared: &Arc<Shared>, mut slots: JoinSet<()>, grace: Duration) {
-    for lane in &shared.lanes {
-        let unstarted = lane.table.take_unstarted(Duration::ZERO);
-        tokio::select! {
-            () = release(shared, &shared.store, lane, unstarted) => {}
-            () = shared.give_up.cancelled() => {}
+    let releasing = async {
+        for lane in &shared.lanes {
+            let unstarted = lane.table.take_unstarted(Duration::ZERO);
+            tokio::select! {
+                () = release(shared, &shared.store, lane, unstarted) => {}
+                () = shared.give_up.cancelled() => {}
+            }
         }
-    }
-    let all = async { while slots.join_next().await.is_some() {} };
-    tokio::pin!(all);
-    tokio::select! {
-        () = &mut all => return,
-        () = tokio::time::sleep(grace) => {}
-        () = shared.stop_now.cancelled() => {}
-    }
-    for lane in &shared.lanes {
-        lane.table.stop_all(Stop::Shutdown);
-    }
-    // What cannot even be broken off is left to its lease.
-    let _ = tokio::time::timeout(CLEAN_UP, all).await;
+    };
+    let ending = async {
+        let all = async { while slots.join_next().await.is_some() {} };
+        tokio::pin!(all);
+        tokio::select! {
+            () = &mut all => return,
+            () = tokio::time::sleep(grace) => {}
+            () = shared.stop_now.cancelled() => {}
+        }
+        for lane in &shared.lanes {
+            lane.table.stop_all(Stop::Shutdown);
+        }
+        // What cannot even be broken off is left to its lease.
+        let _ = tokio::time::timeout(CLEAN_UP + Duration::from_secs(1), all).await;
+    };
+    tokio::join!(releasing, ending);
 }
 
 /// Sets the moment from which nothing waits for Redis any more: sooner when the worker is told to end at once.
@@ -75,7 +81,7 @@ pub(crate) fn give_up_after(shared: &Arc<Shared>, grace: Duration) {
                 shared.stop_now.cancelled().await;
                 tokio::time::sleep(LAST_WORDS).await;
             } => {}
-            () = shared.ended.cancelled() => {}
+            () = shared.ended.cancelled() => return,
         }
         shared.give_up.cancel();
     });

@@ -112,7 +112,7 @@ impl Table {
         let due = inner.ready.iter().take_while(|ready| ready.since.elapsed() >= age).count();
         let taken: Vec<Claimed> = inner.ready.drain(..due).map(|ready| ready.job).collect();
         for job in &taken {
-            if let Some(held) = inner.held.get_mut(&job.id) {
+            if let Some(held) = inner.held.get_mut(&job.id).filter(|held| held.claim == job.claim) {
                 held.phase = Phase::Ending;
             }
         }
@@ -120,18 +120,20 @@ impl Table {
     }
 
     /// The attempt is over and its end is on its way. Why it was broken off, if it was.
-    pub(crate) fn ending(&self, id: &JobId) -> Option<Stop> {
+    pub(crate) fn ending(&self, id: &JobId, claim: &str) -> Option<Stop> {
         let mut inner = self.lock();
-        let held = inner.held.get_mut(id)?;
+        let held = inner.held.get_mut(id).filter(|held| *held.claim == *claim)?;
         held.phase = Phase::Ending;
         held.why
     }
 
-    /// The claims are no longer held.
-    pub(crate) fn gone<'a>(&self, ids: impl Iterator<Item = &'a JobId>) {
+    /// The claims are no longer held. Compared whole: the same job may have been claimed anew meanwhile.
+    pub(crate) fn gone<'a>(&self, claims: impl Iterator<Item = (&'a JobId, &'a str)>) {
         let mut inner = self.lock();
-        for id in ids {
-            inner.held.remove(id);
+        for (id, claim) in claims {
+            if inner.held.get(id).is_some_and(|held| *held.claim == *claim) {
+                inner.held.remove(id);
+            }
         }
     }
 
@@ -200,10 +202,15 @@ mod tests {
         table.admit(vec![claimed("a"), claimed("b")]);
         let (a, stop_a) = table.start().unwrap();
         let (b, stop_b) = table.start().unwrap();
-        table.ending(&b.id);
+        table.ending(&b.id, &b.claim);
         assert!(table.revoke(&a.id, &a.claim, Standing::Taken).is_none() && stop_a.is_cancelled());
         assert!(table.revoke(&b.id, &b.claim, Standing::Gone).is_none() && !stop_b.is_cancelled());
-        assert_eq!(table.ending(&a.id), Some(Stop::Lost));
+        assert_eq!(table.ending(&a.id, &a.claim), Some(Stop::Lost));
+        assert_eq!(table.ending(&a.id, "another claim"), None);
+        table.gone([(&a.id, "another claim")].into_iter());
+        assert_eq!(table.load().held, 2);
+        table.gone([(&a.id, &*a.claim)].into_iter());
+        assert_eq!(table.load().held, 1);
         let (c, stop_c) = (claimed("c"), CancellationToken::new());
         assert!(table.revoke(&c.id, &c.claim, Standing::Cancelled).is_none() && !stop_c.is_cancelled());
     }
