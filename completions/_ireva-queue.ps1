@@ -94,7 +94,7 @@ Register-ArgumentCompleter -Native -CommandName 'ireva-queue' -ScriptBlock {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colours: auto, always or never')
-            [CompletionResult]::new('--until-empty', '--until-empty', [CompletionResultType]::ParameterName, 'End when nothing waits any more')
+            [CompletionResult]::new('--until-empty', '--until-empty', [CompletionResultType]::ParameterName, 'End when nothing is in line, or due within a second; what waits longer for its time or its next attempt is left')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more on stderr; twice for details')

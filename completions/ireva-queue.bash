@@ -141,7 +141,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__clear)
+        ireva__queue__subcmd__clear)
             opts="-y -o -q -v -h --state --dry-run --yes --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -171,7 +171,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__completions)
+        ireva__queue__subcmd__completions)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -197,7 +197,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__demo)
+        ireva__queue__subcmd__demo)
             opts="-o -q -v -h --clean --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -223,7 +223,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__dlq)
+        ireva__queue__subcmd__dlq)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help list show retry delete purge"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -249,7 +249,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__dlq__subcmd__delete)
+        ireva__queue__subcmd__dlq__subcmd__delete)
             opts="-y -o -q -v -h --all --dry-run --yes --class --code --error --older-than --newer-than --id --limit --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -303,7 +303,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__dlq__subcmd__list)
+        ireva__queue__subcmd__dlq__subcmd__list)
             opts="-o -q -v -h --group-by --all --offset --class --code --error --older-than --newer-than --id --limit --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -365,7 +365,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__dlq__subcmd__purge)
+        ireva__queue__subcmd__dlq__subcmd__purge)
             opts="-y -o -q -v -h --all --dry-run --yes --class --code --error --older-than --newer-than --id --limit --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -419,7 +419,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__dlq__subcmd__retry)
+        ireva__queue__subcmd__dlq__subcmd__retry)
             opts="-y -o -q -v -h --all --rate --delay --edit --dry-run --yes --class --code --error --older-than --newer-than --id --limit --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -485,7 +485,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__dlq__subcmd__show)
+        ireva__queue__subcmd__dlq__subcmd__show)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -511,7 +511,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__embedded)
+        ireva__queue__subcmd__embedded)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help status stop"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -537,7 +537,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__embedded__subcmd__status)
+        ireva__queue__subcmd__embedded__subcmd__status)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -563,7 +563,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__embedded__subcmd__stop)
+        ireva__queue__subcmd__embedded__subcmd__stop)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -589,7 +589,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__enqueue)
+        ireva__queue__subcmd__enqueue)
             opts="-o -q -v -h --delay --at --priority --attempts --backoff --timeout --ttl --id --unique --unique-for --ndjson --from --bare --dry-run --no-check --wait --wait-timeout --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -667,7 +667,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__jobs)
+        ireva__queue__subcmd__jobs)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help list show cancel retry promote delete"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -693,7 +693,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__jobs__subcmd__cancel)
+        ireva__queue__subcmd__jobs__subcmd__cancel)
             opts="-o -q -v -h --queue --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -723,7 +723,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__jobs__subcmd__delete)
+        ireva__queue__subcmd__jobs__subcmd__delete)
             opts="-o -q -v -h --queue --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -753,7 +753,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__jobs__subcmd__list)
+        ireva__queue__subcmd__jobs__subcmd__list)
             opts="-o -q -v -h --state --limit --offset --all --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -791,7 +791,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__jobs__subcmd__promote)
+        ireva__queue__subcmd__jobs__subcmd__promote)
             opts="-o -q -v -h --queue --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -821,7 +821,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__jobs__subcmd__retry)
+        ireva__queue__subcmd__jobs__subcmd__retry)
             opts="-o -q -v -h --queue --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -851,7 +851,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__jobs__subcmd__show)
+        ireva__queue__subcmd__jobs__subcmd__show)
             opts="-o -q -v -h --queue --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -881,7 +881,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__man)
+        ireva__queue__subcmd__man)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -907,7 +907,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__queues)
+        ireva__queue__subcmd__queues)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help list pause resume set get"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -933,7 +933,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__queues__subcmd__get)
+        ireva__queue__subcmd__queues__subcmd__get)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -959,7 +959,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__queues__subcmd__list)
+        ireva__queue__subcmd__queues__subcmd__list)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -985,7 +985,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__queues__subcmd__pause)
+        ireva__queue__subcmd__queues__subcmd__pause)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1011,7 +1011,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__queues__subcmd__resume)
+        ireva__queue__subcmd__queues__subcmd__resume)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1037,7 +1037,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__queues__subcmd__set)
+        ireva__queue__subcmd__queues__subcmd__set)
             opts="-o -q -v -h --rate --concurrency --remove-on-complete --remove-on-fail --priority-mode --max-length --crash-limit --attempts --backoff --throttled-backoff --permanent-attempts --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1107,7 +1107,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__stats)
+        ireva__queue__subcmd__stats)
             opts="-o -q -v -h --watch --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1137,7 +1137,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__work)
+        ireva__queue__subcmd__work)
             opts="-o -q -v -h --concurrency --lease --grace --timeout --rate --until-empty --max-jobs --exec --http --batch-size --batch-wait --pass-env --exit-codes --log-format --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1215,7 +1215,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__workers)
+        ireva__queue__subcmd__workers)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help list"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1241,7 +1241,7 @@ _ireva__queue() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ireva__subcmd__queue__subcmd__workers__subcmd__list)
+        ireva__queue__subcmd__workers__subcmd__list)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

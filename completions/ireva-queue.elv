@@ -89,7 +89,7 @@ set edit:completion:arg-completer[ireva-queue] = {|@words|
             cand -o 'How the answer is written [default: table on a terminal, else plain]'
             cand --output 'How the answer is written [default: table on a terminal, else plain]'
             cand --color 'Colours: auto, always or never'
-            cand --until-empty 'End when nothing waits any more'
+            cand --until-empty 'End when nothing is in line, or due within a second; what waits longer for its time or its next attempt is left'
             cand -q 'Say nothing but the answer and errors'
             cand --quiet 'Say nothing but the answer and errors'
             cand -v 'Say more on stderr; twice for details'

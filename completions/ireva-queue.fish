@@ -106,7 +106,7 @@ name\t'Ids or names alone'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l until-empty -d 'End when nothing waits any more'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l until-empty -d 'End when nothing is in line, or due within a second; what waits longer for its time or its next attempt is left'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -s q -l quiet -d 'Say nothing but the answer and errors'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -s v -l verbose -d 'Say more on stderr; twice for details'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l no-input -d 'Never ask a question'

@@ -24,5 +24,10 @@ pub struct Args {
 pub fn run(args: Args) -> Result<Answer> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Cli::command(), "ireva-queue", &mut script);
-    Ok(Answer::verbatim(String::from_utf8(script)?))
+    let mut script = String::from_utf8(script)?;
+    if args.shell == Shell::Bash {
+        // clap_complete spells the name of a program with a hyphen in two ways, and finds no subcommand then.
+        script = script.replace("ireva__subcmd__queue", "ireva__queue");
+    }
+    Ok(Answer::verbatim(script))
 }

@@ -23,11 +23,11 @@ pub struct Args {
 enum Verb {
     /// Show whether it runs, where, and how large it is
     #[command(before_help = "Example:
-  ireva-queue embedded status")]
+  REDIS_MODE=embedded ireva-queue embedded status")]
     Status,
     /// Stop it; what it holds is kept
     #[command(before_help = "Example:
-  ireva-queue embedded stop")]
+  REDIS_MODE=embedded ireva-queue embedded stop")]
     Stop,
 }
 

@@ -128,13 +128,21 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         Verb::Pause(names) => switch(names, true, context).await,
         Verb::Resume(names) => switch(names, false, context).await,
         Verb::Set(args) => set(args, context).await,
-        Verb::Get { queue } => Ok(Answer::one(client.queue(queue).settings().await?)),
+        Verb::Get { queue } => {
+            let queue = client.queue(queue);
+            queue.stats().await?;
+            Ok(Answer::one(queue.settings().await?))
+        }
     }
 }
 
 async fn switch(names: Names, paused: bool, context: &Context) -> Result<Answer> {
     let asked_for = names.queues.len();
     let mut switched = Vec::with_capacity(asked_for);
+    // A name that was mistyped must not look paused, so all of them are looked up before any is switched.
+    for name in &names.queues {
+        context.client()?.queue(name.clone()).stats().await?;
+    }
     for name in names.queues {
         let queue = context.client()?.queue(name.clone());
         let changed = if paused { queue.pause().await? } else { queue.resume().await? };

@@ -1,6 +1,6 @@
 //! What an act on one job did.
 
-use ireva_queue::Acted;
+use ireva_queue::{Acted, JobState};
 
 use crate::output::{Cell, Tone};
 use crate::view::{Block, Column, View};
@@ -20,7 +20,12 @@ impl View for Acted {
 
     fn card(&self) -> Option<Vec<Block>> {
         let to = self.to.map_or("deleted", |state| state.as_str());
-        let line = format!("{} in {}: {} -> {to}", self.id, self.queue, self.from);
+        let line = match (self.from, self.to) {
+            (JobState::Active, Some(JobState::Active)) => {
+                format!("{} in {}: is being cancelled, its worker is told within a second", self.id, self.queue)
+            }
+            _ => format!("{} in {}: {} -> {to}", self.id, self.queue, self.from),
+        };
         Some(vec![Block::Text(line)])
     }
 }

@@ -64,7 +64,8 @@ pub struct Args {
     #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     rate: Option<Rate>,
 
-    /// End when nothing waits any more
+    /// End when nothing is in line, or due within a second; what waits longer for
+    /// its time or its next attempt is left
     #[arg(long)]
     until_empty: bool,
 
