@@ -74,4 +74,11 @@ fn bash_takes_the_completions() {
     let script = Cli::bare().ok(["completions", "bash"]);
     let checked = std::process::Command::new("bash").args(["-n", "-c", &script]).status().unwrap();
     assert!(checked.success());
+    let ask = r#"
+        eval "$1"
+        COMP_WORDS=(ireva-queue dlq re); COMP_CWORD=2
+        _ireva__queue ireva-queue re dlq
+        echo "${COMPREPLY[@]}""#;
+    let asked = std::process::Command::new("bash").args(["-c", ask, "bash", &script]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&asked.stdout).trim(), "retry", "below the first level too");
 }
