@@ -53,6 +53,7 @@ fn r46_fifty_thousand_jobs_due_at_one_instant_are_promoted_in_quick_steps() {
     let redis = TestRedis::builder().urgent().start();
     let (cli, ledger) = (Cli::new(&redis), Ledger::new());
     let program = ledger.program("");
+    cli.ok(["queues", "set", "q", "--max-length", "none"]);
     cli.ok(["queues", "pause", "q"]);
     let due_ms = i64::try_from(now_ms()).unwrap() + 20_000;
     let at = chrono::DateTime::from_timestamp_millis(due_ms).unwrap().to_rfc3339();

@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use crate::support::*;
 
 const LONG: Duration = Duration::from_secs(150);
@@ -74,10 +76,23 @@ fn r36_a_queue_wide_limit_holds_over_workers_and_survives_one() {
     let work = ["q", "--concurrency", "8", "--lease", "4s", "--exec", &program];
     let mut workers: Vec<_> = (0..4).map(|_| cli.work(work)).collect();
     ledger.wait("end", 20, LONG);
-    // Whoever holds a slot by what Redis says.
-    let holder = wait_for(LONG, "a slot is held", || {
+    // Whoever holds a slot by what Redis says, and holds it still when it can say nothing more.
+    let holds = |worker: &WorkProcess| {
         let claims: Vec<String> = redis.query(&["HVALS", &redis.key("q", "active")]);
-        workers.iter().position(|worker| claims.iter().any(|claim| claim.contains(&format!("-{}-", worker.pid()))))
+        claims.iter().any(|claim| claim.contains(&format!("-{}-", worker.pid())))
+    };
+    let holder = wait_for(LONG, "a slot is held", || {
+        let holder = workers.iter().position(holds)?;
+        workers[holder].signal(Signal::STOP);
+        // What it had sent before is executed by the time that these are answered.
+        for _ in 0..10 {
+            redis.query::<u64>(&["DBSIZE"]);
+        }
+        let still = holds(&workers[holder]);
+        if !still {
+            workers[holder].signal(Signal::CONT);
+        }
+        still.then_some(holder)
     });
     workers[holder].kill9();
     let killed_ms = now_ms();
