@@ -80,7 +80,7 @@ scripts! {
 }
 
 shared! {
-    "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "rank", "promote",
+    "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "put_off", "rank", "promote",
     "expire", "options", "place", "line", "grant", "replay", "claim", "hand", "fallen",
     "lines",
 }

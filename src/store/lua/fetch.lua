@@ -27,7 +27,7 @@ local line = rule.aging_us and aging_line(want, rule.aging_us) or strict_line(wa
 local found = #line / 3
 local chosen, passed, lonely = choose(line, tonumber(slots), alone == '1', rule)
 hand(now_us, chosen, rule, passed or rule.aging_us, reply)
-if lonely and runs_empty(now_us, worker) then reply[3] = '1' end
+if lonely and runs_empty(now_us, worker, lonely) then reply[3] = '1' end
 if found < want and again_ms < 0 then again_ms = next_due_ms(now_us) end
 if found == want and again_ms < 0 and not passed then again_ms = 0 end
 reply[1] = again_ms

@@ -5,24 +5,12 @@
 -- refuses: LAYOUT
 -- cost: 4 µs a job; 1,000 jobs a call
 -- flags: allow-oom
--- uses: now int layout count wake emit leave
+-- uses: now int layout count wake emit leave put_off
 -- moves: Retry
 local now_us = now()
 layout()
-local places, ids, others = leave(jobs_at, 4)
+local ids, others = put_off(now_us, retrying)
 if #ids == 0 then return others end
-
-local due, told = {}, {}
-for n = 1, #ids do
-  local at = places[n]
-  local level = string.match(ARGV[at + 1], '^%d+|(%d)')
-  due[#due + 1] = (math.ceil(now_us / 1000) + ARGV[at + 2]) * 4 + level
-  due[#due + 1] = ids[n]
-  told[#told + 1] = ids[n]
-  told[#told + 1] = ARGV[at + 3]
-end
-redis.call('HSET', history, unpack(told))
-redis.call('ZADD', retrying, unpack(due))
 count(now_us, 'failed', #ids)
 count(now_us, 'retried', #ids)
 emit('retrying', ids, worker)

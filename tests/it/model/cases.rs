@@ -29,7 +29,11 @@ impl Case {
     }
 
     fn enqueue(&self, jobs: Vec<NewJob>) -> Vec<Accepted> {
-        run(self.by_hand.enqueue("p", 1, &jobs)).unwrap()
+        self.enqueue_as(1, jobs)
+    }
+
+    fn enqueue_as(&self, call: u64, jobs: Vec<NewJob>) -> Vec<Accepted> {
+        run(self.by_hand.enqueue("p", call, &jobs)).unwrap()
     }
 
     fn fetch(&self, worker: &str, call: u64, slots: usize) -> Vec<(JobId, String)> {
@@ -106,4 +110,32 @@ fn r67_a_slot_that_a_recovery_frees_wakes_a_worker() {
     case.redis.query::<()>(&["DEL", &case.redis.key(QUEUE, "wake")]);
     assert_eq!(case.crash(1)[0].to, "dead");
     assert_eq!(case.redis.query::<u64>(&["LLEN", &case.redis.key(QUEUE, "wake")]), 1);
+}
+
+#[test]
+fn one_worker_at_a_time_runs_empty_for_a_job_while_its_lease_stands_and_the_job_waits() {
+    let case = Case::with(&[]);
+    let ask = |worker: &str, call, alone| {
+        let ask = Ask { worker: worker.to_owned(), call, slots: 1, prefetch: 0, lease_ms: 600_000, alone };
+        let out = run(case.by_hand.fetch(&ask)).unwrap();
+        (out.run_empty, out.jobs.into_iter().map(|job| job.id.to_string()).collect::<Vec<_>>())
+    };
+    case.enqueue(vec![job("poison")]);
+    for life in 1..=2 {
+        assert_eq!(case.fetch("victim", life, 1).len(), 1);
+        case.crash(life.cast_signed());
+    }
+    assert_eq!(ask("a", 1, false), (true, vec![]), "the first one that is asked");
+    case.clock.set_us(NOW_US + 500_000_000);
+    assert_eq!(ask("b", 1, false), (false, vec![]), "another has been asked, however long ago");
+    assert_eq!(ask("a", 2, false), (true, vec![]));
+    case.clock.set_us(NOW_US + 1_200_000_000);
+    assert_eq!(ask("b", 2, false), (true, vec![]), "the one that was asked is silent");
+    assert_eq!(ask("a", 3, true), (false, vec!["poison".to_owned()]), "whoever holds nothing takes it");
+    // The job is over: the next one asks whom it meets.
+    run(case.client.queue(QueueName::new(QUEUE).unwrap()).set(&[Setting::CrashLimit(2)])).unwrap();
+    case.enqueue_as(2, vec![job("second")]);
+    assert_eq!(ask("victim", 9, true).1, ["second"]);
+    case.crash(200);
+    assert_eq!(ask("c", 1, false).0, true);
 }
