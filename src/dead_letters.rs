@@ -128,7 +128,6 @@ impl DeadLetters {
             report.matched += chosen.len() as u64;
             if options.dry_run {
                 walk.first += chosen.len() as u64;
-                report.changed += chosen.len() as u64;
                 continue;
             }
             for step in chosen.chunks(pace.step()) {
@@ -199,11 +198,12 @@ impl DeadLetters {
         if selection.is_all() {
             // Nothing of what is stored need be read.
             let limit = selection.limit.unwrap_or(u64::MAX);
-            report.changed = match dry_run {
-                true => self.store.size(&self.keys, Key::Dead).await?.min(limit),
-                false => self.store.clear(&self.keys, Key::Dead, limit, progress).await?,
-            };
-            report.matched = report.changed;
+            if dry_run {
+                report.matched = self.store.size(&self.keys, Key::Dead).await?.min(limit);
+            } else {
+                report.changed = self.store.clear(&self.keys, Key::Dead, limit, progress).await?;
+                report.matched = report.changed;
+            }
             return Ok(report);
         }
         while let Some(chosen) = walk.next().await? {
@@ -211,7 +211,6 @@ impl DeadLetters {
             report.matched += count;
             if dry_run {
                 walk.first += count;
-                report.changed += count;
                 continue;
             }
             let marks: Vec<_> = chosen.iter().map(|letter| (letter.id.clone(), letter.place.score())).collect();

@@ -69,6 +69,7 @@ impl EventKind {
 
 /// One thing that happened. Fields that do not apply are `None`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Event {
     /// What happened.
     pub event: EventKind,
@@ -82,10 +83,10 @@ pub struct Event {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
     /// How long the attempt ran, in milliseconds.
-    #[serde(rename = "duration_ms", serialize_with = "millis", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "durationMs", serialize_with = "millis", skip_serializing_if = "Option::is_none")]
     pub duration: Option<Duration>,
     /// How long until it may start again, in milliseconds.
-    #[serde(rename = "delay_ms", serialize_with = "millis", skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "delayMs", serialize_with = "millis", skip_serializing_if = "Option::is_none")]
     pub delay: Option<Duration>,
     /// The class of the error.
     #[serde(skip_serializing_if = "Option::is_none")]

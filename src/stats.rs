@@ -10,6 +10,7 @@ use crate::retry::ErrorClass;
 
 /// The state of one queue at one instant.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct QueueStats {
     /// The queue.
     pub queue: QueueName,
@@ -49,6 +50,7 @@ pub struct QueueStats {
 
 /// How often each thing has happened since the queue exists. Never falls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// Jobs accepted.
     pub enqueued: u64,
@@ -82,6 +84,7 @@ pub struct Totals {
 
 /// What happened in a span of time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Rates {
     /// Jobs accepted.
     pub enqueued: u64,
@@ -97,6 +100,7 @@ pub struct Rates {
 
 /// A queue in a list.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct QueueSummary {
     /// The queue.
     pub queue: QueueName,
@@ -114,6 +118,7 @@ pub struct QueueSummary {
 
 /// A worker process and a queue that it takes jobs of.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct WorkerInfo {
     /// Its id: host, pid and a ULID.
     pub worker: String,
@@ -145,6 +150,7 @@ pub struct WorkerInfo {
 
 /// A job in a list.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct JobSummary {
     /// The job.
     pub id: JobId,
@@ -166,6 +172,7 @@ pub struct JobSummary {
 
 /// Everything about a job.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct JobDetails {
     /// What a list shows.
     #[serde(flatten)]
@@ -208,6 +215,7 @@ pub struct JobDetails {
 
 /// A dead letter in a list.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
     /// The job.
     pub id: JobId,
@@ -229,6 +237,7 @@ pub struct DeadLetter {
 
 /// Dead letters that share a cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DeadGroup {
     /// The code, class or error that they share.
     pub key: String,
@@ -244,6 +253,7 @@ pub struct DeadGroup {
 
 /// A part of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,
@@ -253,20 +263,22 @@ pub struct Page<T> {
 
 /// What a bulk act did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct BulkReport {
     /// Jobs that it was about.
     pub matched: u64,
-    /// Jobs that were changed (with `dry_run`: that would have been).
+    /// Jobs that were changed.
     pub changed: u64,
     /// Jobs left as they were, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,
-    /// Whether nothing was changed on purpose.
+    /// Whether it only counted: then nothing was changed.
     pub dry_run: bool,
 }
 
 /// A job that a bulk act left as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Skipped {
     /// The job.
     pub id: JobId,
@@ -276,6 +288,7 @@ pub struct Skipped {
 
 /// The answer to an enqueue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Enqueued {
     /// The job: the new one, or the one that is there already.
     pub id: JobId,
@@ -287,6 +300,7 @@ pub struct Enqueued {
 
 /// How an awaited job ended.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct JobEnd {
     /// The job.
     pub id: JobId,

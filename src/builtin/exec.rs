@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -45,6 +47,25 @@ impl ExecSettings {
     pub fn new(command: Vec<OsString>) -> Self {
         let kill_grace = Duration::from_secs(2);
         Self { command, environment: Vec::new(), exit_codes: BTreeMap::new(), kill_grace }
+    }
+
+    /// Whether the program is there: at its path, or by its name in a directory of the environment's `PATH`.
+    ///
+    /// # Errors
+    /// `Invalid` when it is not, or is not executable.
+    pub fn find_program(&self) -> Result<()> {
+        let program = self.command.first().map(OsString::as_os_str).unwrap_or_default();
+        let executable =
+            |path: &Path| path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0);
+        if program.as_bytes().contains(&b'/') {
+            let wrong = || Error::invalid(format!("{} is not an executable file", program.display()));
+            return executable(Path::new(program)).then_some(()).ok_or_else(wrong);
+        }
+        let path = self.environment.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.as_bytes());
+        let mut directories = path.unwrap_or_default().split(|&byte| byte == b':').map(OsStr::from_bytes);
+        let found = directories.any(|directory| executable(&Path::new(directory).join(program)));
+        let wrong = || Error::invalid(format!("there is no program {:?} in PATH", program.display().to_string()));
+        found.then_some(()).ok_or_else(wrong)
     }
 
     fn check(&self) -> Result<()> {

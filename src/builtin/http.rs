@@ -74,10 +74,8 @@ impl Endpoint {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(Error::invalid(format!("URL to post to must be http:// or https://, not {}://", url.scheme())));
         }
-        let mut shown = url.clone();
-        let _ = (shown.set_username(""), shown.set_password(None));
-        shown.set_query(None);
-        shown.set_fragment(None);
+        // The path may be a secret too, as with most chat hooks.
+        let shown = format!("{}{}", url.origin().ascii_serialization(), if url.path() == "/" { "/" } else { "/…" });
         // One provider for the process; where there is one already, it stays.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder()
@@ -91,7 +89,7 @@ impl Endpoint {
             .map_err(|error| {
                 Error::new(ErrorKind::Config, format!("HTTP client cannot be set up: {error}")).with_source(error)
             })?;
-        Ok(Self { client, url, shown: shown.to_string(), signing_key, timeout })
+        Ok(Self { client, url, shown, signing_key, timeout })
     }
 
     /// One request from connecting to the last byte of the answer, within the timeout.
@@ -305,8 +303,9 @@ mod tests {
         for url in ["", "ftp://host/", "file:///etc/passwd", "localhost:80", "http://"] {
             assert!(HttpProcessor::new(HttpSettings::new(url)).is_err(), "{url}");
         }
-        let endpoint = Endpoint::new(HttpSettings::new("https://user:secret@host:8443/hook?token=secret")).unwrap();
-        assert_eq!(endpoint.shown, "https://host:8443/hook");
+        let endpoint =
+            Endpoint::new(HttpSettings::new("https://user:secret@host:8443/hook/secret?token=secret")).unwrap();
+        assert_eq!(endpoint.shown, "https://host:8443/…");
         assert!(!format!("{endpoint:?}").contains("secret"));
     }
 }

@@ -11,6 +11,7 @@ const MESSAGE_MAX_BYTES: usize = 2_000;
 
 /// One failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Failure {
     /// When it ended (the worker's clock: shown, never decided by).
     pub at: DateTime<Utc>,
@@ -30,6 +31,7 @@ pub struct Failure {
 
 /// A job's failures (the last twenty; counts exact), snoozes and releases.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct History {
     /// How many attempts failed since the job was enqueued or last revived.
     #[serde(default)]

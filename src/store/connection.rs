@@ -17,6 +17,9 @@ use super::sentinel::News;
 use crate::config::{Endpoint, RedisConfig};
 use crate::error::{ErrorKind, Result};
 
+/// How long a patient caller waits for one answer.
+const ENDLESS_ANSWER: Duration = Duration::from_secs(10);
+
 /// How long a call is repeated while the server is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
@@ -24,6 +27,8 @@ pub(crate) enum Patience {
     Brief,
     /// For workers: repeated with backoff until the caller drops the future.
     Endless,
+    /// For heartbeats: the same, and an answer that takes this long is waited for no more, since the lease runs on.
+    Pressing(Duration),
 }
 
 impl Patience {
@@ -32,8 +37,14 @@ impl Patience {
         match self {
             // Half the budget, so that a lost reply leaves room for one repeat.
             Self::Brief => Duration::from_secs(2),
-            Self::Endless => Duration::from_secs(10),
+            Self::Endless => ENDLESS_ANSWER,
+            Self::Pressing(limit) => limit.min(ENDLESS_ANSWER),
         }
+    }
+
+    /// Whether a call ends by itself when the server stays away.
+    pub(super) fn is_brief(self) -> bool {
+        self == Self::Brief
     }
 }
 
@@ -200,7 +211,7 @@ impl Inner {
 
     /// From the first connection on, sentinels are listened to by handles that stay.
     fn watch(self: &Arc<Self>) {
-        let Some(sentinels) = self.route.sentinels().filter(|_| self.patience == Patience::Endless) else { return };
+        let Some(sentinels) = self.route.sentinels().filter(|_| !self.patience.is_brief()) else { return };
         let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
         if watchers.is_empty() {
             let inner = Arc::downgrade(self);

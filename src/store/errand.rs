@@ -37,13 +37,13 @@ impl Errand {
 
     /// When the connection must stand; `None`: whenever.
     pub(super) fn connect_by(&self, start_limit: Duration) -> Option<Instant> {
-        (self.patience == Patience::Brief).then(|| self.started + BUDGET.max(start_limit))
+        self.patience.is_brief().then(|| self.started + BUDGET.max(start_limit))
     }
 
     /// When one sending must be answered.
     pub(super) fn answer_by(&self, limit: Duration) -> Instant {
         let by = Instant::now() + limit;
-        if self.patience == Patience::Brief { by.min(self.started + BUDGET) } else { by }
+        if self.patience.is_brief() { by.min(self.started + BUDGET) } else { by }
     }
 
     /// How long to wait before the next attempt; `None`: there is none.
@@ -59,7 +59,7 @@ impl Errand {
         self.repeats += 1;
         let absent = failure.absent && !connected_before && !self.executed;
         let budget = if absent { ABSENT_BUDGET } else { BUDGET };
-        let go_on = self.patience == Patience::Endless || self.started.elapsed() + pause < budget;
+        let go_on = !self.patience.is_brief() || self.started.elapsed() + pause < budget;
         go_on.then_some(pause)
     }
 

@@ -275,6 +275,11 @@ impl Store {
         scripts::SIGN_OFF.ask(&self.connection, &command).await.map(drop)
     }
 
+    /// Leaves a wake-up token that was taken in vain to another worker.
+    pub(crate) async fn pass_on(&self, keys: &QueueKeys) -> Result<()> {
+        scripts::PASS_ON.ask(&self.connection, &scripts::PASS_ON.on(keys, &self.clock)).await.map(drop)
+    }
+
     /// Moves what is due into line; how many, where `limit` or more means that there may be more.
     pub(crate) async fn promote(&self, keys: &QueueKeys, limit: usize) -> Result<usize> {
         let mut command = scripts::PROMOTE.on(keys, &self.clock);

@@ -52,6 +52,7 @@ scripts! {
     RELEASE "release",
     CANCELLED "cancelled",
     RENEW "renew",
+    PASS_ON "pass_on",
     OVERDUE "overdue",
     RECOVER "recover",
     FORGET "forget",

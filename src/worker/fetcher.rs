@@ -76,13 +76,23 @@ async fn rest(shared: &Shared, pool: &Pool, asked: &mut [Asked], tokens: &Tokens
         () = shared.stop.cancelled() => {}
         () = pool.room.notified() => {}
         () = tokens.came.notified() => {
-            for (index, woken) in tokens.woken.iter().enumerate() {
+            for (asked, woken) in asked.iter_mut().zip(tokens.woken.iter()) {
                 if woken.swap(false, Ordering::AcqRel) {
-                    asked[index].next = Instant::now();
+                    asked.next = Instant::now();
+                    pass_on(shared, pool, &asked.lane).await;
                 }
             }
         }
         () = tokio::time::sleep_until(next.into()) => {}
+    }
+}
+
+/// A token came after the room that it was waited for had gone: another worker may have use for it.
+async fn pass_on(shared: &Shared, pool: &Pool, lane: &Lane) {
+    if wanted(pool, lane) == (0, 0)
+        && let Err(error) = shared.store.pass_on(&lane.keys).await
+    {
+        shared.warn_seldom(&error, "a wake-up could not be passed on");
     }
 }
 
@@ -146,7 +156,7 @@ async fn ask(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, room: Room) -
         lease_ms: shared.lease_ms(),
         alone,
     };
-    let _hand = lane.hand.lock().await;
+    let _under_way = lane.fetches.begin();
     match shared.store.fetch(&lane.keys, call).await {
         Ok(fetched) => {
             asked.calls += 1;

@@ -18,6 +18,8 @@ const CANCELLED: &str = "cancelled|";
 const PAGE: usize = 1_000;
 /// What the worker says of itself is said again this often.
 const ANNOUNCE: Duration = Duration::from_secs(5);
+/// A runtime that processors have blocked for so many leases is given up.
+const STALL_LEASES: u32 = 2;
 /// While anything is held, jobs that wait for a slot are looked for this often.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -27,6 +29,9 @@ pub(crate) async fn heartbeat(shared: Arc<Shared>, store: Store) {
     let mut renewed = Instant::now();
     let mut announced = None::<Instant>;
     while !shared.ended.is_cancelled() {
+        if shared.stall() > shared.lease * STALL_LEASES {
+            shared.stalled.cancel();
+        }
         let held = shared.held();
         let busy = if held > 0 { Duration::from_secs(1) } else { shared.lease };
         if renewed.elapsed() >= busy.min(shared.lease / 3) && !shared.is_stalled() {
@@ -67,7 +72,7 @@ pub(crate) async fn heartbeat(shared: Arc<Shared>, store: Store) {
 /// One beat for one queue: names the claims, stops what is no longer this worker's.
 async fn renew(shared: &Shared, store: &Store, lane: &Lane, surplus: &mut u32) -> Result<()> {
     // Without a fetch under way, what Redis counts cannot be more than what the table holds.
-    let still = lane.hand.try_lock();
+    let before = lane.fetches.at_rest();
     let claims = lane.table.claims();
     let mut counted = 0;
     // At least one call, to extend the lease where nothing is held.
@@ -81,7 +86,7 @@ async fn renew(shared: &Shared, store: &Store, lane: &Lane, surplus: &mut u32) -
             }
         }
     }
-    if still.is_ok() {
+    if before.is_some() && before == lane.fetches.at_rest() {
         *surplus = if counted > claims.len() as u64 { *surplus + 1 } else { 0 };
         if *surplus >= 2 {
             *surplus = 0;

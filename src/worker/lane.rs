@@ -22,6 +22,34 @@ const AHEAD_BYTES: usize = 4 << 20;
 /// A claimed job that has not started by then goes back into line.
 pub(crate) const UNSTARTED_MAX: Duration = Duration::from_millis(100);
 
+/// Counts the fetches of a queue, of which one at most is under way, so that what Redis counts is compared with the table
+/// only where no fetch came between.
+#[derive(Default)]
+pub(crate) struct Fetches(AtomicU64);
+
+/// A fetch, until it is dropped.
+pub(crate) struct UnderWay<'a>(&'a Fetches);
+
+impl Fetches {
+    /// A fetch begins.
+    pub(crate) fn begin(&self) -> UnderWay<'_> {
+        self.0.fetch_add(1, Ordering::AcqRel);
+        UnderWay(self)
+    }
+
+    /// How many there were, while none is under way.
+    pub(crate) fn at_rest(&self) -> Option<u64> {
+        let steps = self.0.load(Ordering::Acquire);
+        steps.is_multiple_of(2).then_some(steps / 2)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.0.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
 /// One queue of a worker.
 pub(crate) struct Lane {
     pub keys: QueueKeys,
@@ -30,8 +58,8 @@ pub(crate) struct Lane {
     pub auditor: Auditor,
     /// No slot sends anything more.
     pub closed: CancellationToken,
-    /// Held by a fetch that is under way, so that what Redis counts can be compared with the table.
-    pub hand: tokio::sync::Mutex<()>,
+    /// Fetches as they begin and end.
+    pub fetches: Fetches,
     /// The last fetch said that the queue is paused.
     pub paused: AtomicBool,
     /// The connection's generation at the recoverer's last look.
@@ -58,7 +86,7 @@ impl Lane {
             table: Table::default(),
             auditor: Auditor::default(),
             closed: CancellationToken::new(),
-            hand: tokio::sync::Mutex::new(()),
+            fetches: Fetches::default(),
             paused: AtomicBool::new(false),
             recovered_at: AtomicU64::new(0),
             drained: AtomicBool::new(false),

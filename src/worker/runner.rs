@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventKind};
 use crate::job::{JobId, QueueName};
 use crate::processor::Registry;
@@ -36,6 +36,7 @@ pub struct Worker {
 
 /// What a worker did.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct WorkerReport {
     /// Jobs that ended well.
     pub completed: u64,
@@ -81,6 +82,7 @@ impl Worker {
             stop_now: CancellationToken::new(),
             give_up: CancellationToken::new(),
             ended: CancellationToken::new(),
+            stalled: CancellationToken::new(),
             beat: Notify::new(),
             gate: RwLock::new(()),
             completed: AtomicU64::new(0),
@@ -112,7 +114,8 @@ impl Worker {
     /// future ends nothing orderly: the leases bring back what was claimed.
     ///
     /// # Errors
-    /// `Unreachable`, `AccessDenied` or `Config` when the server cannot be worked with at the start.
+    /// `Unreachable`, `AccessDenied` or `Config` when the server cannot be worked with at the start; `NotNow` when
+    /// processors have blocked their runtime for two leases, after which the process is of no more use.
     pub async fn run(self) -> Result<WorkerReport> {
         let Self { shared, client, grace, inboxes } = self;
         client.ping().await?;
@@ -122,43 +125,57 @@ impl Worker {
             outcome = introduce(&shared, client.config()) => outcome?,
             () = shared.stop.cancelled() => return Ok(report(&shared)),
         }
-        let mut actors = JoinSet::new();
-        actors.spawn(tick(Arc::clone(&shared)));
-        let heart = start_heart(&shared)?;
-        for lane in &shared.lanes {
-            start_keepers(&mut actors, &shared, lane);
+        let stalled = shared.stalled.clone();
+        tokio::select! {
+            report = carry_on(shared, grace, inboxes) => report,
+            // Nothing on this runtime gets a turn, so the claims are left to their leases.
+            () = stalled.cancelled() => Err(Error::new(
+                ErrorKind::NotNow,
+                "processors have blocked every thread of their runtime for two leases: give long computations to \
+                 spawn_blocking; their jobs run again elsewhere",
+            )),
         }
-        let mut finishers = JoinSet::new();
-        for (lane, inbox) in shared.lanes.iter().zip(inboxes) {
-            finishers.spawn(finisher(Arc::clone(&shared), Arc::clone(lane), inbox));
-        }
-        let (mut slots, mut fetchers) = (JoinSet::new(), JoinSet::new());
-        for pool in &shared.pools {
-            for _ in 0..pool.slots {
-                slots.spawn(executor::slot(Arc::clone(&shared), Arc::clone(pool)));
-            }
-            fetchers.spawn(fetcher::fetcher(Arc::clone(&shared), Arc::clone(pool)));
-        }
-        shared.emit(|| Event::new(EventKind::WorkerStarted).message(shared.worker.to_string()));
-
-        shared.stop.cancelled().await;
-        shared.emit(|| Event::new(EventKind::WorkerStopping).message(shared.worker.to_string()));
-        give_up_after(&shared, grace);
-        while fetchers.join_next().await.is_some() {}
-        wind_down(&shared, slots, grace).await;
-        for lane in &shared.lanes {
-            lane.closed.cancel();
-        }
-        while finishers.join_next().await.is_some() {}
-        actors.shutdown().await;
-        // First, so that no beat takes up the lease again. It is not waited for where Redis does not answer.
-        shared.ended.cancel();
-        let _ = tokio::time::timeout(Duration::from_secs(1), heart).await;
-        sign_off(&shared).await;
-        let report = report(&shared);
-        shared.emit(|| Event::new(EventKind::WorkerStopped).message(shared.worker.to_string()));
-        Ok(report)
     }
+}
+
+/// From the first fetch to the last word.
+async fn carry_on(shared: Arc<Shared>, grace: Duration, inboxes: Vec<mpsc::Receiver<Ended>>) -> Result<WorkerReport> {
+    let mut actors = JoinSet::new();
+    actors.spawn(tick(Arc::clone(&shared)));
+    let heart = start_heart(&shared)?;
+    for lane in &shared.lanes {
+        start_keepers(&mut actors, &shared, lane);
+    }
+    let mut finishers = JoinSet::new();
+    for (lane, inbox) in shared.lanes.iter().zip(inboxes) {
+        finishers.spawn(finisher(Arc::clone(&shared), Arc::clone(lane), inbox));
+    }
+    let (mut slots, mut fetchers) = (JoinSet::new(), JoinSet::new());
+    for pool in &shared.pools {
+        for _ in 0..pool.slots {
+            slots.spawn(executor::slot(Arc::clone(&shared), Arc::clone(pool)));
+        }
+        fetchers.spawn(fetcher::fetcher(Arc::clone(&shared), Arc::clone(pool)));
+    }
+    shared.emit(|| Event::new(EventKind::WorkerStarted).message(shared.worker.to_string()));
+
+    shared.stop.cancelled().await;
+    shared.emit(|| Event::new(EventKind::WorkerStopping).message(shared.worker.to_string()));
+    give_up_after(&shared, grace);
+    while fetchers.join_next().await.is_some() {}
+    wind_down(&shared, slots, grace).await;
+    for lane in &shared.lanes {
+        lane.closed.cancel();
+    }
+    while finishers.join_next().await.is_some() {}
+    actors.shutdown().await;
+    // First, so that no beat takes up the lease again. It is not waited for where Redis does not answer.
+    shared.ended.cancel();
+    let _ = tokio::time::timeout(Duration::from_secs(1), heart).await;
+    sign_off(&shared).await;
+    let report = report(&shared);
+    shared.emit(|| Event::new(EventKind::WorkerStopped).message(shared.worker.to_string()));
+    Ok(report)
 }
 
 /// Makes the queues known, with the settings of the profile file where nothing is set.
@@ -235,7 +252,7 @@ fn keep<F, Fut>(
 fn start_heart(shared: &Arc<Shared>) -> Result<impl Future<Output = ()> + use<>> {
     let (beats, heart) = tokio::sync::oneshot::channel::<()>();
     let shared = Arc::clone(shared);
-    let connection = Connection::new(shared.redis.clone(), Patience::Endless);
+    let connection = Connection::new(shared.redis.clone(), Patience::Pressing(shared.lease / 3));
     let store = Store { connection, ..shared.store.clone() };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

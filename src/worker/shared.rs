@@ -40,6 +40,8 @@ pub(crate) struct Shared {
     pub give_up: CancellationToken,
     /// The last job has ended.
     pub ended: CancellationToken,
+    /// Processors have blocked the runtime for too long: nothing more will end in order.
+    pub stalled: CancellationToken,
     /// Wakes the heartbeat.
     pub beat: Notify,
     /// Held alone by a fetch that may bring a job that must run alone.
@@ -250,10 +252,14 @@ impl Shared {
         *self.ticked_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// Whether processors have blocked their runtime for a lease: then nothing is cut off or acknowledged any more, and
-    /// others shall have the jobs.
+    /// How long processors have blocked their runtime. After a lease of that nothing is cut off or acknowledged any more,
+    /// and others shall have the jobs.
+    pub(crate) fn stall(&self) -> Duration {
+        self.ticked_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
     pub(crate) fn is_stalled(&self) -> bool {
-        self.ticked_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed() > self.lease
+        self.stall() > self.lease
     }
 
     /// How long Redis has not answered.

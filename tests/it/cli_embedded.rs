@@ -98,7 +98,7 @@ fn the_demo_shows_retries_dead_letters_and_a_revival_in_twenty_seconds() {
     assert_eq!((sum("enqueued"), sum("completed"), sum("dead"), sum("revived")), (40, 34, 7, 1));
     assert!(sum("retried") >= 8, "{report}");
     let causes: Vec<_> =
-        report["dead_letters"].as_array().unwrap().iter().map(|group| group["key"].as_str().unwrap()).collect();
+        report["deadLetters"].as_array().unwrap().iter().map(|group| group["key"].as_str().unwrap()).collect();
     assert_eq!(causes, ["payload_invalid", "template_unknown", "template_variable_missing", "http_4xx", "exit_65"]);
     assert_eq!(std::fs::read_dir(&temporary).unwrap().count(), 0);
 }

@@ -61,8 +61,8 @@ fn options_are_kept_with_the_job() {
     cli.enqueue("q", "{}", &[&options[..], &["--unique", "k", "--delay", "10y", "--id", "mine-1"]].concat());
     let job = cli.json(["jobs", "show", "mine-1"]);
     let wanted = json!({
-        "state": "scheduled", "priority": "high", "max_attempts": 7, "backoff": "linear:2s", "timeout_ms": 90_000,
-        "ttl_ms": 7_200_000, "unique": "k",
+        "state": "scheduled", "priority": "high", "maxAttempts": 7, "backoff": "linear:2s", "timeoutMs": 90_000,
+        "ttlMs": 7_200_000, "unique": "k",
     });
     for (field, value) in wanted.as_object().unwrap() {
         assert_eq!(job[field], *value, "{field}");
@@ -78,7 +78,7 @@ fn a_dry_run_checks_and_sends_nothing() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis);
     let planned = cli.json(["enqueue", "q", "a=1", "--dry-run"]);
-    assert_eq!(planned, json!({"queue": "q", "payload": {"a": "1"}, "dry_run": true}));
+    assert_eq!(planned, json!({"queue": "q", "payload": {"a": "1"}, "dryRun": true}));
     let lines = "{\"payload\":1}\nnope\n";
     let output = cli.clone().stdin(lines).run(["enqueue", "q", "--ndjson", "-", "--dry-run", "-o", "json"]).expect(3);
     assert_eq!((&output.json()["enqueued"], &output.json()["refused"]), (&json!(1), &json!(1)));
@@ -109,7 +109,7 @@ fn lines_are_jobs_and_a_second_run_adds_nothing() {
     assert_eq!((&first["enqueued"], &first["duplicates"], &first["refused"]), (&json!(7_000), &json!(0), &json!(0)));
     let second = cli.json(["enqueue", "q", "--from", "jobs.ndjson"]);
     assert_eq!((&second["enqueued"], &second["duplicates"]), (&json!(0), &json!(7_000)));
-    assert_eq!(cli.json(["stats", "q"])["pending_by_priority"], json!([0, 0, 0, 7_000]));
+    assert_eq!(cli.json(["stats", "q"])["pendingByPriority"], json!([0, 0, 0, 7_000]));
 }
 
 #[test]

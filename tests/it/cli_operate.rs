@@ -77,7 +77,7 @@ fn clear_removes_what_waits_and_only_that() {
     cli.enqueue("q", "{}", &[]);
     cli.enqueue("q", "{}", &["--delay", "1h"]);
     let report = cli.json(["clear", "q", "--dry-run"]);
-    assert_eq!((&report["changed"], &report["dry_run"]), (&json!(2), &json!(true)));
+    assert_eq!((&report["matched"], &report["changed"], &report["dryRun"]), (&json!(2), &json!(0), &json!(true)));
     assert_eq!(cli.ok(["clear", "q", "--yes", "-o", "table"]), "2 jobs removed\n");
     assert_eq!(cli.json(["clear", "q", "--yes"])["changed"], 0);
     assert_eq!(cli.json(["stats", "q"])["dead"], 4);
@@ -105,7 +105,7 @@ fn dead_letters_are_listed_grouped_and_shown() {
 fn dead_letters_are_revived_by_name_selection_and_edit() {
     let (_redis, cli) = with_dead_letters();
     let dry = cli.json(["dlq", "retry", "q", "--all", "--dry-run"]);
-    assert_eq!((&dry["matched"], &dry["dry_run"]), (&json!(4), &json!(true)));
+    assert_eq!((&dry["matched"], &dry["dryRun"]), (&json!(4), &json!(true)));
     assert_eq!(cli.json(["dlq", "retry", "q", "dead-4", "--delay", "1h"])["changed"], 1);
     assert_eq!(cli.json(["jobs", "show", "dead-4"])["state"], "scheduled");
     let partly = cli.run(["dlq", "retry", "q", "dead-1", "nowhere", "-o", "json"]).expect(3);
@@ -123,7 +123,7 @@ fn dead_letters_are_deleted_and_purged() {
     let (_redis, cli) = with_dead_letters();
     assert_eq!(cli.ok(["dlq", "delete", "q", "dead-1", "-o", "table"]), "1 dead letter deleted\n");
     assert_eq!(cli.json(["dlq", "delete", "q", "--code", "exit_75", "--yes"])["changed"], 1);
-    assert_eq!(cli.json(["dlq", "purge", "q", "--dry-run"])["changed"], 2);
+    assert_eq!(cli.json(["dlq", "purge", "q", "--dry-run"])["matched"], 2);
     assert_eq!(cli.json(["dlq", "purge", "q", "--yes"])["changed"], 2);
     assert_eq!(cli.json(["stats", "q"])["dead"], 0);
 }
@@ -169,7 +169,7 @@ fn a_worker_is_seen_while_it_works() {
         cli.json(["workers", "list"]).as_array().and_then(|workers| workers.first().cloned())
     });
     assert_eq!(seen["pid"], worker.pid());
-    assert_eq!((&seen["queues"], &seen["concurrency"], &seen["lease_ms"]), (&json!(["q"]), &json!(3), &json!(10_000)));
+    assert_eq!((&seen["queues"], &seen["concurrency"], &seen["leaseMs"]), (&json!(["q"]), &json!(3), &json!(10_000)));
     assert_eq!(worker.stop(Duration::from_secs(20)), Some(0));
 }
 

@@ -57,7 +57,7 @@ fn every_step_is_logged_on_stderr_and_the_count_is_the_answer() {
         (&failed["queue"], &failed["class"], &failed["code"]),
         (&json!("q"), &json!("permanent"), &json!("exit_65"))
     );
-    assert!(failed["attempt"] == 1 && failed["duration_ms"].is_number() && !output.stderr.contains('\x1b'));
+    assert!(failed["attempt"] == 1 && failed["durationMs"].is_number() && !output.stderr.contains('\x1b'));
 }
 
 #[test]

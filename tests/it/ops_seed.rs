@@ -74,7 +74,7 @@ impl Seed<'_> {
         self.job("dead", id, died_ms, "");
         let failure = serde_json::json!({
             "at": "2025-11-24T16:00:00Z", "attempt": 2, "class": class, "code": code, "message": message,
-            "duration_ms": 5, "worker": "w",
+            "durationMs": 5, "worker": "w",
         });
         let history = serde_json::json!({"failed": 2, "snoozed": 1, "failures": [failure]}).to_string();
         self.redis.query::<()>(&["HSET", &self.key("history"), id, &history]);

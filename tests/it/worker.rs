@@ -321,3 +321,57 @@ async fn a_batch_fails_job_by_job() {
     assert!(stats.totals.retried >= 50, "{:?}", stats.totals);
     assert_eq!(stats.totals.dead, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_finds_no_room_is_left_to_another_worker() {
+    let redis = TestRedis::start();
+    let bench = Bench::start(&redis, |builder| builder.concurrency(Concurrency::Shared(1)));
+    // A job that came without a token, so that the worker found it while it waited for one.
+    redis.query::<()>(&["HSET", &redis.key("q", "meta"), "layout", "1"]);
+    redis.query::<()>(&["HSET", &redis.key("q", "jobs"), "quiet", "1764000000000000{\"payload\":\"hang\"}"]);
+    redis.query::<()>(&["ZADD", &redis.key("q", "pending:2"), "1764000000000000", "quiet"]);
+    until("it runs", async || (bench.doer.starts(&JobId::new("quiet").unwrap()) == 1).then_some(())).await;
+    for _ in 0..3 {
+        bench.queue.enqueue(job("\"succeed\"")).await.unwrap();
+        let length = || redis.query::<u64>(&["LLEN", &redis.key("q", "wake")]);
+        until("its token lies there", async || (length() == 1).then_some(())).await;
+    }
+    bench.stopper.stop_now();
+    assert_eq!(bench.running.await.unwrap().unwrap().released, 1);
+}
+
+/// Never gives its thread back until it is told to.
+struct Blocker(Mutex<std::sync::mpsc::Receiver<()>>);
+
+impl Processor for Blocker {
+    type Payload = serde_json::Value;
+
+    async fn process(&self, _: Self::Payload, _: &JobContext) -> Result<Outcome, ProcessError> {
+        let _ = self.0.lock().unwrap().recv();
+        Ok(Outcome::done())
+    }
+}
+
+#[test]
+fn a_worker_whose_processors_block_every_thread_ends_and_leaves_its_jobs_to_others() {
+    let redis = TestRedis::start();
+    let (unblock, blocked) = std::sync::mpsc::channel();
+    let client = client(&redis);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let ended = runtime.block_on(async {
+        client.queue(name("q")).enqueue(job("1")).await.unwrap();
+        let mut registry = Registry::new();
+        registry.register(name("q"), Blocker(Mutex::new(blocked)));
+        Worker::builder(&client, registry).lease(Duration::from_secs(4)).build().unwrap().run().await
+    });
+    assert_eq!(ended.unwrap_err().kind(), ireva_queue::ErrorKind::NotNow);
+    let other = tokio::runtime::Runtime::new().unwrap();
+    other.block_on(async {
+        let bench = Bench::start(&redis, |builder| builder.lease(Duration::from_secs(4)));
+        let recovered = async || (bench.queue.stats().await.unwrap().totals.recovered == 1).then_some(());
+        until("another worker has taken the job", recovered).await;
+        bench.stop().await;
+    });
+    drop(unblock);
+    runtime.shutdown_background();
+}

@@ -82,7 +82,18 @@ impl Ui {
     /// # Errors
     /// Whatever stdout refuses; a closed pipe is an error that ends in exit code 0.
     pub fn answer(&self, answer: &Answer) -> Result<()> {
-        self.write(|format, look, out| answer.render(format, look, out))
+        let lost = |error: anyhow::Error| {
+            if crate::exit::code_of(&error) == crate::exit::Code::Done {
+                return error;
+            }
+            let mut names = Vec::new();
+            let _ = answer.render(Format::Name, self.look(), &mut names);
+            let names = String::from_utf8_lossy(&names);
+            // A list can be asked for again; what was done must not be done again for want of an answer.
+            let what = if names.lines().count() == 1 { format!(" ({})", names.trim_end()) } else { String::new() };
+            error.context(format!("what was asked for is done{what}, but the answer is lost"))
+        };
+        self.write(|format, look, out| answer.render(format, look, out)).map_err(lost)
     }
 
     /// Writes to stdout with the format and look in force.

@@ -137,5 +137,5 @@ fn one_worker_at_a_time_runs_empty_for_a_job_while_its_lease_stands_and_the_job_
     case.enqueue_as(2, vec![job("second")]);
     assert_eq!(ask("victim", 9, true).1, ["second"]);
     case.crash(200);
-    assert_eq!(ask("c", 1, false).0, true);
+    assert!(ask("c", 1, false).0);
 }

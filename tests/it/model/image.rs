@@ -218,7 +218,7 @@ impl Reference {
         put("arrival", (self.arrival > 0).then(|| self.arrival.to_string()));
         put("fence", (self.fence > 0).then(|| self.fence.to_string()));
         put("tat", self.tat.map(|tat| tat.to_string()));
-        put("empties", self.empties.as_ref().map(|(worker, until)| format!("{worker}|{until}")));
+        put("empties", self.empties.as_ref().map(|(worker, job)| format!("{worker}|{job}")));
         meta
     }
 }

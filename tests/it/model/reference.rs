@@ -147,7 +147,7 @@ pub struct Reference {
     pub arrival: i64,
     pub fence: i64,
     pub tat: Option<i64>,
-    pub empties: Option<(String, i64)>,
+    pub empties: Option<(String, String)>,
     pub used: bool,
     /// Of the last operation.
     pub told: Vec<Told>,

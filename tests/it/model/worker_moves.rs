@@ -34,7 +34,7 @@ impl Reference {
         let found = line.len();
         let (chosen, passed, lonely) = self.choose(line, ask.slots, ask.alone);
         let jobs = self.hand(ask, &chosen);
-        let run_empty = lonely && self.runs_empty(&ask.worker);
+        let run_empty = lonely.is_some_and(|id| self.runs_empty(&ask.worker, id));
         if found < want && again_ms.is_none() {
             again_ms = self.next_due_ms();
         }
@@ -96,18 +96,21 @@ impl Reference {
         line.into_iter().map(|(_, head)| head).take(want).collect()
     }
 
-    /// Which of them this worker may have; whether any was passed over, and whether one waits for an empty worker.
-    fn choose(&self, line: Vec<Head>, slots: usize, alone: bool) -> (Vec<Head>, bool, bool) {
-        let (mut chosen, mut passed, mut lonely) = (Vec::new(), false, false);
+    /// Which of them this worker may have; whether any was passed over, and one that waits for an empty worker.
+    fn choose(&mut self, line: Vec<Head>, slots: usize, alone: bool) -> (Vec<Head>, bool, Option<String>) {
+        let (mut chosen, mut passed, mut lonely) = (Vec::new(), false, None);
         for head in line {
             let crashes = self.jobs[&head.2].crashes;
             let brink = crashes > 0 && crashes >= self.rules.crash_limit - 1;
             if brink && alone && chosen.is_empty() {
-                return (vec![head], true, false);
+                self.empties = None;
+                return (vec![head], true, None);
             }
             if brink || (crashes > 0 && chosen.len() >= slots) {
                 passed = true;
-                lonely |= brink;
+                if brink {
+                    lonely.get_or_insert(head.2);
+                }
             } else {
                 chosen.push(head);
             }
@@ -145,15 +148,17 @@ impl Reference {
         jobs
     }
 
-    /// One worker at a time runs empty, for ten seconds.
-    fn runs_empty(&mut self, worker: &str) -> bool {
-        if let Some((name, until_us)) = &self.empties
+    /// One worker at a time runs empty, while its lease stands and the job waits for it.
+    fn runs_empty(&mut self, worker: &str, id: String) -> bool {
+        if let Some((name, job)) = &self.empties
             && name != worker
-            && *until_us > self.now_us
+            && self.leases.get(name).is_some_and(|lease_ms| lease_ms * 1000 > self.now_us)
+            && self.jobs.get(job).is_some_and(|job| job.crashes > 0)
+            && self.claim(job).is_none()
         {
             return false;
         }
-        self.empties = Some((worker.to_owned(), self.now_us + 10_000_000));
+        self.empties = Some((worker.to_owned(), id));
         true
     }
 

@@ -89,7 +89,7 @@ fn r32_a_revived_job_keeps_what_it_was_and_counts_anew() {
     assert_eq!(worker.stop(LONG), Some(0));
 
     let after = cli.json(["jobs", "show", &id]);
-    for kept in ["id", "payload", "enqueued_at", "priority", "failures", "max_attempts"] {
+    for kept in ["id", "payload", "enqueuedAt", "priority", "failures", "maxAttempts"] {
         assert_eq!(before[kept], after[kept], "{kept}");
     }
     assert_eq!((&before["failed"], &after["failed"], &after["revived"]), (&2.into(), &0.into(), &1.into()));

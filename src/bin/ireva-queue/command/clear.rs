@@ -55,7 +55,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     states.dedup();
     let count = queue.count(&states).await?;
     if args.dry_run {
-        let report = BulkReport { matched: count, changed: count, dry_run: true, ..BulkReport::default() };
+        let report = BulkReport { matched: count, dry_run: true, ..BulkReport::default() };
         return Ok(Answer::one(Bulk::new(Act::Removed, report)));
     }
     if !args.yes {

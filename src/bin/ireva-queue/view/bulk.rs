@@ -33,6 +33,7 @@ impl Act {
 
 /// A report and the verb that it is about.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Bulk {
     #[serde(flatten)]
     report: BulkReport,
@@ -44,6 +45,11 @@ impl Bulk {
     /// What `act` did.
     pub fn new(act: Act, report: BulkReport) -> Self {
         Self { report, act }
+    }
+
+    /// How many it was about: changed, or those that would be.
+    fn count(&self) -> u64 {
+        if self.report.dry_run { self.report.matched } else { self.report.changed }
     }
 }
 
@@ -57,11 +63,11 @@ impl View for Bulk {
     }
 
     fn name(&self) -> String {
-        self.report.changed.to_string()
+        self.count().to_string()
     }
 
     fn card(&self) -> Option<Vec<Block>> {
-        let mut sentence = self.act.sentence(self.report.changed, self.report.dry_run);
+        let mut sentence = self.act.sentence(self.count(), self.report.dry_run);
         if !self.report.skipped.is_empty() {
             sentence.push_str(&format!(", {} left as they were", grouped(self.report.skipped.len() as u64)));
         }

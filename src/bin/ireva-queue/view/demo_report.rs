@@ -11,6 +11,7 @@ use crate::view::{Column, View};
 
 /// Dead letters of a queue that share a cause.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct QueueGroup {
     /// The queue.
     pub queue: QueueName,
@@ -43,6 +44,7 @@ impl View for QueueGroup {
 
 /// The end of the demo.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct DemoReport {
     /// How the queues stand.
     pub stats: Vec<QueueStats>,

@@ -49,6 +49,7 @@ impl View for EmbeddedStatus {
 
 /// Whether a server was stopped.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Stopped {
     /// False when none ran.
     pub stopped: bool,

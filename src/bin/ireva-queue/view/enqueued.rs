@@ -27,6 +27,7 @@ impl View for Enqueued {
 
 /// What became of many lines.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct EnqueueReport {
     /// The queue.
     pub queue: QueueName,
@@ -71,6 +72,7 @@ impl View for EnqueueReport {
 
 /// A job as it would have been enqueued.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Planned {
     /// The queue.
     pub queue: QueueName,
@@ -98,6 +100,7 @@ impl View for Planned {
 
 /// A job that was enqueued and waited for.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Awaited {
     /// The answer to the enqueue.
     #[serde(flatten)]

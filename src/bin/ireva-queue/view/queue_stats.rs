@@ -8,16 +8,16 @@ use crate::view::{Block, Column, View};
 
 impl View for QueueStats {
     const COLUMNS: &'static [Column] = &[
-        Column::new("QUEUE"),
+        Column::new("QUEUE").wraps(),
         Column::number("PENDING"),
-        Column::number("SCHEDULED").gives_way(2),
+        Column::number("SCHEDULED").gives_way(1),
         Column::number("ACTIVE"),
         Column::number("RETRYING"),
         Column::number("COMPLETED").gives_way(5),
         Column::number("CANCELLED").gives_way(7),
         Column::number("DEAD"),
         Column::number("OLDEST").gives_way(3),
-        Column::number("DONE/MIN").gives_way(1),
+        Column::number("DONE/MIN").gives_way(2),
         Column::number("DONE/H").gives_way(6),
         Column::number("FAILED").gives_way(4),
         Column::number("WORKERS"),

@@ -41,6 +41,7 @@ impl View for QueueSummary {
 
 /// A queue that was paused or resumed.
 #[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Switched {
     /// The queue.
     pub queue: QueueName,

@@ -28,7 +28,7 @@ use crate::view::{Awaited, Planned};
 /// id of the job that is there is printed, and it is no error.
 ///
 /// With --ndjson or --from each line is a job: {"payload":…} with, as wanted,
-/// id, priority, delay, at, attempts, backoff, timeout, ttl, unique, unique_for.
+/// id, priority, delay, at, attempts, backoff, timeout, ttl, unique, uniqueFor.
 /// Refused lines go to stderr with their number, and the exit code is 3. How
 /// many were enqueued is printed; -q, -o name and -o jsonl print each job.
 #[derive(Debug, clap::Args)]
@@ -209,6 +209,8 @@ fn apply(mut job: NewJob, args: &JobArgs) -> NewJob {
 
 async fn send(queue: &QueueName, job: NewJob, context: &Context) -> Result<Enqueued> {
     let id = job.job_id().clone();
+    // Whoever does not hear the answer is told this id to send again, so it is remembered like one of the user's choice.
+    let job = job.id(id.clone());
     let enqueued = context.client()?.queue(queue.clone()).enqueue(job).await.map_err(|error| match error.kind() {
         ErrorKind::OutcomeUnknown => error.context(format!("job {id} may be there; run again with --id {id}")),
         _ => error,

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use ireva_queue::retry::Backoff;
 use ireva_queue::{JobId, NewJob, Priority};
 use serde::Deserialize;
+use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::parse;
@@ -16,7 +17,7 @@ const LINE_MAX_BYTES: usize = 1024 * 1024 + 64 * 1024;
 
 /// A line by its fields.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object such as {\"payload\":…}")]
 struct Line<'a> {
     #[serde(borrow)]
     payload: &'a RawValue,
@@ -30,6 +31,7 @@ struct Line<'a> {
     timeout: Option<String>,
     ttl: Option<String>,
     unique: Option<String>,
+    #[serde(alias = "unique_for")]
     unique_for: Option<String>,
 }
 
@@ -57,7 +59,7 @@ impl Line<'_> {
             return Err("attempts must be 1 or more".to_owned());
         }
         if self.unique_for.is_some() && self.unique.is_none() {
-            return Err("unique_for needs unique".to_owned());
+            return Err("uniqueFor needs unique".to_owned());
         }
         let mut job = defaults(NewJob::from_raw(self.payload.to_owned()).map_err(|error| error.to_string())?);
         job = self.id.into_iter().fold(job, NewJob::id);
@@ -69,14 +71,19 @@ impl Line<'_> {
         job = span("timeout", self.timeout)?.into_iter().fold(job, NewJob::timeout);
         job = span("ttl", self.ttl)?.into_iter().fold(job, NewJob::ttl);
         job = self.unique.into_iter().fold(job, NewJob::unique);
-        Ok(span("unique_for", self.unique_for)?.into_iter().fold(job, NewJob::unique_for))
+        Ok(span("uniqueFor", self.unique_for)?.into_iter().fold(job, NewJob::unique_for))
     }
 }
 
-/// What serde says, without a line number that is always 1.
+/// What is wrong, without a line number that is always 1.
 fn short(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.split(" at line ").next().unwrap_or(&text).to_owned()
+    let said = text.split(" at line ").next().unwrap_or(&text);
+    match error.classify() {
+        Category::Eof => "it is not JSON: it ends too early".to_owned(),
+        Category::Syntax => format!("it is not JSON: {said} at column {}", error.column()),
+        Category::Data | Category::Io => said.to_owned(),
+    }
 }
 
 /// A span by the name of its field.
@@ -155,7 +162,9 @@ mod tests {
     #[test]
     fn a_refused_line_says_why() {
         let table = [
-            ("{", "EOF"),
+            ("{", "not JSON: it ends too early"),
+            ("{\"payload\" 1}", "not JSON: expected `:` at column 12"),
+            ("1", "invalid type: integer `1`, expected an object such as {\"payload\":…}"),
             ("{}", "payload"),
             (r#"{"payload":1,"prio":"high"}"#, "prio"),
             (r#"{"payload":1,"delay":"-1"}"#, "delay \"-1\""),

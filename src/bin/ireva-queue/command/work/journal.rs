@@ -126,6 +126,7 @@ fn write(steps: &Receiver<Step>, format: LogFormat, color: bool, dropped: &Atomi
 
 fn json(at: DateTime<Utc>, event: &Event) -> String {
     #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
     struct Line<'a> {
         at: String,
         #[serde(flatten)]
@@ -200,6 +201,6 @@ mod tests {
         assert_eq!(line, wanted);
         let line: serde_json::Value = serde_json::from_str(&json(at, &failed())).unwrap();
         assert_eq!((&line["at"], &line["job"]), (&"2027-01-15T08:00:00.123Z".into(), &"j-1".into()));
-        assert_eq!((&line["event"], &line["duration_ms"]), (&"failed".into(), &120.0.into()));
+        assert_eq!((&line["event"], &line["durationMs"]), (&"failed".into(), &120.0.into()));
     }
 }

@@ -44,6 +44,8 @@ fn register_exec(
 ) -> Result<()> {
     let mut settings = ExecSettings::new(args.exec.clone());
     settings.environment = allowed_environment(ui::environment(), &args.pass_env);
+    let absent = |error| Stop::usage(format!("invalid value for '--exec': {error}"));
+    settings.find_program().map_err(absent)?;
     settings.exit_codes = args.exit_codes.iter().map(|&(code, Meaning(class))| (code, class)).collect();
     match batch {
         Some((size, wait)) => registry.register_batch(queue.clone(), ExecBatch::new(settings)?, size, wait),
