@@ -7,10 +7,15 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::dead_letters::DeadLetters;
 use crate::error::Result;
+use crate::event::EventId;
+use crate::events::Events;
 use crate::inspector::Inspector;
 use crate::job::QueueName;
 use crate::queue::Queue;
-use crate::store::{Connection, Patience, Store};
+use crate::store::{Connection, Patience, Store, Waiter};
+
+/// Handles of queues that are kept; beyond, those that nobody uses are forgotten, whatever names callers think up.
+const QUEUES_KEPT: usize = 1_000;
 
 /// A handle on one Redis; cloning shares the connection, which is made at the first call.
 ///
@@ -46,6 +51,9 @@ impl Client {
     /// A queue, existing or not.
     pub fn queue(&self, name: QueueName) -> Queue {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        if queues.len() >= QUEUES_KEPT && !queues.contains_key(&name) {
+            queues.retain(|_, queue| queue.is_in_use());
+        }
         queues.entry(name).or_insert_with_key(|name| Queue::new(self.store.clone(), name)).clone()
     }
 
@@ -57,6 +65,14 @@ impl Client {
     /// Looks over all queues, jobs and workers.
     pub fn inspector(&self) -> Inspector {
         Inspector::new(self.store.clone())
+    }
+
+    /// What happens in a queue from behind `after` on (an event's id), or from now on.
+    ///
+    /// # Errors
+    /// `NotFound` when the queue has never been used; as for [`Client::ping`].
+    pub async fn events(&self, queue: &QueueName, after: Option<EventId>) -> Result<Events> {
+        Events::open(&self.store, Waiter::new(self.config.redis.clone()), queue, after).await
     }
 
     /// What it was made from.
@@ -73,4 +89,20 @@ impl Client {
 fn open(config: &Config, clock: Clock, patience: Patience) -> Store {
     let connection = Connection::new(config.redis.clone(), patience);
     Store { connection, clock, prefix: config.redis.prefix.as_str().into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_that_nobody_uses_are_forgotten() {
+        let config = Config::from_lookup(|_| None, None).unwrap();
+        let client = Client::new(&config).unwrap();
+        let queue = |n: usize| client.queue(QueueName::new(&format!("q-{n}")).unwrap());
+        let kept = queue(0);
+        (1..3 * QUEUES_KEPT).for_each(|n| drop(queue(n)));
+        let queues = client.queues.lock().unwrap();
+        assert!(queues.len() <= QUEUES_KEPT && queues.contains_key(kept.name()), "{}", queues.len());
+    }
 }

@@ -80,7 +80,7 @@
 //! | `seen` | zset | ids chosen by producers, remembered for a day after the job is gone |
 //! | `config`, `meta` | hash | settings; layout version, last fence and arrival, totals, rate limiter |
 //! | `minute:<n>` | hash, 2 h | counters of one minute |
-//! | `events` | stream, capped | failures, burials, recoveries, operator acts |
+//! | `events` | stream, capped | failures, burials, recoveries, operator acts; jobs by name, or `+` and how many |
 //! | `wake` | list | at most one wake-up token |
 //! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer |
 //! | `log:<id>`, `result:<id>` | string, 24 h and 1 h | what attempts said; a result |
@@ -91,12 +91,13 @@
 //!
 //! Imports point down this list. Domain: `error`, `clock`, [`job`], [`retry`], [`stats`], `event`. Contracts: [`config`],
 //! [`processor`]. Store: the only code that speaks Redis. Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`],
-//! [`Worker`]. Then [`builtin`], the processors that ship; and the binary, which knows public names only.
+//! [`Worker`]. Then [`builtin`], the processors that ship; and the shells, which know public names only: the binary, and
+//! the REST API.
 //!
 //! # Features
 //!
-//! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` the builtin processors, `testing` a way to run one
-//! payload through a processor. `full`, the default, is all of them; none of them is the library alone.
+//! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` the builtin processors, `testing` a
+//! way to run one payload through a processor. `full`, the default, is all of them; none of them is the library alone.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -108,6 +109,7 @@ pub mod config;
 mod dead_letters;
 mod error;
 mod event;
+mod events;
 mod inspector;
 pub mod job;
 pub mod processor;
@@ -122,12 +124,13 @@ pub mod testing;
 mod worker;
 
 pub use client::Client;
-pub use clock::{Clock, local_now, span_text};
+pub use clock::{Clock, instant_from_text, local_now, span_from_text, span_text};
 pub use dead_letters::{DeadLetters, GroupBy, ReviveOptions};
-pub use error::{Error, ErrorKind, Result};
-pub use event::{Event, EventKind};
+pub use error::{Error, ErrorKind, FieldProblem, Result};
+pub use event::{Event, EventId, EventKind, QueueEvent};
+pub use events::Events;
 pub use inspector::{Acted, Inspector, Located};
-pub use job::{JobId, JobState, NewJob, Priority, QueueName};
+pub use job::{JobId, JobOptions, JobState, NewJob, Priority, QueueName};
 pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, ProcessError, Processor, Registry};
 pub use queue::Queue;
 pub use retry::ErrorClass;

@@ -46,6 +46,11 @@ impl Producer {
         Self(Arc::new(Inner { store, keys, id: JobId::generate(), waiting: Mutex::default() }))
     }
 
+    /// Whether anybody else shares it, or a call of it is under way.
+    pub(crate) fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// One job.
     pub(crate) async fn enqueue(&self, job: NewJob) -> Result<Enqueued> {
         job.check()?;
@@ -138,7 +143,7 @@ impl Inner {
             Accepted::Duplicate => Ok(Enqueued { id: job.id.clone(), queue, duplicate: true }),
             Accepted::Held(id) => Ok(Enqueued { id, queue, duplicate: true }),
             Accepted::Full => Err(Error::new(
-                ErrorKind::NotNow,
+                ErrorKind::Full,
                 format!("queue {queue} is full: it holds as many jobs as its maxLength allows"),
             )),
         }

@@ -34,6 +34,11 @@ impl Queue {
         Self { store, keys, producer }
     }
 
+    /// Whether anybody else has this handle, or waits for what it was asked.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.producer.is_in_use()
+    }
+
     /// Its name.
     pub fn name(&self) -> &QueueName {
         self.keys.queue()
@@ -97,6 +102,14 @@ impl Queue {
             Some(counts) => Ok(counts.stats(self.name().clone())),
             None => Err(self.store.unknown_queue(self.name()).await),
         }
+    }
+
+    /// Makes sure that it was used before, so that a mistyped name is not acted on.
+    ///
+    /// # Errors
+    /// `NotFound`, with the names that may have been meant.
+    pub async fn must_exist(&self) -> Result<()> {
+        if self.store.is_known(&self.keys).await? { Ok(()) } else { Err(self.store.unknown_queue(self.name()).await) }
     }
 
     /// What is set.

@@ -116,6 +116,18 @@ pub struct QueueSummary {
     pub settings: QueueSettings,
 }
 
+/// Whether jobs of a queue start, after it was paused or resumed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Switched {
+    /// The queue.
+    pub queue: QueueName,
+    /// Whether no job starts now.
+    pub paused: bool,
+    /// Whether that was different before.
+    pub changed: bool,
+}
+
 /// A worker process and a queue that it takes jobs of.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]

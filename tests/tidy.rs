@@ -14,6 +14,7 @@ const ENGINE: &[&str] = &[
     "dead_letters",
     "schedules",
     "inspector",
+    "events",
     "doctor",
     "alert",
     "service",

@@ -7,6 +7,8 @@ use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use serde_json::{Map, Value};
 
+use crate::error::{Error, FieldProblem, Result};
+
 const FIELDS: [&str; 10] =
     ["to", "subject", "template", "context", "from", "cc", "bcc", "reply_to", "attachments", "tenantId"];
 const RECIPIENTS_MAX: usize = 100;
@@ -42,18 +44,22 @@ pub(super) struct Attached {
 }
 
 impl Mail {
-    /// Reads a payload; the error names every problem in one sentence.
-    pub fn read(payload: &str) -> Result<Self, String> {
+    /// Reads a payload; the error (`Invalid`) names every problem in one sentence, and their fields.
+    pub fn read(payload: &str) -> Result<Self> {
+        let invalid = |what: String| Error::invalid(format!("mail is not valid: {what}"));
         let fields = match serde_json::from_str(payload) {
             Ok(Value::Object(fields)) => fields,
-            Ok(_) => return Err("mail is not valid: the payload must be a JSON object".to_owned()),
-            Err(error) => return Err(format!("mail is not valid: the payload is not JSON: {error}")),
+            Ok(_) => return Err(invalid("the payload must be a JSON object".to_owned())),
+            Err(error) => return Err(invalid(format!("the payload is not JSON: {error}"))),
         };
         let mut reader = Reader { fields, problems: Vec::new() };
         let mail = reader.mail();
         match reader.problems.is_empty() {
             true => Ok(mail),
-            false => Err(format!("mail is not valid: {}", reader.problems.join("; "))),
+            false => {
+                let fields = reader.problems.iter().map(|problem| field_problem(problem)).collect();
+                Err(invalid(reader.problems.join("; ")).with_fields(fields))
+            }
         }
     }
 }
@@ -245,6 +251,15 @@ impl Reader {
     }
 }
 
+/// The field that a problem begins with, and what is wrong with it.
+fn field_problem(problem: &str) -> FieldProblem {
+    let (field, message) = problem.split_once(' ').unwrap_or((problem, ""));
+    match (field.strip_suffix("unknown"), message.strip_prefix("field ")) {
+        (Some(at), Some(name)) => FieldProblem::new(format!("{at}{}", name.trim_matches('"')), "is no field of a mail"),
+        _ => FieldProblem::new(field.trim_end_matches(','), message),
+    }
+}
+
 /// An address, with a name before it if wanted: `ada@example.com`, `Ada Lovelace <ada@example.com>`.
 ///
 /// The error goes on from the name of the field.
@@ -304,7 +319,7 @@ mod tests {
     use serde_json::json;
 
     fn problems(payload: Value) -> String {
-        Mail::read(&payload.to_string()).unwrap_err()
+        Mail::read(&payload.to_string()).unwrap_err().to_string()
     }
 
     #[test]
@@ -351,7 +366,17 @@ mod tests {
             problems(json!({}))
                 .contains("to is missing: at least one address; subject is missing; template is missing")
         );
-        assert!(Mail::read("[]").unwrap_err().contains("must be a JSON object"));
+        assert!(Mail::read("[]").unwrap_err().to_string().contains("must be a JSON object"));
+    }
+
+    #[test]
+    fn every_problem_has_its_field() {
+        let payload = json!({"subject": 1, "template": "t", "colour": "red", "attachments": [{"content": "", "x": 1}]});
+        let error = Mail::read(&payload.to_string()).unwrap_err();
+        let fields: Vec<_> = error.fields().iter().map(|problem| problem.field.as_str()).collect();
+        let wanted =
+            ["to", "subject", "attachments[0].filename", "attachments[0].content", "attachments[0].x", "colour"];
+        assert_eq!(fields, wanted, "{error}");
     }
 
     #[test]

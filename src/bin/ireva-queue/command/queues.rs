@@ -5,12 +5,12 @@ use clap::Subcommand;
 use ireva_queue::QueueName;
 use ireva_queue::config::{PriorityMode, QueueSettings, Rate, Retention, Setting};
 use ireva_queue::retry::{Backoff, RetryPolicy};
+use ireva_queue::stats::Switched;
 
 use crate::context::Context;
 use crate::exit::Stop;
 use crate::output::Answer;
 use crate::parse;
-use crate::view::Switched;
 
 /// List queues, pause and resume them, change their settings
 #[derive(Debug, clap::Args)]
@@ -130,7 +130,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         Verb::Set(args) => set(args, context).await,
         Verb::Get { queue } => {
             let queue = client.queue(queue);
-            queue.stats().await?;
+            queue.must_exist().await?;
             Ok(Answer::one(queue.settings().await?))
         }
     }
@@ -141,7 +141,7 @@ async fn switch(names: Names, paused: bool, context: &Context) -> Result<Answer>
     let mut switched = Vec::with_capacity(asked_for);
     // A name that was mistyped must not look paused, so all of them are looked up before any is switched.
     for name in &names.queues {
-        context.client()?.queue(name.clone()).stats().await?;
+        context.client()?.queue(name.clone()).must_exist().await?;
     }
     for name in names.queues {
         let queue = context.client()?.queue(name.clone());

@@ -23,7 +23,6 @@ pub use demo_report::{DemoReport, QueueGroup};
 pub use embedded_status::Stopped;
 
 pub use enqueued::{Awaited, EnqueueReport, Planned};
-pub use queue_summary::Switched;
 
 use crate::output::Cell;
 

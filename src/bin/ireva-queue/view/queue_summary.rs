@@ -1,8 +1,6 @@
 //! A queue in a list, and a queue that was paused or resumed.
 
-use ireva_queue::QueueName;
-use ireva_queue::stats::QueueSummary;
-use serde::Serialize;
+use ireva_queue::stats::{QueueSummary, Switched};
 
 use crate::output::{Cell, Tone};
 use crate::view::{Block, Column, View};
@@ -37,18 +35,6 @@ impl View for QueueSummary {
     fn name(&self) -> String {
         self.queue.to_string()
     }
-}
-
-/// A queue that was paused or resumed.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Switched {
-    /// The queue.
-    pub queue: QueueName,
-    /// Whether it is paused now.
-    pub paused: bool,
-    /// Whether it was otherwise before.
-    pub changed: bool,
 }
 
 impl View for Switched {

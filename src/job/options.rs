@@ -1,0 +1,228 @@
+//! What a job may be given beside its payload, as lines and queries say it.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize};
+use serde_json::error::Category;
+use serde_json::value::RawValue;
+
+use crate::clock::{instant_from_text, span_from_text};
+use crate::error::{Error, FieldProblem, Result};
+use crate::job::{JobId, NewJob};
+
+/// Options of a job as they are written: `priority`, `delay` or `at`, `attempts`, `backoff`, `timeout`, `ttl`, `unique`,
+/// `uniqueFor`. They are read when they are put on a job.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct JobOptions {
+    /// How urgent it is: critical, high, normal or low
+    pub priority: Option<String>,
+    /// Start no sooner than after this span, such as 10m
+    pub delay: Option<String>,
+    /// Start no sooner than at this time, such as 2026-12-01T08:00:00Z
+    pub at: Option<String>,
+    /// How often it may run in all
+    #[serde(deserialize_with = "attempts")]
+    pub attempts: Option<u32>,
+    /// The wait between attempts: 5s, fixed:10s, linear:5s, exponential:5s:1h
+    pub backoff: Option<String>,
+    /// How long one attempt may take, such as 5m
+    pub timeout: Option<String>,
+    /// How long it is worth starting, such as 24h
+    pub ttl: Option<String>,
+    /// A key that one live job of the queue may hold
+    pub unique: Option<String>,
+    /// Hold the key for this long, even when the job ends sooner
+    #[serde(alias = "unique_for")]
+    pub unique_for: Option<String>,
+}
+
+impl JobOptions {
+    /// `job` with what these options say; the rest of it stays.
+    ///
+    /// # Errors
+    /// `Invalid`, naming every field that is wrong.
+    pub fn put_on(&self, job: NewJob) -> Result<NewJob> {
+        let mut problems = Vec::new();
+        if self.delay.is_some() && self.at.is_some() {
+            problems.push(FieldProblem::new("at", "is given beside delay: only one of them can be"));
+        }
+        if self.unique_for.is_some() && self.unique.is_none() {
+            problems.push(FieldProblem::new("uniqueFor", "needs unique"));
+        }
+        let mut job = job;
+        job = option("priority", &self.priority, FromStr::from_str, &mut problems)
+            .into_iter()
+            .fold(job, NewJob::priority);
+        job = option("delay", &self.delay, span_from_text, &mut problems).into_iter().fold(job, NewJob::delay);
+        job = option("at", &self.at, instant_from_text, &mut problems).into_iter().fold(job, NewJob::at);
+        job = self.attempts.into_iter().fold(job, NewJob::attempts);
+        job = option("backoff", &self.backoff, FromStr::from_str, &mut problems).into_iter().fold(job, NewJob::backoff);
+        job = option("timeout", &self.timeout, positive, &mut problems).into_iter().fold(job, NewJob::timeout);
+        job = option("ttl", &self.ttl, positive, &mut problems).into_iter().fold(job, NewJob::ttl);
+        job = self.unique.iter().fold(job, |job, key| job.unique(key));
+        let window = option("uniqueFor", &self.unique_for, positive, &mut problems);
+        job = window.into_iter().fold(job, NewJob::unique_for);
+        if !problems.is_empty() {
+            return Err(Error::invalid_fields(problems));
+        }
+        job.check()?;
+        Ok(job)
+    }
+}
+
+fn positive(text: &str) -> Result<Duration> {
+    match span_from_text(text)? {
+        Duration::ZERO => Err(Error::invalid("it must be longer than zero")),
+        span => Ok(span),
+    }
+}
+
+fn option<T>(
+    field: &str,
+    text: &Option<String>,
+    read: impl Fn(&str) -> Result<T>,
+    problems: &mut Vec<FieldProblem>,
+) -> Option<T> {
+    let text = text.as_deref()?;
+    let wrong = |error: Error| {
+        let said = error.to_string();
+        let rest = said.strip_prefix(field).and_then(|rest| rest.strip_prefix(' ')).map(str::to_owned);
+        problems.push(FieldProblem::new(field, rest.unwrap_or_else(|| format!("{text:?}: {said}"))));
+    };
+    read(text).map_err(wrong).ok()
+}
+
+/// A number, or in a query its digits.
+fn attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    struct Attempts;
+
+    impl Visitor<'_> for Attempts {
+        type Value = Option<u32>;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("attempts to be a whole number, 1 or more")
+        }
+
+        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+            let attempts = u32::try_from(number).ok().filter(|&attempts| attempts > 0);
+            attempts.map(Some).ok_or_else(|| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+        }
+
+        fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            let attempts = text.parse().ok().filter(|&attempts| attempts > 0);
+            attempts.map(Some).ok_or_else(|| E::invalid_value(de::Unexpected::Str(text), &self))
+        }
+    }
+
+    deserializer.deserialize_any(Attempts)
+}
+
+/// A job as one JSON object, a line of a file or an entry of a list: `{"payload":…}` with, as wanted, `id` and options.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object such as {\"payload\":…}")]
+struct Line<'a> {
+    #[serde(borrow)]
+    payload: &'a RawValue,
+    id: Option<JobId>,
+    priority: Option<String>,
+    delay: Option<String>,
+    at: Option<String>,
+    #[serde(default, deserialize_with = "attempts")]
+    attempts: Option<u32>,
+    backoff: Option<String>,
+    timeout: Option<String>,
+    ttl: Option<String>,
+    unique: Option<String>,
+    #[serde(alias = "unique_for")]
+    unique_for: Option<String>,
+}
+
+impl NewJob {
+    /// A job written as one JSON object: `{"payload":…}` with, as wanted, `id`, `priority`, `delay`, `at`, `attempts`,
+    /// `backoff`, `timeout`, `ttl`, `unique`, `uniqueFor`. `defaults` puts on it what holds where the object says
+    /// nothing. The payload is kept byte for byte.
+    ///
+    /// # Errors
+    /// `Invalid`, saying why.
+    pub fn from_line(line: &str, defaults: impl Fn(Self) -> Self) -> Result<Self> {
+        let line: Line<'_> = serde_json::from_str(line).map_err(|error| Error::invalid(short(&error)))?;
+        let Line { payload, id, priority, delay, at, attempts, backoff, timeout, ttl, unique, unique_for } = line;
+        let options = JobOptions { priority, delay, at, attempts, backoff, timeout, ttl, unique, unique_for };
+        let job = defaults(Self::from_raw(payload.to_owned())?);
+        options.put_on(id.into_iter().fold(job, Self::id))
+    }
+}
+
+/// What is wrong, without a line number that is always 1.
+fn short(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let said = text.split(" at line ").next().unwrap_or(&text);
+    match error.classify() {
+        Category::Eof => "it is not JSON: it ends too early".to_owned(),
+        Category::Syntax => format!("it is not JSON: {said} at column {}", error.column()),
+        Category::Data | Category::Io => said.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(line: &str) -> String {
+        NewJob::from_line(line, |job| job).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_line_becomes_a_job() {
+        let line = r#"{"payload":{"n":19.999999999999998},"id":"a-1","priority":"high","delay":"5m","attempts":3}"#;
+        let job = NewJob::from_line(line, |job| job.attempts(9)).unwrap();
+        assert_eq!((job.job_id().as_str(), job.payload().get()), ("a-1", r#"{"n":19.999999999999998}"#));
+        assert_eq!((job.attempts, job.priority.as_str()), (Some(3), "high"));
+        assert_eq!(NewJob::from_line("{\"payload\":1}", |job| job.attempts(9)).unwrap().attempts, Some(9));
+    }
+
+    #[test]
+    fn a_refused_line_says_why() {
+        let table = [
+            ("{", "not JSON: it ends too early"),
+            ("{\"payload\" 1}", "not JSON: expected `:` at column 12"),
+            ("1", "invalid type: integer `1`, expected an object such as {\"payload\":…}"),
+            ("{}", "payload"),
+            (r#"{"payload":1,"prio":"high"}"#, "prio"),
+            (r#"{"payload":1,"priority":"urgent"}"#, "priority \"urgent\" is not one of"),
+            (r#"{"payload":1,"backoff":"often"}"#, "backoff \"often\" is not"),
+            (r#"{"payload":1,"delay":"-1"}"#, "delay \"-1\""),
+            (r#"{"payload":1,"delay":"1s","at":"2026-01-01T00:00:00Z"}"#, "beside delay"),
+            (r#"{"payload":1,"at":"2026-01-01"}"#, "zone"),
+            (r#"{"payload":1,"attempts":0}"#, "attempts"),
+            (r#"{"payload":1,"attempts":-1}"#, "attempts"),
+            (r#"{"payload":1,"timeout":"0s"}"#, "timeout"),
+            (r#"{"payload":1,"uniqueFor":"1h"}"#, "needs unique"),
+            (r#"{"payload":1,"unique":""}"#, "unique"),
+            (r#"{"payload":1,"id":"a b"}"#, "job id"),
+        ];
+        for (line, part) in table {
+            assert!(refused(line).contains(part), "{line}: {}", refused(line));
+        }
+    }
+
+    #[test]
+    fn every_wrong_option_is_named() {
+        let options = JobOptions {
+            priority: Some("x".into()),
+            ttl: Some("-1".into()),
+            at: Some("x".into()),
+            ..JobOptions::default()
+        };
+        let error = options.put_on(NewJob::new(&1).unwrap()).unwrap_err();
+        let fields: Vec<_> = error.fields().iter().map(|problem| problem.field.as_str()).collect();
+        assert_eq!(fields, ["priority", "at", "ttl"]);
+    }
+}
