@@ -13,6 +13,8 @@ use crate::inspector::Inspector;
 use crate::job::QueueName;
 use crate::queue::Queue;
 use crate::store::{Connection, Patience, Store, Waiter};
+#[cfg(feature = "api")]
+use crate::tokens::Tokens;
 
 /// Handles of queues that are kept; beyond, those that nobody uses are forgotten, whatever names callers think up.
 const QUEUES_KEPT: usize = 1_000;
@@ -73,6 +75,12 @@ impl Client {
     /// `NotFound` when the queue has never been used; as for [`Client::ping`].
     pub async fn events(&self, queue: &QueueName, after: Option<EventId>) -> Result<Events> {
         Events::open(&self.store, Waiter::new(self.config.redis.clone()), queue, after).await
+    }
+
+    /// The tokens of the REST API.
+    #[cfg(feature = "api")]
+    pub fn tokens(&self) -> Tokens {
+        Tokens::new(self.store.clone())
     }
 
     /// What it was made from.

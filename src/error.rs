@@ -51,6 +51,7 @@ pub struct Error {
 
 /// What is wrong with one field of a payload, an option or a setting.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 pub struct FieldProblem {
     /// The field, as it is written: `to`, `attachments[0].filename`, `delay`.
     pub field: String,

@@ -177,6 +177,7 @@ impl From<EventId> for String {
 
 /// Something that a queue noted in its event stream: one entry for all jobs that it happened to in one call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct QueueEvent {
     /// Its place in the stream, from which reading can go on.

@@ -40,6 +40,7 @@ pub struct Located {
 
 /// What an act on a job did.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Acted {
     /// The queue.

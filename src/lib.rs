@@ -85,7 +85,8 @@
 //! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer |
 //! | `log:<id>`, `result:<id>` | string, 24 h and 1 h | what attempts said; a result |
 //!
-//! Beside them, `<prefix>registry` (set of queue names) and `<prefix>worker:<id>` (what a worker says of itself, expiring).
+//! Beside them, `<prefix>registry` (set of queue names), `<prefix>worker:<id>` (what a worker says of itself, expiring) and
+//! `<prefix>tokens` (hash: name of a token of the REST API -> its SHA-256, scopes and time).
 //!
 //! # The modules
 //!
@@ -96,12 +97,14 @@
 //!
 //! # Features
 //!
-//! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` the builtin processors, `testing` a
+//! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` the builtin processors, `api` the REST API, `testing` a
 //! way to run one payload through a processor. `full`, the default, is all of them; none of them is the library alone.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(feature = "api")]
+pub mod api;
 pub mod builtin;
 mod client;
 mod clock;
@@ -121,6 +124,10 @@ pub mod stats;
 mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "api")]
+mod token;
+#[cfg(feature = "api")]
+mod tokens;
 mod worker;
 
 pub use client::Client;
@@ -136,6 +143,10 @@ pub use queue::Queue;
 pub use retry::ErrorClass;
 pub use selection::Selection;
 pub use store::{EmbeddedStatus, embedded_status, embedded_stop};
+#[cfg(feature = "api")]
+pub use token::{NewToken, Scope, TokenInfo, TokenName};
+#[cfg(feature = "api")]
+pub use tokens::{TokenSet, Tokens};
 pub use worker::{Concurrency, Stopper, Worker, WorkerBuilder, WorkerReport};
 
 /// The examples of the README, compiled with the tests.

@@ -12,6 +12,7 @@ use crate::retry::RetryPolicy;
 
 /// The settings of a queue. They live in Redis, hold for every worker, and take effect without a restart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct QueueSettings {
     /// Starts per span of time over all workers; `None`: no limit.

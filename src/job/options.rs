@@ -10,14 +10,19 @@ use serde_json::value::RawValue;
 
 use crate::clock::{instant_from_text, span_from_text};
 use crate::error::{Error, FieldProblem, Result};
+#[cfg(feature = "api")]
+use crate::job::Priority;
 use crate::job::{JobId, NewJob};
 
 /// Options of a job as they are written: `priority`, `delay` or `at`, `attempts`, `backoff`, `timeout`, `ttl`, `unique`,
 /// `uniqueFor`. They are read when they are put on a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "api", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "api", into_params(parameter_in = Query))]
 #[serde(default, rename_all = "camelCase")]
 pub struct JobOptions {
     /// How urgent it is: critical, high, normal or low
+    #[cfg_attr(feature = "api", param(value_type = Option<Priority>))]
     pub priority: Option<String>,
     /// Start no sooner than after this span, such as 10m
     pub delay: Option<String>,
@@ -25,6 +30,7 @@ pub struct JobOptions {
     pub at: Option<String>,
     /// How often it may run in all
     #[serde(deserialize_with = "attempts")]
+    #[cfg_attr(feature = "api", param(minimum = 1))]
     pub attempts: Option<u32>,
     /// The wait between attempts: 5s, fixed:10s, linear:5s, exponential:5s:1h
     pub backoff: Option<String>,

@@ -20,6 +20,8 @@ mod route;
 mod scripts;
 mod sentinel;
 mod tls;
+#[cfg(feature = "api")]
+mod tokens;
 mod view;
 mod waiter;
 
@@ -32,6 +34,8 @@ pub(crate) use keys::{Key, QueueKeys};
 pub(crate) use lifecycle::{Accepted, Claimed, End, FetchCall, Fetched, Settled, Standing};
 pub(crate) use maintenance::{Audited, Auditor};
 pub(crate) use presence::WorkerSelf;
+#[cfg(feature = "api")]
+pub(crate) use tokens::StoredToken;
 pub(crate) use view::worker_info;
 pub(crate) use waiter::Waiter;
 
