@@ -13,6 +13,7 @@ mod job_summary;
 mod queue_settings;
 mod queue_stats;
 mod queue_summary;
+mod token;
 mod worker_info;
 mod worker_report;
 
@@ -21,6 +22,8 @@ use serde::Serialize;
 pub use bulk::{Act, Bulk};
 pub use demo_report::{DemoReport, QueueGroup};
 pub use embedded_status::Stopped;
+
+pub use token::Revoked;
 
 pub use enqueued::{Awaited, EnqueueReport, Planned};
 
