@@ -1,11 +1,14 @@
 //! The loop that the periodic actors share.
 
 use std::future::Future;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::error::Result;
+
+/// A trouble that lasts is said this seldom.
+const WARN_EVERY: Duration = Duration::from_secs(5);
 
 /// Runs `step` at once and then every `interval` until `stop`, spread by up to a tenth so that workers that start together
 /// do not stay together. An error is logged and does not end the loop.
@@ -14,13 +17,16 @@ where
     F: FnMut() -> Fut,
     Fut: Future<Output = Result<()>>,
 {
-    let mut round = 0_u32;
+    let (mut round, mut warned) = (0_u32, None::<Instant>);
     loop {
         let outcome = tokio::select! {
             () = stop.cancelled() => return,
             outcome = step() => outcome,
         };
-        if let Err(error) = outcome {
+        if let Err(error) = outcome
+            && warned.is_none_or(|at| at.elapsed() >= WARN_EVERY)
+        {
+            warned = Some(Instant::now());
             tracing::warn!(actor = name, %error, "a round failed");
         }
         round = round.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);

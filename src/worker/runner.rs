@@ -19,7 +19,7 @@ use crate::store::{Connection, Patience, Store, WorkerSelf};
 use crate::worker::builder::{Concurrency, WorkerBuilder};
 use crate::worker::finisher::{Ended, finisher};
 use crate::worker::lane::{Lane, Pool};
-use crate::worker::shared::{Limiter, Shared};
+use crate::worker::shared::{Heard, Limiter, Shared};
 use crate::worker::shutdown::{LAST_WORDS, Stopper, give_up_after, wind_down};
 use crate::worker::{actor, executor, fetcher, heartbeat, janitor, promoter, recoverer};
 
@@ -93,8 +93,9 @@ impl Worker {
             limiter: builder.rate.map(|rate| Mutex::new(Limiter::new(rate))),
             running_empty: AtomicBool::new(false),
             solo: AtomicBool::new(false),
-            heard_at: Mutex::new(Instant::now()),
+            heard: Mutex::new(Heard::new(Instant::now())),
             ticked_at: Mutex::new(Instant::now()),
+            stalls: AtomicBool::new(false),
             warned_at: Mutex::new(None),
         });
         Ok(Self { shared, client: builder.client, grace: builder.grace, inboxes })
@@ -125,6 +126,7 @@ impl Worker {
             outcome = introduce(&shared, client.config()) => outcome?,
             () = shared.stop.cancelled() => return Ok(report(&shared)),
         }
+        shared.begin();
         let stalled = shared.stalled.clone();
         tokio::select! {
             report = carry_on(shared, grace, inboxes) => report,
