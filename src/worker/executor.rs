@@ -70,7 +70,7 @@ async fn occupied(shared: &Arc<Shared>, pool: &Pool, lane: &Arc<Lane>, handful: 
     pool.running.fetch_sub(1, Ordering::AcqRel);
     if ran.is_err() {
         // A defect of this crate, not of a processor. A claim that is named no more is released by a later beat.
-        tracing::error!(queue = %lane.keys.queue(), "a slot panicked beside its processor");
+        shared.alert(|| format!("a slot of queue {} panicked beside its processor", lane.keys.queue()));
         lane.table.gone(claims.iter().map(|(id, claim)| (id, &**claim)));
     }
     pool.room.notify_one();

@@ -220,6 +220,6 @@ async fn write_logs(shared: &Shared, lane: &Lane, round: &mut [Ended]) {
     match tokio::time::timeout(LOGGING, shared.store.log(&lane.keys, &lines)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => shared.warn_seldom(&error, "job logs could not be written"),
-        Err(_) => tracing::warn!(queue = %lane.keys.queue(), "job logs could not be written in time"),
+        Err(_) => shared.alert(|| format!("job logs of queue {} could not be written in time", lane.keys.queue())),
     }
 }

@@ -28,6 +28,8 @@ const RENEW: Duration = Duration::from_secs(2);
 /// How often the runtime of the processors is looked at, and how late that may be.
 const LOOK: Duration = Duration::from_millis(250);
 const LATE: Duration = Duration::from_secs(1);
+/// A silence of Redis is told of when it is this long.
+const LOST: Duration = Duration::from_secs(5);
 
 /// Runs until the worker has ended its last job.
 pub(crate) async fn heartbeat(shared: Arc<Shared>, store: Store) {
@@ -37,17 +39,38 @@ pub(crate) async fn heartbeat(shared: Arc<Shared>, store: Store) {
 /// Judges whether processors block the threads of their runtime. Only looks that came on time count: where the whole
 /// process had no turn, nobody is to blame.
 async fn judge(shared: &Shared) {
+    let mut lost = None;
     while !shared.ended.is_cancelled() {
         let before = Instant::now();
         tokio::time::sleep(LOOK).await;
         if before.elapsed() > LOOK + LATE {
             shared.tick();
+            continue;
         }
+        tell_of_silence(shared, &mut lost);
         let stall = shared.stall();
         shared.set_stalled(stall > shared.lease);
         if stall > shared.lease * STALL_LEASES {
             shared.stalled.cancel();
         }
+    }
+}
+
+/// Tells when Redis falls silent, and when it is back.
+fn tell_of_silence(shared: &Shared, lost: &mut Option<Instant>) {
+    let silence = shared.silence();
+    match lost {
+        None if silence >= LOST => {
+            *lost = Instant::now().checked_sub(silence);
+            let event = Event { duration: Some(silence), ..Event::new(EventKind::RedisLost) };
+            shared.emit(|| event.message("redis does not answer; jobs that run go on, and nothing new is taken"));
+        }
+        Some(since) if silence < LOST => {
+            let event = Event { duration: Some(since.elapsed()), ..Event::new(EventKind::RedisBack) };
+            shared.emit(|| event.message("redis answers again"));
+            *lost = None;
+        }
+        _ => {}
     }
 }
 
@@ -173,7 +196,8 @@ async fn release_unknown(shared: &Shared, store: &Store, lane: &Lane, before: Op
     unknown.retain(|(id, claim)| !known.contains(&(id.clone(), Arc::from(claim.trim_start_matches(CANCELLED)))));
     let (cancelled, lost): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|(_, claim)| claim.starts_with(CANCELLED));
     for page in lost.chunks(PAGE) {
-        tracing::warn!(queue = %lane.keys.queue(), jobs = page.len(), "releasing claims that no answer told of");
+        let queue = lane.keys.queue();
+        shared.alert(|| format!("releasing {} claims of queue {queue} that no answer told of", page.len()));
         let ends: Vec<_> = page.iter().map(|(id, claim)| (id, claim.as_str(), End::Release)).collect();
         store.end(&lane.keys, &shared.worker, &ends).await?;
     }

@@ -220,8 +220,8 @@ async fn sign_off(shared: &Shared) {
     tokio::select! {
         outcome = tokio::time::timeout(LAST_WORDS, farewell) => match outcome {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the worker could not sign off"),
-            Err(_) => tracing::warn!("the worker could not sign off in time; its leases end by themselves"),
+            Ok(Err(error)) => shared.alert(|| format!("the worker could not sign off: {error}")),
+            Err(_) => shared.alert(|| "the worker could not sign off in time; its leases end by themselves".to_owned()),
         },
         () = shared.give_up.cancelled() => {}
     }
@@ -246,7 +246,7 @@ fn keep<F, Fut>(
     let (shared, lane) = (Arc::clone(shared), Arc::clone(lane));
     actors.spawn(async move {
         let stop = shared.stop.clone();
-        actor::every(name, interval, &stop, || step(Arc::clone(&shared), Arc::clone(&lane))).await;
+        actor::every(&shared, (name, interval), &stop, || step(Arc::clone(&shared), Arc::clone(&lane))).await;
     });
 }
 

@@ -318,13 +318,26 @@ impl Shared {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).last.elapsed()
     }
 
-    /// Logs a trouble that may come with every call, at most every five seconds.
+    /// Says what an operator should know: to the listener, or into the log where there is none.
+    pub(crate) fn alert(&self, message: impl FnOnce() -> String) {
+        match self.listener {
+            Some(_) => self.emit(|| Event::new(EventKind::Alert).message(message())),
+            None => tracing::warn!("{}", message()),
+        }
+    }
+
+    /// Tells of a trouble that may come with every call, at most every five seconds.
     pub(crate) fn warn_seldom(&self, error: &Error, what: &'static str) {
-        let mut warned_at = self.warned_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned_at.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
-            *warned_at = Some(Instant::now());
-            tracing::warn!(%error, "{what}");
-            self.emit(|| Event::new(EventKind::Alert).message(format!("{what}: {error}")));
+        let due = {
+            let mut warned_at = self.warned_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = warned_at.is_none_or(|at| at.elapsed() >= WARN_EVERY);
+            if due {
+                *warned_at = Some(Instant::now());
+            }
+            due
+        };
+        if due {
+            self.alert(|| format!("{what}: {error}"));
         }
     }
 

@@ -40,7 +40,15 @@ fn strike(fault: impl FnOnce(&TestRedis)) {
     }
     assert!(ledger.starts().values().all(|starts| *starts == 1), "{:?}", ledger.starts());
     for worker in &mut workers {
+        assert_eq!(
+            (worker.events("redis_lost").len(), worker.events("redis_back").len()),
+            (1, 1),
+            "{:?}",
+            worker.log()
+        );
         assert_eq!(worker.stop(LONG), Some(0), "{:?}", worker.log());
+        let odd: Vec<_> = worker.log().into_iter().filter(|line| !line.starts_with('{')).collect();
+        assert!(odd.is_empty(), "a log of JSON lines holds nothing else: {odd:?}");
     }
 }
 
