@@ -20,6 +20,26 @@ use crate::error::{ErrorKind, Result};
 /// How long a patient caller waits for one answer.
 const ENDLESS_ANSWER: Duration = Duration::from_secs(10);
 
+/// The commands that only look, of those that are sent without a script.
+const LOOKS: [&[u8]; 16] = [
+    b"PING",
+    b"TIME",
+    b"INFO",
+    b"EXISTS",
+    b"GET",
+    b"HGET",
+    b"HGETALL",
+    b"HLEN",
+    b"HMGET",
+    b"HRANDFIELD",
+    b"HSCAN",
+    b"HSTRLEN",
+    b"SISMEMBER",
+    b"SMEMBERS",
+    b"ZCARD",
+    b"ZRANGE",
+];
+
 /// How long a call is repeated while the server is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
@@ -150,7 +170,7 @@ impl Connection {
 
 impl Inner {
     async fn carry(self: &Arc<Self>, cmd: &redis::Cmd, source: Option<&str>) -> Result<Answer> {
-        let mut errand = Errand::new(self.patience);
+        let mut errand = Errand::new(self.patience, changes(cmd, source));
         loop {
             let failure = match self.attempt(&mut errand, cmd, source).await {
                 Ok(value) => return Ok(Answer { value, repeated: errand.executed }),
@@ -301,6 +321,15 @@ impl Inner {
                 Err(failure)
             }
         }
+    }
+}
+
+/// Whether a call changes anything: scripts say so in their first line.
+fn changes(cmd: &redis::Cmd, source: Option<&str>) -> bool {
+    match (source, cmd.args_iter().next()) {
+        (Some(source), _) => !source.lines().next().is_some_and(|flags| flags.contains("no-writes")),
+        (None, Some(redis::Arg::Simple(name))) => !LOOKS.contains(&name),
+        (None, _) => true,
     }
 }
 

@@ -20,7 +20,8 @@ const STYLES: Styles = Styles::styled()
     styles = STYLES,
     max_term_width = 80,
     before_help = "Example:
-  ireva-queue enqueue email to=ada@example.com template=welcome-email
+  ireva-queue enqueue email to=ada@example.com subject=Welcome \\
+      template=welcome-email context.firstName=Ada
   ireva-queue work email --until-empty
   ireva-queue stats",
     after_help = EXIT_CODES,
