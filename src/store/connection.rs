@@ -179,6 +179,7 @@ impl Inner {
             errand.executed |= failure.executed;
             let pause = errand.pause_after(&failure, self.generation.load(Ordering::Acquire) > 0);
             let Some(pause) = pause else { return Err(errand.error(failure)) };
+            tracing::info!("{}; trying again", failure.message);
             errand.failure = Some(failure);
             sleep(pause).await;
         }
@@ -312,6 +313,7 @@ impl Inner {
                 (dialled.failures, dialled.failure) = (0, None);
                 *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
                 self.generation.store(link.generation, Ordering::Release);
+                tracing::info!("connected to redis at {}{}", self.route, if before > 0 { " again" } else { "" });
                 self.watch();
                 Ok(link)
             }

@@ -191,7 +191,10 @@ impl Script {
 
     /// Sends the call.
     pub(crate) async fn send(&self, connection: &Connection, command: &Cmd) -> Result<Answer> {
-        connection.eval(command, &self.source).await.map_err(|error| match error.kind() {
+        let began = std::time::Instant::now();
+        let outcome = connection.eval(command, &self.source).await;
+        tracing::debug!("{} took {:.1} ms", self.name, began.elapsed().as_secs_f64() * 1e3);
+        outcome.map_err(|error| match error.kind() {
             // Where the script itself is at fault its name helps; what became of the connection has nothing to do with it.
             ErrorKind::Internal | ErrorKind::Corrupt => error.context(self.name),
             _ => error,

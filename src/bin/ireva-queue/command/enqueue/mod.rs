@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
+use ireva_queue::builtin::email::missing_template;
 use ireva_queue::retry::Backoff;
 use ireva_queue::stats::Enqueued;
 use ireva_queue::{Error, ErrorKind, JobId, JobState, NewJob, Priority, Queue, QueueName};
@@ -168,6 +169,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     let payload = payload::from_args(&args.payload)?;
     if !args.no_check {
         check(&args.queue, &payload)?;
+        check_template(&args.queue, &payload, context)?;
     }
     let mut job = apply(NewJob::from_json(payload)?, &args.job);
     job.check()?;
@@ -286,6 +288,28 @@ async fn wait(queue: &Queue, enqueued: Enqueued, timeout: Option<Duration>, cont
 fn nothing_to_wait_for(enqueued: Enqueued) -> Answer {
     let why = format!("job {} is not in queue {}: nothing to wait for", enqueued.id, enqueued.queue);
     Answer::one(enqueued).errors(0, vec![Error::not_found(why).into()])
+}
+
+/// A template that does not ship stands with the operator's own: here where we know them, else where the worker runs.
+fn check_template(queue: &QueueName, payload: &str, context: &Context) -> Result<()> {
+    if queue.as_str() != QueueName::KNOWN[0] {
+        return Ok(());
+    }
+    let Some(name) = missing_template(payload, None) else { return Ok(()) };
+    let own = context.config().ok().and_then(|config| config.processors.mail_templates.as_deref());
+    match own {
+        None => {
+            context.ui.note(&format!("template {name:?} does not ship: the worker needs it in its MAIL_TEMPLATES"));
+            Ok(())
+        }
+        Some(directory) if missing_template(payload, Some(directory)).is_some() => {
+            let directory = directory.display();
+            let why =
+                format!("template {name:?} neither ships nor is in MAIL_TEMPLATES={directory}; --no-check sends it");
+            Err(Stop::usage(why).into())
+        }
+        Some(_) => Ok(()),
+    }
 }
 
 /// Whether the queue's builtin processor would take the payload.
