@@ -74,7 +74,8 @@ fn page(command: &Command) -> Result<String> {
     }
     if let Some(after) = command.get_after_help() {
         let after = after.to_string().replace("see\nireva-queue(1).", "see\nENVIRONMENT below.");
-        page.extend_from_slice(block("EXIT CODES", after.trim_start_matches("Exit codes:\n")).as_bytes());
+        let (title, after) = after.split_once(":\n").unwrap_or(("NOTES", after.as_str()));
+        page.extend_from_slice(block(&title.to_uppercase(), after).as_bytes());
     }
     if command.get_name() == NAME {
         page.extend_from_slice(environment().as_bytes());

@@ -21,6 +21,21 @@ use crate::parse;
 use crate::systemd::Notifier;
 use crate::view::Worked;
 
+const CONTRACT: &str = "Contract:
+  --exec  exit code 0 is done, 64-68 and 76-78 are permanent, others transient;
+          stdout is the result, stderr the log; IREVA-RETRY-AFTER: 30s on
+          descriptor 3 asks for a wait; IREVA_JOB_ID, IREVA_QUEUE, IREVA_ATTEMPT,
+          IREVA_MAX_ATTEMPTS, IREVA_FENCE and IREVA_DEADLINE are set
+  --http  2xx is done and the body the result; 408, 425, 429, 5xx are tried
+          again, others are permanent; Retry-After is obeyed; headers are
+          Ireva-Job-Id, Ireva-Queue, Ireva-Attempt and Ireva-Signature:
+          t=SECONDS,v1=HEX (HMAC-SHA256 of SECONDS.BODY)
+  --batch-size
+          in:  {\"id\":\"a\",\"attempt\":1,\"payload\":{}} a line
+          out: {\"id\":\"a\",\"ok\":true}, or with a result in ok, or
+               {\"id\":\"a\",\"error\":\"why\",\"class\":\"transient\"} with code and
+               retryAfter as wanted";
+
 /// Run the jobs of queues
 ///
 /// The queue's name says what runs its jobs: email sends mails. Any queue can be
@@ -37,7 +52,8 @@ use crate::view::Worked;
   ireva-queue work email report-generation \\
       --concurrency email=20,report-generation=2
   ireva-queue work thumbnails --exec ./make-thumbnail --size 200
-  ireva-queue work orders --http https://example.com/hooks/orders")]
+  ireva-queue work orders --http https://example.com/hooks/orders",
+    after_help = CONTRACT)]
 pub struct Args {
     /// The queues; the first is asked first, in turns
     #[arg(value_name = "QUEUE", required = true)]
