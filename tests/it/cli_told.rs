@@ -105,7 +105,7 @@ fn a_new_queue_is_noted_and_an_empty_one_can_be_deleted() {
         "queue \"emaill\" is new (did you mean \"email\"?)\n"
     );
     assert_eq!(note(&["enqueue", "emaill", "to=ada@example.com"]), "");
-    assert_eq!(note(&["enqueue", "thumbnails"]), "queue \"thumbnails\" is new\n");
+    assert_eq!(note(&["enqueue", "thumbnails"]), "", "nothing for cron to send a mail about");
     assert!(note(&["queues", "set", "thumbnail", "--rate", "1/s"]).contains("did you mean \"thumbnails\"?"));
     assert_eq!(note(&["enqueue", "other", "-q"]), "");
 

@@ -24,6 +24,7 @@ pub struct Ui {
     can_ask: bool,
     can_draw: bool,
     out_is_terminal: bool,
+    err_is_terminal: bool,
 }
 
 impl Ui {
@@ -49,6 +50,7 @@ impl Ui {
             can_ask: io::stdin().is_terminal() && err && !flags.no_input,
             can_draw: err && !dumb && !flags.quiet,
             out_is_terminal: out,
+            err_is_terminal: err,
         }
     }
 
@@ -60,6 +62,11 @@ impl Ui {
     /// Whether only the answer, and errors, are wanted.
     pub fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    /// Whether somebody sees what is said on stderr.
+    pub fn is_watched(&self) -> bool {
+        self.err_is_terminal
     }
 
     /// How often `-v` was given.

@@ -172,13 +172,17 @@ async fn set(args: SetArgs, context: &Context) -> Result<Answer> {
     Ok(Answer::one(Settings { queue: args.queue, settings }))
 }
 
-/// Says on stderr that nobody had used the name before, which is how a mistyped one shows.
+/// Says on stderr that nobody had used the name before, which is how a mistyped one shows. Where nobody looks on, only a
+/// name that is like another one is worth a line: a first job is nothing that cron should send a mail about.
 pub async fn note_if_new(queue: &Queue, context: &Context) {
     if !queue.was_made() {
         return;
     }
     let similar = queue.similar().await.unwrap_or_default();
     let similar: Vec<_> = similar.iter().map(|name| format!("\"{name}\"")).collect();
+    if similar.is_empty() && !context.ui.is_watched() {
+        return;
+    }
     let hint = if similar.is_empty() { String::new() } else { format!(" (did you mean {}?)", similar.join(" or ")) };
     context.ui.note(&format!("queue \"{}\" is new{hint}", queue.name()));
 }

@@ -101,7 +101,9 @@ pub async fn run(
             read.err().map(|error| anyhow::Error::from(error).context(format!("cannot read {}", order.file.display())));
     }
     let (done, refused) = (report.enqueued + report.duplicates, report.refused);
-    let answer = if each && !order.dry_run { Answer::none() } else { Answer::one(report) };
+    // Where it never began there is nothing to report.
+    let nothing = stop.is_some() && done + refused == 0;
+    let answer = if nothing || (each && !order.dry_run) { Answer::none() } else { Answer::one(report) };
     let Some(error) = stop else {
         return Ok(answer.code(if refused > 0 { Code::Partly } else { Code::Done }));
     };
