@@ -248,3 +248,18 @@ fn another_server_or_a_closed_door_says_what_to_set() {
     let wrong = Cli::new(&redis).env("REDIS_PASSWORD", "wrong").run(["stats"]).expect(77);
     assert!(wrong.stderr.contains("REDIS_USERNAME"), "{}", wrong.stderr);
 }
+
+#[test]
+fn jobs_are_posted_to_the_url_of_the_environment() {
+    let redis = TestRedis::start();
+    let sink = http_sink::HttpSink::start();
+    let url = sink.url("/hook").replace("http://", "http://user:s3cret@");
+    let cli = Cli::new(&redis).env("HTTP_URL", &url);
+    cli.enqueue("q", "{}", &[]);
+    let worked = cli.run(["work", "q", "--until-empty"]).expect(0);
+    assert!(!worked.stderr.contains("s3cret") && worked.stdout.starts_with("1\t"), "{worked:?}");
+    let requests = sink.requests();
+    assert!(requests.len() == 1 && requests[0].header("authorization").is_some());
+    let wrong = cli.env("HTTP_URL", "foo-s3cret").run(["work", "q"]).expect(78);
+    assert!(wrong.stderr.contains("HTTP_URL") && !wrong.stderr.contains("s3cret"), "{}", wrong.stderr);
+}

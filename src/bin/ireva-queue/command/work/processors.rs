@@ -30,7 +30,8 @@ pub fn registry(queues: &[QueueName], args: &ProcessorArgs, config: &Config) -> 
             (None, batch) if queue.as_str() != EMAIL && config.processors.http_url.is_some() => {
                 let url = config.processors.http_url.as_ref().map(|url| url.reveal()).unwrap_or_default();
                 let settings = http_settings(url, config);
-                register_http(&mut registry, queue, settings, batch).map_err(|error| error.context("HTTP_URL"))?;
+                register_http(&mut registry, queue, settings, batch)
+                    .map_err(|error| Stop::new(Code::Config, format!("HTTP_URL: {error}")))?;
             }
             (None, Some(_)) => {
                 return Err(Stop::usage("'--batch-size' needs '--exec', '--http' or HTTP_URL").into());
