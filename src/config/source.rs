@@ -87,8 +87,10 @@ impl<'a> Source<'a> {
     }
 
     /// Where files are kept: the configured directory, else the user's; empty where the user has no home.
-    pub(super) fn data_dir(&self) -> PathBuf {
-        let set = self.text("IREVA_QUEUE_DATA_DIR").map(PathBuf::from);
+    pub(super) fn data_dir(&mut self) -> PathBuf {
+        // A relative one would be another server in every directory.
+        let absolute = |text: &str| Some(PathBuf::from(text)).filter(|dir| dir.is_absolute());
+        let set = self.parse("IREVA_QUEUE_DATA_DIR", "an absolute path", absolute);
         let shared = || user_dir(self.lookup, "XDG_DATA_HOME", ".local/share").map(|dir| dir.join("ireva-queue"));
         set.or_else(shared).unwrap_or_default()
     }
