@@ -80,7 +80,8 @@ async fn take_back(shared: &Shared, lane: &Lane, claims: &[(JobId, String)]) -> 
             _ => EventKind::Recovered,
         };
         let code = (kind == EventKind::Dead).then(|| "crash_loop".to_owned());
-        let message = format!("its worker died or fell silent, for the {}. time", job.crashes);
+        let times = if job.crashes == 1 { "once".to_owned() } else { format!("{} times", job.crashes) };
+        let message = format!("its worker died or fell silent; that happened to it {times}");
         shared.emit(|| Event { code, ..Event::of_job(kind, lane.keys.queue(), &job.id).message(message) });
     }
     Ok(())

@@ -5,7 +5,7 @@ use ireva_queue::stats::BulkReport;
 use ireva_queue::{JobState, QueueName};
 
 use crate::context::Context;
-use crate::output::{Answer, grouped};
+use crate::output::{Answer, counted};
 use crate::parse;
 use crate::view::{Act, Bulk};
 
@@ -60,7 +60,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     }
     if !args.yes {
         let words: Vec<_> = states.iter().map(|state| state.as_str()).collect();
-        let what = format!("this removes {} jobs of {} ({})", grouped(count), args.queue, words.join(", "));
+        let what = format!("this removes {} of {} ({})", counted(count, "job"), args.queue, words.join(", "));
         context.ui.confirm(&what, args.queue.as_str())?;
     }
     let progress = context.ui.progress(&format!("clearing {}", args.queue), Some(count));

@@ -175,6 +175,11 @@ pub fn grouped(count: u64) -> String {
     text
 }
 
+/// A number of things, in the singular where it is one: `1 job`, `1,200 jobs`.
+pub fn counted(count: u64, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
 /// A span in one or two units: `350ms`, `1.5s`, `42s`, `3m 20s`, `5h 3m`, `12d`.
 pub fn span_short(span: Duration) -> String {
     let secs = span.as_secs();

@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-pub use cell::{Cell, Tone, grouped, span_short};
+pub use cell::{Cell, Tone, counted, grouped, span_short};
 pub use visible::{visible, visible_json, visible_lines};
 
 use crate::exit::{Code, code_of_some};

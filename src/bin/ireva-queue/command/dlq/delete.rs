@@ -7,7 +7,7 @@ use ireva_queue::{Error, QueueName};
 use crate::command::selecting::Narrowing;
 use crate::context::Context;
 use crate::exit::{Code, Stop};
-use crate::output::{Answer, grouped};
+use crate::output::{Answer, counted};
 use crate::ui::Progress;
 use crate::view::{Act, Bulk};
 
@@ -111,7 +111,7 @@ async fn delete(
     let mut total = None;
     if care.asks {
         let count = letters.delete(&selection, true, &mut |_| {}).await?.matched;
-        let what = format!("this deletes {} dead letters of {queue} for good", grouped(count));
+        let what = format!("this deletes {} of {queue} for good", counted(count, "dead letter"));
         context.ui.confirm(&what, queue.as_str())?;
         total = Some(count);
     }

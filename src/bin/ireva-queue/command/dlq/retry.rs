@@ -11,7 +11,7 @@ use crate::command::enqueue;
 use crate::command::selecting::Narrowing;
 use crate::context::Context;
 use crate::exit::Stop;
-use crate::output::Answer;
+use crate::output::{Answer, counted};
 use crate::parse;
 use crate::view::Act;
 
@@ -87,7 +87,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     if asks {
         let counting = ReviveOptions { dry_run: true, ..options };
         let count = letters.revive(&selection, counting, &mut |_| {}).await?.matched;
-        context.ui.confirm(&format!("this revives {count} dead letters of {}", args.queue), args.queue.as_str())?;
+        let what = format!("this revives {} of {}", counted(count, "dead letter"), args.queue);
+        context.ui.confirm(&what, args.queue.as_str())?;
     }
     let total = total(&args, &selection);
     let progress = context.ui.progress(&format!("reviving dead letters of {}", args.queue), total);

@@ -108,7 +108,7 @@ struct ProcessorArgs {
     /// Post each job to this URL, signed with HTTP_SIGNING_KEY; one with a
     /// password in it is set as HTTP_URL instead, and holds where neither
     /// --exec nor --http is given and the queue has no processor of its own
-    #[arg(long, value_name = "URL", value_parser = url)]
+    #[arg(long, value_name = "URL")]
     http: Option<String>,
 
     /// Hand over up to so many jobs at once, one a line
@@ -144,6 +144,9 @@ enum Wanted {
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let config = context.config()?;
     let concurrency = fitting(&args, config)?;
+    if let Some(url) = &args.processor.http {
+        check_url(url).map_err(|why| Stop::usage(format!("invalid value for '--http': {why}")))?;
+    }
     warn_of_swallowed_flags(&args.processor.exec, context);
     let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -277,17 +280,17 @@ fn lease(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// No secret is a flag's value: everybody on the machine can read it.
-fn url(text: &str) -> Result<String, String> {
+/// No secret is a flag's value: everybody on the machine can read it. Where it is one all the same, it is not shown.
+fn check_url(text: &str) -> Result<(), String> {
     let authority = text.split_once("://").map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
     match authority {
         Some(authority) if authority.contains('@') => {
             Err("a user or a password does not belong on the command line: set HTTP_URL or HTTP_URL_FILE".to_owned())
         }
         Some(authority) if !authority.is_empty() && (text.starts_with("http://") || text.starts_with("https://")) => {
-            Ok(text.to_owned())
+            Ok(())
         }
-        _ => Err("write a whole URL such as https://example.com/hooks/orders".to_owned()),
+        _ => Err(format!("{text:?} is not a whole URL such as https://example.com/hooks/orders")),
     }
 }
 
@@ -334,10 +337,10 @@ mod tests {
 
     #[test]
     fn a_url_is_whole_and_holds_no_password() {
-        assert!(url("https://example.com/hooks?a=b@c").is_ok() && url("http://[::1]:8080/").is_ok());
-        assert!(url("https://user:pw@example.com/").unwrap_err().contains("HTTP_URL"));
-        assert!(!url("https://user:pw@example.com/").unwrap_err().contains("pw@"));
-        assert!(["foo", "", "http://", "ftp://host/"].iter().all(|text| url(text).is_err()));
+        assert!(check_url("https://example.com/hooks?a=b@c").is_ok() && check_url("http://[::1]:8080/").is_ok());
+        let said = check_url("https://user:pw@example.com/").unwrap_err();
+        assert!(said.contains("HTTP_URL") && !said.contains("pw"), "{said}");
+        assert!(["foo", "", "http://", "ftp://host/"].iter().all(|text| check_url(text).is_err()));
         assert!(
             ["A B", "A=b", "", "1A"].iter().all(|text| variable_name(text).is_err()) && variable_name("A_1").is_ok()
         );
