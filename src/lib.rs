@@ -128,7 +128,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, EventKind};
 pub use inspector::{Acted, Inspector, Located};
 pub use job::{JobId, JobState, NewJob, Priority, QueueName};
-pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, ProcessError, Processor, Registry};
+pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, Outlet, ProcessError, Processor, Registry};
 pub use queue::Queue;
 pub use retry::ErrorClass;
 pub use selection::Selection;

@@ -73,6 +73,8 @@ pub struct ProcessorsConfig {
     pub mail_from: Option<String>,
     /// `MAIL_TEMPLATES`: directory of the operator's templates.
     pub mail_templates: Option<PathBuf>,
+    /// `DATABASE_URL`: `sqlite://FILE` or `postgres://user:password@host:port/name`.
+    pub database_url: Option<Secret>,
     /// `HTTP_SIGNING_KEY` or `HTTP_SIGNING_KEY_FILE`.
     pub http_signing_key: Option<Secret>,
 }

@@ -15,6 +15,8 @@ mod cli_generated;
 mod cli_operate;
 mod cli_terminal;
 mod cli_work;
+mod data_db;
+mod data_distribution;
 mod harness;
 mod link_embedded;
 mod link_sentinel;

@@ -2,10 +2,10 @@
 
 pub mod clear;
 pub mod completions;
+pub mod db;
 pub mod demo;
 pub mod dlq;
 pub mod embedded;
-
 pub mod enqueue;
 pub mod jobs;
 pub mod man;
@@ -35,7 +35,7 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Jobs(args) => brief(jobs::run(args, context)),
         Command::Queues(args) => brief(queues::run(args, context)),
         Command::Workers(args) => brief(workers::run(args, context)),
-
+        Command::Db(args) => brief(db::run(args, context)),
         Command::Embedded(args) => brief(embedded::run(args, context)),
         Command::Work(args) => work::run(args, context),
         Command::Demo(args) => demo::run(args, context),

@@ -2,11 +2,11 @@
 
 mod acted;
 mod bulk;
+mod database;
 mod dead_group;
 mod dead_letter;
 mod demo_report;
 mod embedded_status;
-
 mod enqueued;
 mod job_details;
 mod job_summary;
@@ -21,7 +21,6 @@ use serde::Serialize;
 pub use bulk::{Act, Bulk};
 pub use demo_report::{DemoReport, QueueGroup};
 pub use embedded_status::Stopped;
-
 pub use enqueued::{Awaited, EnqueueReport, Planned};
 pub use queue_summary::Switched;
 
