@@ -7,11 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::job::JobId;
+pub(super) use crate::processor::RESULT_MAX_BYTES;
 use crate::processor::{BatchJob, Outcome, ProcessError};
 use crate::retry::ErrorClass;
 
-/// The largest result of a job.
-pub(super) const RESULT_MAX_BYTES: usize = 1024 * 1024;
 /// The largest answer to a batch.
 pub(super) const BATCH_ANSWER_MAX_BYTES: usize = 16 * 1024 * 1024;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::endpoint;
 use super::problems::ConfigProblems;
 use super::redis::Secret;
 use super::variable::VARIABLES;
@@ -105,6 +106,7 @@ fn wrong(origin: &str, text: &str, expected: &str) -> String {
     if secret {
         return format!("{origin}: expected {expected}");
     }
+    let text = &endpoint::without_login(text);
     let shown: String = text.chars().take(80).collect();
     let more = if shown.len() < text.len() { "…" } else { "" };
     format!("{origin}={shown:?}{more}: expected {expected}")

@@ -142,6 +142,7 @@ impl Connection {
         self.0.carry(cmd, Some(source)).await
     }
 
+    #[cfg(test)]
     /// Counts the servers this handle has been connected to: it rises with every reconnect.
     pub(crate) fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)

@@ -82,7 +82,7 @@ scripts! {
 
 shared! {
     "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "put_off", "rank", "promote",
-    "expire", "options", "place", "line", "grant", "replay", "claim", "hand", "fallen",
+    "expire", "options", "place", "line", "grant", "replay", "claim", "unline", "hand", "fallen",
     "lines",
 }
 

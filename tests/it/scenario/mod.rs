@@ -8,6 +8,7 @@ mod embedded;
 mod failover;
 mod money;
 mod order;
+mod outage;
 mod payload;
 mod secrets;
 mod shutdown;

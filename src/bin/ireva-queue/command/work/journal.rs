@@ -87,8 +87,8 @@ impl Journal {
 }
 
 fn is_trouble(kind: EventKind) -> bool {
-    use EventKind::{Alert, Dead, Failed, LeaseLost, Recovered, Retrying};
-    matches!(kind, Alert | Dead | Failed | LeaseLost | Recovered | Retrying)
+    use EventKind::{Alert, Dead, Failed, LeaseLost, Recovered, RedisBack, RedisLost, Retrying};
+    matches!(kind, Alert | RedisBack | RedisLost | Dead | Failed | LeaseLost | Recovered | Retrying)
 }
 
 fn write(steps: &Receiver<Step>, format: LogFormat, color: bool, dropped: &AtomicU64) {
@@ -141,7 +141,7 @@ fn pretty(at: DateTime<Utc>, event: &Event, color: bool) -> String {
     let style = match event.event {
         EventKind::Completed => Style::new().green(),
         EventKind::Failed | EventKind::Retrying | EventKind::Snoozed | EventKind::Recovered => Style::new().yellow(),
-        EventKind::Dead | EventKind::Alert | EventKind::LeaseLost => Style::new().red(),
+        EventKind::Dead | EventKind::Alert | EventKind::LeaseLost | EventKind::RedisLost => Style::new().red(),
         _ => Style::new(),
     };
     let time = Style::new().dim().force_styling(color).apply_to(at.format("%H:%M:%S%.3f"));

@@ -132,8 +132,8 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         .build()
         .context("cannot start")?;
     let ended = runtime.block_on(work(&args, concurrency, config, context));
-    // Whatever still runs was given its time.
-    runtime.shutdown_background();
+    // Whatever still runs was given its time. Its futures are dropped, which kills the processes that they hold.
+    runtime.shutdown_timeout(Duration::from_secs(1));
     let (report, hurried) = ended?;
     let code = match (&report, hurried) {
         (report, _) if report.unconfirmed > 0 => Code::NotNow,
