@@ -95,7 +95,8 @@
 //!
 //! # Features
 //!
-//! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` the builtin processors, `testing` a way to run one
+//! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` builtin processors, `db` the platform's database and the
+//! processors that work on it, `testing` a way to run one
 //! payload through a processor. `full`, the default, is all of them; none of them is the library alone.
 
 #![forbid(unsafe_code)]

@@ -89,12 +89,6 @@ impl Fields {
         self.as_text(name, &value)
     }
 
-    /// A text that must be there.
-    pub fn text_that_must_be(&mut self, name: &str) -> Option<String> {
-        let value = self.must(name)?;
-        self.as_text(name, &value)
-    }
-
     fn as_id(&mut self, name: &str, value: &RawValue) -> Option<String> {
         let digits = value.get();
         let text = match digits.bytes().all(|byte| byte.is_ascii_digit()) {

@@ -84,16 +84,17 @@ impl View for Audit {
     }
 
     fn card(&self) -> Option<Vec<Block>> {
-        let (distributions, lines) = (grouped(self.distributions), grouped(self.lines));
+        let many = |count: u64, thing: &str| format!("{} {thing}{}", grouped(count), if count == 1 { "" } else { "s" });
+        let (distributions, lines) = (many(self.distributions, "distribution"), many(self.lines, "line"));
         let verdict = match self.findings.len() {
             0 => "everything adds up".to_owned(),
             1 => "1 finding".to_owned(),
             many => format!("{many} findings"),
         };
-        let mut blocks = vec![Block::Text(format!("{distributions} distributions, {lines} lines: {verdict}"))];
+        let mut blocks = vec![Block::Text(format!("{distributions}, {lines}: {verdict}"))];
         if self.mails_waiting > 0 {
-            let waiting = grouped(self.mails_waiting);
-            blocks.push(Block::Text(format!("{waiting} mails wait for their distribution to be run again")));
+            let waiting = many(self.mails_waiting, "mail");
+            blocks.push(Block::Text(format!("{waiting} to be queued when the distribution is run again")));
         }
         blocks.extend(
             self.findings
