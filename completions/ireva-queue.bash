@@ -22,6 +22,9 @@ _ireva__queue() {
             ireva__queue,completions)
                 cmd="ireva__queue__subcmd__completions"
                 ;;
+            ireva__queue,db)
+                cmd="ireva__queue__subcmd__db"
+                ;;
             ireva__queue,demo)
                 cmd="ireva__queue__subcmd__demo"
                 ;;
@@ -51,6 +54,18 @@ _ireva__queue() {
                 ;;
             ireva__queue,workers)
                 cmd="ireva__queue__subcmd__workers"
+                ;;
+            ireva__queue__subcmd__db,check)
+                cmd="ireva__queue__subcmd__db__subcmd__check"
+                ;;
+            ireva__queue__subcmd__db,migrate)
+                cmd="ireva__queue__subcmd__db__subcmd__migrate"
+                ;;
+            ireva__queue__subcmd__db,seed)
+                cmd="ireva__queue__subcmd__db__subcmd__seed"
+                ;;
+            ireva__queue__subcmd__db,status)
+                cmd="ireva__queue__subcmd__db__subcmd__status"
                 ;;
             ireva__queue__subcmd__dlq,delete)
                 cmd="ireva__queue__subcmd__dlq__subcmd__delete"
@@ -119,7 +134,7 @@ _ireva__queue() {
 
     case "${cmd}" in
         ireva__queue)
-            opts="-o -q -v -h -V --output --quiet --verbose --color --no-input --help --version enqueue work stats clear dlq jobs queues workers embedded demo completions man"
+            opts="-o -q -v -h -V --output --quiet --verbose --color --no-input --help --version enqueue work stats clear dlq jobs queues workers db embedded demo completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -177,6 +192,136 @@ _ireva__queue() {
         ireva__queue__subcmd__completions)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ireva__queue__subcmd__db)
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help migrate status seed check"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ireva__queue__subcmd__db__subcmd__check)
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ireva__queue__subcmd__db__subcmd__migrate)
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ireva__queue__subcmd__db__subcmd__seed)
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ireva__queue__subcmd__db__subcmd__status)
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi

@@ -8,7 +8,8 @@ use crate::config::Config;
 use crate::dead_letters::DeadLetters;
 use crate::error::Result;
 use crate::inspector::Inspector;
-use crate::job::QueueName;
+use crate::job::{NewJob, QueueName};
+use crate::processor::{HandedOver, Outlet};
 use crate::queue::Queue;
 use crate::store::{Connection, Patience, Store};
 
@@ -67,6 +68,12 @@ impl Client {
     /// The same place through a connection of its own that never gives up: what a worker works with.
     pub(crate) fn open_store(&self) -> Store {
         open(&self.config, self.store.clock.clone(), Patience::Endless)
+    }
+}
+
+impl Outlet for Client {
+    fn hand_over<'a>(&'a self, queue: &'a QueueName, jobs: Vec<NewJob>) -> HandedOver<'a> {
+        Box::pin(async move { self.queue(queue.clone()).enqueue_many(jobs).await })
     }
 }
 

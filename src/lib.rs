@@ -95,7 +95,8 @@
 //!
 //! # Features
 //!
-//! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` the builtin processors, `testing` a way to run one
+//! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` builtin processors, `db` the platform's database and the
+//! processors that work on it, `testing` a way to run one
 //! payload through a processor. `full`, the default, is all of them; none of them is the library alone.
 
 #![forbid(unsafe_code)]
@@ -128,7 +129,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, EventKind};
 pub use inspector::{Acted, Inspector, Located};
 pub use job::{JobId, JobState, NewJob, Priority, QueueName};
-pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, ProcessError, Processor, Registry};
+pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, Outlet, ProcessError, Processor, Registry};
 pub use queue::Queue;
 pub use retry::ErrorClass;
 pub use selection::Selection;

@@ -75,6 +75,8 @@ pub struct ProcessorsConfig {
     pub mail_templates: Option<PathBuf>,
     /// `HTTP_URL` or `HTTP_URL_FILE`: where jobs are posted to, whole, with whatever is secret in it.
     pub http_url: Option<Secret>,
+    /// `DATABASE_URL`: `sqlite://FILE` or `postgres://user:password@host:port/name`.
+    pub database_url: Option<Secret>,
     /// `HTTP_SIGNING_KEY` or `HTTP_SIGNING_KEY_FILE`.
     pub http_signing_key: Option<Secret>,
 }

@@ -16,6 +16,8 @@ mod cli_operate;
 mod cli_terminal;
 mod cli_told;
 mod cli_work;
+mod data_db;
+mod data_distribution;
 mod harness;
 mod link_embedded;
 mod link_sentinel;

@@ -3,7 +3,7 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::command::{clear, completions, demo, dlq, embedded, enqueue, jobs, man, queues, stats, work, workers};
+use crate::command::{clear, completions, db, demo, dlq, embedded, enqueue, jobs, man, queues, stats, work, workers};
 use crate::output::Format;
 
 const STYLES: Styles = Styles::styled()
@@ -114,6 +114,7 @@ pub enum Command {
     Jobs(jobs::Args),
     Queues(queues::Args),
     Workers(workers::Args),
+    Db(db::Args),
     Embedded(embedded::Args),
     Demo(demo::Args),
     Completions(completions::Args),

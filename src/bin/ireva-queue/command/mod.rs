@@ -2,6 +2,7 @@
 
 pub mod clear;
 pub mod completions;
+pub mod db;
 pub mod demo;
 pub mod dlq;
 pub mod embedded;
@@ -35,6 +36,7 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Jobs(args) => brief(jobs::run(args, context), context),
         Command::Queues(args) => brief(queues::run(args, context), context),
         Command::Workers(args) => brief(workers::run(args, context), context),
+        Command::Db(args) => brief(db::run(args, context), context),
         Command::Embedded(args) => brief(embedded::run(args, context), context),
         Command::Work(args) => work::run(args, context),
         Command::Demo(args) => demo::run(args, context),

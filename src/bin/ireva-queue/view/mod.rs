@@ -2,6 +2,7 @@
 
 mod acted;
 mod bulk;
+mod database;
 mod dead_group;
 mod dead_letter;
 mod demo_report;

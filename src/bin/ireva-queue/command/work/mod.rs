@@ -179,7 +179,7 @@ async fn work(
     config: &Config,
     context: &Context,
 ) -> Result<(WorkerReport, bool)> {
-    let registry = processors::registry(&args.queues, &args.processor, config)?;
+    let registry = processors::registry(&args.queues, &args.processor, context).await?;
     let client = context.client()?;
     let notifier = Notifier::from_env().context("cannot reach the service manager at NOTIFY_SOCKET")?;
     let journal = journal::Journal::start(args.log_format, &context.ui);
