@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use context::Facts;
 pub use context::{Cancelled, JobContext, Linger};
+#[cfg(any(feature = "exec", feature = "http"))]
 pub(crate) use outcome::RESULT_MAX_BYTES;
 pub use outcome::{Outcome, ProcessError};
 pub use outlet::{HandedOver, Outlet};

@@ -41,27 +41,35 @@ macro_rules! dialects {
         mod sqlite {
             #[allow(clippy::wildcard_imports)]
             use super::*;
-            #[allow(unused_imports)]
             use sqlx::{Sqlite as Db, SqliteConnection as Connection, SqlitePool as Pool};
 
             /// Takes the lock for writing at once: a transaction that began by reading would be refused it later.
-            #[allow(dead_code)]
             async fn begin(pool: &Pool) -> sqlx::Result<sqlx::Transaction<'static, Db>> {
                 pool.begin_with("BEGIN IMMEDIATE").await
             }
+
+            // Not every file needs all of them.
+            const _: Option<(&Pool, &Connection, Db)> = None;
+            const _: () = {
+                let _ = begin;
+            };
 
             $($item)*
         }
         mod postgres {
             #[allow(clippy::wildcard_imports)]
             use super::*;
-            #[allow(unused_imports)]
             use sqlx::{PgConnection as Connection, PgPool as Pool, Postgres as Db};
 
-            #[allow(dead_code)]
             async fn begin(pool: &Pool) -> sqlx::Result<sqlx::Transaction<'static, Db>> {
                 pool.begin().await
             }
+
+            // Not every file needs all of them.
+            const _: Option<(&Pool, &Connection, Db)> = None;
+            const _: () = {
+                let _ = begin;
+            };
 
             $($item)*
         }

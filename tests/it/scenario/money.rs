@@ -58,7 +58,7 @@ impl Court<'_> {
         let between = committed && in_hand;
         eprintln!("run {run}: killed {moment:?}, committed {committed}, acknowledged {}", !in_hand);
 
-        let mut second = cli.work(work);
+        let mut second = cli.work(work).ready();
         let state = || cli.run(["jobs", "show", &id, "-o", "json"]).json()["state"].clone();
         wait_until(LONG, "it is completed", || state() == "completed");
         assert_eq!(second.stop(LONG), Some(0), "{:?}", second.log());
