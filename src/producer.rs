@@ -1,14 +1,19 @@
 //! Hands jobs to a queue: calls that run at the same time share round trips, one of which is under way at a time.
 
+mod durable;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
+use self::durable::Unconfirmed;
+use crate::config::Durable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, NewJob};
 use crate::stats::Enqueued;
-use crate::store::{Accepted, QueueKeys, Store};
+use crate::store::{Accepted, Confirmer, QueueKeys, Store};
 
 /// Jobs in one call, and bytes of payload after which a call takes no more.
 const CALL_JOBS: usize = 300;
@@ -20,6 +25,7 @@ pub(crate) struct Producer(Arc<Inner>);
 
 struct Inner {
     store: Store,
+    confirmer: Confirmer,
     keys: QueueKeys,
     /// Names this producer to the queue, which remembers the answer to its last call.
     id: JobId,
@@ -37,25 +43,33 @@ struct Waiting {
 
 struct Request {
     jobs: Vec<NewJob>,
-    size: usize,
-    reply: oneshot::Sender<Result<Vec<Result<Enqueued>>>>,
+    reply: oneshot::Sender<Result<Handed>>,
+}
+
+/// What the queue answered to the jobs of a request, one for each.
+struct Handed {
+    answers: Vec<Result<Enqueued>>,
+    /// What is still to be seen to, in a durable queue.
+    unconfirmed: Option<Unconfirmed>,
 }
 
 impl Producer {
-    pub(crate) fn new(store: Store, keys: QueueKeys) -> Self {
-        Self(Arc::new(Inner { store, keys, id: JobId::generate(), waiting: Mutex::default() }))
+    pub(crate) fn new(store: Store, confirmer: Confirmer, keys: QueueKeys) -> Self {
+        Self(Arc::new(Inner { store, confirmer, keys, id: JobId::generate(), waiting: Mutex::default() }))
     }
 
     /// One job.
     pub(crate) async fn enqueue(&self, job: NewJob) -> Result<Enqueued> {
         job.check()?;
-        let answers = self.submit(vec![job]).await?;
-        answers.into_iter().next().unwrap_or_else(|| Err(Error::internal("enqueue gave no answer")))
+        let mut handed = [self.submit(vec![job]).await?];
+        self.confirm(&mut handed).await?;
+        let [Handed { mut answers, .. }] = handed;
+        answers.pop().unwrap_or_else(|| Err(Error::internal("enqueue gave no answer")))
     }
 
     /// Many jobs, one answer for each.
     pub(crate) async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued>>> {
-        let mut answers = Vec::with_capacity(jobs.len());
+        let mut handed = Vec::with_capacity(jobs.len().div_ceil(CALL_JOBS));
         let mut call = Vec::with_capacity(jobs.len().min(CALL_JOBS));
         let mut bytes = 0;
         for job in jobs {
@@ -63,21 +77,22 @@ impl Producer {
             bytes += job.payload.get().len();
             call.push(job);
             if call.len() == CALL_JOBS || bytes >= CALL_BYTES {
-                answers.extend(self.submit(std::mem::take(&mut call)).await?);
+                handed.push(self.submit(std::mem::take(&mut call)).await?);
                 bytes = 0;
             }
         }
         if !call.is_empty() {
-            answers.extend(self.submit(call).await?);
+            handed.push(self.submit(call).await?);
         }
-        Ok(answers)
+        self.confirm(&mut handed).await?;
+        Ok(handed.into_iter().flat_map(|handed| handed.answers).collect())
     }
 
-    async fn submit(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued>>> {
+    async fn submit(&self, jobs: Vec<NewJob>) -> Result<Handed> {
         let (reply, answer) = oneshot::channel();
         let idle = {
             let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.requests.push_back(Request { size: jobs.len(), jobs, reply });
+            waiting.requests.push_back(Request { jobs, reply });
             !std::mem::replace(&mut waiting.busy, true)
         };
         if idle {
@@ -90,15 +105,23 @@ impl Producer {
 
 impl Inner {
     async fn work_off(self: Arc<Self>) {
-        while let Some((call, mut requests)) = self.next_call() {
-            let jobs: Vec<NewJob> = requests.iter_mut().flat_map(|request| std::mem::take(&mut request.jobs)).collect();
+        while let Some((call, requests)) = self.next_call() {
+            let begun = Instant::now();
+            let jobs: Vec<&NewJob> = requests.iter().flat_map(|request| &request.jobs).collect();
             match self.store.enqueue(&self.keys, (self.id.as_str(), call), &jobs).await {
-                Ok(accepted) => {
-                    let mut answers = jobs.iter().zip(accepted).map(|(job, accepted)| self.answer(job, accepted));
-                    for request in requests {
-                        let part = answers.by_ref().take(request.size).collect();
+                Ok(answered) => {
+                    let mut accepted = answered.accepted.into_iter();
+                    for Request { jobs, reply } in requests {
+                        let answers =
+                            jobs.iter().zip(&mut accepted).map(|(job, accepted)| self.answer(job, accepted)).collect();
+                        let unconfirmed = (answered.durable != Durable::Off).then(|| Unconfirmed {
+                            call,
+                            begun,
+                            durable: answered.durable,
+                            jobs,
+                        });
                         // The caller may have gone; its jobs are enqueued all the same.
-                        let _ = request.reply.send(Ok(part));
+                        let _ = reply.send(Ok(Handed { answers, unconfirmed }));
                     }
                     self.register_once().await;
                 }

@@ -15,6 +15,7 @@ mod cli_generated;
 mod cli_operate;
 mod cli_terminal;
 mod cli_work;
+mod durable;
 mod harness;
 mod link_embedded;
 mod link_sentinel;

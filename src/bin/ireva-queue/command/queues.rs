@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Subcommand;
 use ireva_queue::QueueName;
-use ireva_queue::config::{PriorityMode, QueueSettings, Rate, Retention, Setting};
+use ireva_queue::config::{Durable, PriorityMode, QueueSettings, Rate, Retention, Setting};
 use ireva_queue::retry::{Backoff, RetryPolicy};
 
 use crate::context::Context;
@@ -96,6 +96,11 @@ struct SetArgs {
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u32).range(1..))]
     crash_limit: Option<u32>,
 
+    /// Whether a replica must hold a job before its enqueue is a success: auto
+    /// (where there are replicas), on or off
+    #[arg(long, value_name = "MODE")]
+    durable: Option<Durable>,
+
     /// How often a job runs before it is buried
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u32).range(1..))]
     attempts: Option<u32>,
@@ -172,6 +177,7 @@ fn plain_changes(args: &SetArgs) -> Vec<Setting> {
         args.priority_mode.map(Setting::PriorityMode),
         args.max_length.map(Setting::MaxLength),
         args.crash_limit.map(Setting::CrashLimit),
+        args.durable.map(Setting::Durable),
     ];
     changes.into_iter().flatten().collect()
 }

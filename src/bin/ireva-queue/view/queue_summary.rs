@@ -18,6 +18,7 @@ impl View for QueueSummary {
         Column::new("CONCURRENCY").gives_way(2),
         Column::new("KEEPS").gives_way(3),
         Column::new("KEEPS DEAD").gives_way(4),
+        Column::new("DURABLE").wide(),
     ];
 
     fn cells(&self) -> Vec<Cell> {
@@ -31,6 +32,7 @@ impl View for QueueSummary {
             Cell::maybe(self.settings.concurrency),
             Cell::text(self.settings.remove_on_complete.to_string()),
             Cell::text(self.settings.remove_on_fail.to_string()),
+            Cell::text(self.settings.durable.as_str()),
         ]
     }
 

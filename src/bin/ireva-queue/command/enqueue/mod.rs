@@ -212,7 +212,9 @@ async fn send(queue: &QueueName, job: NewJob, context: &Context) -> Result<Enque
     // Whoever does not hear the answer is told this id to send again, so it is remembered like one of the user's choice.
     let job = job.id(id.clone());
     let enqueued = context.client()?.queue(queue.clone()).enqueue(job).await.map_err(|error| match error.kind() {
-        ErrorKind::OutcomeUnknown => error.context(format!("job {id} may be there; run again with --id {id}")),
+        ErrorKind::OutcomeUnknown => {
+            Error::new(error.kind(), format!("{error}; run again with --id {id}, which adds nothing twice"))
+        }
         _ => error,
     })?;
     if enqueued.duplicate {
