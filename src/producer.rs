@@ -110,16 +110,12 @@ impl Inner {
             let jobs: Vec<&NewJob> = requests.iter().flat_map(|request| &request.jobs).collect();
             match self.store.enqueue(&self.keys, (self.id.as_str(), call), &jobs).await {
                 Ok(answered) => {
-                    let mut accepted = answered.accepted.into_iter();
+                    let (durable, mut accepted) = (answered.durable, answered.accepted.into_iter());
                     for Request { jobs, reply } in requests {
                         let answers =
                             jobs.iter().zip(&mut accepted).map(|(job, accepted)| self.answer(job, accepted)).collect();
-                        let unconfirmed = (answered.durable != Durable::Off).then(|| Unconfirmed {
-                            call,
-                            begun,
-                            durable: answered.durable,
-                            jobs,
-                        });
+                        let unconfirmed = Unconfirmed { call, begun, durable, jobs };
+                        let unconfirmed = (durable != Durable::Off).then_some(unconfirmed);
                         // The caller may have gone; its jobs are enqueued all the same.
                         let _ = reply.send(Ok(Handed { answers, unconfirmed }));
                     }

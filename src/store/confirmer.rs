@@ -201,7 +201,8 @@ impl Line {
         let standing = self.standing(&mut opened, calls).await?;
         let anybody = standing.contains(&true);
         let held = replicas > 0 && anybody && self.wait_for_replica(&mut opened, wait).await?;
-        if let (true, Some(witnesses), Some(master)) = (held, &mut self.witnesses, &opened.found) {
+        // Also where nothing was confirmed: the replicas may have gone to another master, and so must the next round.
+        if let (true, Some(witnesses), Some(master)) = (anybody, &mut self.witnesses, &opened.found) {
             witnesses.vouch(master).await?;
         }
         self.idle = Some(opened);

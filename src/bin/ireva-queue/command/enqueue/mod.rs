@@ -27,6 +27,10 @@ use crate::view::{Awaited, Planned};
 /// printed. The same id again, or a unique key that is held, adds nothing: the
 /// id of the job that is there is printed, and it is no error.
 ///
+/// In a durable queue a replica must hold the job. Where none confirms it in
+/// time the exit code is 75: the job is stored, and the same command with --id
+/// and its id adds nothing and waits again.
+///
 /// With --ndjson or --from each line is a job: {"payload":…} with, as wanted,
 /// id, priority, delay, at, attempts, backoff, timeout, ttl, unique, uniqueFor.
 /// Refused lines go to stderr with their number, and the exit code is 3. How
