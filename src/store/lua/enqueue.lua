@@ -45,7 +45,6 @@ for n = 1, #ids do
     into[#into + 1] = job.due_ms and int(job.due_ms * 4 + job.level) or arrived
     into[#into + 1] = id
     if job.plain == nil then mark(id, job, now_ms) end
-    if durable ~= '' then redis.call('ZADD', seen, 'inf', id) end
     if job.unique then held[job.unique] = id end
   end
 end
@@ -53,6 +52,7 @@ end
 local text = durable .. (#added == #ids and '+' or table.concat(answer, ' '))
 redis.call('SET', call_key, call .. ' ' .. text, 'EX', 600)
 if #added == 0 then return text end
+if durable ~= '' then remember(added) end
 redis.call('HSET', jobs, unpack(records))
 place_new(lines)
 count(now_us, 'enqueued', #added)

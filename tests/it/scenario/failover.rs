@@ -143,8 +143,6 @@ fn r18_a_durable_queue_loses_nothing_when_its_master_is_killed() {
     producers.produce(100);
     let lost = producers.lost(&mut set);
     assert!(lost.is_empty(), "{} confirmed jobs are gone: {lost:?}", lost.len());
-    let snapshot = Snapshot::of(set.master(), MONEY);
-    snapshot.assert_agrees();
 }
 
 #[test]

@@ -8,3 +8,10 @@ local function durable_mark(set, usual, last, call)
   if tonumber(before) ~= tonumber(call) - 1 then since = call end
   return '~' .. mode .. ' ' .. since .. ' '
 end
+
+-- remember(ids): notes every id of a durable queue like a chosen one, since it may be sent again. Needs KEYS seen.
+local function remember(ids)
+  local marks = {}
+  for n = 1, #ids do marks[2 * n - 1], marks[2 * n] = 'inf', ids[n] end
+  redis.call('ZADD', seen, unpack(marks))
+end
