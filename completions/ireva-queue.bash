@@ -91,6 +91,9 @@ _ireva__queue() {
             ireva__queue__subcmd__jobs,show)
                 cmd="ireva__queue__subcmd__jobs__subcmd__show"
                 ;;
+            ireva__queue__subcmd__queues,delete)
+                cmd="ireva__queue__subcmd__queues__subcmd__delete"
+                ;;
             ireva__queue__subcmd__queues,get)
                 cmd="ireva__queue__subcmd__queues__subcmd__get"
                 ;;
@@ -257,7 +260,7 @@ _ireva__queue() {
             fi
             case "${prev}" in
                 --class)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "transient throttled permanent" -- "${cur}"))
                     return 0
                     ;;
                 --code)
@@ -319,7 +322,7 @@ _ireva__queue() {
                     return 0
                     ;;
                 --class)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "transient throttled permanent" -- "${cur}"))
                     return 0
                     ;;
                 --code)
@@ -373,7 +376,7 @@ _ireva__queue() {
             fi
             case "${prev}" in
                 --class)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "transient throttled permanent" -- "${cur}"))
                     return 0
                     ;;
                 --code)
@@ -420,7 +423,7 @@ _ireva__queue() {
             return 0
             ;;
         ireva__queue__subcmd__dlq__subcmd__retry)
-            opts="-y -o -q -v -h --all --rate --delay --edit --dry-run --yes --class --code --error --older-than --newer-than --id --limit --output --quiet --verbose --color --no-input --help"
+            opts="-y -o -q -v -h --all --rate --delay --edit --no-check --dry-run --yes --class --code --error --older-than --newer-than --id --limit --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -439,7 +442,7 @@ _ireva__queue() {
                     return 0
                     ;;
                 --class)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "transient throttled permanent" -- "${cur}"))
                     return 0
                     ;;
                 --code)
@@ -605,7 +608,7 @@ _ireva__queue() {
                     return 0
                     ;;
                 --priority)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "critical high normal low" -- "${cur}"))
                     return 0
                     ;;
                 --attempts)
@@ -724,7 +727,7 @@ _ireva__queue() {
             return 0
             ;;
         ireva__queue__subcmd__jobs__subcmd__delete)
-            opts="-o -q -v -h --queue --output --quiet --verbose --color --no-input --help"
+            opts="-y -o -q -v -h --queue --yes --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -761,7 +764,7 @@ _ireva__queue() {
             fi
             case "${prev}" in
                 --state)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "pending scheduled active retrying completed cancelled dead" -- "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -908,8 +911,34 @@ _ireva__queue() {
             return 0
             ;;
         ireva__queue__subcmd__queues)
-            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help list pause resume set get"
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help list pause resume set delete get"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ireva__queue__subcmd__queues__subcmd__delete)
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1038,7 +1067,7 @@ _ireva__queue() {
             return 0
             ;;
         ireva__queue__subcmd__queues__subcmd__set)
-            opts="-o -q -v -h --rate --concurrency --remove-on-complete --remove-on-fail --priority-mode --max-length --crash-limit --attempts --backoff --throttled-backoff --permanent-attempts --output --quiet --verbose --color --no-input --help"
+            opts="-o -q -v -h --rate --concurrency --remove-on-complete --remove-on-fail --priority-mode --max-length --crash-limit --durable --attempts --backoff --throttled-backoff --permanent-attempts --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1069,6 +1098,10 @@ _ireva__queue() {
                     return 0
                     ;;
                 --crash-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --durable)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

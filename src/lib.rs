@@ -89,7 +89,7 @@
 //! | `crashes` | hash | id -> crashes |
 //! | `pending:0` … `pending:3` | zset | critical, high, normal, low: id by arrival in µs |
 //! | `scheduled`, `retrying` | zset | id by due time in ms × 4 + level |
-//! | `active` | hash | id -> claim: `fence\|level:arrival\|claimed_ms\|worker\|key\|batch`; `cancelled\|` before it once cancelled |
+//! | `active` | hash | id -> claim: `fence\|level:arrival\|claimed_ms\|worker\|key\|batch`, the last one `alone` where the job must run alone; `cancelled\|` before it once cancelled |
 //! | `workers`, `handed` | zset, hash | end of each worker's lease; its last hand-out and its number of claims |
 //! | `completed`, `cancelled`, `dead` | zset | id by time in ms |
 //! | `unique`, `keys` | hash | unique key -> end of window and id; id -> unique key |

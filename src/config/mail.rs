@@ -20,6 +20,7 @@ pub(super) fn read(source: &mut Source<'_>) -> ProcessorsConfig {
             sound.then(|| text.to_owned())
         }),
         mail_templates: source.text("MAIL_TEMPLATES").map(PathBuf::from),
+        http_url: source.secret("HTTP_URL", Some("HTTP_URL_FILE")),
         http_signing_key: source.secret("HTTP_SIGNING_KEY", Some("HTTP_SIGNING_KEY_FILE")),
     }
 }

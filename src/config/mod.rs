@@ -50,7 +50,7 @@ impl Config {
     /// The configuration that `lookup` (by name of variable, see [`VARIABLES`]) and `profile` describe, with defaults
     /// for the rest. An empty value counts as not set; a variable goes before the profile.
     ///
-    /// Asks nothing but its arguments, save the files that `REDIS_PASSWORD_FILE` and `HTTP_SIGNING_KEY_FILE` name.
+    /// Asks nothing but its arguments, save the files that `REDIS_PASSWORD_FILE`, `HTTP_URL_FILE` and `HTTP_SIGNING_KEY_FILE` name.
     ///
     /// # Errors
     /// Every problem at once.
@@ -80,6 +80,8 @@ pub struct ProcessorsConfig {
     pub mail_from: Option<String>,
     /// `MAIL_TEMPLATES`: directory of the operator's templates.
     pub mail_templates: Option<PathBuf>,
+    /// `HTTP_URL` or `HTTP_URL_FILE`: where jobs are posted to, whole, with whatever is secret in it.
+    pub http_url: Option<Secret>,
     /// `HTTP_SIGNING_KEY` or `HTTP_SIGNING_KEY_FILE`.
     pub http_signing_key: Option<Secret>,
 }

@@ -10,6 +10,7 @@ mod state;
 
 pub use history::{Failure, History};
 pub use id::JobId;
+pub(crate) use new::LONGEST;
 pub(crate) use new::Start;
 pub use new::{NewJob, Unique};
 pub use priority::Priority;

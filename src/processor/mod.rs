@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use context::Facts;
 pub use context::{Cancelled, JobContext, Linger};
+pub(crate) use outcome::RESULT_MAX_BYTES;
 pub use outcome::{Outcome, ProcessError};
 pub(crate) use registry::{BatchItem, Entry};
 pub use registry::{BatchJob, Registry};

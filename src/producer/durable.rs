@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Handed, Producer};
 use crate::config::Durable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::NewJob;
+use crate::job::{JobId, NewJob};
 use crate::stats::Enqueued;
 use crate::store::{Calls, Confirmation};
 
@@ -26,21 +26,26 @@ pub(super) struct Unconfirmed {
 }
 
 impl Producer {
-    /// Waits until what was handed over is confirmed, all of it at once; nothing in a queue that is not durable.
-    ///
-    /// # Errors
-    /// `OutcomeUnknown` where no replica has confirmed it in time; what no repeat mends as it is. All is stored then.
-    pub(super) async fn confirm(&self, handed: &mut [Handed]) -> Result<()> {
+    /// Waits until what was handed over is confirmed, all of it at once; nothing in a queue that is not durable. What is
+    /// not confirmed in time is answered so, each job for itself: `OutcomeUnknown`, or what no repeat mends as it is.
+    pub(super) async fn confirm(&self, handed: &mut [Handed]) {
         let begun = handed.iter().filter_map(|handed| Some(handed.unconfirmed.as_ref()?.begun)).max();
         let until = begun.map(|begun| begun + BUDGET.max(self.0.confirmer.wait() * 2));
         while let (Some(calls), Some(until)) = (self.unconfirmed(handed), until) {
             match self.0.confirmer.confirm(&calls, until).await {
                 Ok(Confirmation::Given) => break,
-                Ok(Confirmation::Lost) => self.again(handed, until).await?,
-                Err(error) => return Err(self.stored(handed, &error)),
+                Ok(Confirmation::Lost) => self.again(handed, until).await,
+                Err(error) => {
+                    let (kind, queue) = (error.kind(), self.0.keys.queue());
+                    let stored = |id: &JobId| {
+                        format!("job {id} is stored in queue {queue}, but no replica has confirmed it: {error}")
+                    };
+                    handed.iter_mut().filter(|handed| handed.unconfirmed.is_some()).for_each(|handed| {
+                        handed.doubt(kind, stored);
+                    });
+                }
             }
         }
-        Ok(())
     }
 
     /// The calls whose jobs, or the jobs that stand for them, a replica must hold.
@@ -60,42 +65,50 @@ impl Producer {
     }
 
     /// Hands over once more what another server than the present master had accepted. Where that server's history lives on
-    /// after all, the jobs are duplicates by their ids, which a durable queue remembers.
-    async fn again(&self, handed: &mut [Handed], until: Instant) -> Result<()> {
-        let queue = self.0.keys.queue();
-        let unknown = |why: &str| {
-            let message = format!("another redis is the master now, and queue {queue} must be told again there: {why}");
-            Error::new(ErrorKind::OutcomeUnknown, message)
-        };
+    /// after all, the jobs are duplicates by their ids, which a durable queue remembers. What comes behind a call that
+    /// failed, or found the queue full, is not sent here either.
+    async fn again(&self, handed: &mut [Handed], until: Instant) {
         self.0.store.connection.leave();
+        let mut stop: Option<Error> = None;
         for handed in handed {
             let Some(unconfirmed) = handed.unconfirmed.take() else { continue };
-            let anew = match timeout_at(until, self.submit(unconfirmed.jobs)).await {
-                Ok(Ok(anew)) => anew,
-                Ok(Err(error)) if error.is_transient() => return Err(unknown(&error.to_string())),
-                Ok(Err(error)) => return Err(error),
-                Err(_) => return Err(unknown("time is up")),
+            let anew = match stop.take() {
+                Some(error) => Err(error),
+                None => timeout_at(until, self.submit(unconfirmed.jobs))
+                    .await
+                    .unwrap_or_else(|_| Err(Error::new(ErrorKind::OutcomeUnknown, "time is up"))),
             };
-            let before = std::mem::take(&mut handed.answers);
-            handed.answers = before.into_iter().zip(anew.answers).map(|(before, anew)| latter(before, anew)).collect();
-            handed.unconfirmed = anew.unconfirmed;
+            match anew {
+                Ok(anew) => {
+                    let before = std::mem::take(&mut handed.answers);
+                    handed.answers =
+                        before.into_iter().zip(anew.answers).map(|(one, other)| latter(one, other)).collect();
+                    handed.unconfirmed = anew.unconfirmed;
+                    let refused = handed.answers.iter().find_map(|answer| answer.as_ref().err());
+                    stop = refused.map(|error| Error::new(error.kind(), error.to_string()));
+                }
+                Err(error) => {
+                    // The old server may come back as the master, with these jobs.
+                    let kind = if error.is_transient() { ErrorKind::OutcomeUnknown } else { error.kind() };
+                    handed.doubt(kind, |id| {
+                        format!("another redis is the master now, and job {id} must be told again there: {error}")
+                    });
+                    stop = Some(error);
+                }
+            }
         }
-        Ok(())
     }
+}
 
-    /// The error about jobs that are stored, and not confirmed.
-    fn stored(&self, handed: &[Handed], error: &Error) -> Error {
-        let mut there = handed.iter().flat_map(|handed| &handed.answers).filter_map(|answer| answer.as_ref().ok());
-        let queue = self.0.keys.queue();
-        let message = match (there.next(), there.count()) {
-            (Some(one), 0) => {
-                format!("job {} is stored in queue {queue}, but no replica has confirmed it: {error}", one.id)
+impl Handed {
+    /// Answers each job that was accepted with an error, since nothing confirms it.
+    fn doubt(&mut self, kind: ErrorKind, message: impl Fn(&JobId) -> String) {
+        self.unconfirmed = None;
+        for answer in &mut self.answers {
+            if let Ok(accepted) = answer {
+                *answer = Err(Error::new(kind, message(&accepted.id)));
             }
-            (_, more) => {
-                format!("{} jobs are stored in queue {queue}, but no replica has confirmed them: {error}", more + 1)
-            }
-        };
-        Error::new(error.kind(), message)
+        }
     }
 }
 
@@ -110,7 +123,7 @@ fn latter(before: Result<Enqueued>, anew: Result<Enqueued>) -> Result<Enqueued> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::job::{JobId, QueueName};
+    use crate::job::QueueName;
 
     fn enqueued(id: &str, duplicate: bool) -> Result<Enqueued> {
         Ok(Enqueued { id: JobId::new(id).unwrap(), queue: QueueName::new("q").unwrap(), duplicate })

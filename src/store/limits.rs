@@ -130,7 +130,7 @@ impl Store {
     pub(crate) async fn settings(&self, keys: &QueueKeys) -> Result<Stored> {
         let mut command = redis::cmd("HGETALL");
         command.arg(keys.name(Key::Config));
-        let fields = self.connection.call(&command).await.map_err(|error| error.context("settings"))?;
+        let fields = self.connection.call(&command).await?;
         Ok(decode(keys.queue(), &read("HGETALL", fields.value)?))
     }
 

@@ -47,7 +47,7 @@ impl Route {
         match &self.config.mode {
             RedisMode::Standalone(endpoint) => {
                 // A replica at the very start is a wrong address; later it is a failover by hand.
-                let mark = |failure: Failure| Failure { misfit: failure.wrong_role, ..failure };
+                let mark = |failure: Failure| Failure { misfit: failure.misfit || failure.wrong_role, ..failure };
                 let connection = self.open_at(&Address::Tcp(endpoint.clone())).await.map_err(mark)?;
                 Ok(Opened { connection, found: None })
             }

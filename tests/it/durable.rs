@@ -77,7 +77,7 @@ fn an_enqueue_is_confirmed_by_a_replica_or_ends_with_75_and_the_job_stored() {
         let stalled = cli.run(["enqueue", "q", "{}", "--id", "mine-1"]).expect(75);
         assert!(stalled.elapsed >= Duration::from_secs(2) && stalled.elapsed < IN_TIME, "{command}: {stalled:?}");
         let said = "job mine-1 is stored in queue q, but no replica has confirmed it: none answered within 2s; \
-                    run again with --id mine-1, which adds nothing twice";
+                    run it again with --id mine-1, which adds nothing twice";
         assert!(stalled.stdout.is_empty() && stalled.stderr.contains(said), "{command}: {stalled:?}");
         assert_eq!(cli.json(["jobs", "show", "mine-1"])["state"], "pending");
         assert_eq!(cli.json(["stats", "q"])["pending"], 2, "{command}");
@@ -165,7 +165,9 @@ fn one_wait_is_for_all_that_came_together() {
     let lines = (0..10).map(|n| format!("{{\"payload\":{n},\"id\":\"line-{n}\"}}\n")).collect::<String>();
     let enqueue = || cli.clone().stdin(lines.as_str()).run(["enqueue", "q", "--ndjson", "-"]);
     let stalled = enqueue().expect(75);
-    assert!(stalled.stderr.contains("10 jobs are stored in queue q, but no replica has confirmed them"), "{stalled:?}");
+    let said = "stopped at line 1 (75, outcome unknown): job line-0 is stored in queue q, but no replica has confirmed it: \
+                none answered within 2s; line 1 and some behind it may be there: lines with ids can be sent again from there";
+    assert!(stalled.stdout.is_empty() && stalled.stderr.contains(said), "{stalled:?}");
     replica.signal(Signal::CONT);
     enqueue().expect(0);
     assert_eq!((held(&master, "q").len(), waits(&master)), (7_010, 5));
@@ -185,6 +187,29 @@ fn one_wait_is_for_all_that_came_together() {
     });
     assert!(waits(&master) <= 5 + 50, "{} waits for 1,000 concurrent jobs", waits(&master));
     assert_eq!((held(&replica, "one").len(), held(&replica, "other").len()), (500, 500));
+}
+
+#[test]
+fn each_job_that_no_replica_has_confirmed_says_so_under_its_id() {
+    let master = master();
+    let replica = replica_of(&master);
+    let queue = durable(&configured(master.port(), |_| ()), "q");
+    run(queue.set(&[Setting::MaxLength(Some(2))])).unwrap();
+    replica.signal(Signal::STOP);
+    let answers = run(queue.enqueue_many(jobs(400))).unwrap();
+    replica.signal(Signal::CONT);
+    let errors: Vec<_> = answers.iter().map(|answer| answer.as_ref().unwrap_err()).collect();
+    assert_eq!(errors.len(), 400);
+    for (place, error) in errors.iter().enumerate() {
+        let (kind, said) = match place {
+            0 | 1 => (ErrorKind::OutcomeUnknown, format!("job job-{place} is stored in queue q, but no replica")),
+            _ => (ErrorKind::NotNow, "queue q is full".to_owned()),
+        };
+        assert!(error.kind() == kind && error.to_string().contains(&said), "{place}: {error:?}");
+    }
+    let again = run(queue.enqueue_many(jobs(2))).unwrap();
+    assert!(again.iter().all(|answer| answer.as_ref().unwrap().duplicate), "{again:?}");
+    assert_eq!(held(&replica, "q").len(), 2);
 }
 
 #[test]
@@ -260,6 +285,26 @@ fn a_hand_over_that_a_failover_cuts_in_two_is_made_whole() {
 }
 
 #[test]
+fn what_the_next_master_has_no_room_for_is_not_overtaken_there() {
+    let (old, new) = (master(), master());
+    let (_old_replica, new_replica) = (replica_of(&old), replica_of(&new));
+    durable(&client(&old), "q");
+    run(durable(&client(&new), "q").set(&[Setting::MaxLength(Some(400))])).unwrap();
+    let target = Arc::new(AtomicU16::new(old.port()));
+    let proxy = Proxy::to(Arc::clone(&target), |_| Fault::None);
+    let queue = configured(proxy.port(), |_| ()).queue(name("q"));
+    run(queue.settings()).unwrap();
+    target.store(new.port(), Ordering::SeqCst);
+    let answers = run(queue.enqueue_many(jobs(1_000))).unwrap();
+    let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(ireva_queue::Error::kind)).collect();
+    let (full, unknown) = (Some(ErrorKind::NotNow), Some(ErrorKind::OutcomeUnknown));
+    assert_eq!(kinds, [vec![None; 400], vec![full; 200], vec![unknown; 400]].concat());
+    let untold = answers[600].as_ref().unwrap_err().to_string();
+    assert!(untold.contains("another redis is the master now, and job job-600 must be told again there"), "{untold}");
+    assert_eq!((held(&old, "q").len(), held(&new_replica, "q").len()), (1_000, 400));
+}
+
+#[test]
 fn a_lost_answer_of_the_confirmation_is_asked_for_again() {
     let master = master();
     let replica = replica_of(&master);
@@ -324,6 +369,9 @@ fn a_right_that_is_missing_is_named_and_the_job_is_stored() {
     let refused = cli.run(["enqueue", "q", "{}", "--id", "mine-1"]).expect(77);
     assert!(refused.stderr.contains("job mine-1 is stored") && refused.stderr.contains("'wait'"), "{}", refused.stderr);
     assert_eq!(cli.json(["jobs", "show", "mine-1"])["state"], "pending");
+    let lines =
+        cli.clone().stdin("{\"payload\":1,\"id\":\"line-1\"}\n").run(["enqueue", "q", "--ndjson", "-"]).expect(77);
+    assert!(lines.stderr.contains("job line-1 is stored") && lines.stderr.contains("may be there"), "{}", lines.stderr);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod cli_enqueue;
 mod cli_generated;
 mod cli_operate;
 mod cli_terminal;
+mod cli_told;
 mod cli_work;
 mod durable;
 mod harness;

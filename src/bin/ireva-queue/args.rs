@@ -20,7 +20,8 @@ const STYLES: Styles = Styles::styled()
     styles = STYLES,
     max_term_width = 80,
     before_help = "Example:
-  ireva-queue enqueue email to=ada@example.com template=welcome-email
+  ireva-queue enqueue email to=ada@example.com subject=Welcome \\
+      template=welcome-email context.firstName=Ada
   ireva-queue work email --until-empty
   ireva-queue stats",
     after_help = EXIT_CODES,
@@ -39,7 +40,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "Exit codes:
   0   done                          69  Redis not reachable
-  1   failed                        75  outcome unknown or not now: run again
+  1   failed                        75  outcome unknown, or not now
   2   wrong usage or value          77  access refused
   3   partly done, rest on stderr   78  environment invalid, or no processor
   4   not found                     124 --wait: time is up
@@ -69,7 +70,8 @@ pub struct Globals {
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub quiet: bool,
 
-    /// Say more on stderr; twice for details
+    /// Say on stderr which server is used and what was tried again; twice for the
+    /// time of every call
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
     pub verbose: u8,
 

@@ -86,7 +86,7 @@ impl Reader {
         };
         let unknown = std::mem::take(&mut self.fields);
         for name in unknown.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
-            self.problem(format!("unknown field {}", shown(name)));
+            self.problem(format!("unknown field {} (there are {})", shown(name), FIELDS.join(", ")));
         }
         mail
     }

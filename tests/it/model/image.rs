@@ -128,6 +128,11 @@ impl Reader {
         Seen { image, keys, told, woken, minute }
     }
 
+    /// The stream is gone: a new one may number its first entry as the last of this millisecond.
+    pub fn forget_events(&mut self) {
+        self.last_event = "0".to_owned();
+    }
+
     fn told(&mut self, entries: &[&str]) -> Vec<Told> {
         let mut told = Vec::new();
         for entry in entries.chunks(7) {

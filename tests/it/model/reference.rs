@@ -42,13 +42,16 @@ pub struct Claim {
     pub rank: i64,
     pub claimed_ms: i64,
     pub worker: String,
+    /// Handed out to a worker that held nothing, for a job on the brink.
+    pub alone: bool,
     pub cancelled: bool,
 }
 
 impl Claim {
     /// As its worker knows it.
     pub fn text(&self) -> String {
-        format!("{}|{}:{}|{}|{}||", self.fence, self.level, self.rank, self.claimed_ms, self.worker)
+        let alone = if self.alone { "alone" } else { "" };
+        format!("{}|{}:{}|{}|{}||{alone}", self.fence, self.level, self.rank, self.claimed_ms, self.worker)
     }
 
     /// As it is stored.

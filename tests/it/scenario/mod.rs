@@ -7,6 +7,7 @@ mod dead;
 mod embedded;
 mod failover;
 mod order;
+mod outage;
 mod payload;
 mod secrets;
 mod shutdown;

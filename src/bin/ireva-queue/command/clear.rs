@@ -56,7 +56,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     let count = queue.count(&states).await?;
     if args.dry_run {
         let report = BulkReport { matched: count, dry_run: true, ..BulkReport::default() };
-        return Ok(Answer::one(Bulk::new(Act::Removed, report)));
+        return Ok(Answer::one(Bulk::new(Act::Removed, args.queue, report)));
     }
     if !args.yes {
         let words: Vec<_> = states.iter().map(|state| state.as_str()).collect();
@@ -64,6 +64,6 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         context.ui.confirm(&what, args.queue.as_str())?;
     }
     let progress = context.ui.progress(&format!("clearing {}", args.queue), Some(count));
-    let report = queue.clear(&states, &mut |removed| progress.set(removed)).await?;
-    Ok(Answer::one(Bulk::new(Act::Removed, report)))
+    let clearing = async |done: &mut (dyn FnMut(u64) + Send)| queue.clear(&states, done).await;
+    super::dlq::finish((Act::Removed, &args.queue), progress, Vec::new(), context, clearing).await
 }

@@ -6,7 +6,6 @@ mod dead_group;
 mod dead_letter;
 mod demo_report;
 mod embedded_status;
-
 mod enqueued;
 mod job_details;
 mod job_summary;
@@ -21,9 +20,10 @@ use serde::Serialize;
 pub use bulk::{Act, Bulk};
 pub use demo_report::{DemoReport, QueueGroup};
 pub use embedded_status::Stopped;
-
 pub use enqueued::{Awaited, EnqueueReport, Planned};
-pub use queue_summary::Switched;
+pub use queue_settings::Settings;
+pub use queue_summary::{Deleted, Switched};
+pub use worker_report::Worked;
 
 use crate::output::Cell;
 

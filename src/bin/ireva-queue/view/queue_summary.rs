@@ -1,4 +1,4 @@
-//! A queue in a list, and a queue that was paused or resumed.
+//! A queue in a list, and a queue that was paused, resumed or deleted.
 
 use ireva_queue::QueueName;
 use ireva_queue::stats::QueueSummary;
@@ -18,6 +18,10 @@ impl View for QueueSummary {
         Column::new("CONCURRENCY").gives_way(2),
         Column::new("KEEPS").gives_way(3),
         Column::new("KEEPS DEAD").gives_way(4),
+        Column::new("PRIORITY MODE").wide(),
+        Column::new("MAX LENGTH").wide(),
+        Column::number("ATTEMPTS").wide(),
+        Column::new("BACKOFF").wide(),
         Column::new("DURABLE").wide(),
     ];
 
@@ -32,6 +36,10 @@ impl View for QueueSummary {
             Cell::maybe(self.settings.concurrency),
             Cell::text(self.settings.remove_on_complete.to_string()),
             Cell::text(self.settings.remove_on_fail.to_string()),
+            Cell::text(self.settings.priority_mode.to_string()),
+            Cell::maybe(self.settings.max_length),
+            Cell::count(self.settings.retry.attempts),
+            Cell::text(self.settings.retry.transient.to_string()),
             Cell::text(self.settings.durable.as_str()),
         ]
     }
@@ -69,5 +77,31 @@ impl View for Switched {
         let state = if self.paused { "paused" } else { "running" };
         let already = if self.changed { "" } else { " already" };
         Some(vec![Block::Text(format!("{} is{already} {state}", self.queue))])
+    }
+}
+
+/// A queue that was deleted.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deleted {
+    /// The queue.
+    pub queue: QueueName,
+    /// Always true.
+    pub deleted: bool,
+}
+
+impl View for Deleted {
+    const COLUMNS: &'static [Column] = &[Column::new("QUEUE"), Column::new("DELETED")];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![Cell::text(self.queue.as_str()), Cell::yes(self.deleted, Tone::Dim)]
+    }
+
+    fn name(&self) -> String {
+        self.queue.to_string()
+    }
+
+    fn card(&self) -> Option<Vec<Block>> {
+        Some(vec![Block::Text(format!("{} is deleted", self.queue))])
     }
 }

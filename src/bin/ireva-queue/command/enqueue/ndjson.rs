@@ -1,12 +1,10 @@
 //! One line, one job.
 
 use std::io::{self, BufRead};
-use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use ireva_queue::retry::Backoff;
-use ireva_queue::{JobId, NewJob, Priority};
+use ireva_queue::{JobId, NewJob};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
@@ -17,23 +15,25 @@ const LINE_MAX_BYTES: usize = 1024 * 1024 + 64 * 1024;
 
 /// A line by its fields.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object such as {\"payload\":…}")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Line<'a> {
     #[serde(borrow)]
     payload: &'a RawValue,
-    id: Option<JobId>,
-    priority: Option<Priority>,
-    delay: Option<String>,
-    #[serde(default, deserialize_with = "instant")]
-    at: Option<DateTime<Utc>>,
-    attempts: Option<u32>,
-    backoff: Option<Backoff>,
-    timeout: Option<String>,
-    ttl: Option<String>,
-    unique: Option<String>,
+    id: Option<Value>,
+    priority: Option<Value>,
+    delay: Option<Value>,
+    at: Option<Value>,
+    attempts: Option<Value>,
+    backoff: Option<Value>,
+    timeout: Option<Value>,
+    ttl: Option<Value>,
+    unique: Option<Value>,
     #[serde(alias = "unique_for")]
-    unique_for: Option<String>,
+    unique_for: Option<Value>,
 }
+
+const FIELDS: &str = "payload, id, priority, delay, at, attempts, backoff, timeout, ttl, unique, uniqueFor";
+const BARE: &str = "with --bare each line is a payload by itself";
 
 /// The job of a line; `defaults` puts on it what the flags say, the line's own fields win.
 ///
@@ -55,23 +55,20 @@ impl Line<'_> {
         if self.delay.is_some() && self.at.is_some() {
             return Err("it has both delay and at".to_owned());
         }
-        if self.attempts == Some(0) {
-            return Err("attempts must be 1 or more".to_owned());
-        }
         if self.unique_for.is_some() && self.unique.is_none() {
             return Err("uniqueFor needs unique".to_owned());
         }
         let mut job = defaults(NewJob::from_raw(self.payload.to_owned()).map_err(|error| error.to_string())?);
-        job = self.id.into_iter().fold(job, NewJob::id);
-        job = self.priority.into_iter().fold(job, NewJob::priority);
-        job = span("delay", self.delay)?.into_iter().fold(job, NewJob::delay);
-        job = self.at.into_iter().fold(job, NewJob::at);
-        job = self.attempts.into_iter().fold(job, NewJob::attempts);
-        job = self.backoff.into_iter().fold(job, NewJob::backoff);
-        job = span("timeout", self.timeout)?.into_iter().fold(job, NewJob::timeout);
-        job = span("ttl", self.ttl)?.into_iter().fold(job, NewJob::ttl);
-        job = self.unique.into_iter().fold(job, NewJob::unique);
-        Ok(span("uniqueFor", self.unique_for)?.into_iter().fold(job, NewJob::unique_for))
+        job = text("id", self.id, said(JobId::new))?.into_iter().fold(job, NewJob::id);
+        job = text("priority", self.priority, said(str::parse))?.into_iter().fold(job, NewJob::priority);
+        job = text("delay", self.delay, parse::span)?.into_iter().fold(job, NewJob::delay);
+        job = text("at", self.at, parse::instant)?.into_iter().fold(job, NewJob::at);
+        job = attempts(self.attempts)?.into_iter().fold(job, NewJob::attempts);
+        job = text("backoff", self.backoff, said(str::parse))?.into_iter().fold(job, NewJob::backoff);
+        job = text("timeout", self.timeout, parse::span)?.into_iter().fold(job, NewJob::timeout);
+        job = text("ttl", self.ttl, parse::span)?.into_iter().fold(job, NewJob::ttl);
+        job = text("unique", self.unique, |key| Ok(key.to_owned()))?.into_iter().fold(job, NewJob::unique);
+        Ok(text("uniqueFor", self.unique_for, parse::span)?.into_iter().fold(job, NewJob::unique_for))
     }
 }
 
@@ -79,6 +76,15 @@ impl Line<'_> {
 fn short(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let said = text.split(" at line ").next().unwrap_or(&text);
+    if let Some(name) = said.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
+        return format!("unknown field {name:?}: a line has {FIELDS}; {BARE}");
+    }
+    if said.starts_with("missing field") {
+        return format!("payload is missing: a line is {{\"payload\":…}}; {BARE}");
+    }
+    if said.starts_with("invalid type") {
+        return format!("it is no object such as {{\"payload\":…}}; {BARE}");
+    }
     match error.classify() {
         Category::Eof => "it is not JSON: it ends too early".to_owned(),
         Category::Syntax => format!("it is not JSON: {said} at column {}", error.column()),
@@ -86,15 +92,24 @@ fn short(error: &serde_json::Error) -> String {
     }
 }
 
-/// A span by the name of its field.
-fn span(field: &str, text: Option<String>) -> Result<Option<Duration>, String> {
-    text.map(|text| parse::span(&text).map_err(|why| format!("{field} {text:?}: {why}"))).transpose()
+/// A field that is written as a text.
+fn text<T>(field: &str, value: Option<Value>, read: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
+    match value {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => read(&text).map(Some).map_err(|why| format!("{field} {text:?}: {why}")),
+        Some(other) => Err(format!("{field} must be a text in quotes, not {other}")),
+    }
 }
 
-fn instant<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| parse::instant(&text).map_err(|why| serde::de::Error::custom(format!("at {text:?}: {why}"))))
-        .transpose()
+/// The same reader, its error in words.
+fn said<T, E: std::fmt::Display>(read: impl Fn(&str) -> Result<T, E>) -> impl Fn(&str) -> Result<T, String> {
+    move |text| read(text).map_err(|error| error.to_string())
+}
+
+fn attempts(value: Option<Value>) -> Result<Option<u32>, String> {
+    let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
+    let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|&number| number > 0);
+    number.map(Some).ok_or_else(|| format!("attempts must be a whole number, 1 or more, not {value}"))
 }
 
 /// Lines of a reader, each held to a length.
@@ -164,9 +179,12 @@ mod tests {
         let table = [
             ("{", "not JSON: it ends too early"),
             ("{\"payload\" 1}", "not JSON: expected `:` at column 12"),
-            ("1", "invalid type: integer `1`, expected an object such as {\"payload\":…}"),
-            ("{}", "payload"),
-            (r#"{"payload":1,"prio":"high"}"#, "prio"),
+            ("1", "it is no object such as {\"payload\":…}; with --bare"),
+            ("{}", "payload is missing: a line is {\"payload\":…}; with --bare"),
+            (r#"{"payload":1,"prio":"high"}"#, "unknown field \"prio\": a line has payload, id, priority"),
+            (r#"{"payload":1,"priority":"highest"}"#, "priority \"highest\""),
+            (r#"{"payload":1,"attempts":"3"}"#, "attempts must be a whole number, 1 or more, not \"3\""),
+            (r#"{"payload":1,"delay":5}"#, "delay must be a text in quotes, not 5"),
             (r#"{"payload":1,"delay":"-1"}"#, "delay \"-1\""),
             (r#"{"payload":1,"delay":"1s","at":"2026-01-01T00:00:00Z"}"#, "both"),
             (r#"{"payload":1,"at":"2026-01-01"}"#, "zone"),

@@ -27,8 +27,14 @@ pub fn registry(queues: &[QueueName], args: &ProcessorArgs, config: &Config) -> 
         match (&args.http, batch) {
             _ if !args.exec.is_empty() => register_exec(&mut registry, queue, args, batch)?,
             (Some(url), batch) => register_http(&mut registry, queue, http_settings(url, config), batch)?,
+            (None, batch) if queue.as_str() != EMAIL && config.processors.http_url.is_some() => {
+                let url = config.processors.http_url.as_ref().map(|url| url.reveal()).unwrap_or_default();
+                let settings = http_settings(url, config);
+                register_http(&mut registry, queue, settings, batch)
+                    .map_err(|error| Stop::new(Code::Config, format!("HTTP_URL: {error}")))?;
+            }
             (None, Some(_)) => {
-                return Err(Stop::usage("'--batch-size' needs '--exec' or '--http'").into());
+                return Err(Stop::usage("'--batch-size' needs '--exec', '--http' or HTTP_URL").into());
             }
             (None, None) => register_builtin(&mut registry, queue, config)?,
         }
@@ -96,9 +102,9 @@ fn register_builtin(registry: &mut Registry, queue: &QueueName, config: &Config)
         return Ok(());
     }
     let why = if QueueName::KNOWN.contains(&name) {
-        format!("the processor of {name} is not part of this version: use --exec or --http")
+        format!("the processor of {name} is not part of this version: use --exec, --http or HTTP_URL")
     } else {
-        format!("no processor for queue {name}: use --exec or --http")
+        format!("no processor for queue {name}: use --exec, --http or HTTP_URL")
     };
     Err(Stop::new(Code::Config, why).into())
 }
