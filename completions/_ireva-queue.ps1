@@ -440,6 +440,7 @@ Register-ArgumentCompleter -Native -CommandName 'ireva-queue' -ScriptBlock {
             [CompletionResult]::new('--priority-mode', '--priority-mode', [CompletionResultType]::ParameterName, 'How the next job is chosen: strict, or aging:10m so that nothing starves')
             [CompletionResult]::new('--max-length', '--max-length', [CompletionResultType]::ParameterName, 'How many jobs may wait before enqueue is refused: a number, or none')
             [CompletionResult]::new('--crash-limit', '--crash-limit', [CompletionResultType]::ParameterName, 'How many crashes of its worker bury a job')
+            [CompletionResult]::new('--durable', '--durable', [CompletionResultType]::ParameterName, 'Whether a replica must hold a job before its enqueue is a success: auto (where there are replicas), on or off')
             [CompletionResult]::new('--attempts', '--attempts', [CompletionResultType]::ParameterName, 'How often a job runs before it is buried')
             [CompletionResult]::new('--backoff', '--backoff', [CompletionResultType]::ParameterName, 'The wait after a transient error: 5s, fixed:10s, linear:5s, exponential:5s:1h')
             [CompletionResult]::new('--throttled-backoff', '--throttled-backoff', [CompletionResultType]::ParameterName, 'The wait after a throttled error that did not say how long')

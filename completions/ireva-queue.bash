@@ -1212,7 +1212,7 @@ _ireva__queue() {
             return 0
             ;;
         ireva__queue__subcmd__queues__subcmd__set)
-            opts="-o -q -v -h --rate --concurrency --remove-on-complete --remove-on-fail --priority-mode --max-length --crash-limit --attempts --backoff --throttled-backoff --permanent-attempts --output --quiet --verbose --color --no-input --help"
+            opts="-o -q -v -h --rate --concurrency --remove-on-complete --remove-on-fail --priority-mode --max-length --crash-limit --durable --attempts --backoff --throttled-backoff --permanent-attempts --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1243,6 +1243,10 @@ _ireva__queue() {
                     return 0
                     ;;
                 --crash-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --durable)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -415,6 +415,7 @@ set edit:completion:arg-completer[ireva-queue] = {|@words|
             cand --priority-mode 'How the next job is chosen: strict, or aging:10m so that nothing starves'
             cand --max-length 'How many jobs may wait before enqueue is refused: a number, or none'
             cand --crash-limit 'How many crashes of its worker bury a job'
+            cand --durable 'Whether a replica must hold a job before its enqueue is a success: auto (where there are replicas), on or off'
             cand --attempts 'How often a job runs before it is buried'
             cand --backoff 'The wait after a transient error: 5s, fixed:10s, linear:5s, exponential:5s:1h'
             cand --throttled-backoff 'The wait after a throttled error that did not say how long'

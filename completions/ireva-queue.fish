@@ -479,6 +479,7 @@ complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fi
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -l priority-mode -d 'How the next job is chosen: strict, or aging:10m so that nothing starves' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -l max-length -d 'How many jobs may wait before enqueue is refused: a number, or none' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -l crash-limit -d 'How many crashes of its worker bury a job' -r
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -l durable -d 'Whether a replica must hold a job before its enqueue is a success: auto (where there are replicas), on or off' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -l attempts -d 'How often a job runs before it is buried' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -l backoff -d 'The wait after a transient error: 5s, fixed:10s, linear:5s, exponential:5s:1h' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -l throttled-backoff -d 'The wait after a throttled error that did not say how long' -r

@@ -11,15 +11,18 @@ use crate::inspector::Inspector;
 use crate::job::{NewJob, QueueName};
 use crate::processor::{HandedOver, Outlet};
 use crate::queue::Queue;
-use crate::store::{Connection, Patience, Store};
+use crate::store::{Confirmer, Connection, Patience, Store};
 
-/// A handle on one Redis; cloning shares the connection, which is made at the first call.
+/// A handle on one Redis; cloning shares the connection, which is made at the first call. Durable queues have one more, on
+/// which replicas are waited for.
 ///
 /// It belongs to the runtime that it is first used on.
 #[derive(Clone)]
 pub struct Client {
     config: Arc<Config>,
     store: Store,
+    /// Sees to durable queues, on a connection of its own.
+    confirmer: Confirmer,
     /// One handle per queue, so that all who enqueue through this client share its round trips.
     queues: Arc<Mutex<BTreeMap<QueueName, Queue>>>,
 }
@@ -32,8 +35,9 @@ impl Client {
 
     /// A client that goes by `clock` instead of the server's time: for tests.
     pub fn with_clock(config: &Config, clock: Clock) -> Result<Self> {
+        let confirmer = Confirmer::new(config.redis.clone(), clock.clone(), config.durable_wait);
         let store = open(config, clock, Patience::Brief);
-        Ok(Self { config: Arc::new(config.clone()), store, queues: Arc::default() })
+        Ok(Self { config: Arc::new(config.clone()), store, confirmer, queues: Arc::default() })
     }
 
     /// Asks the server whether it is there, and whether it fits (version, role).
@@ -47,7 +51,8 @@ impl Client {
     /// A queue, existing or not.
     pub fn queue(&self, name: QueueName) -> Queue {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        queues.entry(name).or_insert_with_key(|name| Queue::new(self.store.clone(), name)).clone()
+        let new = |name: &QueueName| Queue::new(self.store.clone(), self.confirmer.clone(), name);
+        queues.entry(name).or_insert_with_key(new).clone()
     }
 
     /// The dead letters of a queue.

@@ -61,6 +61,23 @@
 //! however the job ends; completion, death, cancellation, expiry and removal give it back otherwise. A revived job takes it
 //! again, or is refused where another holds it.
 //!
+//! # Durable queues
+//!
+//! Replication of Redis is asynchronous, so a failover may lose the last moments before it. In a queue that is
+//! [durable](config::Durable) (`durable` set to `on`, or to `auto` where there are replicas; `roi-distribution` is `auto` by
+//! itself) an enqueue is a success only once a replica holds its jobs, also where they were there already. Where none
+//! confirms in time the answer is [`ErrorKind::OutcomeUnknown`]: the jobs are stored, and the same jobs under the same ids
+//! can be handed over again, which adds nothing and waits again; a durable queue remembers every id for that.
+//!
+//! The answer of the enqueue script says whether the queue is durable, so others pay nothing. The wait is a `WAIT 1` on a
+//! connection of its own, one for all that came together (one for each [`Queue::enqueue_many`]), after a write there that
+//! checks that the jobs stand in what this server holds; behind sentinels it counts only if none of them has put another
+//! master in its place meanwhile, for the old one's replicas go on confirming what they will throw away. What a failover
+//! has lost before that is handed over again. Of the sentinels list all, and give all servers the same
+//! `replica-priority`, so that the one that has read most is elected. The server's user needs the rights `+wait` and `+info`.
+//!
+//! What operators do (retry, edit, cancel, delete, settings) and what workers report is answered by the master alone.
+//!
 //! # What Redis holds
 //!
 //! Every key of a queue begins with `<prefix>{<queue>}:`, so that a queue stays in one cluster slot.
@@ -77,12 +94,12 @@
 //! | `completed`, `cancelled`, `dead` | zset | id by time in ms |
 //! | `unique`, `keys` | hash | unique key -> end of window and id; id -> unique key |
 //! | `expiring` | zset | id by expiry in ms, only for jobs with a `ttl` |
-//! | `seen` | zset | ids chosen by producers, remembered for a day after the job is gone |
+//! | `seen` | zset | ids chosen by producers, and all of a durable queue, remembered for a day after the job is gone |
 //! | `config`, `meta` | hash | settings; layout version, last fence and arrival, totals, rate limiter |
 //! | `minute:<n>` | hash, 2 h | counters of one minute |
 //! | `events` | stream, capped | failures, burials, recoveries, operator acts |
 //! | `wake` | list | at most one wake-up token |
-//! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer |
+//! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer, in a durable queue `~<mode> <since> ` before it |
 //! | `log:<id>`, `result:<id>` | string, 24 h and 1 h | what attempts said; a result |
 //!
 //! Beside them, `<prefix>registry` (set of queue names) and `<prefix>worker:<id>` (what a worker says of itself, expiring).

@@ -1,16 +1,21 @@
 //! Hands jobs to a queue: calls that run at the same time share round trips, one of which is under way at a time.
 
+mod durable;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
+use self::durable::Unconfirmed;
+use crate::config::Durable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, NewJob};
 use crate::stats::Enqueued;
-use crate::store::{Accepted, QueueKeys, Store};
+use crate::store::{Accepted, Confirmer, QueueKeys, Store};
 
 /// Jobs in one call, and bytes of payload after which a call takes no more.
 const CALL_JOBS: usize = 300;
@@ -24,6 +29,7 @@ pub(crate) struct Producer(Arc<Inner>);
 
 struct Inner {
     store: Store,
+    confirmer: Confirmer,
     keys: QueueKeys,
     /// Names this producer to the queue, which remembers the answer to its last call.
     id: JobId,
@@ -43,14 +49,21 @@ struct Waiting {
 
 struct Request {
     jobs: Vec<NewJob>,
-    size: usize,
-    reply: oneshot::Sender<Result<Vec<Result<Enqueued>>>>,
+    reply: oneshot::Sender<Result<Handed>>,
+}
+
+/// What the queue answered to the jobs of a request, one for each.
+struct Handed {
+    answers: Vec<Result<Enqueued>>,
+    /// What is still to be seen to, in a durable queue.
+    unconfirmed: Option<Unconfirmed>,
 }
 
 impl Producer {
-    pub(crate) fn new(store: Store, keys: QueueKeys) -> Self {
+    pub(crate) fn new(store: Store, confirmer: Confirmer, keys: QueueKeys) -> Self {
         Self(Arc::new(Inner {
             store,
+            confirmer,
             keys,
             id: JobId::generate(),
             waiting: Mutex::default(),
@@ -61,17 +74,19 @@ impl Producer {
     /// One job.
     pub(crate) async fn enqueue(&self, job: NewJob) -> Result<Enqueued> {
         job.check()?;
-        let answers = self.submit(vec![job]).await?;
-        answers.into_iter().next().unwrap_or_else(|| Err(Error::internal("enqueue gave no answer")))
+        let mut handed = [self.submit(vec![job]).await?];
+        self.confirm(&mut handed).await;
+        let [Handed { mut answers, .. }] = handed;
+        answers.pop().unwrap_or_else(|| Err(Error::internal("enqueue gave no answer")))
     }
 
     /// Many jobs, one answer for each; what comes behind a call that failed, or found the queue full, is not sent.
     pub(crate) async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued>>> {
         jobs.iter().try_for_each(NewJob::check)?;
         let total = jobs.len();
-        let mut answers = Vec::with_capacity(total);
+        let (mut handed, mut stop) = (Vec::with_capacity(total.div_ceil(CALL_JOBS)), None);
         let mut jobs = jobs.into_iter().peekable();
-        while jobs.peek().is_some() {
+        while jobs.peek().is_some() && stop.is_none() {
             let (mut call, mut bytes) = (Vec::with_capacity(CALL_JOBS), 0);
             while call.len() < CALL_JOBS && bytes < CALL_BYTES {
                 let Some(job) = jobs.next() else { break };
@@ -79,20 +94,23 @@ impl Producer {
                 call.push(job);
             }
             let size = call.len();
-            match self.submit(call).await {
-                Ok(answered) => answers.extend(answered),
-                Err(error) if answers.is_empty() => return Err(error),
-                Err(error) => answers.extend(repeated(&error).take(size)),
-            }
+            let answered = match self.submit(call).await {
+                Ok(answered) => answered,
+                Err(error) if handed.is_empty() => return Err(error),
+                Err(error) => Handed { answers: repeated(&error).take(size).collect(), unconfirmed: None },
+            };
             // The order holds: what was refused for want of room shall not be overtaken by what comes behind it.
-            let stop = answers.iter().rev().take(size).find_map(|answer| answer.as_ref().err());
-            if let Some(error) = stop {
+            stop = answered.answers.iter().rev().find_map(|answer| answer.as_ref().err()).map(|error| {
                 let kind =
                     if error.kind() == ErrorKind::OutcomeUnknown { ErrorKind::Unreachable } else { error.kind() };
-                let rest: Vec<_> = repeated(&Error::new(kind, error.to_string())).take(total - answers.len()).collect();
-                answers.extend(rest);
-                break;
-            }
+                Error::new(kind, error.to_string())
+            });
+            handed.push(answered);
+        }
+        self.confirm(&mut handed).await;
+        let mut answers: Vec<_> = handed.into_iter().flat_map(|handed| handed.answers).collect();
+        if let Some(error) = stop {
+            answers.extend(repeated(&error).take(total - answers.len()));
         }
         Ok(answers)
     }
@@ -107,11 +125,11 @@ impl Producer {
         self.0.register().await
     }
 
-    async fn submit(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued>>> {
+    async fn submit(&self, jobs: Vec<NewJob>) -> Result<Handed> {
         let (reply, answer) = oneshot::channel();
         let idle = {
             let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.requests.push_back(Request { size: jobs.len(), jobs, reply });
+            waiting.requests.push_back(Request { jobs, reply });
             !std::mem::replace(&mut waiting.busy, true)
         };
         if idle {
@@ -124,17 +142,21 @@ impl Producer {
 
 impl Inner {
     async fn work_off(self: Arc<Self>) {
-        while let Some((call, mut requests)) = self.next_call() {
-            let jobs: Vec<NewJob> = requests.iter_mut().flat_map(|request| std::mem::take(&mut request.jobs)).collect();
+        while let Some((call, requests)) = self.next_call() {
+            let begun = Instant::now();
+            let jobs: Vec<&NewJob> = requests.iter().flat_map(|request| &request.jobs).collect();
             match self.store.enqueue(&self.keys, (self.id.as_str(), call), &jobs).await {
-                Ok(accepted) => {
+                Ok(answered) => {
                     // Before the answers, so that who has one finds the queue listed.
                     self.register_now_and_then().await;
-                    let mut answers = jobs.iter().zip(accepted).map(|(job, accepted)| self.answer(job, accepted));
-                    for request in requests {
-                        let part = answers.by_ref().take(request.size).collect();
+                    let (durable, mut accepted) = (answered.durable, answered.accepted.into_iter());
+                    for Request { jobs, reply } in requests {
+                        let answers =
+                            jobs.iter().zip(&mut accepted).map(|(job, accepted)| self.answer(job, accepted)).collect();
+                        let unconfirmed = Unconfirmed { call, begun, durable, jobs };
+                        let unconfirmed = (durable != Durable::Off).then_some(unconfirmed);
                         // The caller may have gone; its jobs are enqueued all the same.
-                        let _ = request.reply.send(Ok(part));
+                        let _ = reply.send(Ok(Handed { answers, unconfirmed }));
                     }
                 }
                 Err(error) => {

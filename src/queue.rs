@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, JobState, NewJob, QueueName};
 use crate::producer::Producer;
 use crate::stats::{BulkReport, Enqueued, JobEnd, QueueStats};
-use crate::store::{Key, QueueKeys, Store};
+use crate::store::{Confirmer, Key, QueueKeys, Store};
 
 /// The states that `clear` means unless others are named.
 const WAITING: [JobState; 3] = [JobState::Pending, JobState::Scheduled, JobState::Retrying];
@@ -28,9 +28,9 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub(crate) fn new(store: Store, name: &QueueName) -> Self {
+    pub(crate) fn new(store: Store, confirmer: Confirmer, name: &QueueName) -> Self {
         let keys = store.keys(name);
-        let producer = Producer::new(store.clone(), keys.clone());
+        let producer = Producer::new(store.clone(), confirmer, keys.clone());
         Self { store, keys, producer }
     }
 
@@ -41,18 +41,24 @@ impl Queue {
 
     /// Hands over one job. Calls that run at the same time share round trips.
     ///
+    /// In a [durable](crate::config::Durable) queue it returns when a replica holds the job, also where the job was there
+    /// already; that takes at most 4.5 s, or twice [`Config::durable_wait`](crate::config::Config::durable_wait).
+    ///
     /// # Errors
     /// `Invalid`: the job breaks a rule; `NotNow`: the queue is full, or the server refuses writes; `OutcomeUnknown`: no
-    /// answer came, repeat under the same id; `Unreachable`, `AccessDenied`.
+    /// answer came, or the job is stored and no replica has confirmed it: repeat under the same id; `Unreachable`,
+    /// `AccessDenied`.
     pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued> {
         self.producer.enqueue(job).await
     }
 
-    /// Hands over many jobs, in bounded calls and in their order; one answer for each.
+    /// Hands over many jobs, in bounded calls and in their order; one answer for each. In a durable queue one wait for a
+    /// replica, at the end, is for all of them.
     ///
     /// # Errors
     /// As for one job, where nothing was accepted. What comes behind a call that failed, or that found the queue full, is
-    /// not sent, and each of those jobs is answered with that error; `OutcomeUnknown` are the jobs of the lost call alone.
+    /// not sent, and each of those jobs is answered with that error; `OutcomeUnknown` are the jobs of the lost call alone, and
+    /// in a durable queue those that are stored and that no replica has confirmed.
     pub async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued>>> {
         self.producer.enqueue_many(jobs).await
     }

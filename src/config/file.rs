@@ -149,6 +149,7 @@ fn setting(key: &str, value: &Value) -> Result<Setting, String> {
         "maxLength" => Setting::MaxLength(read.max_length),
         "crashLimit" if read.crash_limit == 0 => return Err("expected 1 or more".to_owned()),
         "crashLimit" => Setting::CrashLimit(read.crash_limit),
+        "durable" => Setting::Durable(read.durable),
         "retry" => Setting::Retry(read.retry),
         _ => return Err("unknown key".to_owned()),
     })

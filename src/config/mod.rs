@@ -13,16 +13,20 @@ mod worker;
 
 pub use file::ProfileFile;
 pub use problems::ConfigProblems;
-pub use queue::{PriorityMode, QueueSettings, Rate, Retention, Setting};
+pub use queue::{Durable, PriorityMode, QueueSettings, Rate, Retention, Setting};
 pub use redis::{Endpoint, RedisConfig, RedisMode, Secret, TlsConfig};
 pub use variable::{VARIABLES, Variable};
 pub use worker::WorkerConfig;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::job::QueueName;
 use source::Source;
+
+/// Long enough for a replica on another continent, short enough for a command that has five seconds in all.
+const DURABLE_WAIT: Duration = Duration::from_secs(2);
 
 /// Everything that can be configured. Made by [`Config::from_env`], or by hand.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +41,9 @@ pub struct Config {
     pub processors: ProcessorsConfig,
     /// Settings of queues from the profile file: they hold where nothing is set in Redis.
     pub queues: BTreeMap<QueueName, Vec<Setting>>,
+    /// How long an enqueue in a durable queue waits for a replica: 2 s, which no variable changes, since a command has five
+    /// seconds in all. In whole milliseconds, at least one.
+    pub durable_wait: Duration,
 }
 
 impl Config {
@@ -58,7 +65,7 @@ impl Config {
         let redis = redis::read(&mut source, &data_dir);
         let worker = worker::read(&mut source);
         let processors = mail::read(&mut source);
-        source.finish(Self { redis, worker, data_dir, processors, queues })
+        source.finish(Self { redis, worker, data_dir, processors, queues, durable_wait: DURABLE_WAIT })
     }
 }
 

@@ -162,6 +162,11 @@ impl Connection {
         self.0.carry(cmd, Some(source)).await
     }
 
+    /// Gives the connection up, so that the next call finds the server anew. Calls under way may still be answered.
+    pub(crate) fn leave(&self) {
+        *self.0.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
     #[cfg(test)]
     /// Counts the servers this handle has been connected to: it rises with every reconnect.
     pub(crate) fn generation(&self) -> u64 {

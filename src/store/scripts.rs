@@ -44,6 +44,7 @@ macro_rules! shared {
 
 scripts! {
     ENQUEUE "enqueue",
+    CONFIRM "confirm",
     FETCH "fetch",
     COMPLETE "complete",
     RETRY "retry",
@@ -84,7 +85,7 @@ scripts! {
 shared! {
     "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "put_off", "rank", "promote",
     "expire", "options", "place", "line", "grant", "replay", "claim", "unline", "hand", "fallen",
-    "lines",
+    "lines", "durable",
 }
 
 /// What the header of a script says.
@@ -187,6 +188,11 @@ impl Script {
         let mut command = redis::cmd("EVALSHA");
         command.arg(self.sha.as_str()).arg(1).arg(key).arg(clock.argument());
         command
+    }
+
+    /// Its text, for who sends it on a connection of its own.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
     }
 
     /// Sends the call.

@@ -20,7 +20,7 @@ impl Counts {
     /// The statistics of the queue.
     pub(crate) fn stats(&self, queue: QueueName) -> QueueStats {
         let [critical, high, normal, low, scheduled, active, retrying, completed, cancelled, dead] = self.sizes;
-        let stored = limits::decode(&self.config);
+        let stored = limits::decode(&queue, &self.config);
         let now_ms = self.now_us / 1000;
         QueueStats {
             queue,

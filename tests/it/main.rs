@@ -18,6 +18,7 @@ mod cli_told;
 mod cli_work;
 mod data_db;
 mod data_distribution;
+mod durable;
 mod harness;
 mod link_embedded;
 mod link_sentinel;

@@ -13,6 +13,7 @@ mod process;
 mod proxy;
 mod python;
 mod redis_server;
+pub mod replica;
 mod sentinel;
 pub mod smtp_sink;
 mod wait;

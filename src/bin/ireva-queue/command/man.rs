@@ -20,7 +20,8 @@ worker that lost its lease cannot end the job. Payloads come out byte for byte a
 of Redis. Dead letters are kept until they are deleted, unless remove-on-fail says otherwise.
 .PP
 A Redis without its append-only file, or one that evicts, loses jobs when it ends. Replication is asynchronous: a
-failover may lose the last moments before it.";
+failover may lose the last moments before it, but for what was enqueued in a durable queue (queues set --durable), where
+enqueue reports a job only once a replica holds it. What operators do and what workers report is never waited for.";
 
 /// Print the manual page, or write all of them into a directory
 #[derive(Debug, clap::Args)]

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Subcommand;
-use ireva_queue::config::{PriorityMode, QueueSettings, Rate, Retention, Setting};
+use ireva_queue::config::{Durable, PriorityMode, QueueSettings, Rate, Retention, Setting};
 use ireva_queue::retry::{Backoff, RetryPolicy};
 use ireva_queue::{ErrorKind, Queue, QueueName};
 
@@ -100,6 +100,11 @@ struct SetArgs {
     /// How many crashes of its worker bury a job
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse::count::<u32>)]
     crash_limit: Option<u32>,
+
+    /// Whether a replica must hold a job before its enqueue is a success: auto
+    /// (where there are replicas), on or off
+    #[arg(long, value_name = "MODE")]
+    durable: Option<Durable>,
 
     /// How often a job runs before it is buried
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse::count::<u32>)]
@@ -215,6 +220,7 @@ fn plain_changes(args: &SetArgs) -> Vec<Setting> {
         args.priority_mode.map(Setting::PriorityMode),
         args.max_length.map(Setting::MaxLength),
         args.crash_limit.map(Setting::CrashLimit),
+        args.durable.map(Setting::Durable),
     ];
     changes.into_iter().flatten().collect()
 }

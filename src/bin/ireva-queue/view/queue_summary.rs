@@ -22,6 +22,7 @@ impl View for QueueSummary {
         Column::new("MAX LENGTH").wide(),
         Column::number("ATTEMPTS").wide(),
         Column::new("BACKOFF").wide(),
+        Column::new("DURABLE").wide(),
     ];
 
     fn cells(&self) -> Vec<Cell> {
@@ -39,6 +40,7 @@ impl View for QueueSummary {
             Cell::maybe(self.settings.max_length),
             Cell::count(self.settings.retry.attempts),
             Cell::text(self.settings.retry.transient.to_string()),
+            Cell::text(self.settings.durable.as_str()),
         ]
     }
 

@@ -167,10 +167,11 @@ fn stopped(number: u64, error: &Error) -> anyhow::Error {
         kind => (kind.into(), "failed"),
     };
     let rest = match error.kind() {
-        ErrorKind::OutcomeUnknown => {
-            format!("line {number} and some behind it may be there: lines with ids can be sent again from there")
+        ErrorKind::NotNow | ErrorKind::Unreachable => {
+            format!("nothing from line {number} on was added: send again from there")
         }
-        _ => format!("nothing from line {number} on was added: send again from there"),
+        // In a durable queue it may be the right to wait for a replica that is missing, and the lines be stored.
+        _ => format!("line {number} and some behind it may be there: lines with ids can be sent again from there"),
     };
     Error::new(error.kind(), format!("stopped at line {number} ({}, {words}): {error}; {rest}", code as u8)).into()
 }

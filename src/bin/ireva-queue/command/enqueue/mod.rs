@@ -31,6 +31,10 @@ use crate::view::{Awaited, Planned};
 /// remembered for 24 hours after its job is gone. Without --id each run adds a
 /// job of its own.
 ///
+/// In a durable queue a replica must hold the job. Where none confirms it in
+/// time the exit code is 75: the job is stored, and the same command with --id
+/// and its id adds nothing and waits again.
+///
 /// With --ndjson or --from each line is a job: {"payload":…} with, as wanted,
 /// id, priority, delay, at, attempts, backoff, timeout, ttl, unique, uniqueFor.
 /// Refused lines go to stderr with their number, and the exit code is 3, also
@@ -233,7 +237,10 @@ async fn send(queue: &Queue, job: NewJob, context: &Context) -> Result<(Enqueued
         return Err(Stop::new(Code::Interrupted, format!("interrupted: {in_doubt}")).into());
     };
     let enqueued = sent.map_err(|error| match error.kind() {
-        ErrorKind::OutcomeUnknown => error.context(in_doubt),
+        // Whether no answer came or no replica has confirmed it, the error says; the remedy is the same.
+        ErrorKind::OutcomeUnknown => {
+            Error::new(error.kind(), format!("{error}; run it again with --id {id}, which adds nothing twice"))
+        }
         _ => error,
     })?;
     queues::note_if_new(queue, context).await;
