@@ -1,6 +1,6 @@
 # make demo   shows the queue at work: installs redis-server if need be, builds, runs
 # make test   installs what the tests need, runs them all
-.PHONY: demo test test-without-nextest lint bench soak man completions help
+.PHONY: demo test test-without-nextest lint bench chaos soak man completions help
 
 BINARY  := target/debug/ireva-queue
 MINUTES ?= 30
@@ -11,6 +11,7 @@ help:
 	@echo 'make test                    every test (about ten minutes on two cores)'
 	@echo 'make lint                    formatting, clippy, rustdoc, tidiness'
 	@echo 'make bench                   the speeds of the engine'
+	@echo 'make chaos                   200 distributions on each database, each worker killed at some moment'
 	@echo 'make soak MINUTES=30 SEED=   the model test for so long'
 	@echo 'make man completions         the generated files that are checked in'
 
@@ -43,6 +44,10 @@ lint:
 bench:
 	tests/install.sh demo
 	cargo bench --bench engine
+
+chaos:
+	tests/install.sh test
+	KILL_RUNS=200 cargo test --test it -- --nocapture --test-threads 1 scenario::money::
 
 soak:
 	tests/install.sh test

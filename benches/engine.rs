@@ -58,6 +58,7 @@ impl Server {
             data_dir: std::path::PathBuf::new(),
             processors: ProcessorsConfig::default(),
             queues: std::collections::BTreeMap::new(),
+            durable_wait: Duration::from_secs(2),
         };
         Client::new(&config).expect("a client")
     }

@@ -22,6 +22,9 @@ _ireva__queue() {
             ireva__queue,completions)
                 cmd="ireva__queue__subcmd__completions"
                 ;;
+            ireva__queue,db)
+                cmd="ireva__queue__subcmd__db"
+                ;;
             ireva__queue,demo)
                 cmd="ireva__queue__subcmd__demo"
                 ;;
@@ -51,6 +54,18 @@ _ireva__queue() {
                 ;;
             ireva__queue,workers)
                 cmd="ireva__queue__subcmd__workers"
+                ;;
+            ireva__queue__subcmd__db,check)
+                cmd="ireva__queue__subcmd__db__subcmd__check"
+                ;;
+            ireva__queue__subcmd__db,migrate)
+                cmd="ireva__queue__subcmd__db__subcmd__migrate"
+                ;;
+            ireva__queue__subcmd__db,seed)
+                cmd="ireva__queue__subcmd__db__subcmd__seed"
+                ;;
+            ireva__queue__subcmd__db,status)
+                cmd="ireva__queue__subcmd__db__subcmd__status"
                 ;;
             ireva__queue__subcmd__dlq,delete)
                 cmd="ireva__queue__subcmd__dlq__subcmd__delete"
@@ -91,6 +106,9 @@ _ireva__queue() {
             ireva__queue__subcmd__jobs,show)
                 cmd="ireva__queue__subcmd__jobs__subcmd__show"
                 ;;
+            ireva__queue__subcmd__queues,delete)
+                cmd="ireva__queue__subcmd__queues__subcmd__delete"
+                ;;
             ireva__queue__subcmd__queues,get)
                 cmd="ireva__queue__subcmd__queues__subcmd__get"
                 ;;
@@ -116,7 +134,7 @@ _ireva__queue() {
 
     case "${cmd}" in
         ireva__queue)
-            opts="-o -q -v -h -V --output --quiet --verbose --color --no-input --help --version enqueue work stats clear dlq jobs queues workers embedded demo completions man"
+            opts="-o -q -v -h -V --output --quiet --verbose --color --no-input --help --version enqueue work stats clear dlq jobs queues workers db embedded demo completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -174,6 +192,136 @@ _ireva__queue() {
         ireva__queue__subcmd__completions)
             opts="-o -q -v -h --output --quiet --verbose --color --no-input --help bash elvish fish powershell zsh"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ireva__queue__subcmd__db)
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help migrate status seed check"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ireva__queue__subcmd__db__subcmd__check)
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ireva__queue__subcmd__db__subcmd__migrate)
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ireva__queue__subcmd__db__subcmd__seed)
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ireva__queue__subcmd__db__subcmd__status)
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -257,7 +405,7 @@ _ireva__queue() {
             fi
             case "${prev}" in
                 --class)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "transient throttled permanent" -- "${cur}"))
                     return 0
                     ;;
                 --code)
@@ -319,7 +467,7 @@ _ireva__queue() {
                     return 0
                     ;;
                 --class)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "transient throttled permanent" -- "${cur}"))
                     return 0
                     ;;
                 --code)
@@ -373,7 +521,7 @@ _ireva__queue() {
             fi
             case "${prev}" in
                 --class)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "transient throttled permanent" -- "${cur}"))
                     return 0
                     ;;
                 --code)
@@ -420,7 +568,7 @@ _ireva__queue() {
             return 0
             ;;
         ireva__queue__subcmd__dlq__subcmd__retry)
-            opts="-y -o -q -v -h --all --rate --delay --edit --dry-run --yes --class --code --error --older-than --newer-than --id --limit --output --quiet --verbose --color --no-input --help"
+            opts="-y -o -q -v -h --all --rate --delay --edit --no-check --dry-run --yes --class --code --error --older-than --newer-than --id --limit --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -439,7 +587,7 @@ _ireva__queue() {
                     return 0
                     ;;
                 --class)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "transient throttled permanent" -- "${cur}"))
                     return 0
                     ;;
                 --code)
@@ -605,7 +753,7 @@ _ireva__queue() {
                     return 0
                     ;;
                 --priority)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "critical high normal low" -- "${cur}"))
                     return 0
                     ;;
                 --attempts)
@@ -724,7 +872,7 @@ _ireva__queue() {
             return 0
             ;;
         ireva__queue__subcmd__jobs__subcmd__delete)
-            opts="-o -q -v -h --queue --output --quiet --verbose --color --no-input --help"
+            opts="-y -o -q -v -h --queue --yes --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -761,7 +909,7 @@ _ireva__queue() {
             fi
             case "${prev}" in
                 --state)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                    COMPREPLY=($(compgen -W "pending scheduled active retrying completed cancelled dead" -- "${cur}"))
                     return 0
                     ;;
                 --limit)
@@ -908,8 +1056,34 @@ _ireva__queue() {
             return 0
             ;;
         ireva__queue__subcmd__queues)
-            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help list pause resume set get"
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help list pause resume set delete get"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ireva__queue__subcmd__queues__subcmd__delete)
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -1038,7 +1212,7 @@ _ireva__queue() {
             return 0
             ;;
         ireva__queue__subcmd__queues__subcmd__set)
-            opts="-o -q -v -h --rate --concurrency --remove-on-complete --remove-on-fail --priority-mode --max-length --crash-limit --attempts --backoff --throttled-backoff --permanent-attempts --output --quiet --verbose --color --no-input --help"
+            opts="-o -q -v -h --rate --concurrency --remove-on-complete --remove-on-fail --priority-mode --max-length --crash-limit --durable --attempts --backoff --throttled-backoff --permanent-attempts --output --quiet --verbose --color --no-input --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1069,6 +1243,10 @@ _ireva__queue() {
                     return 0
                     ;;
                 --crash-limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --durable)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -30,12 +30,12 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -s V -l version -d 'Print version'
@@ -47,13 +47,17 @@ complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -f -a "dlq" -d 'Lo
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -f -a "jobs" -d 'Look at single jobs and act on them'
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -f -a "queues" -d 'List queues, pause and resume them, change their settings'
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -f -a "workers" -d 'Show the workers'
+complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -f -a "db" -d 'Bring the platform\'s database up to date, fill it, prove it'
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -f -a "embedded" -d 'Look at the embedded Redis, or stop it'
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -f -a "demo" -d 'See it work: jobs, retries, dead letters, on a Redis of its own'
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -f -a "completions" -d 'Print the completions for a shell'
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -f -a "man" -d 'Print the manual page, or write all of them into a directory'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -l delay -d 'Start no sooner than after this span' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -l at -d 'Start no sooner than at this time, such as 2026-12-01T08:00:00Z' -r
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -l priority -d 'critical, high, normal or low' -r
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -l priority -d 'critical, high, normal or low' -r -f -a "critical\t''
+high\t''
+normal\t''
+low\t''"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -l attempts -d 'How often it may run in all' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -l backoff -d 'The wait between attempts: 5s, fixed:10s, linear:5s, exponential:5s:1h' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -l timeout -d 'How long one attempt may take' -r
@@ -70,16 +74,16 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -l bare -d 'Each line is a payload by itself'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -l dry-run -d 'Check everything, send nothing'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -l dry-run -d 'Check every payload, send nothing; what is there already is not looked up'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -l no-check -d 'Do not check the payload against what the queue\'s processor wants'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -l wait -d 'Wait until the job has ended; 0 only when it completed'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l concurrency -d 'Jobs at once over all queues, or by queue: 8, or email=20,reports=2 [default: QUEUE_WORKER_CONCURRENCY]' -r
@@ -89,11 +93,11 @@ complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l timeout
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l rate -d 'Start at most so many in this process: 100/s, 30/m, 100/s:20' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l max-jobs -d 'End after so many jobs' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l exec -d 'Run this command for each job; comes last and takes the rest of the line' -r
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l http -d 'Post each job to this URL, signed with HTTP_SIGNING_KEY' -r
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l http -d 'Post each job to this URL, signed with HTTP_SIGNING_KEY; one with a password in it is set as HTTP_URL instead, and holds where neither --exec nor --http is given and the queue has no processor of its own' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l batch-size -d 'Hand over up to so many jobs at once, one a line' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l batch-wait -d 'Wait this long for a batch to fill' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l pass-env -d 'Let the command see this variable of our environment (may be repeated)' -r
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l exit-codes -d 'What exit codes mean where it differs from the usual: 3=permanent,9=done' -r
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l exit-codes -d 'What exit codes mean where it differs from the usual: 3=permanent,9=done; the classes are permanent, transient, throttled and done' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l log-format -d 'How steps are logged: pretty or json' -r -f -a "pretty\t'For people'
 json\t'For log collectors'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
@@ -102,28 +106,28 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l until-empty -d 'End when nothing is in line, or due within a second; what waits longer for its time or its next attempt is left'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand stats" -l watch -d 'Show it again and again, every two seconds unless said' -r
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand stats" -l watch -d 'Show it again and again, every two seconds unless said, until Ctrl-C' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand stats" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
 wide\t'The same with every column'
 plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand stats" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand stats" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand stats" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand stats" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand stats" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand clear" -l state -d 'The states to clear, separated by commas' -r
@@ -133,14 +137,14 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand clear" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand clear" -l dry-run -d 'Only count'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand clear" -s y -l yes -d 'Do not ask'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand clear" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand clear" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand clear" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand clear" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand clear" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and not __fish_seen_subcommand_from list show retry delete purge" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
@@ -149,12 +153,12 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and not __fish_seen_subcommand_from list show retry delete purge" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and not __fish_seen_subcommand_from list show retry delete purge" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and not __fish_seen_subcommand_from list show retry delete purge" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and not __fish_seen_subcommand_from list show retry delete purge" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and not __fish_seen_subcommand_from list show retry delete purge" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and not __fish_seen_subcommand_from list show retry delete purge" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and not __fish_seen_subcommand_from list show retry delete purge" -f -a "list" -d 'List dead letters, oldest first'
@@ -166,7 +170,9 @@ complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_
 class\t'The class'
 error\t'The error, numbers and ids made alike'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from list" -l offset -d 'Leave out so many first' -r
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from list" -l class -d 'Whose last error is transient, throttled or permanent' -r
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from list" -l class -d 'Whose last error is transient, throttled or permanent' -r -f -a "transient\t''
+throttled\t''
+permanent\t''"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from list" -l code -d 'Whose last error has this code, such as smtp_4xx' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from list" -l error -d 'Whose last error matches this regular expression' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from list" -l older-than -d 'That died longer ago than this' -r
@@ -179,13 +185,13 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from list" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from list" -l all -d 'List them all, not only the first 50'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from show" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
@@ -194,18 +200,20 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from show" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -l rate -d 'At most so many in a span of time, such as 10/s' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -l delay -d 'They wait this long before they start' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -l edit -d 'Replace the payload of one job: JSON, @FILE or - for stdin' -r
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -l class -d 'Whose last error is transient, throttled or permanent' -r
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -l class -d 'Whose last error is transient, throttled or permanent' -r -f -a "transient\t''
+throttled\t''
+permanent\t''"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -l code -d 'Whose last error has this code, such as smtp_4xx' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -l error -d 'Whose last error matches this regular expression' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -l older-than -d 'That died longer ago than this' -r
@@ -218,18 +226,21 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -l all -d 'All of them'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -l no-check -d 'Do not check the payload of --edit against what the processor wants'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -l dry-run -d 'Only count'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -s y -l yes -d 'Do not ask'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from delete" -l class -d 'Whose last error is transient, throttled or permanent' -r
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from delete" -l class -d 'Whose last error is transient, throttled or permanent' -r -f -a "transient\t''
+throttled\t''
+permanent\t''"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from delete" -l code -d 'Whose last error has this code, such as smtp_4xx' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from delete" -l error -d 'Whose last error matches this regular expression' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from delete" -l older-than -d 'That died longer ago than this' -r
@@ -242,7 +253,7 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from delete" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
@@ -250,10 +261,12 @@ complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from delete" -l dry-run -d 'Only count'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from delete" -s y -l yes -d 'Do not ask'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from delete" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from delete" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from delete" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from delete" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from purge" -l class -d 'Whose last error is transient, throttled or permanent' -r
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from purge" -l class -d 'Whose last error is transient, throttled or permanent' -r -f -a "transient\t''
+throttled\t''
+permanent\t''"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from purge" -l code -d 'Whose last error has this code, such as smtp_4xx' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from purge" -l error -d 'Whose last error matches this regular expression' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from purge" -l older-than -d 'That died longer ago than this' -r
@@ -266,7 +279,7 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from purge" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
@@ -274,7 +287,7 @@ complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from purge" -l dry-run -d 'Only count'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from purge" -s y -l yes -d 'Do not ask'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from purge" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from purge" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from purge" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from purge" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand dlq; and __fish_seen_subcommand_from purge" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and not __fish_seen_subcommand_from list show cancel retry promote delete" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
@@ -283,12 +296,12 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and not __fish_seen_subcommand_from list show cancel retry promote delete" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and not __fish_seen_subcommand_from list show cancel retry promote delete" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and not __fish_seen_subcommand_from list show cancel retry promote delete" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and not __fish_seen_subcommand_from list show cancel retry promote delete" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and not __fish_seen_subcommand_from list show cancel retry promote delete" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and not __fish_seen_subcommand_from list show cancel retry promote delete" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and not __fish_seen_subcommand_from list show cancel retry promote delete" -f -a "list" -d 'List the jobs of a queue'
@@ -297,7 +310,13 @@ complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and not __
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and not __fish_seen_subcommand_from list show cancel retry promote delete" -f -a "retry" -d 'Run failed jobs again: retrying ones now, dead ones from the start'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and not __fish_seen_subcommand_from list show cancel retry promote delete" -f -a "promote" -d 'Let scheduled or retrying jobs run now'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and not __fish_seen_subcommand_from list show cancel retry promote delete" -f -a "delete" -d 'Delete jobs for good, unless they are active'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from list" -l state -d 'Only in these states, separated by commas' -r
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from list" -l state -d 'Only in these states, separated by commas' -r -f -a "pending\t''
+scheduled\t''
+active\t''
+retrying\t''
+completed\t''
+cancelled\t''
+dead\t''"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from list" -l limit -d 'At most so many' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from list" -l offset -d 'Leave out so many first' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from list" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
@@ -306,13 +325,13 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from list" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from list" -l all -d 'List them all'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from show" -l queue -d 'Look only in this queue' -r
@@ -322,12 +341,12 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from show" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from show" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from cancel" -l queue -d 'Look only in this queue' -r
@@ -337,12 +356,12 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from cancel" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from cancel" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from cancel" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from cancel" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from cancel" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from cancel" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from retry" -l queue -d 'Look only in this queue' -r
@@ -352,12 +371,12 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from retry" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from retry" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from retry" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from retry" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from retry" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from retry" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from promote" -l queue -d 'Look only in this queue' -r
@@ -367,12 +386,12 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from promote" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from promote" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from promote" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from promote" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from promote" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from promote" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from delete" -l queue -d 'Look only in this queue' -r
@@ -382,45 +401,47 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from delete" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from delete" -s y -l yes -d 'Not needed: whoever names jobs is not asked'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from delete" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from delete" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from delete" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from delete" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand jobs; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set get" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set delete get" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
 wide\t'The same with every column'
 plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set get" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+name\t'The id or name of each thing alone; of a report, the queue'"
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set delete get" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set get" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set get" -s v -l verbose -d 'Say more on stderr; twice for details'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set get" -l no-input -d 'Never ask a question'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set get" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set get" -f -a "list" -d 'List the queues'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set get" -f -a "pause" -d 'Let no more jobs of queues start; running ones go on'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set get" -f -a "resume" -d 'Let jobs of paused queues start again'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set get" -f -a "set" -d 'Change settings of a queue'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set get" -f -a "get" -d 'Show the settings of a queue'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set delete get" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set delete get" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set delete get" -l no-input -d 'Never ask a question'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set delete get" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set delete get" -f -a "list" -d 'List the queues'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set delete get" -f -a "pause" -d 'Let no more jobs of queues start; running ones go on'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set delete get" -f -a "resume" -d 'Let jobs of paused queues start again'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set delete get" -f -a "set" -d 'Change settings of a queue'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set delete get" -f -a "delete" -d 'Delete queues that hold no jobs, with their settings, counters and the ids that they remember'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and not __fish_seen_subcommand_from list pause resume set delete get" -f -a "get" -d 'Show the settings of a queue'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from list" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
 wide\t'The same with every column'
 plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from list" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from pause" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
@@ -429,12 +450,12 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from pause" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from pause" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from pause" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from pause" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from pause" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from pause" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from resume" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
@@ -443,12 +464,12 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from resume" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from resume" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from resume" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from resume" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from resume" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from resume" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -l rate -d 'Starts in a span of time over all workers: 100/s, 30/m, 100/s:20, none' -r
@@ -458,6 +479,7 @@ complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fi
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -l priority-mode -d 'How the next job is chosen: strict, or aging:10m so that nothing starves' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -l max-length -d 'How many jobs may wait before enqueue is refused: a number, or none' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -l crash-limit -d 'How many crashes of its worker bury a job' -r
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -l durable -d 'Whether a replica must hold a job before its enqueue is a success: auto (where there are replicas), on or off' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -l attempts -d 'How often a job runs before it is buried' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -l backoff -d 'The wait after a transient error: 5s, fixed:10s, linear:5s, exponential:5s:1h' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -l throttled-backoff -d 'The wait after a throttled error that did not say how long' -r
@@ -468,26 +490,40 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from set" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from delete" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
+wide\t'The same with every column'
+plain\t'Tab separated, exact, no header; the default when piped'
+json\t'One JSON value'
+jsonl\t'One JSON value a line'
+csv\t'Comma separated with a header'
+name\t'The id or name of each thing alone; of a report, the queue'"
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from delete" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from delete" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from delete" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from delete" -l no-input -d 'Never ask a question'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from delete" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from get" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
 wide\t'The same with every column'
 plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from get" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from get" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from get" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from get" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from get" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand queues; and __fish_seen_subcommand_from get" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand workers; and not __fish_seen_subcommand_from list" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
@@ -496,12 +532,12 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand workers; and not __fish_seen_subcommand_from list" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand workers; and not __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand workers; and not __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand workers; and not __fish_seen_subcommand_from list" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand workers; and not __fish_seen_subcommand_from list" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand workers; and not __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand workers; and not __fish_seen_subcommand_from list" -f -a "list" -d 'List the workers, and those that fell silent with jobs in hand'
@@ -511,26 +547,100 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand workers; and __fish_seen_subcommand_from list" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand workers; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand workers; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand workers; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand workers; and __fish_seen_subcommand_from list" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand workers; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and not __fish_seen_subcommand_from migrate status seed check" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
+wide\t'The same with every column'
+plain\t'Tab separated, exact, no header; the default when piped'
+json\t'One JSON value'
+jsonl\t'One JSON value a line'
+csv\t'Comma separated with a header'
+name\t'The id or name of each thing alone; of a report, the queue'"
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and not __fish_seen_subcommand_from migrate status seed check" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and not __fish_seen_subcommand_from migrate status seed check" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and not __fish_seen_subcommand_from migrate status seed check" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and not __fish_seen_subcommand_from migrate status seed check" -l no-input -d 'Never ask a question'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and not __fish_seen_subcommand_from migrate status seed check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and not __fish_seen_subcommand_from migrate status seed check" -f -a "migrate" -d 'Bring the schema up to date'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and not __fish_seen_subcommand_from migrate status seed check" -f -a "status" -d 'Show how far the schema is'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and not __fish_seen_subcommand_from migrate status seed check" -f -a "seed" -d 'Add a small portfolio, the same every time, for demos and tests'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and not __fish_seen_subcommand_from migrate status seed check" -f -a "check" -d 'Prove that every distribution adds up to its lines and the ledger'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from migrate" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
+wide\t'The same with every column'
+plain\t'Tab separated, exact, no header; the default when piped'
+json\t'One JSON value'
+jsonl\t'One JSON value a line'
+csv\t'Comma separated with a header'
+name\t'The id or name of each thing alone; of a report, the queue'"
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from migrate" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from migrate" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from migrate" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from migrate" -l no-input -d 'Never ask a question'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from migrate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from status" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
+wide\t'The same with every column'
+plain\t'Tab separated, exact, no header; the default when piped'
+json\t'One JSON value'
+jsonl\t'One JSON value a line'
+csv\t'Comma separated with a header'
+name\t'The id or name of each thing alone; of a report, the queue'"
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from status" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from status" -l no-input -d 'Never ask a question'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from seed" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
+wide\t'The same with every column'
+plain\t'Tab separated, exact, no header; the default when piped'
+json\t'One JSON value'
+jsonl\t'One JSON value a line'
+csv\t'Comma separated with a header'
+name\t'The id or name of each thing alone; of a report, the queue'"
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from seed" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from seed" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from seed" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from seed" -l no-input -d 'Never ask a question'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from seed" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from check" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
+wide\t'The same with every column'
+plain\t'Tab separated, exact, no header; the default when piped'
+json\t'One JSON value'
+jsonl\t'One JSON value a line'
+csv\t'Comma separated with a header'
+name\t'The id or name of each thing alone; of a report, the queue'"
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from check" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from check" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from check" -l no-input -d 'Never ask a question'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand db; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and not __fish_seen_subcommand_from status stop" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
 wide\t'The same with every column'
 plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and not __fish_seen_subcommand_from status stop" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and not __fish_seen_subcommand_from status stop" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and not __fish_seen_subcommand_from status stop" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and not __fish_seen_subcommand_from status stop" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and not __fish_seen_subcommand_from status stop" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and not __fish_seen_subcommand_from status stop" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and not __fish_seen_subcommand_from status stop" -f -a "status" -d 'Show whether it runs, where, and how large it is'
@@ -541,12 +651,12 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and __fish_seen_subcommand_from status" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and __fish_seen_subcommand_from status" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and __fish_seen_subcommand_from status" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and __fish_seen_subcommand_from stop" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
@@ -555,12 +665,12 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and __fish_seen_subcommand_from stop" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and __fish_seen_subcommand_from stop" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and __fish_seen_subcommand_from stop" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and __fish_seen_subcommand_from stop" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and __fish_seen_subcommand_from stop" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand embedded; and __fish_seen_subcommand_from stop" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand demo" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
@@ -569,13 +679,13 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand demo" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand demo" -l clean -d 'Stop the server and remove the directory at the end'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand demo" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand demo" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand demo" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand demo" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand completions" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
@@ -584,12 +694,12 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand completions" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand completions" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand completions" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand completions" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand completions" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand man" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
@@ -598,11 +708,11 @@ plain\t'Tab separated, exact, no header; the default when piped'
 json\t'One JSON value'
 jsonl\t'One JSON value a line'
 csv\t'Comma separated with a header'
-name\t'Ids or names alone'"
+name\t'The id or name of each thing alone; of a report, the queue'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand man" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand man" -s q -l quiet -d 'Say nothing but the answer and errors'
-complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand man" -s v -l verbose -d 'Say more on stderr; twice for details'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand man" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand man" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'

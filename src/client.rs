@@ -10,22 +10,26 @@ use crate::error::Result;
 use crate::event::EventId;
 use crate::events::Events;
 use crate::inspector::Inspector;
-use crate::job::QueueName;
+use crate::job::{NewJob, QueueName};
+use crate::processor::{HandedOver, Outlet};
 use crate::queue::Queue;
-use crate::store::{Connection, Patience, Store, Waiter};
+use crate::store::{Confirmer, Connection, Patience, Store, Waiter};
 #[cfg(feature = "api")]
 use crate::tokens::Tokens;
 
 /// Handles of queues that are kept; beyond, those that nobody uses are forgotten, whatever names callers think up.
 const QUEUES_KEPT: usize = 1_000;
 
-/// A handle on one Redis; cloning shares the connection, which is made at the first call.
+/// A handle on one Redis; cloning shares the connection, which is made at the first call. Durable queues have one more, on
+/// which replicas are waited for.
 ///
 /// It belongs to the runtime that it is first used on.
 #[derive(Clone)]
 pub struct Client {
     config: Arc<Config>,
     store: Store,
+    /// Sees to durable queues, on a connection of its own.
+    confirmer: Confirmer,
     /// One handle per queue, so that all who enqueue through this client share its round trips.
     queues: Arc<Mutex<BTreeMap<QueueName, Queue>>>,
 }
@@ -38,8 +42,9 @@ impl Client {
 
     /// A client that goes by `clock` instead of the server's time: for tests.
     pub fn with_clock(config: &Config, clock: Clock) -> Result<Self> {
+        let confirmer = Confirmer::new(config.redis.clone(), clock.clone(), config.durable_wait);
         let store = open(config, clock, Patience::Brief);
-        Ok(Self { config: Arc::new(config.clone()), store, queues: Arc::default() })
+        Ok(Self { config: Arc::new(config.clone()), store, confirmer, queues: Arc::default() })
     }
 
     /// Asks the server whether it is there, and whether it fits (version, role).
@@ -56,7 +61,8 @@ impl Client {
         if queues.len() >= QUEUES_KEPT && !queues.contains_key(&name) {
             queues.retain(|_, queue| queue.is_in_use());
         }
-        queues.entry(name).or_insert_with_key(|name| Queue::new(self.store.clone(), name)).clone()
+        let new = |name: &QueueName| Queue::new(self.store.clone(), self.confirmer.clone(), name);
+        queues.entry(name).or_insert_with_key(new).clone()
     }
 
     /// The dead letters of a queue.
@@ -91,6 +97,12 @@ impl Client {
     /// The same place through a connection of its own that never gives up: what a worker works with.
     pub(crate) fn open_store(&self) -> Store {
         open(&self.config, self.store.clock.clone(), Patience::Endless)
+    }
+}
+
+impl Outlet for Client {
+    fn hand_over<'a>(&'a self, queue: &'a QueueName, jobs: Vec<NewJob>) -> HandedOver<'a> {
+        Box::pin(async move { self.queue(queue.clone()).enqueue_many(jobs).await })
     }
 }
 

@@ -21,7 +21,8 @@ pub enum ErrorKind {
     Refused,
     /// Redis, or another service, cannot be reached.
     Unreachable,
-    /// The request was sent and no answer came: it may or may not have happened. Safe to repeat.
+    /// The request was sent and no answer came: it may or may not have happened; or it happened, and in a durable queue no
+    /// replica has confirmed it, so that a failover may undo it. Safe to repeat.
     OutcomeUnknown,
     /// The server refuses writes for now (memory, disk, replicas, loading): repeat later.
     NotNow,

@@ -44,6 +44,10 @@ pub enum EventKind {
     WorkerStopping,
     /// The worker is done.
     WorkerStopped,
+    /// Redis has not taken a renewal for a while; `duration` is how long.
+    RedisLost,
+    /// Redis takes renewals again.
+    RedisBack,
     /// Something that an operator should know; `message` says it.
     Alert,
 }
@@ -66,6 +70,8 @@ impl EventKind {
             Self::WorkerStarted => "worker_started",
             Self::WorkerStopping => "worker_stopping",
             Self::WorkerStopped => "worker_stopped",
+            Self::RedisLost => "redis_lost",
+            Self::RedisBack => "redis_back",
             Self::Alert => "alert",
         }
     }

@@ -61,6 +61,23 @@
 //! however the job ends; completion, death, cancellation, expiry and removal give it back otherwise. A revived job takes it
 //! again, or is refused where another holds it.
 //!
+//! # Durable queues
+//!
+//! Replication of Redis is asynchronous, so a failover may lose the last moments before it. In a queue that is
+//! [durable](config::Durable) (`durable` set to `on`, or to `auto` where there are replicas; `roi-distribution` is `auto` by
+//! itself) an enqueue is a success only once a replica holds its jobs, also where they were there already. Where none
+//! confirms in time the answer is [`ErrorKind::OutcomeUnknown`]: the jobs are stored, and the same jobs under the same ids
+//! can be handed over again, which adds nothing and waits again; a durable queue remembers every id for that.
+//!
+//! The answer of the enqueue script says whether the queue is durable, so others pay nothing. The wait is a `WAIT 1` on a
+//! connection of its own, one for all that came together (one for each [`Queue::enqueue_many`]), after a write there that
+//! checks that the jobs stand in what this server holds; behind sentinels it counts only if none of them has put another
+//! master in its place meanwhile, for the old one's replicas go on confirming what they will throw away. What a failover
+//! has lost before that is handed over again. Of the sentinels list all, and give all servers the same
+//! `replica-priority`, so that the one that has read most is elected. The server's user needs the rights `+wait` and `+info`.
+//!
+//! What operators do (retry, edit, cancel, delete, settings) and what workers report is answered by the master alone.
+//!
 //! # What Redis holds
 //!
 //! Every key of a queue begins with `<prefix>{<queue>}:`, so that a queue stays in one cluster slot.
@@ -72,17 +89,17 @@
 //! | `crashes` | hash | id -> crashes |
 //! | `pending:0` … `pending:3` | zset | critical, high, normal, low: id by arrival in µs |
 //! | `scheduled`, `retrying` | zset | id by due time in ms × 4 + level |
-//! | `active` | hash | id -> claim: `fence\|level:arrival\|claimed_ms\|worker\|key\|batch`; `cancelled\|` before it once cancelled |
+//! | `active` | hash | id -> claim: `fence\|level:arrival\|claimed_ms\|worker\|key\|batch`, the last one `alone` where the job must run alone; `cancelled\|` before it once cancelled |
 //! | `workers`, `handed` | zset, hash | end of each worker's lease; its last hand-out and its number of claims |
 //! | `completed`, `cancelled`, `dead` | zset | id by time in ms |
 //! | `unique`, `keys` | hash | unique key -> end of window and id; id -> unique key |
 //! | `expiring` | zset | id by expiry in ms, only for jobs with a `ttl` |
-//! | `seen` | zset | ids chosen by producers, remembered for a day after the job is gone |
+//! | `seen` | zset | ids chosen by producers, and all of a durable queue, remembered for a day after the job is gone |
 //! | `config`, `meta` | hash | settings; layout version, last fence and arrival, totals, rate limiter |
 //! | `minute:<n>` | hash, 2 h | counters of one minute |
 //! | `events` | stream, capped | failures, burials, recoveries, operator acts; jobs by name, or `+` and how many |
 //! | `wake` | list | at most one wake-up token |
-//! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer |
+//! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer, in a durable queue `~<mode> <since> ` before it |
 //! | `log:<id>`, `result:<id>` | string, 24 h and 1 h | what attempts said; a result |
 //!
 //! Beside them, `<prefix>registry` (set of queue names), `<prefix>worker:<id>` (what a worker says of itself, expiring) and
@@ -97,8 +114,9 @@
 //!
 //! # Features
 //!
-//! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` the builtin processors, `api` the REST API, `testing` a
-//! way to run one payload through a processor. `full`, the default, is all of them; none of them is the library alone.
+//! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` builtin processors, `db` the platform's database and the
+//! processors that work on it, `api` the REST API, `testing` a way to run one payload through a processor. `full`, the
+//! default, is all of them; none of them is the library alone.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -138,7 +156,7 @@ pub use event::{Event, EventId, EventKind, QueueEvent};
 pub use events::Events;
 pub use inspector::{Acted, Inspector, Located};
 pub use job::{JobId, JobOptions, JobState, NewJob, Priority, QueueName};
-pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, ProcessError, Processor, Registry};
+pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, Outlet, ProcessError, Processor, Registry};
 pub use queue::Queue;
 pub use retry::ErrorClass;
 pub use selection::Selection;

@@ -1,18 +1,27 @@
 //! Hands jobs to a queue: calls that run at the same time share round trips, one of which is under way at a time.
 
+mod durable;
+
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
+use self::durable::Unconfirmed;
+use crate::config::Durable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, NewJob};
 use crate::stats::Enqueued;
-use crate::store::{Accepted, QueueKeys, Store};
+use crate::store::{Accepted, Confirmer, QueueKeys, Store};
 
 /// Jobs in one call, and bytes of payload after which a call takes no more.
 const CALL_JOBS: usize = 300;
 const CALL_BYTES: usize = 4 << 20;
+/// How often a producer at work makes its queue known again, in case somebody deleted it meanwhile.
+const REGISTER_EVERY: Duration = Duration::from_secs(60);
 
 /// The one who enqueues into a queue, for a client. Cloning shares it.
 #[derive(Clone)]
@@ -20,10 +29,13 @@ pub(crate) struct Producer(Arc<Inner>);
 
 struct Inner {
     store: Store,
+    confirmer: Confirmer,
     keys: QueueKeys,
     /// Names this producer to the queue, which remembers the answer to its last call.
     id: JobId,
     waiting: Mutex<Waiting>,
+    /// Whether nobody knew the queue before.
+    made: AtomicBool,
 }
 
 #[derive(Default)]
@@ -32,18 +44,31 @@ struct Waiting {
     /// A task is at work on them.
     busy: bool,
     calls: u64,
-    registered: bool,
+    registered: Option<Instant>,
 }
 
 struct Request {
     jobs: Vec<NewJob>,
-    size: usize,
-    reply: oneshot::Sender<Result<Vec<Result<Enqueued>>>>,
+    reply: oneshot::Sender<Result<Handed>>,
+}
+
+/// What the queue answered to the jobs of a request, one for each.
+struct Handed {
+    answers: Vec<Result<Enqueued>>,
+    /// What is still to be seen to, in a durable queue.
+    unconfirmed: Option<Unconfirmed>,
 }
 
 impl Producer {
-    pub(crate) fn new(store: Store, keys: QueueKeys) -> Self {
-        Self(Arc::new(Inner { store, keys, id: JobId::generate(), waiting: Mutex::default() }))
+    pub(crate) fn new(store: Store, confirmer: Confirmer, keys: QueueKeys) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            confirmer,
+            keys,
+            id: JobId::generate(),
+            waiting: Mutex::default(),
+            made: AtomicBool::new(false),
+        }))
     }
 
     /// Whether anybody else shares it, or a call of it is under way.
@@ -54,35 +79,62 @@ impl Producer {
     /// One job.
     pub(crate) async fn enqueue(&self, job: NewJob) -> Result<Enqueued> {
         job.check()?;
-        let answers = self.submit(vec![job]).await?;
-        answers.into_iter().next().unwrap_or_else(|| Err(Error::internal("enqueue gave no answer")))
+        let mut handed = [self.submit(vec![job]).await?];
+        self.confirm(&mut handed).await;
+        let [Handed { mut answers, .. }] = handed;
+        answers.pop().unwrap_or_else(|| Err(Error::internal("enqueue gave no answer")))
     }
 
-    /// Many jobs, one answer for each.
+    /// Many jobs, one answer for each; what comes behind a call that failed, or found the queue full, is not sent.
     pub(crate) async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued>>> {
-        let mut answers = Vec::with_capacity(jobs.len());
-        let mut call = Vec::with_capacity(jobs.len().min(CALL_JOBS));
-        let mut bytes = 0;
-        for job in jobs {
-            job.check()?;
-            bytes += job.payload.get().len();
-            call.push(job);
-            if call.len() == CALL_JOBS || bytes >= CALL_BYTES {
-                answers.extend(self.submit(std::mem::take(&mut call)).await?);
-                bytes = 0;
+        jobs.iter().try_for_each(NewJob::check)?;
+        let total = jobs.len();
+        let (mut handed, mut stop) = (Vec::with_capacity(total.div_ceil(CALL_JOBS)), None);
+        let mut jobs = jobs.into_iter().peekable();
+        while jobs.peek().is_some() && stop.is_none() {
+            let (mut call, mut bytes) = (Vec::with_capacity(CALL_JOBS), 0);
+            while call.len() < CALL_JOBS && bytes < CALL_BYTES {
+                let Some(job) = jobs.next() else { break };
+                bytes += job.payload.get().len();
+                call.push(job);
             }
+            let size = call.len();
+            let answered = match self.submit(call).await {
+                Ok(answered) => answered,
+                Err(error) if handed.is_empty() => return Err(error),
+                Err(error) => Handed { answers: repeated(&error).take(size).collect(), unconfirmed: None },
+            };
+            // The order holds: what was refused for want of room shall not be overtaken by what comes behind it.
+            stop = answered.answers.iter().rev().find_map(|answer| answer.as_ref().err()).map(|error| {
+                let kind =
+                    if error.kind() == ErrorKind::OutcomeUnknown { ErrorKind::Unreachable } else { error.kind() };
+                Error::new(kind, error.to_string())
+            });
+            handed.push(answered);
         }
-        if !call.is_empty() {
-            answers.extend(self.submit(call).await?);
+        self.confirm(&mut handed).await;
+        let mut answers: Vec<_> = handed.into_iter().flat_map(|handed| handed.answers).collect();
+        if let Some(error) = stop {
+            answers.extend(repeated(&error).take(total - answers.len()));
         }
         Ok(answers)
     }
 
-    async fn submit(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued>>> {
+    /// Whether a call of this producer made the queue.
+    pub(crate) fn made(&self) -> bool {
+        self.0.made.load(Ordering::Acquire)
+    }
+
+    /// Makes the queue known under its prefix.
+    pub(crate) async fn register(&self) -> Result<()> {
+        self.0.register().await
+    }
+
+    async fn submit(&self, jobs: Vec<NewJob>) -> Result<Handed> {
         let (reply, answer) = oneshot::channel();
         let idle = {
             let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.requests.push_back(Request { size: jobs.len(), jobs, reply });
+            waiting.requests.push_back(Request { jobs, reply });
             !std::mem::replace(&mut waiting.busy, true)
         };
         if idle {
@@ -95,17 +147,22 @@ impl Producer {
 
 impl Inner {
     async fn work_off(self: Arc<Self>) {
-        while let Some((call, mut requests)) = self.next_call() {
-            let jobs: Vec<NewJob> = requests.iter_mut().flat_map(|request| std::mem::take(&mut request.jobs)).collect();
+        while let Some((call, requests)) = self.next_call() {
+            let begun = Instant::now();
+            let jobs: Vec<&NewJob> = requests.iter().flat_map(|request| &request.jobs).collect();
             match self.store.enqueue(&self.keys, (self.id.as_str(), call), &jobs).await {
-                Ok(accepted) => {
-                    let mut answers = jobs.iter().zip(accepted).map(|(job, accepted)| self.answer(job, accepted));
-                    for request in requests {
-                        let part = answers.by_ref().take(request.size).collect();
+                Ok(answered) => {
+                    // Before the answers, so that who has one finds the queue listed.
+                    self.register_now_and_then().await;
+                    let (durable, mut accepted) = (answered.durable, answered.accepted.into_iter());
+                    for Request { jobs, reply } in requests {
+                        let answers =
+                            jobs.iter().zip(&mut accepted).map(|(job, accepted)| self.answer(job, accepted)).collect();
+                        let unconfirmed = Unconfirmed { call, begun, durable, jobs };
+                        let unconfirmed = (durable != Durable::Off).then_some(unconfirmed);
                         // The caller may have gone; its jobs are enqueued all the same.
-                        let _ = request.reply.send(Ok(part));
+                        let _ = reply.send(Ok(Handed { answers, unconfirmed }));
                     }
-                    self.register_once().await;
                 }
                 Err(error) => {
                     for request in requests {
@@ -144,19 +201,38 @@ impl Inner {
             Accepted::Held(id) => Ok(Enqueued { id, queue, duplicate: true }),
             Accepted::Full => Err(Error::new(
                 ErrorKind::Full,
-                format!("queue {queue} is full: it holds as many jobs as its maxLength allows"),
+                format!(
+                    "queue {queue} is full: as many jobs wait as its maxLength allows; let workers take some, or raise it \
+                     (queues set {queue} --max-length N)"
+                ),
             )),
         }
     }
 
-    /// Makes the queue known under its prefix, after the first call of this producer.
-    async fn register_once(&self) {
-        let first = {
+    /// Makes the queue known with the first call of this producer, and every minute in which it calls.
+    async fn register_now_and_then(&self) {
+        let due = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            !std::mem::replace(&mut waiting.registered, true)
+            let due = waiting.registered.is_none_or(|at| at.elapsed() >= REGISTER_EVERY);
+            waiting.registered = if due { Some(Instant::now()) } else { waiting.registered };
+            due
         };
-        if first && self.store.register(self.keys.queue()).await.is_err() {
-            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).registered = false;
+        // The jobs are there, so a failure here is no failure of the call.
+        if due && self.register().await.is_err() {
+            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).registered = None;
         }
     }
+
+    async fn register(&self) -> Result<()> {
+        if self.store.register(self.keys.queue()).await? {
+            self.made.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+}
+
+/// The same error again and again.
+fn repeated(error: &Error) -> impl Iterator<Item = Result<Enqueued>> {
+    let (kind, message) = (error.kind(), error.to_string());
+    std::iter::repeat_with(move || Err(Error::new(kind, message.clone())))
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, JobState, NewJob, QueueName};
 use crate::producer::Producer;
 use crate::stats::{BulkReport, Enqueued, JobEnd, QueueStats};
-use crate::store::{Key, QueueKeys, Store};
+use crate::store::{Confirmer, Key, QueueKeys, Store};
 
 /// The states that `clear` means unless others are named.
 const WAITING: [JobState; 3] = [JobState::Pending, JobState::Scheduled, JobState::Retrying];
@@ -28,9 +28,9 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub(crate) fn new(store: Store, name: &QueueName) -> Self {
+    pub(crate) fn new(store: Store, confirmer: Confirmer, name: &QueueName) -> Self {
         let keys = store.keys(name);
-        let producer = Producer::new(store.clone(), keys.clone());
+        let producer = Producer::new(store.clone(), confirmer, keys.clone());
         Self { store, keys, producer }
     }
 
@@ -46,18 +46,24 @@ impl Queue {
 
     /// Hands over one job. Calls that run at the same time share round trips.
     ///
+    /// In a [durable](crate::config::Durable) queue it returns when a replica holds the job, also where the job was there
+    /// already; that takes at most 4.5 s, or twice [`Config::durable_wait`](crate::config::Config::durable_wait).
+    ///
     /// # Errors
-    /// `Invalid`: the job breaks a rule; `NotNow`: the queue is full, or the server refuses writes; `OutcomeUnknown`: no
-    /// answer came, repeat under the same id; `Unreachable`, `AccessDenied`.
+    /// `Invalid`: the job breaks a rule; `Full`; `NotNow`: the server refuses writes; `OutcomeUnknown`: no
+    /// answer came, or the job is stored and no replica has confirmed it: repeat under the same id; `Unreachable`,
+    /// `AccessDenied`.
     pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued> {
         self.producer.enqueue(job).await
     }
 
-    /// Hands over many jobs, in bounded calls and in their order; one answer for each.
+    /// Hands over many jobs, in bounded calls and in their order; one answer for each. In a durable queue one wait for a
+    /// replica, at the end, is for all of them.
     ///
     /// # Errors
-    /// As for one job. Where the error is of the whole (`Unreachable`, …), jobs before it may have been accepted; the
-    /// same jobs again are then duplicates.
+    /// As for one job, where nothing was accepted. What comes behind a call that failed, or that found the queue full, is
+    /// not sent, and each of those jobs is answered with that error; `OutcomeUnknown` are the jobs of the lost call alone, and
+    /// in a durable queue those that are stored and that no replica has confirmed.
     pub async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued>>> {
         self.producer.enqueue_many(jobs).await
     }
@@ -131,7 +137,7 @@ impl Queue {
     /// `Invalid` for a value that would stop the queue for good, such as a concurrency of 0.
     pub async fn set(&self, changes: &[Setting]) -> Result<QueueSettings> {
         self.store.set(&self.keys, changes).await?;
-        self.store.register(self.name()).await?;
+        self.producer.register().await?;
         Ok(self.store.settings(&self.keys).await?.settings)
     }
 
@@ -141,6 +147,62 @@ impl Queue {
     /// As for [`Queue::set`].
     pub async fn set_defaults(&self, defaults: &[Setting]) -> Result<()> {
         self.store.set_defaults(&self.keys, defaults).await.map(drop)
+    }
+
+    /// Whether a call of this handle made the queue: nobody had used the name before, so it may be mistyped.
+    pub fn was_made(&self) -> bool {
+        self.producer.made()
+    }
+
+    /// Names that are like this queue's, of queues that were used and of those that the platform knows.
+    ///
+    /// # Errors
+    /// `Unreachable` and its like.
+    pub async fn similar(&self) -> Result<Vec<QueueName>> {
+        self.store.similar_queues(self.name()).await
+    }
+
+    /// Whether the job is there, in whatever state.
+    ///
+    /// # Errors
+    /// `Unreachable` and its like.
+    pub async fn contains(&self, id: &JobId) -> Result<bool> {
+        Ok(self.store.locate(&self.keys, std::slice::from_ref(id)).await?.iter().any(Option::is_some))
+    }
+
+    /// Deletes the queue: its settings, counters and events, and the ids that it remembers. A later job makes it anew.
+    ///
+    /// # Errors
+    /// `NotFound`; `Refused` while it holds a job in whatever state, or a worker takes its jobs.
+    pub async fn delete(&self) -> Result<()> {
+        let stats = self.stats().await?;
+        let refused = |why: String| Err(Error::refused(format!("queue {} is not deleted: {why}", self.name())));
+        let kept = [
+            ("pending", stats.pending),
+            ("scheduled", stats.scheduled),
+            ("active", stats.active),
+            ("retrying", stats.retrying),
+            ("completed", stats.completed),
+            ("cancelled", stats.cancelled),
+            ("dead", stats.dead),
+        ];
+        let kept: Vec<_> = kept.iter().filter(|(_, count)| *count > 0).collect();
+        if !kept.is_empty() {
+            let counts: Vec<_> = kept.iter().map(|(state, count)| format!("{count} {state}")).collect();
+            let states: Vec<_> = kept.iter().map(|(state, _)| *state).filter(|state| *state != "active").collect();
+            let hint = match states.is_empty() {
+                true => String::new(),
+                false => format!(" (clear {} --state {})", self.name(), states.join(",")),
+            };
+            return refused(format!("it holds {}; remove them first{hint}", counts.join(", ")));
+        }
+        if stats.workers > 0 {
+            return refused(format!("{} workers take its jobs; stop them first", stats.workers));
+        }
+        match self.store.delete_queue(&self.keys).await? {
+            true => Ok(()),
+            false => refused("a job or a worker has just come; look again".to_owned()),
+        }
     }
 
     /// Lets no more jobs start; running ones go on. Whether that changed anything.
@@ -155,7 +217,7 @@ impl Queue {
 
     async fn set_paused(&self, paused: bool) -> Result<bool> {
         let changed = self.store.set_paused(&self.keys, paused).await?;
-        self.store.register(self.name()).await?;
+        self.producer.register().await?;
         Ok(changed)
     }
 

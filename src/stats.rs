@@ -133,6 +133,17 @@ pub struct Switched {
     pub changed: bool,
 }
 
+/// A queue that was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Deleted {
+    /// The queue.
+    pub queue: QueueName,
+    /// Always true.
+    pub deleted: bool,
+}
+
 /// A worker process and a queue that it takes jobs of.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "api", derive(utoipa::ToSchema))]

@@ -15,6 +15,10 @@ package() { # the package manager's name for what we call $1
     case "$manager:$1" in
         apt-get:redis) echo redis-server ;;
         apt-get:c-compiler) echo gcc libc6-dev ;;
+        apt-get:postgres) echo postgresql ;;
+        dnf:postgres) echo postgresql-server ;;
+        apk:postgres) echo postgresql ;;
+        brew:postgres) echo postgresql ;;
         apt-get:script) echo bsdutils ;;
         dnf:redis) echo redis ;;
         dnf:script) echo util-linux-script ;;
@@ -59,6 +63,8 @@ command -v cc > /dev/null 2>&1 || need gcc c-compiler
 
 if [ "$1" = test ]; then
     need openssl openssl
+    # Debian keeps its programs out of the path.
+    ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || need initdb postgres
     need python3 python
     need bash bash
     [ "$(uname)" != Linux ] || { need strace strace; need setpriv util-linux; need script script; }

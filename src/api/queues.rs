@@ -13,7 +13,7 @@ use super::route::Route;
 use super::{Answered, Api};
 use crate::config::{QueueSettings, Setting};
 use crate::retry::RetryPolicy;
-use crate::stats::{QueueSummary, Switched};
+use crate::stats::{Deleted, QueueSummary, Switched};
 use crate::{Error, Scope};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -37,6 +37,12 @@ pub(super) fn routes() -> Vec<Route> {
             .takes::<InQueue>()
             .body("The settings that change", settings.into(), example)
             .answers::<QueueSettings>("All settings, as they are now"),
+        Route::delete("/api/queues/{queue}", "deleteQueue", delete)
+            .does("Delete a queue that holds no job", "Its settings, counters and events go with it.")
+            .scope(Scope::Admin)
+            .takes::<InQueue>()
+            .may_refuse()
+            .answers::<Deleted>("The queue is deleted"),
         Route::post("/api/queues/{queue}/pause", "pauseQueue", pause)
             .does("Let no more jobs of a queue start", "Running ones go on.")
             .scope(Scope::Admin)
@@ -80,11 +86,16 @@ async fn set(State(api): State<Api>, InQueue { queue }: InQueue, JsonText(text):
     let patch: Map<String, Value> = serde_json::from_str(&text)
         .map_err(|error| Error::invalid(format!("the body is not an object of settings: {error}")))?;
     let queue = api.client.queue(queue);
-    let changes = Setting::from_patch(&queue.settings().await?, &patch)?;
+    let changes = Setting::from_patch(queue.name(), &queue.settings().await?, &patch)?;
     if changes.is_empty() {
         return Err(Error::invalid("nothing to set: name at least one setting, such as {\"rate\":\"100/s\"}").into());
     }
     Ok(Json(queue.set(&changes).await?))
+}
+
+async fn delete(State(api): State<Api>, InQueue { queue }: InQueue) -> Answered<Deleted> {
+    api.client.queue(queue.clone()).delete().await?;
+    Ok(Json(Deleted { queue, deleted: true }))
 }
 
 async fn pause(State(api): State<Api>, InQueue { queue }: InQueue) -> Answered<Switched> {

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::job::JobId;
+pub(super) use crate::processor::RESULT_MAX_BYTES;
 use crate::processor::{BatchJob, Outcome, ProcessError};
 use crate::retry::ErrorClass;
 
-/// The largest result of a job.
-pub(super) const RESULT_MAX_BYTES: usize = 1024 * 1024;
+/// What lines of a batch may be, for whoever wrote something else.
+pub(super) const ANSWERS: &str = r#"write {"id":"…","ok":true} or {"id":"…","error":"why"} a line"#;
 /// The largest answer to a batch.
 pub(super) const BATCH_ANSWER_MAX_BYTES: usize = 16 * 1024 * 1024;
 
@@ -143,7 +144,7 @@ fn answer(line: Line<'_>) -> Result<Outcome, ProcessError> {
             _ => Ok(Outcome::with_result(&ok).unwrap_or_default()),
         },
         (_, error) => {
-            let message = error.unwrap_or_else(|| "the line said neither ok nor error".to_owned());
+            let message = error.unwrap_or_else(|| format!("the line said neither ok nor error: {ANSWERS}"));
             let wait = line.retry_after.and_then(|wait| parse_wait(&wait));
             let class = match (line.class, wait) {
                 (Some(class), _) => class,

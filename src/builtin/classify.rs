@@ -179,6 +179,50 @@ pub(super) fn exit_code(code: i32) -> Option<ErrorClass> {
     }
 }
 
+/// What a database says; PostgreSQL by its SQLSTATE, SQLite by its result code.
+#[cfg(feature = "db")]
+pub(super) fn database(error: &sqlx::Error) -> Verdict {
+    use sqlx::Error::{Configuration, Database, Io, PoolClosed, PoolTimedOut, Protocol, Tls};
+    match error {
+        Io(_) | Tls(_) | PoolTimedOut | PoolClosed | Protocol(_) => (Transient, "database_unreachable"),
+        Configuration(_) => (Transient, "database_access"),
+        Database(refusal) => database_refusal(refusal.code().as_deref().unwrap_or_default()),
+        _ => (Transient, "database_error"),
+    }
+}
+
+#[cfg(feature = "db")]
+fn database_refusal(code: &str) -> Verdict {
+    match code {
+        // SQLite: cannot open; not allowed, read-only, not authorised; busy or locked in any way, full.
+        "14" => (Transient, "database_unreachable"),
+        "3" | "8" | "23" => (Transient, "database_access"),
+        "5" | "6" | "13" | "261" | "262" | "517" => (Transient, "database_busy"),
+        // SQLite: a constraint; 787 a foreign key, 1299 a missing value, 1555 and 2067 a key that is taken.
+        "19" | "275" | "787" | "1299" | "1555" | "2067" => (Permanent, "database_constraint"),
+        // PostgreSQL, by class: connection; login, rights; serialization, resources, locks, operator; integrity, data.
+        _ if code.len() == 5 => match &code[..2] {
+            "08" => (Transient, "database_unreachable"),
+            "28" => (Transient, "database_access"),
+            _ if code == "42501" || code == "3D000" => (Transient, "database_access"),
+            "40" | "53" | "55" | "57" => (Transient, "database_busy"),
+            "22" | "23" => (Permanent, "database_constraint"),
+            _ => (Transient, "database_error"),
+        },
+        _ => (Transient, "database_error"),
+    }
+}
+
+/// What a database said, without statement and values.
+#[cfg(feature = "db")]
+pub(super) fn database_words(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(refusal) => refusal.message().to_owned(),
+        sqlx::Error::PoolTimedOut => "it does not answer".to_owned(),
+        other => other.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -296,5 +340,30 @@ mod tests {
         for (kind, word) in table {
             assert_eq!(spawn(&io::Error::from(kind)), (Transient, word), "{kind}");
         }
+    }
+
+    #[cfg(feature = "db")]
+    #[test]
+    fn refusals_of_databases_are_classified() {
+        let table = [
+            ("5", Transient, "database_busy"),
+            ("13", Transient, "database_busy"),
+            ("14", Transient, "database_unreachable"),
+            ("8", Transient, "database_access"),
+            ("2067", Permanent, "database_constraint"),
+            ("1", Transient, "database_error"),
+            ("40001", Transient, "database_busy"),
+            ("57P01", Transient, "database_busy"),
+            ("08006", Transient, "database_unreachable"),
+            ("28P01", Transient, "database_access"),
+            ("42501", Transient, "database_access"),
+            ("23505", Permanent, "database_constraint"),
+            ("42P01", Transient, "database_error"),
+            ("", Transient, "database_error"),
+        ];
+        for (code, class, word) in table {
+            assert_eq!(database_refusal(code), (class, word), "{code}");
+        }
+        assert_eq!(database(&sqlx::Error::PoolTimedOut), (Transient, "database_unreachable"));
     }
 }

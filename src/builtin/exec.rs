@@ -205,8 +205,12 @@ impl BatchProcessor for ExecBatch {
             Ok(ended) => ended,
             Err(error) => return all(ProcessError::transient("exec_failed", error.to_string())),
         };
-        let missing = verdict(&self.0, &ended)
-            .unwrap_or_else(|| ProcessError::transient("no_answer", "the command gave no answer for this job"));
+        let missing = verdict(&self.0, &ended).unwrap_or_else(|| {
+            ProcessError::transient(
+                "no_answer",
+                format!("the command gave no answer for this job: {}", answer::ANSWERS),
+            )
+        });
         let stray = |line: &str| log(&format!("not an answer: {line}"));
         answer::answers(&jobs, &ended.output, || missing.clone(), stray)
     }

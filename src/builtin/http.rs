@@ -257,7 +257,8 @@ impl BatchProcessor for HttpBatch {
         };
         let failed = match self.0.post(request).await {
             Ok(Answer { body, error: None }) => {
-                let missing = || ProcessError::transient("no_answer", "the endpoint gave no answer for this job");
+                let why = format!("the endpoint gave no answer for this job: {}", answer::ANSWERS);
+                let missing = || ProcessError::transient("no_answer", why.clone());
                 let stray = |line: &str| jobs.iter().for_each(|job| job.ctx.log(format!("not an answer: {line}")));
                 return answer::answers(&jobs, &body, missing, stray);
             }

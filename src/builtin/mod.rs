@@ -5,14 +5,22 @@
 
 #[cfg(any(feature = "exec", feature = "http"))]
 mod answer;
-#[cfg(any(feature = "email", feature = "exec", feature = "http"))]
+#[cfg(any(feature = "db", feature = "email", feature = "exec", feature = "http"))]
 mod classify;
+#[cfg(feature = "db")]
+pub mod distribution;
 #[cfg(feature = "email")]
 pub mod email;
 #[cfg(feature = "exec")]
 pub mod exec;
+#[cfg(feature = "db")]
+mod fields;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "db")]
+pub mod portfolio;
+#[cfg(any(feature = "db", feature = "email"))]
+mod problems;
 
 use crate::error::Result;
 
@@ -24,6 +32,8 @@ pub fn check_payload(queue: &str, payload: &str) -> Result<()> {
     match queue {
         #[cfg(feature = "email")]
         email::QUEUE => email::check(payload),
+        #[cfg(feature = "db")]
+        distribution::QUEUE => distribution::check(payload),
         _ => {
             let _ = payload;
             Ok(())

@@ -30,7 +30,12 @@ impl ProfileFile {
             Ok(table) => table,
             Err(error) => {
                 let error: toml::de::Error = error;
-                problems.push(self.at(&error.message().replace('\n', " ")));
+                let line = error
+                    .span()
+                    .and_then(|span| self.text.get(..span.start))
+                    .map(|text| text.matches('\n').count() + 1);
+                let line = line.map_or_else(String::new, |line| format!("line {line}: "));
+                problems.push(self.at(&format!("{line}{}", error.message().replace('\n', " "))));
                 return parsed;
             }
         };
@@ -117,7 +122,16 @@ fn unknown(key: &str) -> String {
         last if last.contains("password") || last == "signing_key" || last == "smtp_url" => {
             format!("{key}: secrets do not stand in this file: name a file that holds it, or set the variable")
         }
-        _ => format!("unknown key {key}"),
+        _ => {
+            let known = VARIABLES.iter().filter_map(|variable| variable.profile);
+            let section = key.split_once('.').map(|(section, _)| format!("{section}."));
+            let near: Vec<_> = known
+                .clone()
+                .filter(|known| section.as_ref().is_some_and(|section| known.starts_with(section.as_str())))
+                .collect();
+            let listed = if near.is_empty() { known.chain(["queues.NAME.…"]).collect() } else { near };
+            format!("unknown key {key}: there are {}", listed.join(", "))
+        }
     }
 }
 
@@ -135,6 +149,7 @@ pub(super) fn setting(key: &str, value: Option<serde_json::Value>) -> Result<Set
         "maxLength" => Setting::MaxLength(read.max_length),
         "crashLimit" if read.crash_limit == 0 => return Err("expected 1 or more".to_owned()),
         "crashLimit" => Setting::CrashLimit(read.crash_limit),
+        "durable" => Setting::Durable(read.durable),
         "retry" => Setting::Retry(read.retry),
         _ => return Err("unknown key".to_owned()),
     })

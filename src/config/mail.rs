@@ -1,4 +1,4 @@
-//! What the builtin processors need: mail server, sender, templates, signing key.
+//! What the builtin processors need: mail server, sender, templates, database, signing key.
 
 use std::path::PathBuf;
 
@@ -20,6 +20,16 @@ pub(super) fn read(source: &mut Source<'_>) -> ProcessorsConfig {
             sound.then(|| text.to_owned())
         }),
         mail_templates: source.text("MAIL_TEMPLATES").map(PathBuf::from),
+        http_url: source.secret("HTTP_URL", Some("HTTP_URL_FILE")),
+        database_url: source.parse(
+            "DATABASE_URL",
+            "sqlite://FILE or postgres://user:password@host:port/name",
+            |text| {
+                let rest =
+                    ["sqlite:", "postgres://", "postgresql://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+                rest.filter(|rest| !rest.trim_matches('/').is_empty()).map(|_| Secret::new(text))
+            },
+        ),
         http_signing_key: source.secret("HTTP_SIGNING_KEY", Some("HTTP_SIGNING_KEY_FILE")),
     }
 }

@@ -14,16 +14,20 @@ mod worker;
 
 pub use file::ProfileFile;
 pub use problems::ConfigProblems;
-pub use queue::{PriorityMode, QueueSettings, Rate, Retention, Setting};
+pub use queue::{Durable, PriorityMode, QueueSettings, Rate, Retention, Setting};
 pub use redis::{Endpoint, RedisConfig, RedisMode, Secret, TlsConfig};
 pub use variable::{VARIABLES, Variable};
 pub use worker::WorkerConfig;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::job::QueueName;
 use source::Source;
+
+/// Long enough for a replica on another continent, short enough for a command that has five seconds in all.
+const DURABLE_WAIT: Duration = Duration::from_secs(2);
 
 /// Everything that can be configured. Made by [`Config::from_env`], or by hand.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,13 +42,16 @@ pub struct Config {
     pub processors: ProcessorsConfig,
     /// Settings of queues from the profile file: they hold where nothing is set in Redis.
     pub queues: BTreeMap<QueueName, Vec<Setting>>,
+    /// How long an enqueue in a durable queue waits for a replica: 2 s, which no variable changes, since a command has five
+    /// seconds in all. In whole milliseconds, at least one.
+    pub durable_wait: Duration,
 }
 
 impl Config {
     /// The configuration that `lookup` (by name of variable, see [`VARIABLES`]) and `profile` describe, with defaults
     /// for the rest. An empty value counts as not set; a variable goes before the profile.
     ///
-    /// Asks nothing but its arguments, save the files that `REDIS_PASSWORD_FILE` and `HTTP_SIGNING_KEY_FILE` name.
+    /// Asks nothing but its arguments, save the files that `REDIS_PASSWORD_FILE`, `HTTP_URL_FILE` and `HTTP_SIGNING_KEY_FILE` name.
     ///
     /// # Errors
     /// Every problem at once.
@@ -59,7 +66,7 @@ impl Config {
         let redis = redis::read(&mut source, &data_dir);
         let worker = worker::read(&mut source);
         let processors = mail::read(&mut source);
-        source.finish(Self { redis, worker, data_dir, processors, queues })
+        source.finish(Self { redis, worker, data_dir, processors, queues, durable_wait: DURABLE_WAIT })
     }
 }
 
@@ -74,6 +81,10 @@ pub struct ProcessorsConfig {
     pub mail_from: Option<String>,
     /// `MAIL_TEMPLATES`: directory of the operator's templates.
     pub mail_templates: Option<PathBuf>,
+    /// `HTTP_URL` or `HTTP_URL_FILE`: where jobs are posted to, whole, with whatever is secret in it.
+    pub http_url: Option<Secret>,
+    /// `DATABASE_URL`: `sqlite://FILE` or `postgres://user:password@host:port/name`.
+    pub database_url: Option<Secret>,
     /// `HTTP_SIGNING_KEY` or `HTTP_SIGNING_KEY_FILE`.
     pub http_signing_key: Option<Secret>,
 }

@@ -3,8 +3,9 @@
 use serde_json::{Map, Value};
 
 use super::file::setting;
-use super::queue::{QueueSettings, Setting};
+use super::queue::{Durable, QueueSettings, Setting};
 use crate::error::{Error, FieldProblem, Result};
+use crate::job::QueueName;
 
 impl Setting {
     /// The changes that a JSON merge patch (RFC 7396) to the settings in force makes: `null` lifts a limit, or brings the
@@ -12,20 +13,24 @@ impl Setting {
     ///
     /// ```
     /// use ireva_queue::config::{QueueSettings, Setting};
+    /// # use ireva_queue::QueueName;
     /// let patch = serde_json::json!({"rate": "100/s", "concurrency": null});
-    /// let changes = Setting::from_patch(&QueueSettings::default(), patch.as_object().unwrap())?;
+    /// let email = QueueName::new("email")?;
+    /// let changes = Setting::from_patch(&email, &QueueSettings::default(), patch.as_object().unwrap())?;
     /// assert_eq!(changes, [Setting::Concurrency(None), Setting::Rate(Some("100/s".parse()?))]);
     /// # Ok::<(), ireva_queue::Error>(())
     /// ```
     ///
     /// # Errors
     /// `Invalid`, naming every field that is wrong.
-    pub fn from_patch(now: &QueueSettings, patch: &Map<String, Value>) -> Result<Vec<Self>> {
+    pub fn from_patch(queue: &QueueName, now: &QueueSettings, patch: &Map<String, Value>) -> Result<Vec<Self>> {
         let now = serde_json::to_value(now).map_err(|error| Error::internal(format!("settings: {error}")))?;
         let (mut changes, mut problems) = (Vec::new(), Vec::new());
         for (key, value) in patch {
             let value = merged(now.get(key), value);
             match setting(key, value) {
+                // Its default is the queue's own.
+                Ok(Self::Durable(_)) if patch[key].is_null() => changes.push(Self::Durable(Durable::of(queue))),
                 Ok(change) => changes.push(change),
                 Err(problem) => problems.push(FieldProblem::new(key, format!("is not valid: {problem}"))),
             }
@@ -62,7 +67,7 @@ mod tests {
     fn changes(patch: &Value) -> Result<Vec<Setting>> {
         let retry = RetryPolicy { attempts: 9, permanent_attempts: 2, ..RetryPolicy::default() };
         let now = QueueSettings { retry, remove_on_complete: Retention::Never, ..QueueSettings::default() };
-        Setting::from_patch(&now, patch.as_object().unwrap())
+        Setting::from_patch(&QueueName::new("roi-distribution").unwrap(), &now, patch.as_object().unwrap())
     }
 
     #[test]
@@ -71,6 +76,8 @@ mod tests {
         let made = changes(&json!({"retry": {"attempts": 3, "permanentAttempts": null}, "removeOnComplete": null}));
         assert_eq!(made.unwrap(), [Setting::RemoveOnComplete(Retention::Count(100)), Setting::Retry(retry)]);
         assert_eq!(changes(&json!({})).unwrap(), []);
+        assert_eq!(changes(&json!({"durable": null})).unwrap(), [Setting::Durable(Durable::Auto)]);
+        assert_eq!(changes(&json!({"durable": "off"})).unwrap(), [Setting::Durable(Durable::Off)]);
     }
 
     #[test]

@@ -8,7 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::span_text;
 use crate::error::{Error, Result};
+use crate::job::QueueName;
 use crate::retry::RetryPolicy;
+
+/// The known queues whose jobs move money: durable unless set otherwise.
+const DURABLE: [&str; 1] = ["roi-distribution"];
 
 /// The settings of a queue. They live in Redis, hold for every worker, and take effect without a restart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,8 +33,17 @@ pub struct QueueSettings {
     pub max_length: Option<u64>,
     /// How many crashes bury a job.
     pub crash_limit: u32,
+    /// Whether a replica must hold a job before its enqueue is a success.
+    pub durable: Durable,
     /// When and how often failed jobs run again.
     pub retry: RetryPolicy,
+}
+
+impl QueueSettings {
+    /// What holds for `queue` where nothing is set.
+    pub fn of(queue: &QueueName) -> Self {
+        Self { durable: Durable::of(queue), ..Self::default() }
+    }
 }
 
 impl Default for QueueSettings {
@@ -43,6 +56,7 @@ impl Default for QueueSettings {
             priority_mode: PriorityMode::Strict,
             max_length: None,
             crash_limit: 3,
+            durable: Durable::Off,
             retry: RetryPolicy::default(),
         }
     }
@@ -65,6 +79,8 @@ pub enum Setting {
     MaxLength(Option<u64>),
     /// How many crashes bury a job.
     CrashLimit(u32),
+    /// Whether a replica must hold a job before its enqueue is a success.
+    Durable(Durable),
     /// When and how often failed jobs run again.
     Retry(RetryPolicy),
 }
@@ -243,6 +259,59 @@ impl From<PriorityMode> for String {
     }
 }
 
+/// Whether an enqueue is a success only once a replica holds its jobs: `off`, `auto` or `on`.
+///
+/// Replication is asynchronous: what a master has answered is lost where it dies before a replica has read it. In a
+/// durable queue an enqueue waits for a replica to confirm (`WAIT 1`), and ends with
+/// [`ErrorKind::OutcomeUnknown`](crate::ErrorKind::OutcomeUnknown) where none does in time: the jobs are stored, and the
+/// same jobs under the same ids again are duplicates that are waited for again.
+///
+/// It holds for what is handed over by [`Queue::enqueue`](crate::Queue::enqueue) and
+/// [`enqueue_many`](crate::Queue::enqueue_many). What operators do (revive, cancel, delete, settings) and what workers
+/// report is answered by the master alone: after a failover it can be done again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Durable {
+    /// The master's answer is enough.
+    Off,
+    /// A replica must confirm where there is one or sentinels watch; a single server's answer is enough.
+    Auto,
+    /// A replica must confirm; a server without replicas leaves every enqueue unconfirmed.
+    On,
+}
+
+impl Durable {
+    /// What holds for `queue` where nothing is set: `auto` for `roi-distribution`, `off` for the others.
+    pub fn of(queue: &QueueName) -> Self {
+        if DURABLE.contains(&queue.as_str()) { Self::Auto } else { Self::Off }
+    }
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Auto => "auto",
+            Self::On => "on",
+        }
+    }
+}
+
+impl fmt::Display for Durable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Durable {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let known = [Self::Off, Self::Auto, Self::On].into_iter().find(|known| known.as_str() == text);
+        known.ok_or_else(|| Error::invalid(format!("durable {text:?} is not valid: write auto, on or off")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,6 +327,12 @@ mod tests {
         for text in ["strict", "aging:10m"] {
             assert_eq!(text.parse::<PriorityMode>().unwrap().to_string(), text);
         }
+        for text in ["off", "auto", "on"] {
+            assert_eq!(text.parse::<Durable>().unwrap().to_string(), text);
+        }
+        for text in ["", "On", "true", "1"] {
+            assert!(text.parse::<Durable>().is_err(), "{text:?}");
+        }
         for text in ["", "0/s", "x/s", "1/d", "1/s:0", "2000000/s"] {
             assert!(text.parse::<Rate>().is_err(), "{text:?}");
         }
@@ -270,6 +345,17 @@ mod tests {
         assert_eq!((rate("100/s").interval_us(), rate("100/s").burst()), (10_000, 10));
         assert_eq!((rate("30/m").interval_us(), rate("30/m").burst()), (2_000_000, 1));
         assert_eq!(rate("100/s:3").burst(), 3);
+    }
+
+    #[test]
+    fn only_the_queue_that_moves_money_is_durable_by_itself() {
+        let durable: Vec<_> = QueueName::KNOWN
+            .into_iter()
+            .filter(|name| Durable::of(&QueueName::new(name).unwrap()) != Durable::Off)
+            .collect();
+        assert_eq!(durable, ["roi-distribution"]);
+        assert_eq!(QueueSettings::of(&QueueName::new("roi-distribution").unwrap()).durable, Durable::Auto);
+        assert_eq!(QueueSettings::of(&QueueName::new("x").unwrap()), QueueSettings::default());
     }
 
     #[test]

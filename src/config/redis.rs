@@ -185,12 +185,15 @@ fn read_mode(source: &mut Source<'_>, tls: &TlsConfig, data_dir: &Path) -> Redis
 fn read_sentinels(source: &mut Source<'_>, tls: bool) -> (Vec<Endpoint>, bool) {
     let Some(list) = source.text("REDIS_SENTINEL_URLS") else { return (Vec::new(), false) };
     let (mut sentinels, mut broken) = (Vec::new(), false);
-    for entry in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
+    // A password may hold a comma, and then its halves look like entries.
+    let may_hold_login = list.contains('@');
+    for (index, entry) in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).enumerate() {
         match endpoint::sentinel(entry, tls) {
             Ok(sentinel) => sentinels.push(sentinel),
             Err(expected) => {
                 broken = true;
-                source.wrong("REDIS_SENTINEL_URLS", &endpoint::without_login(entry), expected);
+                let shown = if may_hold_login { format!("entry {}", index + 1) } else { entry.to_owned() };
+                source.wrong("REDIS_SENTINEL_URLS", &shown, expected);
             }
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::endpoint;
 use super::problems::ConfigProblems;
 use super::redis::Secret;
 use super::variable::VARIABLES;
@@ -86,8 +87,10 @@ impl<'a> Source<'a> {
     }
 
     /// Where files are kept: the configured directory, else the user's; empty where the user has no home.
-    pub(super) fn data_dir(&self) -> PathBuf {
-        let set = self.text("IREVA_QUEUE_DATA_DIR").map(PathBuf::from);
+    pub(super) fn data_dir(&mut self) -> PathBuf {
+        // A relative one would be another server in every directory.
+        let absolute = |text: &str| Some(PathBuf::from(text)).filter(|dir| dir.is_absolute());
+        let set = self.parse("IREVA_QUEUE_DATA_DIR", "an absolute path", absolute);
         let shared = || user_dir(self.lookup, "XDG_DATA_HOME", ".local/share").map(|dir| dir.join("ireva-queue"));
         set.or_else(shared).unwrap_or_default()
     }
@@ -105,6 +108,7 @@ fn wrong(origin: &str, text: &str, expected: &str) -> String {
     if secret {
         return format!("{origin}: expected {expected}");
     }
+    let text = &endpoint::without_login(text);
     let shown: String = text.chars().take(80).collect();
     let more = if shown.len() < text.len() { "…" } else { "" };
     format!("{origin}={shown:?}{more}: expected {expected}")

@@ -100,16 +100,18 @@ fn the_profile_sets_queues_and_refuses_unknown_keys() {
         rate = "100/s"
         concurrency = 4
         priorityMode = "aging:10m"
+        durable = "on"
         retry = { attempts = 9 }
     "#;
     let config = with_profile(&[], Some(profile)).unwrap();
     let settings = &config.queues["email"];
-    assert_eq!(settings.len(), 6);
+    assert_eq!(settings.len(), 7);
+    assert!(settings.contains(&Setting::Durable(Durable::On)), "{settings:?}");
     assert!(settings.contains(&Setting::RemoveOnComplete(Retention::Count(50))), "{settings:?}");
     assert!(settings.contains(&Setting::Concurrency(Some(4))), "{settings:?}");
 
     let wrong = "x = 1\n[redis]\nhots = 'a'\nport = 'abc'\npassword = 'hunter2'\n[queues.q]\nrates = 1\nrate = 'often'\n\
-                 concurrency = 0\n[queues.'a b']\n";
+                 concurrency = 0\ndurable = 'yes'\n[queues.'a b']\n";
     let problems = with_profile(&[], Some(wrong)).unwrap_err().to_string();
     let named = [
         "unknown key x",
@@ -119,6 +121,7 @@ fn the_profile_sets_queues_and_refuses_unknown_keys() {
         "queues.q.rates",
         "queues.q.rate:",
         "queues.q.concurrency",
+        "queues.q.durable",
         "\"a b\"",
     ];
     for named in named {

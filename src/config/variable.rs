@@ -55,8 +55,22 @@ pub const VARIABLES: &[Variable] = &[
     plain("SMTP_CA", "mail.smtp_ca", "", "PEM file of the authority to trust for it instead of the system's"),
     plain("MAIL_FROM", "mail.from", "", "sender of mails that name none"),
     plain("MAIL_TEMPLATES", "mail.templates", "", "directory of mail templates of your own"),
+    secret("HTTP_URL", "where work posts jobs of queues without a processor of their own; may hold a password"),
+    plain("HTTP_URL_FILE", "http.url_file", "", "file that holds that URL"),
+    Variable {
+        name: "DATABASE_URL",
+        profile: None,
+        default: "sqlite://$IREVA_QUEUE_DATA_DIR/portfolio.db",
+        meaning: "the platform's database: sqlite://FILE or postgres://user:password@host:port/name",
+        secret: true,
+    },
     secret("HTTP_SIGNING_KEY", "key that signs the requests of the http processor"),
     plain("HTTP_SIGNING_KEY_FILE", "http.signing_key_file", "", "file that holds that key"),
-    plain("IREVA_QUEUE_DATA_DIR", "data_dir", "$XDG_DATA_HOME/ireva-queue", "where the embedded server keeps its data"),
+    plain(
+        "IREVA_QUEUE_DATA_DIR",
+        "data_dir",
+        "$XDG_DATA_HOME/ireva-queue",
+        "where the embedded server and the database file are kept",
+    ),
     outside("IREVA_QUEUE_CONFIG", "$XDG_CONFIG_HOME/ireva-queue/config.toml", "the profile file"),
 ];

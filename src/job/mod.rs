@@ -11,6 +11,7 @@ mod state;
 
 pub use history::{Failure, History};
 pub use id::JobId;
+pub(crate) use new::LONGEST;
 pub(crate) use new::Start;
 pub use new::{NewJob, Unique};
 pub use options::JobOptions;

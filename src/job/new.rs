@@ -13,7 +13,7 @@ use crate::retry::Backoff;
 
 const UNIQUE_KEY_MAX_BYTES: usize = 512;
 /// A hundred years: what is further away is a slip of the pen.
-const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+pub(crate) const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// A key that at most one live job of a queue may hold.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::de::{self, Deserializer, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
@@ -130,25 +131,27 @@ fn attempts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D
     deserializer.deserialize_any(Attempts)
 }
 
-/// A job as one JSON object, a line of a file or an entry of a list: `{"payload":…}` with, as wanted, `id` and options.
+/// A job as one JSON object, a line of a file or an entry of a list. Values are read one by one, so that what is wrong
+/// with one is told by its name.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, expecting = "an object such as {\"payload\":…}")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Line<'a> {
     #[serde(borrow)]
     payload: &'a RawValue,
-    id: Option<JobId>,
-    priority: Option<String>,
-    delay: Option<String>,
-    at: Option<String>,
-    #[serde(default, deserialize_with = "attempts")]
-    attempts: Option<u32>,
-    backoff: Option<String>,
-    timeout: Option<String>,
-    ttl: Option<String>,
-    unique: Option<String>,
+    id: Option<Value>,
+    priority: Option<Value>,
+    delay: Option<Value>,
+    at: Option<Value>,
+    attempts: Option<Value>,
+    backoff: Option<Value>,
+    timeout: Option<Value>,
+    ttl: Option<Value>,
+    unique: Option<Value>,
     #[serde(alias = "unique_for")]
-    unique_for: Option<String>,
+    unique_for: Option<Value>,
 }
+
+const FIELDS: &str = "payload, id, priority, delay, at, attempts, backoff, timeout, ttl, unique, uniqueFor";
 
 impl NewJob {
     /// A job written as one JSON object: `{"payload":…}` with, as wanted, `id`, `priority`, `delay`, `at`, `attempts`,
@@ -156,25 +159,66 @@ impl NewJob {
     /// nothing. The payload is kept byte for byte.
     ///
     /// # Errors
-    /// `Invalid`, saying why.
+    /// `Invalid`, naming every field that is wrong.
     pub fn from_line(line: &str, defaults: impl Fn(Self) -> Self) -> Result<Self> {
-        let line: Line<'_> = serde_json::from_str(line).map_err(|error| Error::invalid(short(&error)))?;
-        let Line { payload, id, priority, delay, at, attempts, backoff, timeout, ttl, unique, unique_for } = line;
-        let options = JobOptions { priority, delay, at, attempts, backoff, timeout, ttl, unique, unique_for };
-        let job = defaults(Self::from_raw(payload.to_owned())?);
+        let line: Line<'_> = serde_json::from_str(line).map_err(|error| short(&error))?;
+        let mut problems = Vec::new();
+        let mut text = |field: &str, value: Option<Value>| match value {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) => Some(text),
+            Some(other) => {
+                problems.push(FieldProblem::new(field, format!("must be a text in quotes, not {other}")));
+                None
+            }
+        };
+        let id = text("id", line.id);
+        let mut options = JobOptions {
+            priority: text("priority", line.priority),
+            delay: text("delay", line.delay),
+            at: text("at", line.at),
+            attempts: None,
+            backoff: text("backoff", line.backoff),
+            timeout: text("timeout", line.timeout),
+            ttl: text("ttl", line.ttl),
+            unique: text("unique", line.unique),
+            unique_for: text("uniqueFor", line.unique_for),
+        };
+        if let Some(value) = line.attempts.filter(|value| !value.is_null()) {
+            options.attempts =
+                value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|&number| number > 0);
+            if options.attempts.is_none() {
+                let message = format!("must be a whole number, 1 or more, not {value}");
+                problems.push(FieldProblem::new("attempts", message));
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Error::invalid_fields(problems));
+        }
+        let id = id.map(|id| JobId::new(&id).map_err(|error| error.about("id"))).transpose()?;
+        let job = defaults(Self::from_raw(line.payload.to_owned())?);
         options.put_on(id.into_iter().fold(job, Self::id))
     }
 }
 
-/// What is wrong, without a line number that is always 1.
-fn short(error: &serde_json::Error) -> String {
+/// What is wrong with a line as a whole, without a line number that is always 1.
+fn short(error: &serde_json::Error) -> Error {
     let text = error.to_string();
     let said = text.split(" at line ").next().unwrap_or(&text);
-    match error.classify() {
+    if let Some(name) = said.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
+        let problem = FieldProblem::new(name, format!("is not known: a job has {FIELDS}"));
+        return Error::invalid(format!("unknown field {name:?}: a job has {FIELDS}")).with_fields(vec![problem]);
+    }
+    if said.starts_with("missing field") {
+        return Error::invalid("payload is missing: a job is {\"payload\":…}").about("payload");
+    }
+    if said.starts_with("invalid type") {
+        return Error::invalid("it is no object such as {\"payload\":…}");
+    }
+    Error::invalid(match error.classify() {
         Category::Eof => "it is not JSON: it ends too early".to_owned(),
         Category::Syntax => format!("it is not JSON: {said} at column {}", error.column()),
         Category::Data | Category::Io => said.to_owned(),
-    }
+    })
 }
 
 #[cfg(test)]
@@ -199,9 +243,11 @@ mod tests {
         let table = [
             ("{", "not JSON: it ends too early"),
             ("{\"payload\" 1}", "not JSON: expected `:` at column 12"),
-            ("1", "invalid type: integer `1`, expected an object such as {\"payload\":…}"),
-            ("{}", "payload"),
-            (r#"{"payload":1,"prio":"high"}"#, "prio"),
+            ("1", "it is no object such as {\"payload\":…}"),
+            ("{}", "payload is missing: a job is {\"payload\":…}"),
+            (r#"{"payload":1,"prio":"high"}"#, "unknown field \"prio\": a job has payload, id, priority"),
+            (r#"{"payload":1,"attempts":"3"}"#, "attempts must be a whole number, 1 or more, not \"3\""),
+            (r#"{"payload":1,"delay":5}"#, "delay must be a text in quotes, not 5"),
             (r#"{"payload":1,"priority":"urgent"}"#, "priority \"urgent\" is not one of"),
             (r#"{"payload":1,"backoff":"often"}"#, "backoff \"often\" is not"),
             (r#"{"payload":1,"delay":"-1"}"#, "delay \"-1\""),

@@ -6,6 +6,7 @@
 
 mod context;
 mod outcome;
+mod outlet;
 mod registry;
 
 use std::future::Future;
@@ -14,7 +15,10 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use context::Facts;
 pub use context::{Cancelled, JobContext, Linger};
+#[cfg(any(feature = "exec", feature = "http"))]
+pub(crate) use outcome::RESULT_MAX_BYTES;
 pub use outcome::{Outcome, ProcessError};
+pub use outlet::{HandedOver, Outlet};
 pub(crate) use registry::{BatchItem, Entry};
 pub use registry::{BatchJob, Registry};
 

@@ -9,6 +9,11 @@ use serde_json::value::RawValue;
 use crate::error::{Error, Result};
 use crate::retry::ErrorClass;
 
+/// The largest result of a job.
+pub(crate) const RESULT_MAX_BYTES: usize = 1 << 20;
+const CODE_MAX_BYTES: usize = 64;
+const MESSAGE_MAX_BYTES: usize = 4 << 10;
+
 /// Success, with a result if there is one to keep.
 ///
 /// A result is kept for an hour where somebody waits for it (`enqueue --wait`), and is at most 1 MiB.
@@ -26,10 +31,14 @@ impl Outcome {
     /// Done, with a result.
     ///
     /// # Errors
-    /// `Invalid` when it cannot be written as JSON.
+    /// `Invalid` when it cannot be written as JSON or is larger than 1 MiB.
     pub fn with_result(result: &impl Serialize) -> Result<Self> {
         let result = serde_json::value::to_raw_value(result)
             .map_err(|error| Error::invalid(format!("result cannot be written as JSON: {error}")))?;
+        if result.get().len() > RESULT_MAX_BYTES {
+            let length = result.get().len();
+            return Err(Error::invalid(format!("result has {length} bytes, more than {RESULT_MAX_BYTES}")));
+        }
         Ok(Self { result: Some(result) })
     }
 
@@ -49,9 +58,15 @@ pub struct ProcessError {
 }
 
 impl ProcessError {
-    /// An error of `class`; `code` is a stable word (`smtp_4xx`) that operators filter on.
+    /// An error of `class`; `code` is a stable word (`smtp_4xx`) that operators filter on. What is longer than 64 bytes
+    /// of code or 4 KiB of message is cut.
     pub fn new(class: ErrorClass, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { class, code: code.into(), message: message.into(), retry_after: None }
+        let cut = |mut text: String, most: usize| {
+            text.truncate(text.floor_char_boundary(most));
+            text
+        };
+        let (code, message) = (cut(code.into(), CODE_MAX_BYTES), cut(message.into(), MESSAGE_MAX_BYTES));
+        Self { class, code, message, retry_after: None }
     }
 
     /// May pass by itself: tried again after a growing wait.

@@ -45,17 +45,24 @@ impl Growth {
 impl Backoff {
     /// The same wait each time.
     pub fn fixed(wait: Duration) -> Self {
+        let wait = whole(wait);
         Self { growth: Growth::Fixed, base: wait, cap: wait.max(CAP) }
     }
 
     /// `base`, twice, three times `base`, …, at most `cap`.
     pub fn linear(base: Duration, cap: Duration) -> Self {
-        Self { growth: Growth::Linear, base, cap }
+        Self::growing(Growth::Linear, base, cap)
     }
 
     /// `base`, twice, four times `base`, …, at most `cap`.
     pub fn exponential(base: Duration, cap: Duration) -> Self {
-        Self { growth: Growth::Exponential, base, cap }
+        Self::growing(Growth::Exponential, base, cap)
+    }
+
+    /// From 1 ms on, in whole milliseconds, and with a cap that is no less: what can be written down and read again.
+    fn growing(growth: Growth, base: Duration, cap: Duration) -> Self {
+        let base = whole(base).max(Duration::from_millis(1));
+        Self { growth, base, cap: whole(cap).max(base) }
     }
 
     /// The wait after the `failed`-th failure (from 1), spread by `random` (0 up to 1) over 75 % to 125 %.
@@ -70,6 +77,11 @@ impl Backoff {
         };
         grown.min(self.cap).min(LONGEST).mul_f64(0.75 + 0.5 * random.clamp(0.0, 1.0))
     }
+}
+
+/// In whole milliseconds, a year at most.
+fn whole(span: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(span.min(LONGEST).as_millis()).unwrap_or(u64::MAX))
 }
 
 impl Default for Backoff {
@@ -157,6 +169,19 @@ mod tests {
         let backoff = Backoff::default();
         assert_eq!(backoff.wait(1, 0.0).as_secs_f64(), 3.75);
         assert_eq!(backoff.wait(1, 1.0).as_secs_f64(), 6.25);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_made_can_be_written_and_read_again(kind in 0..3, base_us in 0_u64.., cap_us in 0_u64..) {
+            let (base, cap) = (Duration::from_micros(base_us), Duration::from_micros(cap_us));
+            let made = match kind {
+                0 => Backoff::fixed(base),
+                1 => Backoff::linear(base, cap),
+                _ => Backoff::exponential(base, cap),
+            };
+            proptest::prop_assert_eq!(made.to_string().parse::<Backoff>().unwrap(), made);
+        }
     }
 
     #[test]

@@ -20,6 +20,26 @@ use crate::error::{ErrorKind, Result};
 /// How long a patient caller waits for one answer.
 const ENDLESS_ANSWER: Duration = Duration::from_secs(10);
 
+/// The commands that only look, of those that are sent without a script.
+const LOOKS: [&[u8]; 16] = [
+    b"PING",
+    b"TIME",
+    b"INFO",
+    b"EXISTS",
+    b"GET",
+    b"HGET",
+    b"HGETALL",
+    b"HLEN",
+    b"HMGET",
+    b"HRANDFIELD",
+    b"HSCAN",
+    b"HSTRLEN",
+    b"SISMEMBER",
+    b"SMEMBERS",
+    b"ZCARD",
+    b"ZRANGE",
+];
+
 /// How long a call is repeated while the server is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Patience {
@@ -142,6 +162,12 @@ impl Connection {
         self.0.carry(cmd, Some(source)).await
     }
 
+    /// Gives the connection up, so that the next call finds the server anew. Calls under way may still be answered.
+    pub(crate) fn leave(&self) {
+        *self.0.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    #[cfg(test)]
     /// Counts the servers this handle has been connected to: it rises with every reconnect.
     pub(crate) fn generation(&self) -> u64 {
         self.0.generation.load(Ordering::Acquire)
@@ -150,7 +176,7 @@ impl Connection {
 
 impl Inner {
     async fn carry(self: &Arc<Self>, cmd: &redis::Cmd, source: Option<&str>) -> Result<Answer> {
-        let mut errand = Errand::new(self.patience);
+        let mut errand = Errand::new(self.patience, changes(cmd, source));
         loop {
             let failure = match self.attempt(&mut errand, cmd, source).await {
                 Ok(value) => return Ok(Answer { value, repeated: errand.executed }),
@@ -159,6 +185,7 @@ impl Inner {
             errand.executed |= failure.executed;
             let pause = errand.pause_after(&failure, self.generation.load(Ordering::Acquire) > 0);
             let Some(pause) = pause else { return Err(errand.error(failure)) };
+            tracing::info!("{}; trying again", failure.message);
             errand.failure = Some(failure);
             sleep(pause).await;
         }
@@ -292,6 +319,7 @@ impl Inner {
                 (dialled.failures, dialled.failure) = (0, None);
                 *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(link.clone());
                 self.generation.store(link.generation, Ordering::Release);
+                tracing::info!("connected to redis at {}{}", self.route, if before > 0 { " again" } else { "" });
                 self.watch();
                 Ok(link)
             }
@@ -301,6 +329,15 @@ impl Inner {
                 Err(failure)
             }
         }
+    }
+}
+
+/// Whether a call changes anything: scripts say so in their first line.
+fn changes(cmd: &redis::Cmd, source: Option<&str>) -> bool {
+    match (source, cmd.args_iter().next()) {
+        (Some(source), _) => !source.lines().next().is_some_and(|flags| flags.contains("no-writes")),
+        (None, Some(redis::Arg::Simple(name))) => !LOOKS.contains(&name),
+        (None, _) => true,
     }
 }
 

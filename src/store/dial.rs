@@ -10,6 +10,9 @@ use redis::io::tcp::TcpSettings;
 use redis::io::tcp::socket2::TcpKeepalive;
 use redis::{AsyncConnectionConfig, ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo, Value};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
 use super::failure::{Failure, cluster_refused};
 use super::tls;
 use crate::config::{Endpoint, Secret, TlsConfig};
@@ -24,6 +27,8 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 const USER_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// A subscription may take so long to be made.
+const FOREIGN_LIMIT: Duration = Duration::from_millis(500);
+/// How long subscribing may take.
 const LISTEN_LIMIT: Duration = Duration::from_secs(2);
 
 /// Where a server listens.
@@ -74,7 +79,12 @@ pub(super) async fn open(
 ) -> Result<Wire, Failure> {
     let work = async {
         let mut connection = connect(address, tls_config).await?;
-        let greeting = greet(&mut connection, address, login).await?;
+        let greeting = match greet(&mut connection, address, login).await {
+            Err(failure) if failure.kind == ErrorKind::Unreachable && is_foreign(address).await => {
+                return Err(foreign(address));
+            }
+            greeting => greeting?,
+        };
         Ok(Wire { connection, greeting })
     };
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
@@ -95,6 +105,29 @@ async fn connect(address: &Address, tls_config: &TlsConfig) -> Result<Multiplexe
         .get_multiplexed_async_connection_with_config(&config)
         .await
         .map_err(|error| Failure::connecting(address, &error))
+}
+
+/// Whether what listens there answers a greeting in another language than Redis: the connection only says that it broke.
+async fn is_foreign(address: &Address) -> bool {
+    let Address::Tcp(endpoint) = address else { return false };
+    if endpoint.tls {
+        return false;
+    }
+    let look = async {
+        let mut stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
+        stream.write_all(b"PING\r\n\r\n").await?;
+        let mut first = [0];
+        let read = stream.read(&mut first).await?;
+        std::io::Result::Ok(read > 0 && !b"+-:$*".contains(&first[0]))
+    };
+    matches!(tokio::time::timeout(FOREIGN_LIMIT, look).await, Ok(Ok(true)))
+}
+
+fn foreign(address: &Address) -> Failure {
+    let message = format!(
+        "what listens at {address} does not speak Redis: check REDIS_HOST and REDIS_PORT, and REDIS_TLS if it speaks TLS"
+    );
+    Failure { misfit: true, ..Failure::passing(ErrorKind::Unreachable, message) }
 }
 
 /// A subscription to `channel`, on a connection of its own.

@@ -18,7 +18,7 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::dial::{self, Address, Login};
-use super::failure::{Failure, words};
+use super::failure::Failure;
 use crate::config::{Config, RedisMode, TlsConfig, VARIABLES};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -187,8 +187,14 @@ fn create_dir(data_dir: &Path) -> Result<(), Failure> {
 }
 
 fn unusable(path: &Path, error: &io::Error) -> Failure {
-    let said = words(&io::Error::from(error.kind()).into());
-    Failure::final_(ErrorKind::Config, format!("{} cannot be used for the embedded server: {said}", path.display()))
+    let said = match error.kind() {
+        io::ErrorKind::NotFound => "it is not there and cannot be made".to_owned(),
+        io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => "it is not a directory".to_owned(),
+        kind => io::Error::from(kind).to_string(),
+    };
+    let path = path.display();
+    let message = format!("{path} cannot be used for the embedded server: {said} (IREVA_QUEUE_DATA_DIR says where)");
+    Failure::final_(ErrorKind::Config, message)
 }
 
 /// The log, locked; `None` while a server, or one who starts it, has it.

@@ -24,6 +24,8 @@ pub(super) struct Errand {
     pub started: Instant,
     repeats: u32,
     pub executed: bool,
+    /// Whether it changes anything: a look that was lost leaves nothing in doubt.
+    changes: bool,
     /// Whether the latest step was connecting, which paces itself.
     pub dialled: bool,
     /// Why the latest attempt failed.
@@ -31,8 +33,8 @@ pub(super) struct Errand {
 }
 
 impl Errand {
-    pub(super) fn new(patience: Patience) -> Self {
-        Self { patience, started: Instant::now(), repeats: 0, executed: false, dialled: false, failure: None }
+    pub(super) fn new(patience: Patience, changes: bool) -> Self {
+        Self { patience, started: Instant::now(), repeats: 0, executed: false, changes, dialled: false, failure: None }
     }
 
     /// When the connection must stand; `None`: whenever.
@@ -64,9 +66,8 @@ impl Errand {
     }
 
     pub(super) fn error(&self, failure: Failure) -> Error {
-        if self.executed {
-            let message = format!("{}: the outcome is unknown, and the same command may be run again", failure.message);
-            return Error::new(ErrorKind::OutcomeUnknown, message);
+        if self.executed && self.changes {
+            return Error::new(ErrorKind::OutcomeUnknown, format!("{}: the outcome is unknown", failure.message));
         }
         failure.into_error()
     }

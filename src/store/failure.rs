@@ -163,7 +163,7 @@ impl Failure {
     pub(super) fn connecting(place: impl fmt::Display, error: &RedisError) -> Self {
         let judgement = judge(error);
         let message = match judgement.kind {
-            ErrorKind::AccessDenied => format!("redis at {place} denies access: {}", words(error)),
+            ErrorKind::AccessDenied => format!("redis at {place} denies access: {}{}", words(error), key_to_it(error)),
             ErrorKind::NotNow => format!("redis at {place} takes no connection now: {}", words(error)),
             _ => format!("cannot reach redis at {place}: {}", words(error)),
         };
@@ -184,7 +184,7 @@ impl Failure {
         let judgement = judge(error);
         let message = match judgement.kind {
             ErrorKind::Unreachable => format!("lost the connection to redis at {place}: {}", words(error)),
-            ErrorKind::AccessDenied => format!("redis at {place} denies access: {}", words(error)),
+            ErrorKind::AccessDenied => format!("redis at {place} denies access: {}{}", words(error), key_to_it(error)),
             ErrorKind::Config if is_cluster(error) => cluster_refused(place),
             _ => format!("redis at {place} refuses: {}", words(error)),
         };
@@ -216,6 +216,16 @@ impl Failure {
     /// The error that the caller sees.
     pub(super) fn into_error(self) -> Error {
         Error::new(self.kind, self.message)
+    }
+}
+
+/// What to set where access is denied.
+fn key_to_it(error: &RedisError) -> &'static str {
+    match error.code() {
+        Some("NOAUTH") => " (set REDIS_PASSWORD or REDIS_PASSWORD_FILE)",
+        Some("WRONGPASS") => " (check REDIS_PASSWORD or REDIS_PASSWORD_FILE, and REDIS_USERNAME)",
+        Some("NOPERM") => " (the user of REDIS_USERNAME needs that right)",
+        _ => "",
     }
 }
 

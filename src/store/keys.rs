@@ -44,7 +44,7 @@ keys! {
     Unique "unique" "hash" "unique key -> end of its window in ms (0: none)|job id",
     Keys "keys" "hash" "id -> unique key, only for jobs that have one",
     Expiring "expiring" "zset" "id by expiry in ms, only for waiting jobs with a ttl",
-    Seen "seen" "zset" "ids chosen by users, by the ms until which they are remembered",
+    Seen "seen" "zset" "ids chosen by users, and all of a durable queue, by the ms until which they are remembered",
     Config "config" "hash" "the queue's settings",
     Meta "meta" "hash" "layout version, last fence and arrival, totals, rate limiter",
     Events "events" "stream" "what happened, capped",

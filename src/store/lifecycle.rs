@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use redis::{Cmd, Value};
 
+use crate::config::Durable;
 use crate::error::{Error, Result};
 use crate::job::{JobId, NewJob, Start};
 use crate::store::scripts::{self, Script};
@@ -92,6 +93,15 @@ pub(crate) enum Accepted {
     Full,
 }
 
+/// What the queue said to a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answered {
+    /// One for each job.
+    pub accepted: Vec<Accepted>,
+    /// Whether a replica must confirm it.
+    pub durable: Durable,
+}
+
 /// How a claim ends.
 pub(crate) enum End<'a> {
     Complete { result: &'a str },
@@ -141,30 +151,15 @@ impl Store {
         &self,
         keys: &QueueKeys,
         (producer, call): (&str, u64),
-        jobs: &[NewJob],
-    ) -> Result<Vec<Accepted>> {
+        jobs: &[&NewJob],
+    ) -> Result<Answered> {
         let mut command = scripts::ENQUEUE.on(keys, &self.clock);
-        command.arg(producer).arg(call);
+        command.arg(producer).arg(call).arg(Durable::of(keys.queue()).as_str());
         for job in jobs {
             command.arg(job.id.as_str()).arg(options(job)).arg(job.to_record()?);
         }
         let answer = text(scripts::ENQUEUE.ask(&self.connection, &command).await?)?;
-        if answer == "+" {
-            return Ok(vec![Accepted::Added; jobs.len()]);
-        }
-        let accepted: Vec<_> = answer
-            .split(' ')
-            .map(|word| match word.split_at_checked(1) {
-                Some(("+", _)) => Accepted::Added,
-                Some(("=", "")) => Accepted::Duplicate,
-                Some(("=", holder)) => Accepted::Held(JobId::trusted(holder)),
-                _ => Accepted::Full,
-            })
-            .collect();
-        if accepted.len() != jobs.len() {
-            return Err(unexpected("enqueue"));
-        }
-        Ok(accepted)
+        answered(&answer, jobs.len()).ok_or_else(|| unexpected("enqueue"))
     }
 
     /// Claims jobs.
@@ -300,6 +295,30 @@ impl Store {
     }
 }
 
+/// The answer of `enqueue` to so many jobs; `None` where it has another shape.
+fn answered(text: &str, jobs: usize) -> Option<Answered> {
+    let (durable, words) = match text.strip_prefix('~') {
+        None => (Durable::Off, text),
+        Some(marked) => {
+            let (mode, rest) = marked.split_once(' ')?;
+            (mode.parse().ok()?, rest.split_once(' ')?.1)
+        }
+    };
+    if words == "+" {
+        return Some(Answered { accepted: vec![Accepted::Added; jobs], durable });
+    }
+    let accepted: Vec<_> = words
+        .split(' ')
+        .map(|word| match word.split_at_checked(1) {
+            Some(("+", _)) => Accepted::Added,
+            Some(("=", "")) => Accepted::Duplicate,
+            Some(("=", holder)) => Accepted::Held(JobId::trusted(holder)),
+            _ => Accepted::Full,
+        })
+        .collect();
+    (accepted.len() == jobs).then_some(Answered { accepted, durable })
+}
+
 /// A new job's options as `enqueue` reads them; empty where nothing differs from the defaults.
 pub(super) fn options(job: &NewJob) -> String {
     let plain = job.start == Start::Now && job.ttl.is_none() && !job.id_is_chosen && job.unique.is_none();
@@ -370,4 +389,22 @@ fn standings(values: Vec<Value>) -> Result<Vec<(usize, Standing)>> {
         others.push((usize::try_from(number(index)?).unwrap_or_default(), standing));
     }
     Ok(others)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_of_a_durable_queue_says_so() {
+        use Accepted::{Added, Duplicate, Full, Held};
+        let read = |text: &str, jobs| answered(text, jobs).map(|answered| (answered.accepted, answered.durable));
+        assert_eq!(read("+", 2), Some((vec![Added, Added], Durable::Off)));
+        assert_eq!(read("~on 7 +", 2), Some((vec![Added, Added], Durable::On)));
+        let each = vec![Added, Duplicate, Held(JobId::trusted("a")), Full];
+        assert_eq!(read("~auto 12 + = =a !", 4), Some((each, Durable::Auto)));
+        for other in ["~on", "~on 7", "~x 7 +", "+ +", ""] {
+            assert_eq!(read(other, 3), None, "{other:?}");
+        }
+    }
 }

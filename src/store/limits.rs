@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::config::{PriorityMode, QueueSettings, Rate, Retention, Setting};
 use crate::error::{Error, Result};
+use crate::job::QueueName;
 use crate::retry::RetryPolicy;
 use crate::store::codec::read;
 use crate::store::{Key, QueueKeys, Store, scripts};
@@ -19,10 +20,10 @@ pub(crate) struct Stored {
     pub problems: Vec<String>,
 }
 
-/// Reads the fields of `config`. A field that cannot be read counts as not set.
-pub(crate) fn decode(fields: &BTreeMap<String, String>) -> Stored {
+/// Reads the fields of `config` of `queue`. A field that cannot be read counts as not set.
+pub(crate) fn decode(queue: &QueueName, fields: &BTreeMap<String, String>) -> Stored {
     let mut reader = Fields { fields, problems: Vec::new() };
-    let defaults = QueueSettings::default();
+    let defaults = QueueSettings::of(queue);
     let rate: Option<Rate> = reader.parse("rate");
     reader.agree("rate_us", rate.map(|rate| rate.interval_us()));
     reader.agree("rate_burst", rate.map(|rate| u64::from(rate.burst())));
@@ -40,6 +41,7 @@ pub(crate) fn decode(fields: &BTreeMap<String, String>) -> Stored {
             .map_or(PriorityMode::Strict, |span_us| PriorityMode::Aging(Duration::from_micros(span_us))),
         max_length: reader.parse("max_length"),
         crash_limit: reader.parse("crash_limit").unwrap_or(defaults.crash_limit),
+        durable: reader.parse("durable").unwrap_or(defaults.durable),
         retry: retry.unwrap_or(defaults.retry),
     };
     let paused = fields.get("paused").is_some_and(|text| text == "1");
@@ -98,6 +100,7 @@ fn encode(setting: &Setting) -> Vec<(&'static str, String)> {
         Setting::PriorityMode(PriorityMode::Aging(span)) => vec![("aging_us", span.as_micros().to_string())],
         Setting::MaxLength(limit) => vec![("max_length", text(*limit))],
         Setting::CrashLimit(limit) => vec![("crash_limit", limit.to_string())],
+        Setting::Durable(mode) => vec![("durable", mode.to_string())],
         Setting::Retry(policy) => {
             vec![("retry", serde_json::to_string(policy).expect("a policy holds only numbers and strings"))]
         }
@@ -127,8 +130,8 @@ impl Store {
     pub(crate) async fn settings(&self, keys: &QueueKeys) -> Result<Stored> {
         let mut command = redis::cmd("HGETALL");
         command.arg(keys.name(Key::Config));
-        let fields = self.connection.call(&command).await.map_err(|error| error.context("settings"))?;
-        Ok(decode(&read("HGETALL", fields.value)?))
+        let fields = self.connection.call(&command).await?;
+        Ok(decode(keys.queue(), &read("HGETALL", fields.value)?))
     }
 
     /// Sets what is given; the rest stays. Whether that changed anything.
@@ -174,6 +177,11 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Durable;
+
+    fn read_of(queue: &str, fields: &BTreeMap<String, String>) -> Stored {
+        decode(&QueueName::new(queue).unwrap(), fields)
+    }
 
     fn fields(settings: &[Setting]) -> BTreeMap<String, String> {
         settings.iter().flat_map(encode).map(|(field, value)| (field.to_owned(), value)).collect()
@@ -189,34 +197,40 @@ mod tests {
             priority_mode: "aging:10m".parse().unwrap(),
             max_length: Some(5),
             crash_limit: 4,
+            durable: Durable::On,
             retry: RetryPolicy { attempts: 9, ..RetryPolicy::default() },
         };
-        let stored = decode(&fields(&[
-            Setting::Rate(wanted.rate),
-            Setting::Concurrency(wanted.concurrency),
-            Setting::RemoveOnComplete(wanted.remove_on_complete),
-            Setting::RemoveOnFail(wanted.remove_on_fail),
-            Setting::PriorityMode(wanted.priority_mode),
-            Setting::MaxLength(wanted.max_length),
-            Setting::CrashLimit(wanted.crash_limit),
-            Setting::Retry(wanted.retry),
-        ]));
+        let stored = read_of(
+            "q",
+            &fields(&[
+                Setting::Rate(wanted.rate),
+                Setting::Concurrency(wanted.concurrency),
+                Setting::RemoveOnComplete(wanted.remove_on_complete),
+                Setting::RemoveOnFail(wanted.remove_on_fail),
+                Setting::PriorityMode(wanted.priority_mode),
+                Setting::MaxLength(wanted.max_length),
+                Setting::CrashLimit(wanted.crash_limit),
+                Setting::Durable(wanted.durable),
+                Setting::Retry(wanted.retry),
+            ]),
+        );
         assert_eq!((stored.settings, stored.problems), (wanted, Vec::<String>::new()));
         let lifted = [Setting::Rate(None), Setting::Concurrency(None), Setting::MaxLength(None)];
-        let lifted = decode(&fields(&[&lifted[..], &[Setting::PriorityMode(PriorityMode::Strict)]].concat()));
+        let lifted = read_of("q", &fields(&[&lifted[..], &[Setting::PriorityMode(PriorityMode::Strict)]].concat()));
         assert_eq!((lifted.settings, lifted.problems), (QueueSettings::default(), Vec::new()));
     }
 
     #[test]
     fn what_a_hand_broke_counts_as_not_set_and_is_named() {
         let mut broken = fields(&[Setting::Rate(Some("10/s".parse().unwrap())), Setting::CrashLimit(5)]);
-        for (field, value) in [("concurrency", "x"), ("rate_us", "1000000000000"), ("retry", "{")] {
+        for (field, value) in [("concurrency", "x"), ("rate_us", "1000000000000"), ("retry", "{"), ("durable", "yes")] {
             broken.insert(field.to_owned(), value.to_owned());
         }
-        let stored = decode(&broken);
+        let stored = read_of("roi-distribution", &broken);
         assert_eq!((stored.settings.concurrency, stored.settings.crash_limit), (None, 5));
-        assert_eq!(stored.problems.len(), 3, "{:?}", stored.problems);
-        for field in ["concurrency", "rate_us", "retry"] {
+        assert_eq!(stored.settings.durable, Durable::Auto, "what holds for the queue of that name");
+        assert_eq!(stored.problems.len(), 4, "{:?}", stored.problems);
+        for field in ["concurrency", "rate_us", "retry", "durable"] {
             assert!(stored.problems.iter().any(|problem| problem.contains(&format!("{field:?}"))), "{field}");
         }
     }

@@ -3,6 +3,7 @@
 mod active;
 mod acts;
 mod codec;
+mod confirmer;
 mod connection;
 mod dead;
 mod dial;
@@ -24,7 +25,9 @@ mod tls;
 mod tokens;
 mod view;
 mod waiter;
+mod witnesses;
 
+pub(crate) use confirmer::{Calls, Confirmation, Confirmer};
 pub(crate) use connection::{Connection, Patience};
 pub(crate) use dead::{REVIVE_STEP, Replaced, Revived};
 pub use embedded::{EmbeddedStatus, embedded_status, embedded_stop};

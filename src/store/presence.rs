@@ -86,8 +86,7 @@ impl Store {
 
     /// The error about a queue that was never used, with the names that it may have been meant for.
     pub(crate) async fn unknown_queue(&self, queue: &QueueName) -> Error {
-        let known = self.queues().await.unwrap_or_default();
-        let near: Vec<_> = known.iter().filter(|name| is_near(name.as_str(), queue.as_str())).take(3).collect();
+        let near = self.similar_queues(queue).await.unwrap_or_default();
         let hint = match &near[..] {
             [] => String::new(),
             near => {
@@ -96,6 +95,36 @@ impl Store {
             }
         };
         Error::not_found(format!("queue \"{queue}\" not found{hint}"))
+    }
+
+    /// At most three names like this one, of queues that are known under the prefix or to the platform.
+    pub(crate) async fn similar_queues(&self, queue: &QueueName) -> Result<Vec<QueueName>> {
+        let mut known = self.queues().await?;
+        known.extend(QueueName::KNOWN.iter().filter_map(|name| QueueName::new(name).ok()));
+        known.sort();
+        known.dedup();
+        known.retain(|name| name != queue && is_near(name.as_str(), queue.as_str()));
+        known.truncate(3);
+        Ok(known)
+    }
+
+    /// Deletes a queue that holds no jobs and has no workers. Whether it is gone.
+    pub(crate) async fn delete_queue(&self, keys: &QueueKeys) -> Result<bool> {
+        let command = scripts::DELETE.on(keys, &self.clock);
+        let gone: bool = read("delete", scripts::DELETE.ask(&self.connection, &command).await?)?;
+        if !gone {
+            return Ok(false);
+        }
+        let mut command = redis::cmd("SREM");
+        command.arg(keys::registry(&self.prefix)).arg(keys.queue().as_str());
+        self.connection.call(&command).await?;
+        // Whoever enqueued in between has made it anew.
+        let mut command = redis::cmd("EXISTS");
+        command.arg(keys.name(Key::Meta));
+        if read::<bool>("EXISTS", self.connection.call(&command).await?.value)? {
+            self.register(keys.queue()).await?;
+        }
+        Ok(true)
     }
 
     /// Makes a queue known under the prefix. Whether it was not yet.

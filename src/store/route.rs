@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
+use tokio::time::{Instant, sleep_until};
 
 use super::dial::{self, Address, Login};
 use super::embedded;
+use super::errand::dial_pause;
 use super::failure::Failure;
 use super::sentinel::{Found, Sentinels};
 use crate::config::{RedisConfig, RedisMode};
@@ -45,7 +47,7 @@ impl Route {
         match &self.config.mode {
             RedisMode::Standalone(endpoint) => {
                 // A replica at the very start is a wrong address; later it is a failover by hand.
-                let mark = |failure: Failure| Failure { misfit: failure.wrong_role, ..failure };
+                let mark = |failure: Failure| Failure { misfit: failure.misfit || failure.wrong_role, ..failure };
                 let connection = self.open_at(&Address::Tcp(endpoint.clone())).await.map_err(mark)?;
                 Ok(Opened { connection, found: None })
             }
@@ -96,6 +98,30 @@ impl Route {
             RedisMode::Embedded { .. } => Duration::from_secs(35),
             _ => Duration::ZERO,
         }
+    }
+}
+
+/// Opens one connection after the other for whoever needs one of its own, at a bounded pace.
+pub(super) struct Dialler {
+    pub route: Route,
+    failures: u32,
+    dialled: Option<Instant>,
+}
+
+impl Dialler {
+    pub(super) fn new(config: RedisConfig) -> Self {
+        Self { route: Route::new(config), failures: 0, dialled: None }
+    }
+
+    /// Opens a connection as [`Route::open`] does, not too soon after the one before.
+    pub(super) async fn open(&mut self) -> Result<Opened, Failure> {
+        if let Some(dialled) = self.dialled {
+            sleep_until(dialled + dial_pause(self.failures)).await;
+        }
+        let outcome = self.route.open().await;
+        self.dialled = Some(Instant::now());
+        self.failures = if outcome.is_ok() { 0 } else { self.failures.saturating_add(1) };
+        outcome
     }
 }
 

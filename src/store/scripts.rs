@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use redis::{Cmd, Value};
 
 use crate::clock::Clock;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::store::connection::{Answer, Connection};
 use crate::store::keys::{Key, QueueKeys};
 
@@ -44,6 +44,7 @@ macro_rules! shared {
 
 scripts! {
     ENQUEUE "enqueue",
+    CONFIRM "confirm",
     FETCH "fetch",
     COMPLETE "complete",
     RETRY "retry",
@@ -78,12 +79,13 @@ scripts! {
     STRAYS "strays",
     READMIT "readmit",
     RECOUNT "recount",
+    DELETE "delete",
 }
 
 shared! {
     "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "put_off", "rank", "promote",
-    "expire", "options", "place", "line", "grant", "replay", "claim", "hand", "fallen",
-    "lines",
+    "expire", "options", "place", "line", "grant", "replay", "claim", "unline", "hand", "fallen",
+    "lines", "durable",
 }
 
 /// What the header of a script says.
@@ -188,9 +190,21 @@ impl Script {
         command
     }
 
+    /// Its text, for who sends it on a connection of its own.
+    pub(crate) fn source(&self) -> &str {
+        &self.source
+    }
+
     /// Sends the call.
     pub(crate) async fn send(&self, connection: &Connection, command: &Cmd) -> Result<Answer> {
-        connection.eval(command, &self.source).await.map_err(|error| error.context(self.name))
+        let began = std::time::Instant::now();
+        let outcome = connection.eval(command, &self.source).await;
+        tracing::debug!("{} took {:.1} ms", self.name, began.elapsed().as_secs_f64() * 1e3);
+        outcome.map_err(|error| match error.kind() {
+            // Where the script itself is at fault its name helps; what became of the connection has nothing to do with it.
+            ErrorKind::Internal | ErrorKind::Corrupt => error.context(self.name),
+            _ => error,
+        })
     }
 
     /// Sends the call where it does not matter whether it had to be repeated.

@@ -17,11 +17,14 @@ use crate::config::{Endpoint, RedisConfig, RedisMode, TlsConfig};
 use crate::error::ErrorKind;
 
 /// One sentinel is given so long.
-const SENTINEL_LIMIT: Duration = Duration::from_secs(1);
+pub(super) const SENTINEL_LIMIT: Duration = Duration::from_secs(1);
 /// After the first answer the others are given so long: one of them may know of a newer election.
-const LATECOMERS: Duration = Duration::from_millis(50);
+pub(super) const LATECOMERS: Duration = Duration::from_millis(50);
 /// How often each sentinel is asked, in case that its announcement got lost.
 const POLL: Duration = Duration::from_secs(1);
+
+/// The flags under which a sentinel still names a master that is on its way out.
+const PASSING: [&str; 2] = ["o_down", "failover_in_progress"];
 
 /// The sentinels of one master.
 #[derive(Debug, Clone)]
@@ -39,6 +42,8 @@ pub(super) struct Found {
     /// The number of the election that made it master.
     pub epoch: u64,
     pub named_by: Endpoint,
+    /// Whether this sentinel, with others, holds it for dead, or is putting another in its place.
+    pub passing: bool,
 }
 
 /// What a sentinel tells unasked, or when polled.
@@ -101,6 +106,23 @@ impl Sentinels {
         plain(reply).err().map(|error| words(&error))
     }
 
+    /// Where they are.
+    pub(super) fn places(&self) -> &[Endpoint] {
+        &self.places
+    }
+
+    /// What the sentinel at `place` says, asked on the connection that is held to it; a new one is made where there is
+    /// none. Kept for the next question only where it has answered this one.
+    pub(super) async fn ask_held(&self, place: &Endpoint, held: &mut Option<MultiplexedConnection>) -> Option<Found> {
+        let mut connection = match held.take() {
+            Some(connection) => connection,
+            None => self.open(place).await.ok()?,
+        };
+        let found = self.ask(&mut connection, place).await.ok()?;
+        *held = Some(connection);
+        Some(found)
+    }
+
     async fn open(&self, place: &Endpoint) -> Result<MultiplexedConnection, Unhelpful> {
         let address = Address::Tcp(place.clone());
         let wire = dial::open(&address, &self.login, &self.tls, SENTINEL_LIMIT).await.map_err(Unhelpful::Failed)?;
@@ -130,8 +152,9 @@ impl Sentinels {
         let endpoint = field("ip").map(str::to_owned).zip(field("port").and_then(|port| port.parse().ok()));
         let (host, port) = endpoint.ok_or(Unhelpful::NotASentinel)?;
         let epoch = field("config-epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or_default();
+        let passing = field("flags").is_some_and(|flags| flags.split(',').any(|flag| PASSING.contains(&flag)));
         let endpoint = Endpoint { host, port, tls: self.tls.enabled };
-        Ok(Found { endpoint, epoch, named_by: place.clone() })
+        Ok(Found { endpoint, epoch, named_by: place.clone(), passing })
     }
 
     /// The failure that says what every sentinel lacked.
@@ -193,15 +216,7 @@ impl Sentinels {
         let mut held = None;
         loop {
             sleep(POLL).await;
-            let mut connection = match held.take() {
-                Some(connection) => connection,
-                None => match self.open(place).await {
-                    Ok(connection) => connection,
-                    Err(_) => continue,
-                },
-            };
-            if let Ok(found) = self.ask(&mut connection, place).await {
-                held = Some(connection);
+            if let Some(found) = self.ask_held(place, &mut held).await {
                 tell(News::Polled(found.endpoint, found.epoch));
             }
         }

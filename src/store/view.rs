@@ -20,7 +20,7 @@ impl Counts {
     /// The statistics of the queue.
     pub(crate) fn stats(&self, queue: QueueName) -> QueueStats {
         let [critical, high, normal, low, scheduled, active, retrying, completed, cancelled, dead] = self.sizes;
-        let stored = limits::decode(&self.config);
+        let stored = limits::decode(&queue, &self.config);
         let now_ms = self.now_us / 1000;
         QueueStats {
             queue,
@@ -93,6 +93,9 @@ impl Found {
     /// What went wrong last: what ended the job where no attempt failed, else the last failure.
     pub(crate) fn last_error(&self) -> Option<Failure> {
         let history = self.history();
+        if history.snoozed > 0 && self.place.state == JobState::Scheduled {
+            return Some(self.put_off(&history));
+        }
         let Some(code) = &history.end else { return history.last().cloned() };
         let Cause { class, error, .. } = cause(&history, self.crashes);
         Some(Failure {
@@ -104,6 +107,22 @@ impl Found {
             duration_ms: 0,
             worker: String::new(),
         })
+    }
+
+    /// Why a job waits that was put off: what the service said is in its log.
+    fn put_off(&self, history: &History) -> Failure {
+        let times = if history.snoozed == 1 { "once".to_owned() } else { format!("{} times", history.snoozed) };
+        let at = history.snoozed_since_ms.map_or_else(|| instant(self.place.since_ms()), instant);
+        let since = at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
+        Failure {
+            at,
+            attempt: history.failed.saturating_add(self.crashes).saturating_add(1),
+            class: ErrorClass::Throttled,
+            code: "snoozed".to_owned(),
+            message: format!("put off {times} since {since}: a service said to wait"),
+            duration_ms: 0,
+            worker: String::new(),
+        }
     }
 
     /// The job in a list.

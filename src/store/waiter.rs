@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use redis::Value;
 use redis::aio::MultiplexedConnection;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::timeout;
 
 use super::connection::plain;
-use super::errand::dial_pause;
 use super::failure::Failure;
-use super::route::Route;
+use super::route::Dialler;
 use crate::config::RedisConfig;
 use crate::error::Result;
 
@@ -21,15 +20,13 @@ const GRACE: Duration = Duration::from_secs(2);
 /// A blocking command whose answer nobody takes any more would swallow the next token, so any error and any dropped
 /// future ends the connection; the next wait makes a new one.
 pub(crate) struct Waiter {
-    route: Route,
+    dialler: Dialler,
     idle: Option<MultiplexedConnection>,
-    failures: u32,
-    dialled: Option<Instant>,
 }
 
 impl Waiter {
     pub(crate) fn new(config: RedisConfig) -> Self {
-        Self { route: Route::new(config), idle: None, failures: 0, dialled: None }
+        Self { dialler: Dialler::new(config), idle: None }
     }
 
     /// Waits for a token in one of the lists, at most `timeout`; the list it came from. Dropping the future drops the
@@ -50,24 +47,14 @@ impl Waiter {
         // Taken out for the time of the wait: whoever drops this future drops the connection with it.
         let mut wire = match self.idle.take() {
             Some(wire) => wire,
-            None => self.connect().await.map_err(Failure::into_error)?,
+            None => self.dialler.open().await.map_err(Failure::into_error)?.connection,
         };
         let reply = match timeout(block + GRACE, wire.send_packed_command(cmd)).await {
-            Ok(reply) => plain(reply).map_err(|error| Failure::answering(&self.route, &error).into_error())?,
-            Err(_) => return Err(Failure::silent(&self.route, block + GRACE).into_error()),
+            Ok(reply) => plain(reply).map_err(|error| Failure::answering(&self.dialler.route, &error).into_error())?,
+            Err(_) => return Err(Failure::silent(&self.dialler.route, block + GRACE).into_error()),
         };
         self.idle = Some(wire);
         Ok(reply)
-    }
-
-    async fn connect(&mut self) -> Result<MultiplexedConnection, Failure> {
-        if let Some(dialled) = self.dialled {
-            sleep_until(dialled + dial_pause(self.failures)).await;
-        }
-        let outcome = self.route.open().await;
-        self.dialled = Some(Instant::now());
-        self.failures = if outcome.is_ok() { 0 } else { self.failures.saturating_add(1) };
-        outcome.map(|opened| opened.connection)
     }
 }
 

@@ -149,8 +149,9 @@ impl ByHand {
     /// # Errors
     /// What the server refuses.
     pub async fn enqueue(&self, producer: &str, call: u64, jobs: &[NewJob]) -> Result<Vec<Accepted>> {
-        let accepted = self.store.enqueue(&self.keys, (producer, call), jobs).await?;
-        Ok(accepted.into_iter().map(Accepted::from).collect())
+        let jobs: Vec<_> = jobs.iter().collect();
+        let answered = self.store.enqueue(&self.keys, (producer, call), &jobs).await?;
+        Ok(answered.accepted.into_iter().map(Accepted::from).collect())
     }
 
     /// Claims jobs.

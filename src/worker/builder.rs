@@ -7,7 +7,7 @@ use crate::client::Client;
 use crate::config::{Rate, WorkerConfig};
 use crate::error::{Error, Result};
 use crate::event::Event;
-use crate::job::QueueName;
+use crate::job::{LONGEST, QueueName};
 use crate::processor::Registry;
 use crate::worker::runner::Worker;
 
@@ -137,6 +137,9 @@ impl WorkerBuilder {
         }
         if self.timeout.is_zero() {
             return Err(Error::invalid("timeout must be longer than nothing"));
+        }
+        if self.timeout > LONGEST || self.grace > LONGEST {
+            return Err(Error::invalid("timeout and grace must be a hundred years at most"));
         }
         Worker::new(self)
     }

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::event::{Event, EventKind};
-use crate::job::{Failure, History, Record};
+use crate::job::{Failure, History, LONGEST, Record};
 use crate::processor::{BatchItem, Entry, Facts, JobContext, Outcome, ProcessError};
 use crate::retry::{Decision, FailureFacts, RetryPolicy};
 use crate::store::Claimed;
@@ -70,7 +70,7 @@ async fn occupied(shared: &Arc<Shared>, pool: &Pool, lane: &Arc<Lane>, handful: 
     pool.running.fetch_sub(1, Ordering::AcqRel);
     if ran.is_err() {
         // A defect of this crate, not of a processor. A claim that is named no more is released by a later beat.
-        tracing::error!(queue = %lane.keys.queue(), "a slot panicked beside its processor");
+        shared.alert(|| format!("a slot of queue {} panicked beside its processor", lane.keys.queue()));
         lane.table.gone(claims.iter().map(|(id, claim)| (id, &**claim)));
     }
     pool.room.notify_one();
@@ -191,7 +191,7 @@ fn prepare(shared: &Shared, lane: &Lane, mut job: Claimed, stop: CancellationTok
     };
     let mut policy = RetryPolicy { attempts: record.attempts.unwrap_or(policy.attempts), ..policy };
     policy.transient = record.backoff.unwrap_or(policy.transient);
-    let timeout = record.timeout.unwrap_or(shared.timeout);
+    let timeout = record.timeout.unwrap_or(shared.timeout).min(LONGEST);
     let facts = Facts {
         id: job.id.clone(),
         queue: lane.keys.queue().clone(),
@@ -273,8 +273,9 @@ async fn finish(shared: &Shared, lane: &Lane, attempt: Attempt, answer: Option<A
     let (verdict, error) = match (answer, stopped) {
         (Some(Ok(outcome)), _) => {
             let result = outcome.result.map(|result| String::from(Box::<str>::from(result)));
-            let awaited = record.awaited.then(|| "null".to_owned());
-            (Verdict::Complete { result: result.or(awaited).unwrap_or_default() }, None)
+            // A result is for those who wait for it; nobody else would ever look.
+            let awaited = record.awaited.then(|| result.unwrap_or_else(|| "null".to_owned()));
+            (Verdict::Complete { result: awaited.unwrap_or_default() }, None)
         }
         (Some(Err(error)), _) => {
             // The server's clock, as of the claim: no host's own decides how long a job was put off.

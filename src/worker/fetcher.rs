@@ -114,11 +114,12 @@ fn room(shared: &Shared, pool: &Pool, asked: &Asked) -> Option<Room> {
 /// Jobs for idle slots of the pool, and jobs ahead of busy ones.
 fn wanted(pool: &Pool, lane: &Lane) -> (usize, usize) {
     let mut idle = pool.idle();
-    for other in &pool.lanes {
+    for other in pool.lanes.iter().filter(|other| other.keys.queue() != lane.keys.queue()) {
         idle = idle.saturating_sub(other.table.load().ready.div_ceil(other.unit()));
     }
     let (unit, load) = (lane.unit(), lane.table.load());
-    let slots = idle * unit;
+    // What waits for a batch to fill takes its own places only.
+    let slots = (idle * unit).saturating_sub(load.ready);
     let ahead = lane.ahead(pool.slots);
     // Ends that Redis has not confirmed count too, so that a worker that cannot acknowledge stops fetching.
     if load.held > pool.slots * unit + 3 * ahead.max(1) {
@@ -143,6 +144,8 @@ async fn ask(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, room: Room) -
         asked.next = Instant::now() + Duration::from_millis(10);
         return false;
     }
+    // Before starts are reserved: whoever finds none left must see that they may come back.
+    let _under_way = lane.fetches.begin();
     let granted = shared.reserve(room.slots + room.prefetch);
     if granted == 0 {
         return false;
@@ -156,7 +159,6 @@ async fn ask(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, room: Room) -
         lease_ms: shared.lease_ms(),
         alone,
     };
-    let _under_way = lane.fetches.begin();
     match shared.store.fetch(&lane.keys, call).await {
         Ok(fetched) => {
             asked.calls += 1;

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use crate::error::ErrorKind;
 use crate::event::{Event, EventKind};
 use crate::job::{JobId, QueueName};
 use crate::processor::ProcessError;
@@ -18,6 +17,8 @@ use crate::worker::shared::Shared;
 const LOGGING: Duration = Duration::from_secs(2);
 /// Ends in one round.
 const ROUND: usize = 1_000;
+/// Results and histories in one call.
+const CALL_BYTES: usize = 8 << 20;
 
 /// What becomes of a job.
 #[derive(Debug)]
@@ -89,6 +90,16 @@ impl Ended {
         }
     }
 
+    fn size_bytes(&self) -> usize {
+        match &self.verdict {
+            Verdict::Complete { result: text }
+            | Verdict::Retry { history: text, .. }
+            | Verdict::Snooze { history: text, .. }
+            | Verdict::Bury { history: text } => text.len(),
+            Verdict::Release | Verdict::Cancelled | Verdict::Lost => 0,
+        }
+    }
+
     fn end(&self) -> Option<End<'_>> {
         let millis = |delay: &Duration| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
         Some(match &self.verdict {
@@ -122,13 +133,27 @@ pub(crate) async fn finisher(shared: Arc<Shared>, lane: Arc<Lane>, mut inbox: mp
         if round.windows(2).any(|pair| pair[0].kind() != pair[1].kind()) {
             round.sort_by_key(|ended| ended.kind() as u8);
         }
-        for alike in round.chunk_by(|a, b| a.kind() == b.kind()) {
-            settle(&shared, &lane, alike).await;
+        for mut alike in round.chunk_by(|a, b| a.kind() == b.kind()) {
+            while !alike.is_empty() {
+                let (call, rest) = alike.split_at(call_of(alike));
+                settle(&shared, &lane, call).await;
+                alike = rest;
+            }
         }
         write_logs(&shared, &lane, &mut round).await;
         round.clear();
         shared.room(&lane);
     }
+}
+
+/// How many of these ends go into one call, at least one.
+fn call_of(alike: &[Ended]) -> usize {
+    let mut bytes = 0;
+    let within = |ended: &&Ended| {
+        bytes += ended.size_bytes();
+        bytes <= CALL_BYTES
+    };
+    alike.iter().take_while(within).count().max(1)
 }
 
 /// Ends the claims, for as long as it takes, and tells the listener what came of it.
@@ -171,14 +196,11 @@ async fn confirm(shared: &Shared, lane: &Lane, ends: &[(&JobId, &str, End<'_>)])
         };
         match answer {
             Ok(settled) => return Some(Settled { repeated: settled.repeated || repeated, ..settled }),
-            Err(error) if error.is_transient() || error.kind() == ErrorKind::AccessDenied => {
+            // Whatever it is: a claim that was given up would run its job again, and a worker that cannot acknowledge
+            // stops fetching.
+            Err(error) => {
                 repeated = true;
                 shared.warn_seldom(&error, "ended jobs are not acknowledged yet");
-            }
-            Err(error) => {
-                // Repeating cannot help; the lease brings the jobs back.
-                tracing::error!(%error, queue = %lane.keys.queue(), "ended jobs could not be acknowledged");
-                return None;
             }
         }
         tokio::select! {
@@ -198,6 +220,6 @@ async fn write_logs(shared: &Shared, lane: &Lane, round: &mut [Ended]) {
     match tokio::time::timeout(LOGGING, shared.store.log(&lane.keys, &lines)).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => shared.warn_seldom(&error, "job logs could not be written"),
-        Err(_) => tracing::warn!(queue = %lane.keys.queue(), "job logs could not be written in time"),
+        Err(_) => shared.alert(|| format!("job logs of queue {} could not be written in time", lane.keys.queue())),
     }
 }

@@ -23,21 +23,69 @@ const STALL_LEASES: u32 = 2;
 /// While anything is held, jobs that wait for a slot are looked for this often.
 const TICK: Duration = Duration::from_millis(50);
 
+/// Without a fetch, a lease is renewed this often: less would look like a gap.
+const RENEW: Duration = Duration::from_secs(2);
+/// How often the runtime of the processors is looked at, and how late that may be.
+const LOOK: Duration = Duration::from_millis(250);
+const LATE: Duration = Duration::from_secs(1);
+/// A silence of Redis is told of when it is this long.
+const LOST: Duration = Duration::from_secs(5);
+
 /// Runs until the worker has ended its last job.
 pub(crate) async fn heartbeat(shared: Arc<Shared>, store: Store) {
+    tokio::join!(judge(&shared), beat(&shared, &store));
+}
+
+/// Judges whether processors block the threads of their runtime. Only looks that came on time count: where the whole
+/// process had no turn, nobody is to blame.
+async fn judge(shared: &Shared) {
+    let mut lost = None;
+    while !shared.ended.is_cancelled() {
+        let before = Instant::now();
+        tokio::time::sleep(LOOK).await;
+        if before.elapsed() > LOOK + LATE {
+            shared.tick();
+            continue;
+        }
+        tell_of_silence(shared, &mut lost);
+        let stall = shared.stall();
+        shared.set_stalled(stall > shared.lease);
+        if stall > shared.lease * STALL_LEASES {
+            shared.stalled.cancel();
+        }
+    }
+}
+
+/// Tells when Redis falls silent, and when it is back.
+fn tell_of_silence(shared: &Shared, lost: &mut Option<Instant>) {
+    let silence = shared.silence();
+    match lost {
+        None if silence >= LOST => {
+            *lost = Instant::now().checked_sub(silence);
+            let event = Event { duration: Some(silence), ..Event::new(EventKind::RedisLost) };
+            shared.emit(|| event.message("redis does not answer; jobs that run go on, and nothing new is taken"));
+        }
+        Some(since) if silence < LOST => {
+            let event = Event { duration: Some(since.elapsed()), ..Event::new(EventKind::RedisBack) };
+            shared.emit(|| event.message("redis answers again"));
+            *lost = None;
+        }
+        _ => {}
+    }
+}
+
+async fn beat(shared: &Arc<Shared>, store: &Store) {
     let mut surplus = vec![0_u32; shared.lanes.len()];
     let mut renewed = Instant::now();
     let mut announced = None::<Instant>;
     while !shared.ended.is_cancelled() {
-        if shared.stall() > shared.lease * STALL_LEASES {
-            shared.stalled.cancel();
-        }
         let held = shared.held();
         let busy = if held > 0 { Duration::from_secs(1) } else { shared.lease };
-        if renewed.elapsed() >= busy.min(shared.lease / 3) && !shared.is_stalled() {
+        let due = renewed.elapsed() >= busy.min(shared.lease / 3) || shared.silence() >= RENEW;
+        if due && !shared.is_stalled() {
             renewed = Instant::now();
             for (lane, surplus) in shared.lanes.iter().zip(&mut surplus) {
-                if let Err(error) = renew(&shared, &store, lane, surplus).await {
+                if let Err(error) = renew(shared, store, lane, surplus).await {
                     shared.warn_seldom(&error, "the lease could not be renewed");
                 } else {
                     shared.heard();
@@ -55,9 +103,10 @@ pub(crate) async fn heartbeat(shared: Arc<Shared>, store: Store) {
             if !stalled.is_empty() {
                 lane.stalled();
             }
-            release(&shared, &store, lane, stalled).await;
+            release(shared, store, lane, stalled).await;
         }
         let until_beat = busy.min(shared.lease / 3).saturating_sub(renewed.elapsed());
+        let until_beat = until_beat.min(RENEW.saturating_sub(shared.silence()));
         let until_word = ANNOUNCE.saturating_sub(announced.map_or(Duration::ZERO, |at| at.elapsed()));
         let pause = if shared.held() > 0 { TICK } else { until_beat.min(until_word) };
         tokio::select! {
@@ -90,7 +139,7 @@ async fn renew(shared: &Shared, store: &Store, lane: &Lane, surplus: &mut u32) -
         *surplus = if counted > claims.len() as u64 { *surplus + 1 } else { 0 };
         if *surplus >= 2 {
             *surplus = 0;
-            release_unknown(shared, store, lane).await?;
+            release_unknown(shared, store, lane, before).await?;
         }
     }
     Ok(())
@@ -128,7 +177,7 @@ pub(crate) async fn release(shared: &Shared, store: &Store, lane: &Lane, jobs: V
 
 /// Redis counts more claims than this worker knows of: an answer was lost for good. Releases what bears its name and is
 /// not in its table.
-async fn release_unknown(shared: &Shared, store: &Store, lane: &Lane) -> Result<()> {
+async fn release_unknown(shared: &Shared, store: &Store, lane: &Lane, before: Option<u64>) -> Result<()> {
     let (mut cursor, mut unknown) = (0, Vec::new());
     let own = format!("|{}|", shared.worker);
     loop {
@@ -140,10 +189,15 @@ async fn release_unknown(shared: &Shared, store: &Store, lane: &Lane) -> Result<
         }
     }
     let known: HashSet<(JobId, Arc<str>)> = lane.table.claims().into_iter().collect();
+    // A fetch that came between may have brought what looks unknown.
+    if lane.fetches.at_rest() != before {
+        return Ok(());
+    }
     unknown.retain(|(id, claim)| !known.contains(&(id.clone(), Arc::from(claim.trim_start_matches(CANCELLED)))));
     let (cancelled, lost): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|(_, claim)| claim.starts_with(CANCELLED));
     for page in lost.chunks(PAGE) {
-        tracing::warn!(queue = %lane.keys.queue(), jobs = page.len(), "releasing claims that no answer told of");
+        let queue = lane.keys.queue();
+        shared.alert(|| format!("releasing {} claims of queue {queue} that no answer told of", page.len()));
         let ends: Vec<_> = page.iter().map(|(id, claim)| (id, claim.as_str(), End::Release)).collect();
         store.end(&lane.keys, &shared.worker, &ends).await?;
     }

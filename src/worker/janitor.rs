@@ -28,7 +28,5 @@ pub(crate) async fn tidy(shared: Arc<Shared>, lane: Arc<Lane>) -> Result<()> {
         let queue = Some(lane.keys.queue().clone());
         shared.emit(|| Event { queue, ..Event::new(EventKind::Alert).message(found) });
     }
-    // Claims whose worker has no lease at all get one of grace, and are taken back when that has ended too.
-    recoverer::overdue(&shared, &lane).await?;
-    recoverer::sweep(&shared, &lane, |_| true).await
+    recoverer::adopt(&shared, &lane).await
 }

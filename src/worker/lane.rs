@@ -62,8 +62,8 @@ pub(crate) struct Lane {
     pub fetches: Fetches,
     /// The last fetch said that the queue is paused.
     pub paused: AtomicBool,
-    /// The connection's generation at the recoverer's last look.
-    pub recovered_at: AtomicU64,
+    /// The recoverer has looked for silent workers once.
+    pub looked_over: AtomicBool,
     /// The last fetch found nothing that starts within a second.
     pub drained: AtomicBool,
     /// To the finisher.
@@ -88,7 +88,7 @@ impl Lane {
             closed: CancellationToken::new(),
             fetches: Fetches::default(),
             paused: AtomicBool::new(false),
-            recovered_at: AtomicU64::new(0),
+            looked_over: AtomicBool::new(false),
             drained: AtomicBool::new(false),
             ended,
             settings: Mutex::default(),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::Result;
 use crate::event::{Event, EventKind};
@@ -18,45 +18,49 @@ pub(crate) fn interval(lease: Duration) -> Duration {
     (lease / 6).max(Duration::from_secs(1))
 }
 
-/// After a reconnect the others get this long to say that they are there: while Redis was away nobody could.
-const AFTER_RECONNECT: Duration = Duration::from_secs(2);
+/// How soon it asks again while this worker cannot judge others.
+const ASK_AGAIN: Duration = Duration::from_millis(500);
 
-/// A call that took longer may have waited for a server that answered nobody meanwhile.
-const PROMPT: Duration = Duration::from_secs(1);
-
-/// The workers whose lease has ended, asked when the others had their chance to renew theirs: right after an outage every
-/// lease looks as if it had ended.
-pub(crate) async fn overdue(shared: &Shared, lane: &Lane) -> Result<Vec<String>> {
-    let generation = || shared.store.connection.generation();
+/// The other workers whose lease has ended, asked when all had their chance to renew theirs.
+async fn overdue(shared: &Shared, lane: &Lane) -> Result<Vec<String>> {
     loop {
-        let (before, asked) = (generation(), Instant::now());
-        let silent = shared.store.overdue(&lane.keys).await?;
-        let seen = lane.recovered_at.swap(generation(), Ordering::AcqRel);
-        let same = before == generation() && (seen == 0 || seen == before);
-        if silent.is_empty() || (same && asked.elapsed() < PROMPT) {
+        let before = shared.is_steady();
+        let mut silent = shared.store.overdue(&lane.keys).await?;
+        // Its own claims are this worker's to renew, however late it is.
+        silent.retain(|worker| **worker != *shared.worker);
+        if silent.is_empty() || (before && shared.is_steady()) {
             return Ok(silent);
         }
-        tokio::time::sleep(AFTER_RECONNECT).await;
+        tokio::time::sleep(ASK_AGAIN).await;
     }
 }
 
 /// One look over a queue.
 pub(crate) async fn recover(shared: Arc<Shared>, lane: Arc<Lane>) -> Result<()> {
     let silent = overdue(&shared, &lane).await?;
-    if silent.is_empty() {
-        return Ok(());
+    if !silent.is_empty() {
+        let marks: Vec<String> = silent.iter().map(|worker| format!("|{worker}|")).collect();
+        sweep(&shared, &lane, |claim| marks.iter().any(|mark| claim.contains(mark))).await?;
+        shared.store.forget(&lane.keys, &silent).await?;
     }
-    let marks: Vec<String> = silent.iter().map(|worker| format!("|{worker}|")).collect();
-    sweep(&shared, &lane, |claim| marks.iter().any(|mark| claim.contains(mark))).await?;
-    shared.store.forget(&lane.keys, &silent).await
+    lane.looked_over.store(true, Ordering::Release);
+    Ok(())
 }
 
-/// Takes back those active claims that `lost` says, page by page. The script asks for the lease of each again.
-pub(crate) async fn sweep(shared: &Shared, lane: &Lane, lost: impl Fn(&str) -> bool) -> Result<()> {
-    let mut cursor = 0;
+/// Gives the claims of workers that the queue does not know a lease of grace; when that has ended they are silent ones.
+pub(crate) async fn adopt(shared: &Shared, lane: &Lane) -> Result<()> {
+    let known = shared.store.holders(&lane.keys).await?;
+    let marks: Vec<String> = known.iter().map(|held| format!("|{}|", held.worker)).collect();
+    sweep(shared, lane, |claim| !marks.iter().any(|mark| claim.contains(mark))).await
+}
+
+/// Takes back those active claims that `lost` says, page by page, but for this worker's own. The script asks for the
+/// lease of each again.
+async fn sweep(shared: &Shared, lane: &Lane, lost: impl Fn(&str) -> bool) -> Result<()> {
+    let (mut cursor, own) = (0, format!("|{}|", shared.worker));
     loop {
         let (next, page) = shared.store.active_page(&lane.keys, cursor).await?;
-        let claims: Vec<_> = page.into_iter().filter(|(_, claim)| lost(claim)).collect();
+        let claims: Vec<_> = page.into_iter().filter(|(_, claim)| !claim.contains(&own) && lost(claim)).collect();
         for batch in claims.chunks(BATCH) {
             take_back(shared, lane, batch).await?;
         }
@@ -76,7 +80,8 @@ async fn take_back(shared: &Shared, lane: &Lane, claims: &[(JobId, String)]) -> 
             _ => EventKind::Recovered,
         };
         let code = (kind == EventKind::Dead).then(|| "crash_loop".to_owned());
-        let message = format!("its worker died or fell silent, for the {}. time", job.crashes);
+        let times = if job.crashes == 1 { "once".to_owned() } else { format!("{} times", job.crashes) };
+        let message = format!("its worker died or fell silent; that happened to it {times}");
         shared.emit(|| Event { code, ..Event::of_job(kind, lane.keys.queue(), &job.id).message(message) });
     }
     Ok(())

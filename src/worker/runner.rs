@@ -19,7 +19,7 @@ use crate::store::{Connection, Patience, Store, WorkerSelf};
 use crate::worker::builder::{Concurrency, WorkerBuilder};
 use crate::worker::finisher::{Ended, finisher};
 use crate::worker::lane::{Lane, Pool};
-use crate::worker::shared::{Limiter, Shared};
+use crate::worker::shared::{Heard, Limiter, Shared};
 use crate::worker::shutdown::{LAST_WORDS, Stopper, give_up_after, wind_down};
 use crate::worker::{actor, executor, fetcher, heartbeat, janitor, promoter, recoverer};
 
@@ -93,8 +93,9 @@ impl Worker {
             limiter: builder.rate.map(|rate| Mutex::new(Limiter::new(rate))),
             running_empty: AtomicBool::new(false),
             solo: AtomicBool::new(false),
-            heard_at: Mutex::new(Instant::now()),
+            heard: Mutex::new(Heard::new(Instant::now())),
             ticked_at: Mutex::new(Instant::now()),
+            stalls: AtomicBool::new(false),
             warned_at: Mutex::new(None),
         });
         Ok(Self { shared, client: builder.client, grace: builder.grace, inboxes })
@@ -125,6 +126,7 @@ impl Worker {
             outcome = introduce(&shared, client.config()) => outcome?,
             () = shared.stop.cancelled() => return Ok(report(&shared)),
         }
+        shared.begin();
         let stalled = shared.stalled.clone();
         tokio::select! {
             report = carry_on(shared, grace, inboxes) => report,
@@ -218,8 +220,8 @@ async fn sign_off(shared: &Shared) {
     tokio::select! {
         outcome = tokio::time::timeout(LAST_WORDS, farewell) => match outcome {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the worker could not sign off"),
-            Err(_) => tracing::warn!("the worker could not sign off in time; its leases end by themselves"),
+            Ok(Err(error)) => shared.alert(|| format!("the worker could not sign off: {error}")),
+            Err(_) => shared.alert(|| "the worker could not sign off in time; its leases end by themselves".to_owned()),
         },
         () = shared.give_up.cancelled() => {}
     }
@@ -244,7 +246,7 @@ fn keep<F, Fut>(
     let (shared, lane) = (Arc::clone(shared), Arc::clone(lane));
     actors.spawn(async move {
         let stop = shared.stop.clone();
-        actor::every(name, interval, &stop, || step(Arc::clone(&shared), Arc::clone(&lane))).await;
+        actor::every(&shared, (name, interval), &stop, || step(Arc::clone(&shared), Arc::clone(&lane))).await;
     });
 }
 

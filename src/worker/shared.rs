@@ -54,9 +54,38 @@ pub(crate) struct Shared {
     pub(super) limiter: Option<Mutex<Limiter>>,
     pub(super) running_empty: AtomicBool,
     pub(super) solo: AtomicBool,
-    pub(super) heard_at: Mutex<Instant>,
+    pub(super) heard: Mutex<Heard>,
     pub(super) ticked_at: Mutex<Instant>,
+    pub(super) stalls: AtomicBool,
     pub(super) warned_at: Mutex<Option<Instant>>,
+}
+
+/// A worker that Redis has not taken a renewal from for so long may have missed what the others did meanwhile.
+const GAP: Duration = Duration::from_secs(3);
+/// After a gap, all others get this long to say that they are there: they reconnect within it.
+const STEADY: Duration = Duration::from_secs(3);
+
+/// When Redis last took a renewal of this worker's leases, and since when it did so without a gap.
+pub(crate) struct Heard {
+    since: Instant,
+    last: Instant,
+}
+
+impl Heard {
+    pub(crate) fn new(now: Instant) -> Self {
+        Self { since: now, last: now }
+    }
+
+    fn again(&mut self, now: Instant) {
+        if now - self.last > GAP {
+            self.since = now;
+        }
+        self.last = now;
+    }
+
+    fn is_steady(&self, now: Instant) -> bool {
+        now - self.last <= GAP && now - self.since >= STEADY
+    }
 }
 
 /// A rate that holds for this worker alone.
@@ -224,13 +253,19 @@ impl Shared {
         Some(self.limiter.as_ref().map_or_else(Instant::now, at))
     }
 
+    /// How many fetches there were, while none is under way: an answer on its way may bring jobs.
+    fn at_rest(&self) -> Option<u64> {
+        self.lanes.iter().map(|lane| lane.fetches.at_rest()).sum()
+    }
+
     /// Whether the worker has done all that it was built for.
     pub(crate) async fn is_through(&self) -> bool {
+        let before = self.at_rest();
         if self.remaining.load(Ordering::Acquire) == 0 {
-            return self.held() == 0;
+            return before.is_some() && self.held() == 0 && before == self.at_rest();
         }
-        let drained = |lane: &Arc<Lane>| lane.drained.load(Ordering::Acquire);
-        if !self.until_empty || self.held() > 0 || !self.lanes.iter().all(drained) {
+        let over = |lane: &Arc<Lane>| lane.drained.load(Ordering::Acquire) && lane.looked_over.load(Ordering::Acquire);
+        if !self.until_empty || before.is_none() || self.held() > 0 || !self.lanes.iter().all(over) {
             return false;
         }
         for lane in &self.lanes {
@@ -239,12 +274,24 @@ impl Shared {
                 return false;
             }
         }
-        self.held() == 0
+        self.held() == 0 && before == self.at_rest()
     }
 
-    /// Redis answered.
+    /// Redis took a renewal of this worker's leases.
     pub(crate) fn heard(&self) {
-        *self.heard_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).again(Instant::now());
+    }
+
+    /// Nothing was heard yet: the count begins anew.
+    pub(crate) fn begin(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Heard::new(Instant::now());
+        self.tick();
+    }
+
+    /// Whether this worker has renewed its leases without a gap for long enough that every other one could do so too:
+    /// right after an outage, refused writes or a pause of this process every lease looks as if it had ended.
+    pub(crate) fn is_steady(&self) -> bool {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).is_steady(Instant::now())
     }
 
     /// The runtime of the processors is alive.
@@ -252,28 +299,45 @@ impl Shared {
         *self.ticked_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 
-    /// How long processors have blocked their runtime. After a lease of that nothing is cut off or acknowledged any more,
-    /// and others shall have the jobs.
+    /// How long the runtime of the processors has had no turn. After a lease of that nothing is cut off or acknowledged
+    /// any more, and others shall have the jobs.
     pub(crate) fn stall(&self) -> Duration {
         self.ticked_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     pub(crate) fn is_stalled(&self) -> bool {
-        self.stall() > self.lease
+        self.stalls.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_stalled(&self, stalled: bool) {
+        self.stalls.store(stalled, Ordering::Release);
     }
 
     /// How long Redis has not answered.
     pub(crate) fn silence(&self) -> Duration {
-        self.heard_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).last.elapsed()
     }
 
-    /// Logs a trouble that may come with every call, at most every five seconds.
+    /// Says what an operator should know: to the listener, or into the log where there is none.
+    pub(crate) fn alert(&self, message: impl FnOnce() -> String) {
+        match self.listener {
+            Some(_) => self.emit(|| Event::new(EventKind::Alert).message(message())),
+            None => tracing::warn!("{}", message()),
+        }
+    }
+
+    /// Tells of a trouble that may come with every call, at most every five seconds.
     pub(crate) fn warn_seldom(&self, error: &Error, what: &'static str) {
-        let mut warned_at = self.warned_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if warned_at.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
-            *warned_at = Some(Instant::now());
-            tracing::warn!(%error, "{what}");
-            self.emit(|| Event::new(EventKind::Alert).message(format!("{what}: {error}")));
+        let due = {
+            let mut warned_at = self.warned_at.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = warned_at.is_none_or(|at| at.elapsed() >= WARN_EVERY);
+            if due {
+                *warned_at = Some(Instant::now());
+            }
+            due
+        };
+        if due {
+            self.alert(|| format!("{what}: {error}"));
         }
     }
 
@@ -287,6 +351,20 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gap_begins_the_steady_time_anew() {
+        let start = Instant::now();
+        let at = |secs: u64| start + Duration::from_secs(secs);
+        let mut heard = Heard::new(start);
+        assert!(!heard.is_steady(at(1)));
+        heard.again(at(2));
+        assert!(heard.is_steady(at(3)) && !heard.is_steady(at(6)), "a silence is a gap before it has ended");
+        heard.again(at(6));
+        assert!(!heard.is_steady(at(6)) && !heard.is_steady(at(8)));
+        heard.again(at(8));
+        assert!(heard.is_steady(at(9)));
+    }
 
     #[test]
     fn a_workers_own_rate_lets_a_burst_pass_and_then_so_many_a_second() {

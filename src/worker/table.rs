@@ -74,7 +74,11 @@ impl Table {
         let mut inner = self.lock();
         for job in jobs {
             let (claim, stop) = (Arc::clone(&job.claim), CancellationToken::new());
-            inner.held.insert(job.id.clone(), Held { claim, phase: Phase::Ready, stop, why: None });
+            let held = Held { claim, phase: Phase::Ready, stop, why: None };
+            // A job that comes again under another claim: its earlier attempt here is not this worker's any more.
+            if let Some(earlier) = inner.held.insert(job.id.clone(), held) {
+                earlier.stop.cancel();
+            }
             inner.ready.push_back(Ready { job, since });
         }
     }

@@ -133,6 +133,9 @@ fn what_is_wrong_with_a_payload_is_named_by_field() {
     assert_eq!(reply.fields(), ["to", "template", "attachments[0].filename", "colour"]);
     let reply = serve.post("/api/jobs/queues/email", &format!("{{\"payload\":{body}}}")).expect(400);
     assert_eq!(reply.fields().len(), 4);
+    let reply = serve.post("/api/jobs/roi-distribution", r#"{"propertyId":"a b","colour":1}"#).expect(400);
+    let fields = ["propertyId", "periodId", "distributionDate", "totalAmount", "colour"];
+    assert!(fields.iter().all(|field| reply.fields().iter().any(|named| named == field)), "{}", reply.body);
     for (body, part) in [("{", "not JSON"), ("", "not JSON"), ("{} {}", "not JSON"), (&"[".repeat(100), "deeper")] {
         let reply = serve.post("/api/jobs/report", body).expect(400);
         assert!(reply.problem() == "invalid" && reply.body.contains(part), "{body:?}: {}", reply.body);

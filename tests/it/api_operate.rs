@@ -182,6 +182,18 @@ fn clearing_removes_what_waits_and_only_that() {
 }
 
 #[test]
+fn an_empty_queue_is_deleted() {
+    let (_redis, cli, serve) = served();
+    cli.enqueue("q", "{}", &["--id", "job-0001"]);
+    let refused = serve.delete("/api/queues/q").expect(409);
+    assert!(refused.problem() == "refused" && refused.body.contains("1 pending"), "{}", refused.body);
+    serve.delete("/api/jobs/job-0001").expect(200);
+    assert_eq!(serve.delete("/api/queues/q").expect(200).json(), json!({"queue": "q", "deleted": true}));
+    serve.delete("/api/queues/q").expect(404);
+    assert_eq!(serve.json("/api/queues"), json!([]));
+}
+
+#[test]
 fn a_queue_is_paused_and_set() {
     let (_redis, cli, serve) = served();
     cli.enqueue("q", "{}", &[]);

@@ -28,7 +28,7 @@ fn clearing_asks_for_the_name_of_the_queue() {
     let cli = Cli::new(&redis);
     cli.enqueue("q-one", "{}", &[]);
     let mut refused = session(&cli, &["clear", "q-one"]);
-    refused.expect("1 jobs of q-one").unwrap();
+    refused.expect("1 job of q-one").unwrap();
     refused.send("yes\r").unwrap();
     refused.expect("not confirmed").unwrap();
     assert_eq!(cli.json(["stats", "q-one"])["pending"], 1);

@@ -92,6 +92,16 @@ fn locks_and_remembered_ids_whose_time_is_over_are_swept() {
     assert_eq!(kept, ["live", "open"]);
 }
 
+/// What may be stored of a job beside its record.
+fn belongings(seed: &Seed<'_>, id: &str) {
+    let key = format!("key-{id}");
+    for (hash, field, value) in
+        [("history", id, "{}"), ("crashes", id, "1"), ("keys", id, &key), ("unique", &key, &format!("0|{id}"))]
+    {
+        seed.redis.query::<()>(&["HSET", &seed.key(hash), field, value]);
+    }
+}
+
 #[test]
 fn r34_ids_without_a_record_leave_their_sets_counted_and_told() {
     let redis = TestRedis::start();
@@ -102,8 +112,11 @@ fn r34_ids_without_a_record_leave_their_sets_counted_and_told() {
     redis.query::<()>(&["HDEL", &seed.key("jobs"), "lost"]);
     redis.query::<()>(&["HSET", &seed.key("handed"), "host-1-AAAA#", "7"]);
     for set in ["pending:0", "scheduled", "retrying", "dead", "completed", "cancelled"] {
-        redis.query::<()>(&["ZADD", &seed.key(set), &(now * 4000).to_string(), &format!("ghost-{set}")]);
+        let ghost = format!("ghost-{set}");
+        redis.query::<()>(&["ZADD", &seed.key(set), &(now * 4000).to_string(), &ghost]);
+        belongings(&seed, &ghost);
     }
+    belongings(&seed, "lost");
     // What it found is told after the last change is made.
     janitor(&redis, "the audit tells what it found", |said| {
         let alert = said.iter().find(|event| event.event == EventKind::Alert);
@@ -114,6 +127,9 @@ fn r34_ids_without_a_record_leave_their_sets_counted_and_told() {
     assert_eq!(redis.query::<u64>(&["HGET", &seed.key("meta"), "orphaned"]), 7);
     let left = Snapshot::of(&redis, "q");
     left.assert_agrees();
+    for hash in ["history", "crashes", "keys", "unique"] {
+        assert_eq!(redis.query::<u64>(&["HLEN", &seed.key(hash)]), 0, "{hash}");
+    }
     assert_eq!(left.records.into_iter().collect::<Vec<_>>(), ["good", "held"]);
     assert_eq!(redis.query::<u64>(&["HGET", &seed.key("handed"), "host-1-AAAA#"]), 1);
 }

@@ -340,6 +340,23 @@ async fn a_token_that_finds_no_room_is_left_to_another_worker() {
     assert_eq!(bench.running.await.unwrap().unwrap().released, 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn max_jobs_are_run_whichever_queue_they_are_in() {
+    let redis = TestRedis::start();
+    let client = client(&redis);
+    for round in 1..=20 {
+        let (doer, mut registry) = (Doer::default(), Registry::new());
+        for queue in ["one", "two"] {
+            client.queue(name(queue)).enqueue(job("\"succeed\"")).await.unwrap();
+            registry.register(name(queue), doer.clone());
+        }
+        let per_queue = Concurrency::PerQueue(vec![(name("one"), 8), (name("two"), 8)]);
+        let worker = Worker::builder(&client, registry).concurrency(per_queue).max_jobs(2).build().unwrap();
+        let report = tokio::time::timeout(SOON, worker.run()).await.unwrap().unwrap();
+        assert_eq!((report.completed, report.released), (2, 0), "round {round}");
+    }
+}
+
 /// Never gives its thread back until it is told to.
 struct Blocker(Mutex<std::sync::mpsc::Receiver<()>>);
 

@@ -4,7 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    clear, completions, demo, dlq, embedded, enqueue, jobs, man, openapi, queues, serve, stats, token, work, workers,
+    clear, completions, db, demo, dlq, embedded, enqueue, jobs, man, openapi, queues, serve, stats, token, work,
+    workers,
 };
 use crate::output::Format;
 
@@ -22,7 +23,8 @@ const STYLES: Styles = Styles::styled()
     styles = STYLES,
     max_term_width = 80,
     before_help = "Example:
-  ireva-queue enqueue email to=ada@example.com template=welcome-email
+  ireva-queue enqueue email to=ada@example.com subject=Welcome \\
+      template=welcome-email context.firstName=Ada
   ireva-queue work email --until-empty
   ireva-queue stats",
     after_help = EXIT_CODES,
@@ -41,7 +43,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "Exit codes:
   0   done                          69  Redis not reachable
-  1   failed                        75  outcome unknown or not now: run again
+  1   failed                        75  outcome unknown, or not now
   2   wrong usage or value          77  access refused
   3   partly done, rest on stderr   78  environment invalid, or no processor
   4   not found                     124 --wait: time is up
@@ -71,7 +73,8 @@ pub struct Globals {
     #[arg(short, long, global = true, help_heading = "Global options")]
     pub quiet: bool,
 
-    /// Say more on stderr; twice for details
+    /// Say on stderr which server is used and what was tried again; twice for the
+    /// time of every call
     #[arg(short, long, global = true, action = ArgAction::Count, help_heading = "Global options")]
     pub verbose: u8,
 
@@ -117,6 +120,7 @@ pub enum Command {
     Serve(serve::Args),
     Token(token::Args),
     Openapi(openapi::Args),
+    Db(db::Args),
     Embedded(embedded::Args),
     Demo(demo::Args),
     Completions(completions::Args),

@@ -24,7 +24,7 @@ pub enum Code {
     EndedBadly = 10,
     /// Redis, or another service, cannot be reached.
     Unreachable = 69,
-    /// Outcome unknown, or not now: safe to run again.
+    /// Outcome unknown, or not now.
     NotNow = 75,
     /// Access refused.
     Denied = 77,
@@ -32,7 +32,7 @@ pub enum Code {
     Config = 78,
     /// `--wait`: time is up.
     TimeUp = 124,
-    /// Interrupted; what was done stays done.
+    /// Interrupted; what was done stays done, and is told.
     Interrupted = 130,
 }
 
@@ -78,7 +78,7 @@ impl Stop {
 
     /// Ended by a signal.
     pub fn interrupted() -> Self {
-        Self::new(Code::Interrupted, "interrupted; what was done stays done, and it is safe to run it again")
+        Self::new(Code::Interrupted, "interrupted")
     }
 }
 

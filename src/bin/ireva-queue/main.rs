@@ -24,7 +24,7 @@ use crate::exit::Code;
 use crate::ui::Ui;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(ui::arguments()) {
         Ok(cli) => cli,
         Err(error) => return ui::usage(&error).into(),
     };

@@ -1,7 +1,10 @@
 //! Values of flags, as they are written on the command line.
 
+use std::fmt::Display;
+use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use ireva_queue::{Error, JobState};
 pub use ireva_queue::{instant_from_text as instant, span_from_text as span};
 
@@ -13,6 +16,23 @@ pub fn positive_span(text: &str) -> Result<Duration, Error> {
     }
 }
 
+/// One of these words, which shells complete.
+pub fn one_of<T>(words: &[&'static str]) -> impl TypedValueParser<Value = T> + use<T>
+where
+    T: FromStr<Err: Display> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words.to_vec()).try_map(|word| word.parse::<T>().map_err(|error| error.to_string()))
+}
+
+/// A whole number that is not zero.
+pub fn count<T>(text: &str) -> Result<T, String>
+where
+    T: std::str::FromStr + PartialEq + From<u8>,
+{
+    let number = text.parse().ok().filter(|number| *number != T::from(0));
+    number.ok_or_else(|| "write a whole number, 1 or more".to_owned())
+}
+
 /// A number, or `none` for no limit.
 pub fn number_or_none<T>(text: &str) -> Result<Option<T>, String>
 where
@@ -20,10 +40,7 @@ where
 {
     match text {
         "none" => Ok(None),
-        text => match text.parse() {
-            Ok(number) if number != T::from(0) => Ok(Some(number)),
-            _ => Err("write a whole number, 1 or more, or none".to_owned()),
-        },
+        text => count(text).map(Some).map_err(|why| format!("{why}, or none")),
     }
 }
 

@@ -24,6 +24,7 @@ pub struct Ui {
     can_ask: bool,
     can_draw: bool,
     out_is_terminal: bool,
+    err_is_terminal: bool,
 }
 
 impl Ui {
@@ -49,6 +50,7 @@ impl Ui {
             can_ask: io::stdin().is_terminal() && err && !flags.no_input,
             can_draw: err && !dumb && !flags.quiet,
             out_is_terminal: out,
+            err_is_terminal: err,
         }
     }
 
@@ -60,6 +62,11 @@ impl Ui {
     /// Whether only the answer, and errors, are wanted.
     pub fn is_quiet(&self) -> bool {
         self.quiet
+    }
+
+    /// Whether somebody sees what is said on stderr.
+    pub fn is_watched(&self) -> bool {
+        self.err_is_terminal
     }
 
     /// How often `-v` was given.
@@ -94,6 +101,17 @@ impl Ui {
             error.context(format!("what was asked for is done{what}, but the answer is lost"))
         };
         self.write(|format, look, out| answer.render(format, look, out)).map_err(lost)
+    }
+
+    /// Writes an answer of a row of them: csv has its header only once.
+    pub fn answer_again(&self, answer: &Answer, again: bool) -> Result<()> {
+        if !(again && self.format == Format::Csv) {
+            return self.answer(answer);
+        }
+        let mut rows = Vec::new();
+        answer.render(self.format, self.look(), &mut rows)?;
+        let rows = rows.splitn(2, |&byte| byte == b'\n').nth(1).unwrap_or_default();
+        self.write(|_, _, out| out.write_all(rows))
     }
 
     /// Writes to stdout with the format and look in force.
@@ -198,7 +216,10 @@ pub fn usage(error: &clap::Error) -> Code {
         io::stderr().lock().write_all(visible_lines(&text).as_bytes())
     };
     match printed {
-        Err(error) if !is_closed_pipe(&error) => Code::Failed,
+        Err(error) if !is_closed_pipe(&error) => {
+            let _ = writeln!(io::stderr(), "error: cannot write to standard output: {error}");
+            Code::Failed
+        }
         _ if error.use_stderr() => Code::Usage,
         _ => Code::Done,
     }
@@ -232,6 +253,16 @@ pub fn service_manager() -> (Option<std::ffi::OsString>, Option<Duration>) {
 /// Where the system keeps what does not last.
 pub fn temporary_directory() -> std::path::PathBuf {
     env::temp_dir()
+}
+
+/// The command line; `help work` asks for what `work --help` does.
+pub fn arguments() -> Vec<std::ffi::OsString> {
+    let mut arguments: Vec<_> = env::args_os().collect();
+    if arguments.get(1).is_some_and(|first| first == "help") {
+        arguments.remove(1);
+        arguments.push("--help".into());
+    }
+    arguments
 }
 
 /// The whole environment, for a processor to choose from.

@@ -6,7 +6,7 @@ mod templates;
 mod transport;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -96,7 +96,10 @@ impl Processor for EmailProcessor {
             .map_err(|problems| ProcessError::permanent("payload_invalid", problems.to_string()))?;
         let from = mail.from.as_ref().or(self.from.as_ref()).ok_or_else(|| {
             // The operator's to mend, so the mail waits for it.
-            ProcessError::transient("sender_missing", "the mail names no sender and no default sender is configured")
+            ProcessError::transient(
+                "sender_missing",
+                "the mail names no sender: set MAIL_FROM for the worker, or from in the mail",
+            )
         })?;
         let texts = self.templates.render(&mail)?;
         let message = message::build(&mail, from, texts, ctx.job_id())?;
@@ -110,6 +113,17 @@ impl Processor for EmailProcessor {
         ctx.log(format!("{} took the mail: {reply}", self.transport));
         Ok(Outcome::with_result(&json!({"messageId": message.id, "reply": reply})).unwrap_or_default())
     }
+}
+
+/// The template that a mail names, where it neither ships nor stands in `directory`: then whoever sends the mail needs
+/// one of that name. `None` too for what is no mail.
+pub fn missing_template(payload: &str, directory: Option<&Path>) -> Option<String> {
+    let name = Mail::read(payload).ok()?.template;
+    let files = [format!("{name}.html"), format!("{name}.txt")];
+    let is_there = |file: &String| {
+        templates::shipped(file).is_some() || directory.is_some_and(|directory| directory.join(file).is_file())
+    };
+    (!files.iter().any(is_there)).then_some(name)
 }
 
 /// Checks a mail's payload before it is enqueued.

@@ -7,7 +7,8 @@ use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use serde_json::{Map, Value};
 
-use crate::error::{Error, FieldProblem, Result};
+use crate::builtin::problems::invalid;
+use crate::error::{Error, Result};
 
 const FIELDS: [&str; 10] =
     ["to", "subject", "template", "context", "from", "cc", "bcc", "reply_to", "attachments", "tenantId"];
@@ -46,20 +47,16 @@ pub(super) struct Attached {
 impl Mail {
     /// Reads a payload; the error (`Invalid`) names every problem in one sentence, and their fields.
     pub fn read(payload: &str) -> Result<Self> {
-        let invalid = |what: String| Error::invalid(format!("mail is not valid: {what}"));
         let fields = match serde_json::from_str(payload) {
             Ok(Value::Object(fields)) => fields,
-            Ok(_) => return Err(invalid("the payload must be a JSON object".to_owned())),
-            Err(error) => return Err(invalid(format!("the payload is not JSON: {error}"))),
+            Ok(_) => return Err(Error::invalid("mail is not valid: the payload must be a JSON object")),
+            Err(error) => return Err(Error::invalid(format!("mail is not valid: the payload is not JSON: {error}"))),
         };
         let mut reader = Reader { fields, problems: Vec::new() };
         let mail = reader.mail();
         match reader.problems.is_empty() {
             true => Ok(mail),
-            false => {
-                let fields = reader.problems.iter().map(|problem| field_problem(problem)).collect();
-                Err(invalid(reader.problems.join("; ")).with_fields(fields))
-            }
+            false => Err(invalid("mail", &reader.problems)),
         }
     }
 }
@@ -92,7 +89,7 @@ impl Reader {
         };
         let unknown = std::mem::take(&mut self.fields);
         for name in unknown.keys().filter(|name| !FIELDS.contains(&name.as_str())) {
-            self.problem(format!("unknown field {}", shown(name)));
+            self.problem(format!("unknown field {} (there are {})", shown(name), FIELDS.join(", ")));
         }
         mail
     }
@@ -248,15 +245,6 @@ impl Reader {
                 fallback()
             }
         }
-    }
-}
-
-/// The field that a problem begins with, and what is wrong with it.
-fn field_problem(problem: &str) -> FieldProblem {
-    let (field, message) = problem.split_once(' ').unwrap_or((problem, ""));
-    match (field.strip_suffix("unknown"), message.strip_prefix("field ")) {
-        (Some(at), Some(name)) => FieldProblem::new(format!("{at}{}", name.trim_matches('"')), "is no field of a mail"),
-        _ => FieldProblem::new(field.trim_end_matches(','), message),
     }
 }
 

@@ -119,7 +119,7 @@ impl Templates {
     }
 }
 
-fn shipped(name: &str) -> Option<&'static str> {
+pub(super) fn shipped(name: &str) -> Option<&'static str> {
     SHIPPED.iter().find(|(shipped, _)| *shipped == name).map(|(_, source)| *source)
 }
 

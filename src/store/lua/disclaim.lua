@@ -1,11 +1,11 @@
 -- disclaim: a page of the active jobs: those without a record are let go of, with a count and an event.
--- KEYS: jobs active handed keys unique expiring config meta events wake progress
+-- KEYS: jobs history crashes active handed keys unique expiring seen config meta events wake progress
 -- ARGV: clock cursor
 -- returns: the cursor of the next page ('0': that was the last), how many it let go of
 -- refuses: LAYOUT
 -- cost: 1 µs a claim; 100 to 500 claims a call
 -- flags: allow-oom
--- uses: now int layout count wake emit unlock
+-- uses: now int layout count wake emit unlock drop
 local now_us = now()
 layout()
 local page, gone = redis.call('HSCAN', active, cursor, 'COUNT', 100), {}
@@ -21,6 +21,7 @@ for at = 1, #page[2], 2 do
 end
 if #gone > 0 then
   unlock(math.floor(now_us / 1000), gone)
+  drop(math.floor(now_us / 1000), gone)
   count(now_us, 'orphaned', #gone)
   emit('orphaned', gone, 'janitor')
   if redis.call('HEXISTS', config, 'concurrency') == 1 then wake_one() end

@@ -1,12 +1,13 @@
 -- enqueue: puts new jobs into line, or among the scheduled ones; the same call again gets the same answer.
 -- KEYS: jobs pending scheduled retrying active unique keys expiring seen config meta events wake
--- ARGV: clock producer call jobs...   jobs: id, options, record; options: '' or level|due|ttl_ms|chosen|window_ms|unique,
---       where due is '' (now), '+ms' (from now) or '@ms' (an instant)
--- returns: one word a job: '+' added, '=' the id is taken, '=<id>' that job holds the unique key, '!' full; '+' alone: all added
+-- ARGV: clock producer call usual jobs...   usual: durable where nothing is set; jobs: id, options, record; options: '' or
+--       level|due|ttl_ms|chosen|window_ms|unique, where due is '' (now), '+ms' (from now) or '@ms' (an instant)
+-- returns: one word a job: '+' added, '=' the id is taken, '=<id>' that job holds the unique key, '!' full; '+' alone: all
+--          added; before them, on a durable queue, '~<mode> <since> '
 -- refuses: LAYOUT
 -- cost: 3 µs a job in batches; 300 jobs a call
 -- flags:
--- uses: now int layout count arrive wake emit options place
+-- uses: now int layout count arrive wake emit options place durable
 -- moves: Enqueue Schedule
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
@@ -19,9 +20,8 @@ local ids = {}
 for at = jobs_at, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
 local known = redis.call('HMGET', jobs, unpack(ids))
 local before = redis.call('EXISTS', seen) == 1 and redis.call('ZMSCORE', seen, unpack(ids)) or {}
-local rules = redis.call('HMGET', config, 'max_length', 'events')
-local room = room_left(rules[1])
-
+local rules = redis.call('HMGET', config, 'max_length', 'events', 'durable')
+local room, durable = room_left(rules[1]), durable_mark(rules[3], usual, last, call)
 local arrival = arrive(now_us, #ids)
 -- taken, held: ids and unique keys of this call, which no line holds yet.
 local records, lines, taken, held, answer, added = {}, {{}, {}, {}, {}, {}}, {}, {}, {}, {}
@@ -49,9 +49,10 @@ for n = 1, #ids do
   end
 end
 
-local text = #added == #ids and '+' or table.concat(answer, ' ')
+local text = durable .. (#added == #ids and '+' or table.concat(answer, ' '))
 redis.call('SET', call_key, call .. ' ' .. text, 'EX', 600)
 if #added == 0 then return text end
+if durable ~= '' then remember(added) end
 redis.call('HSET', jobs, unpack(records))
 place_new(lines)
 count(now_us, 'enqueued', #added)

@@ -1,4 +1,5 @@
--- recover: takes back claims of workers whose lease has ended. Each counts a crash; alone at the limit buries the job.
+-- recover: takes back claims of workers whose lease has ended. Each counts a crash; that of a claim that was handed
+--          out alone buries the job at the limit.
 -- KEYS: jobs history crashes pending active workers handed dead cancelled unique keys expiring seen config meta events wake
 -- ARGV: clock worker lease_ms jobs...   jobs: id, claim as it stands; lease_ms: the grace for a claim whose worker has no lease
 -- returns: id, crashes, where it went ('pending', 'dead', 'cancelled') of each job that was taken back
@@ -11,12 +12,12 @@ local now_us = now()
 local now_ms = math.floor(now_us / 1000)
 layout()
 local limit = tonumber(redis.call('HGET', config, 'crash_limit')) or 3
-local lost, beside = silent_claims(now_ms)
+local lost = silent_claims(now_ms)
 local reply, back, buried, stopped = {}, {}, {}, {}
 for _, job in ipairs(lost) do
   local times, over, into, where = 0, false, stopped, 'cancelled'
   if string.sub(job.claim, 1, 10) ~= 'cancelled|' then
-    times, over = fall(job.id, limit, beside[job.owner] == 1)
+    times, over = fall(job.id, limit, string.sub(job.claim, -6) == '|alone')
     if over then into, where = buried, 'dead' else into, where = back, 'pending' end
   end
   into[#into + 1] = job.id

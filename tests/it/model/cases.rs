@@ -107,8 +107,10 @@ fn r67_a_slot_that_a_recovery_frees_wakes_a_worker() {
     let case = Case::with(&[Setting::Concurrency(Some(1)), Setting::CrashLimit(1)]);
     case.enqueue(vec![job("a"), job("b")]);
     assert_eq!(case.fetch("w1", 1, 2).len(), 1);
+    assert_eq!(case.crash(1)[0].to, "pending", "whose crash it was is known from the next one on");
+    assert_eq!(case.fetch("w2", 1, 2).len(), 1);
     case.redis.query::<()>(&["DEL", &case.redis.key(QUEUE, "wake")]);
-    assert_eq!(case.crash(1)[0].to, "dead");
+    assert_eq!(case.crash(2)[0].to, "dead");
     assert_eq!(case.redis.query::<u64>(&["LLEN", &case.redis.key(QUEUE, "wake")]), 1);
 }
 

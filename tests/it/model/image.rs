@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ireva_queue::testing::Accepted;
 
-use super::reference::{Place, Reference, Told};
+use super::reference::{Call, Place, Reference, Told};
 
 /// Key (what follows `{q}:`) -> field or member -> value or score.
 pub type Image = BTreeMap<String, BTreeMap<String, String>>;
@@ -128,6 +128,11 @@ impl Reader {
         Seen { image, keys, told, woken, minute }
     }
 
+    /// The stream is gone: a new one may number its first entry as the last of this millisecond.
+    pub fn forget_events(&mut self) {
+        self.last_event = "0".to_owned();
+    }
+
     fn told(&mut self, entries: &[&str]) -> Vec<Told> {
         let mut told = Vec::new();
         for entry in entries.chunks(7) {
@@ -203,7 +208,10 @@ impl Reference {
             put("handed", worker, format!("{} {} {}", last.lease_ms, last.call, last.ids.join(" ")));
         }
         self.counts.iter().for_each(|(worker, count)| put("handed", &format!("{worker}#"), count.to_string()));
-        self.calls.iter().for_each(|(name, (call, said))| put("call", name, format!("{call} {}", answer(said))));
+        for (name, Call { number, durable, answer: said }) in &self.calls {
+            let durable = durable.map(|(mode, since)| format!("~{mode} {since} ")).unwrap_or_default();
+            put("call", name, format!("{number} {durable}{}", answer(said)));
+        }
         self.results.iter().for_each(|(id, result)| put("result", id, result.clone()));
         self.config.iter().for_each(|(field, value)| put("config", field, value.clone()));
         self.meta().into_iter().for_each(|(field, value)| put("meta", &field, value));

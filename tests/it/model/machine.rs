@@ -199,6 +199,8 @@ impl Machine {
         if lost == "workers" {
             let leases = std::mem::take(&mut self.model.leases);
             self.watch.leases_lost(leases.into_keys());
+        } else {
+            self.reader.forget_events();
         }
     }
 

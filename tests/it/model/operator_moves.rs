@@ -275,6 +275,10 @@ impl Reference {
                 rules.crash_limit = i64::from(*limit);
                 vec![("crash_limit", limit.to_string())]
             }
+            Setting::Durable(mode) => {
+                rules.durable = *mode;
+                vec![("durable", mode.to_string())]
+            }
             Setting::Retry(_) => unreachable!("policies are the worker's"),
         }
     }

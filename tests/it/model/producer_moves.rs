@@ -1,18 +1,21 @@
 //! The model's enqueue and what moves by time alone: promotion and expiry.
 
 use ireva_queue::JobId;
+use ireva_queue::config::Durable;
 use ireva_queue::testing::Accepted;
 
-use super::reference::{Job, Lock, Place, Reference, Wanted, When};
+use super::reference::{Call, Job, Lock, Place, Reference, Wanted, When};
 
 impl Reference {
     /// Order of checks: the same call again, the id, the unique key, the length.
     pub fn enqueue(&mut self, producer: &str, call: u64, jobs: &[Wanted]) -> Vec<Accepted> {
-        if let Some((last, answer)) = self.calls.get(producer)
-            && *last == call
-        {
-            return answer.clone();
+        let last = self.calls.get(producer);
+        if let Some(last) = last.filter(|last| last.number == call) {
+            return last.answer.clone();
         }
+        let run = last.filter(|last| last.number + 1 == call).and_then(|last| last.durable);
+        let mode = self.rules.durable;
+        let durable = (mode != Durable::Off).then(|| (mode, run.map_or(call, |(_, since)| since)));
         self.used = true;
         let mut room = self.rules.max_length.map_or(usize::MAX, |most| most.saturating_sub(self.waiting()));
         let first = self.arrive(jobs.len());
@@ -28,11 +31,14 @@ impl Reference {
             } else {
                 room -= 1;
                 self.admit(job, arrival);
+                if durable.is_some() {
+                    self.seen.insert(job.id.clone(), None);
+                }
                 added.push(job.id.clone());
                 Accepted::Added
             });
         }
-        self.calls.insert(producer.to_owned(), (call, answer.clone()));
+        self.calls.insert(producer.to_owned(), Call { number: call, durable, answer: answer.clone() });
         self.count("enqueued", added.len());
         self.wake_for(&added);
         if self.rules.all_events {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ireva_queue::config::Retention;
+use ireva_queue::config::{Durable, Retention};
 use ireva_queue::testing::Accepted;
 
 /// A job is in exactly one place.
@@ -42,13 +42,16 @@ pub struct Claim {
     pub rank: i64,
     pub claimed_ms: i64,
     pub worker: String,
+    /// Handed out to a worker that held nothing, for a job on the brink.
+    pub alone: bool,
     pub cancelled: bool,
 }
 
 impl Claim {
     /// As its worker knows it.
     pub fn text(&self) -> String {
-        format!("{}|{}:{}|{}|{}||", self.fence, self.level, self.rank, self.claimed_ms, self.worker)
+        let alone = if self.alone { "alone" } else { "" };
+        format!("{}|{}:{}|{}|{}||{alone}", self.fence, self.level, self.rank, self.claimed_ms, self.worker)
     }
 
     /// As it is stored.
@@ -115,10 +118,20 @@ pub struct Rules {
     pub aging_us: Option<i64>,
     pub max_length: Option<usize>,
     pub crash_limit: i64,
+    pub durable: Durable,
     pub on_complete: Retention,
     pub on_fail: Retention,
     pub version: u64,
     pub all_events: bool,
+}
+
+/// The last call of a producer and its answer.
+#[derive(Debug, Clone)]
+pub struct Call {
+    pub number: u64,
+    /// In a durable queue the mode, and the first of the calls that follow one another up to this one.
+    pub durable: Option<(Durable, u64)>,
+    pub answer: Vec<Accepted>,
 }
 
 /// One entry of the event stream.
@@ -138,7 +151,7 @@ pub struct Reference {
     pub leases: BTreeMap<String, i64>,
     pub handed: BTreeMap<String, Handed>,
     pub counts: BTreeMap<String, i64>,
-    pub calls: BTreeMap<String, (u64, Vec<Accepted>)>,
+    pub calls: BTreeMap<String, Call>,
     pub results: BTreeMap<String, String>,
     pub rules: Rules,
     pub config: BTreeMap<String, String>,
@@ -174,6 +187,7 @@ impl Reference {
                 aging_us: None,
                 max_length: None,
                 crash_limit: 3,
+                durable: Durable::Off,
                 on_complete: Retention::Count(100),
                 on_fail: Retention::Never,
                 version: 0,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ireva_queue::config::Setting;
+use ireva_queue::config::{Durable, Setting};
 
 use super::dice::Dice;
 use super::reference::{Reference, When};
@@ -230,7 +230,7 @@ fn end(dice: &mut Dice) -> Step {
 }
 
 fn setting(dice: &mut Dice) -> Setting {
-    match dice.below(7) {
+    match dice.below(8) {
         0 => Setting::Rate(
             dice.percent(40).then(|| dice.one_of(&["100/s", "5/s:3", "30/m", "1000/s:2"]).parse().unwrap()),
         ),
@@ -239,6 +239,7 @@ fn setting(dice: &mut Dice) -> Setting {
         3 => Setting::RemoveOnFail(dice.one_of(&["0", "1", "8", "never", "never", "30s", "1d"]).parse().unwrap()),
         4 => Setting::PriorityMode(dice.one_of(&["strict", "strict", "aging:1s", "aging:10m"]).parse().unwrap()),
         5 => Setting::MaxLength(dice.percent(50).then(|| dice.one_of(&[3, 20, 50]))),
+        6 => Setting::Durable(dice.one_of(&[Durable::Off, Durable::Off, Durable::Auto, Durable::On])),
         _ => Setting::CrashLimit(dice.one_of(&[1, 2, 3, 3, 5])),
     }
 }

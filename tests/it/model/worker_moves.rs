@@ -100,8 +100,7 @@ impl Reference {
     fn choose(&mut self, line: Vec<Head>, slots: usize, alone: bool) -> (Vec<Head>, bool, Option<String>) {
         let (mut chosen, mut passed, mut lonely) = (Vec::new(), false, None);
         for head in line {
-            let crashes = self.jobs[&head.2].crashes;
-            let brink = crashes > 0 && crashes >= self.rules.crash_limit - 1;
+            let (crashes, brink) = (self.jobs[&head.2].crashes, self.is_on_the_brink(&head.2));
             if brink && alone && chosen.is_empty() {
                 self.empties = None;
                 return (vec![head], true, None);
@@ -118,12 +117,19 @@ impl Reference {
         (chosen, passed, lonely)
     }
 
+    /// One crash short of the limit.
+    fn is_on_the_brink(&self, id: &str) -> bool {
+        let crashes = self.jobs[id].crashes;
+        crashes > 0 && crashes >= self.rules.crash_limit - 1
+    }
+
     fn hand(&mut self, ask: &Ask, chosen: &[Head]) -> Vec<Held> {
         if chosen.is_empty() {
             return Vec::new();
         }
         let ids: Vec<String> = chosen.iter().map(|(_, _, id)| id.clone()).collect();
         for (level, rank, id) in chosen {
+            let alone = self.is_on_the_brink(id);
             self.fence = (self.fence + 1).max(self.now_us);
             self.jobs.get_mut(id).unwrap().place = Place::Active(Claim {
                 fence: self.fence,
@@ -131,6 +137,7 @@ impl Reference {
                 rank: *rank,
                 claimed_ms: self.now_ms(),
                 worker: ask.worker.clone(),
+                alone,
                 cancelled: false,
             });
         }
@@ -309,7 +316,7 @@ impl Reference {
         silent.into_iter().map(|(_, worker)| worker).collect()
     }
 
-    /// Each counts a crash. Beside others a job stops one short of the limit; alone at the limit it is buried.
+    /// Each counts a crash. A job stops one short of the limit; handed out alone, at the limit it is buried.
     pub fn recover(&mut self, by: &str, grace_ms: u64, claims: &[(JobId, String)]) -> Vec<TakenBack> {
         self.used = true;
         let now_ms = self.now_ms();
@@ -326,8 +333,7 @@ impl Reference {
         }
         let (mut reply, mut back, mut buried, mut stopped) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (id, claim) in &lost {
-            let alone = lost.iter().filter(|other| other.1.worker == claim.worker).count() == 1;
-            let (crashes, into, to) = match self.fall(id, claim, alone) {
+            let (crashes, into, to) = match self.fall(id, claim) {
                 None => (0, &mut stopped, "cancelled"),
                 Some((crashes, true)) => (crashes, &mut buried, "dead"),
                 Some((crashes, false)) => (crashes, &mut back, "pending"),
@@ -344,11 +350,11 @@ impl Reference {
     }
 
     /// A crash: how many there are now, and whether they bury the job. Nothing for a cancelled one. They never fall.
-    fn fall(&mut self, id: &str, claim: &Claim, alone: bool) -> Option<(i64, bool)> {
+    fn fall(&mut self, id: &str, claim: &Claim) -> Option<(i64, bool)> {
         if claim.cancelled {
             return None;
         }
-        let limit = self.rules.crash_limit;
+        let (limit, alone) = (self.rules.crash_limit, claim.alone);
         let job = self.jobs.get_mut(id).unwrap();
         job.crashes = if alone { job.crashes + 1 } else { (job.crashes + 1).min((limit - 1).max(1)).max(job.crashes) };
         Some((job.crashes, alone && job.crashes >= limit))

@@ -67,9 +67,15 @@ fn r46_fifty_thousand_jobs_due_at_one_instant_are_promoted_in_quick_steps() {
     assert_eq!(redis.query::<u64>(&["ZCARD", &keys[0]]), 0);
     watch.assert_quick();
 
-    // And fetched, which is the other way to promotion.
+    // And fetched, which is the other way to promotion: more come due while a worker fetches.
+    let more_ms = i64::try_from(now_ms()).unwrap() + 8_000;
+    let at = chrono::DateTime::from_timestamp_millis(more_ms).unwrap().to_rfc3339();
+    let lines = (0..20_000).map(|n| format!(r#"{{"id":"more-{n}","payload":{n},"at":"{at}"}}"#));
+    cli.clone().deadline(LONG).enqueue_lines("q", lines);
+    assert!(redis.query::<u64>(&["ZCARD", &keys[0]]) > 0, "not due before the worker fetches");
     cli.ok(["queues", "resume", "q"]);
     ledger.wait("start", 20, LONG);
+    wait_until(LONG, "all are promoted", || redis.query::<u64>(&["ZCARD", &keys[0]]) == 0);
     assert_eq!(worker.stop(LONG), Some(0));
     watch.assert_quick();
     Snapshot::of(&redis, "q").assert_agrees();

@@ -1,6 +1,6 @@
 //! Workers that die or fall silent: what they held runs again, once more and no oftener.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -51,7 +51,7 @@ fn r01_a_killed_workers_jobs_run_again() {
 fn r03_a_stopped_worker_loses_its_job_and_cannot_complete_it() {
     let redis = TestRedis::start();
     let (cli, ledger) = (Cli::new(&redis), Ledger::new());
-    let program = ledger.program("sleep 12");
+    let program = ledger.program("sleep 16");
     cli.keep_completed("q");
     let id = cli.enqueue("q", "1", &[]);
     let work = ["q", "--concurrency", "1", "--lease", LEASE, "--exec", &program];
@@ -60,7 +60,9 @@ fn r03_a_stopped_worker_loses_its_job_and_cannot_complete_it() {
     ledger.wait("start", 1, LONG);
     let mut heir = cli.work(work).ready();
     stalled.signal(Signal::STOP);
+    let paused = Instant::now();
     ledger.wait("start", 2, LONG);
+    wait_until(LONG, "it was paused for two and a half leases", || paused.elapsed() >= Duration::from_secs(10));
     stalled.signal(Signal::CONT);
     stalled.wait_event("lease_lost");
 

@@ -1,10 +1,20 @@
 //! The loss of a master: workers and producers go on with the next one by themselves.
 
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use ireva_queue::config::Config;
+use ireva_queue::{Client, NewJob};
+use tokio::task::JoinHandle;
+
+use crate::ops_seed::{name, run};
 use crate::support::*;
 
 const LONG: Duration = Duration::from_secs(120);
+/// The queue that is durable unless set otherwise.
+const MONEY: &str = "roi-distribution";
 
 #[test]
 fn r18_workers_and_producers_follow_the_elected_master() {
@@ -61,4 +71,89 @@ fn r18_workers_and_producers_follow_the_elected_master() {
     for mut worker in workers {
         assert_eq!(worker.stop(LONG), Some(0), "{:#?}", worker.log());
     }
+}
+
+/// Producers that hand job after job to the queue that is durable by itself, until they are stopped.
+struct Producers {
+    client: Client,
+    confirmed: Arc<Mutex<Vec<String>>>,
+    stop: Arc<AtomicBool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Producers {
+    fn start(set: &Sentinels, count: usize) -> Self {
+        let env = set.env();
+        let lookup = |name: &str| env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let client = Client::new(&Config::from_lookup(lookup, None).unwrap()).unwrap();
+        let mut producers = Self { client, confirmed: Arc::default(), stop: Arc::default(), tasks: Vec::new() };
+        run(async {
+            producers.tasks = (0..count).map(|_| tokio::spawn(producers.one())).collect();
+        });
+        producers
+    }
+
+    fn one(&self) -> impl Future<Output = ()> + use<> {
+        let queue = self.client.queue(name(MONEY));
+        let (confirmed, stop) = (Arc::clone(&self.confirmed), Arc::clone(&self.stop));
+        async move {
+            while !stop.load(Ordering::SeqCst) {
+                let job = NewJob::new(&"10.00").unwrap();
+                // Between masters a job is told again under its id, as an operator would.
+                while let Err(error) = queue.enqueue(job.clone()).await {
+                    assert!(error.is_transient(), "{error:?}");
+                    if stop.load(Ordering::SeqCst) {
+                        return;
+                    }
+                }
+                confirmed.lock().unwrap().push(job.job_id().to_string());
+            }
+        }
+    }
+
+    fn confirmed(&self) -> usize {
+        self.confirmed.lock().unwrap().len()
+    }
+
+    fn produce(&self, count: usize) {
+        let until = self.confirmed() + count;
+        wait_until(LONG, "jobs are confirmed", || self.confirmed() >= until);
+    }
+
+    /// Stops them; what was confirmed and is not in the queue of the present master.
+    fn lost(self, set: &mut Sentinels) -> Vec<String> {
+        self.stop.store(true, Ordering::SeqCst);
+        self.tasks.into_iter().for_each(|task| run(task).unwrap());
+        let master = set.master();
+        let key = master.key(MONEY, "jobs");
+        // A server that has changed its role has closed its connections.
+        let held = wait_for(LONG, "the master answers", || master.try_query::<Vec<String>>(&["HKEYS", &key]).ok());
+        let held: BTreeSet<String> = held.into_iter().collect();
+        let confirmed = self.confirmed.lock().unwrap().clone();
+        confirmed.into_iter().filter(|id| !held.contains(id)).collect()
+    }
+}
+
+#[test]
+fn r18_a_durable_queue_loses_nothing_when_its_master_is_killed() {
+    let mut set = Sentinels::start();
+    let producers = Producers::start(&set, 8);
+    producers.produce(400);
+    set.kill_master();
+    producers.produce(100);
+    let lost = producers.lost(&mut set);
+    assert!(lost.is_empty(), "{} confirmed jobs are gone: {lost:?}", lost.len());
+}
+
+#[test]
+fn r19_a_durable_queue_loses_nothing_when_its_master_is_replaced_and_lives_on() {
+    let mut set = Sentinels::start();
+    let producers = Producers::start(&set, 8);
+    for _ in 0..5 {
+        producers.produce(100);
+        set.switch_master();
+    }
+    producers.produce(100);
+    let lost = producers.lost(&mut set);
+    assert!(lost.is_empty(), "{} confirmed jobs are gone: {lost:?}", lost.len());
 }

@@ -65,6 +65,26 @@ fn r07_what_outlives_the_grace_is_given_back_with_its_attempt() {
 }
 
 #[test]
+fn r07_a_second_signal_leaves_no_command_behind_that_ignores_being_told() {
+    let redis = TestRedis::start();
+    let (cli, ledger) = (Cli::new(&redis), Ledger::new());
+    let program = ledger.program("trap '' TERM; note $$; while :; do sleep 1; done");
+    let id = cli.enqueue("q", "1", &[]);
+    let mut worker = cli.work(["q", "--concurrency", "1", "--exec", &program]);
+    ledger.wait("start", 1, LONG);
+    let pid = wait_for(LONG, "it says which process it is", || {
+        ledger.lines().into_iter().find_map(|line| line.event.parse::<i32>().ok())
+    });
+    worker.signal(Signal::TERM);
+    worker.wait_event("worker_stopping");
+    worker.signal(Signal::INT);
+    assert_eq!(worker.wait(LONG), Some(130));
+    let gone = || !std::path::Path::new(&format!("/proc/{pid}")).exists();
+    wait_until(LONG, "its command is gone", gone);
+    Snapshot::of(&redis, "q").assert_conserves([&id]);
+}
+
+#[test]
 fn r08_closed_pipes_and_a_hangup_end_commands_quietly() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis);

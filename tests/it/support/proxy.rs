@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -53,15 +53,15 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy in front of `redis`; `rule` says what becomes of each request.
     pub fn start(redis: &TestRedis, rule: impl Fn(&Request) -> Fault + Send + Sync + 'static) -> Self {
+        Self::to(Arc::new(AtomicU16::new(redis.port())), rule)
+    }
+
+    /// A proxy that leads each new connection to the port that `target` holds then.
+    pub fn to(target: Arc<AtomicU16>, rule: impl Fn(&Request) -> Fault + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let proxy = Self { port, stop: Arc::default(), faults: Arc::default(), open: Arc::default() };
-        let shared = Shared {
-            target: redis.port(),
-            rule: Arc::new(rule),
-            requests: Arc::default(),
-            faults: proxy.faults.clone(),
-        };
+        let shared = Shared { target, rule: Arc::new(rule), requests: Arc::default(), faults: proxy.faults.clone() };
         let (stop, open) = (proxy.stop.clone(), proxy.open.clone());
         std::thread::spawn(move || {
             for client in listener.incoming() {
@@ -102,7 +102,7 @@ impl Drop for Proxy {
 
 #[derive(Clone)]
 struct Shared {
-    target: u16,
+    target: Arc<AtomicU16>,
     rule: Arc<Rule>,
     requests: Arc<AtomicU64>,
     faults: Arc<AtomicU64>,
@@ -110,7 +110,7 @@ struct Shared {
 
 impl Shared {
     fn serve(&self, client: TcpStream) {
-        let Ok(server) = TcpStream::connect(("127.0.0.1", self.target)) else {
+        let Ok(server) = TcpStream::connect(("127.0.0.1", self.target.load(Ordering::SeqCst))) else {
             let _ = client.shutdown(Shutdown::Both);
             return;
         };

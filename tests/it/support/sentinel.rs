@@ -68,6 +68,15 @@ impl Sentinels {
         self.servers.iter_mut().find(|server| server.port() == port).expect("the master is one of ours")
     }
 
+    /// Has a replica take the master's place while that lives on; returns when the sentinels name another.
+    pub fn switch_master(&self) {
+        let old = self.master_port();
+        wait_until(Duration::from_secs(60), "a replica can take over", || {
+            self.sentinels[0].try_query::<()>(&["SENTINEL", "FAILOVER", MASTER]).is_ok()
+        });
+        wait_until(Duration::from_secs(60), "another is the master", || self.master_port() != old);
+    }
+
     /// kill -9 of the master; returns when the sentinels have elected another, which says so itself.
     pub fn kill_master(&mut self) {
         let old = self.master_port();

@@ -5,7 +5,7 @@ use ireva_queue::stats::BulkReport;
 use ireva_queue::{JobState, QueueName};
 
 use crate::context::Context;
-use crate::output::{Answer, grouped};
+use crate::output::{Answer, counted};
 use crate::parse;
 use crate::view::{Act, Bulk};
 
@@ -56,14 +56,14 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     let count = queue.count(&states).await?;
     if args.dry_run {
         let report = BulkReport { matched: count, dry_run: true, ..BulkReport::default() };
-        return Ok(Answer::one(Bulk::new(Act::Removed, report)));
+        return Ok(Answer::one(Bulk::new(Act::Removed, args.queue, report)));
     }
     if !args.yes {
         let words: Vec<_> = states.iter().map(|state| state.as_str()).collect();
-        let what = format!("this removes {} jobs of {} ({})", grouped(count), args.queue, words.join(", "));
+        let what = format!("this removes {} of {} ({})", counted(count, "job"), args.queue, words.join(", "));
         context.ui.confirm(&what, args.queue.as_str())?;
     }
     let progress = context.ui.progress(&format!("clearing {}", args.queue), Some(count));
-    let report = queue.clear(&states, &mut |removed| progress.set(removed)).await?;
-    Ok(Answer::one(Bulk::new(Act::Removed, report)))
+    let clearing = async |done: &mut (dyn FnMut(u64) + Send)| queue.clear(&states, done).await;
+    super::dlq::finish((Act::Removed, &args.queue), progress, Vec::new(), context, clearing).await
 }

@@ -6,9 +6,11 @@ use ireva_queue::{ErrorKind, JobState, Located, QueueName};
 
 use crate::context::Context;
 use crate::output::Answer;
+use crate::parse;
 use crate::view::View;
 
 const PAGE: u64 = 1_000;
+const STATES: [&str; 7] = ["pending", "scheduled", "active", "retrying", "completed", "cancelled", "dead"];
 
 /// Look at single jobs and act on them
 #[derive(Debug, clap::Args)]
@@ -44,7 +46,7 @@ enum Verb {
     /// Delete jobs for good, unless they are active
     #[command(before_help = "Example:
   ireva-queue jobs delete 7G3K")]
-    Delete(Ids),
+    Delete(DeleteArgs),
 }
 
 /// List the jobs of a queue
@@ -58,11 +60,17 @@ struct ListArgs {
     queue: QueueName,
 
     /// Only in these states, separated by commas
-    #[arg(long, value_name = "STATE", value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "STATE",
+        value_delimiter = ',',
+        hide_possible_values = true,
+        value_parser = parse::one_of::<JobState>(&STATES)
+    )]
     state: Vec<JobState>,
 
     /// At most so many
-    #[arg(long, value_name = "N", allow_hyphen_values = true, default_value_t = 50, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, default_value_t = 50, value_parser = parse::count::<u64>)]
     limit: u64,
 
     /// Leave out so many first
@@ -83,6 +91,16 @@ struct Ids {
     /// Look only in this queue
     #[arg(long, value_name = "QUEUE")]
     queue: Option<QueueName>,
+}
+
+#[derive(Debug, clap::Args)]
+struct DeleteArgs {
+    #[command(flatten)]
+    which: Ids,
+
+    /// Not needed: whoever names jobs is not asked
+    #[arg(short, long)]
+    yes: bool,
 }
 
 /// Runs the verb.
@@ -106,7 +124,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
             let inspector = inspector().await?;
             each(&ids, queue.as_ref(), context, async |job| inspector.promote(&job).await).await
         }
-        Verb::Delete(Ids { ids, queue }) => {
+        Verb::Delete(DeleteArgs { which: Ids { ids, queue }, yes: _ }) => {
             let inspector = inspector().await?;
             each(&ids, queue.as_ref(), context, async |job| inspector.delete(&job).await).await
         }

@@ -20,7 +20,8 @@ worker that lost its lease cannot end the job. Payloads come out byte for byte a
 of Redis. Dead letters are kept until they are deleted, unless remove-on-fail says otherwise.
 .PP
 A Redis without its append-only file, or one that evicts, loses jobs when it ends. Replication is asynchronous: a
-failover may lose the last moments before it.";
+failover may lose the last moments before it, but for what was enqueued in a durable queue (queues set --durable), where
+enqueue reports a job only once a replica holds it. What operators do and what workers report is never waited for.";
 
 /// Print the manual page, or write all of them into a directory
 #[derive(Debug, clap::Args)]
@@ -61,7 +62,7 @@ fn page(command: &Command) -> Result<String> {
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
-    man.render_synopsis_section(&mut page)?;
+    page.extend_from_slice(synopsis(command).as_bytes());
     if let Some(example) = command.get_before_help() {
         page.extend_from_slice(examples(&example.to_string()).as_bytes());
     }
@@ -73,14 +74,23 @@ fn page(command: &Command) -> Result<String> {
         man.render_subcommands_section(&mut page)?;
     }
     if let Some(after) = command.get_after_help() {
-        page.extend_from_slice(block("EXIT CODES", after.to_string().trim_start_matches("Exit codes:\n")).as_bytes());
+        let after = after.to_string().replace("see\nireva-queue(1).", "see\nENVIRONMENT below.");
+        let (title, after) = after.split_once(":\n").unwrap_or(("NOTES", after.as_str()));
+        page.extend_from_slice(block(&title.to_uppercase(), after).as_bytes());
     }
     if command.get_name() == NAME {
         page.extend_from_slice(environment().as_bytes());
         let promises = PROMISES.split("\n.PP\n").map(escaped).collect::<Vec<_>>().join(".PP\n");
         page.extend_from_slice(format!(".SH PROMISES\n{promises}").as_bytes());
     }
-    Ok(String::from_utf8(page)?)
+    // Not every terminal's roff knows the letter.
+    Ok(String::from_utf8(page)?.replace('…', "..."))
+}
+
+/// As the help has it: what must be given, what may be, what may be repeated.
+fn synopsis(command: &Command) -> String {
+    let usage = command.clone().render_usage().to_string();
+    format!(".SH SYNOPSIS\n{}", escaped(usage.trim_start_matches("Usage: ").trim()))
 }
 
 /// What the environment can say, from the table that it is read by.

@@ -2,10 +2,10 @@
 
 pub mod clear;
 pub mod completions;
+pub mod db;
 pub mod demo;
 pub mod dlq;
 pub mod embedded;
-
 pub mod enqueue;
 pub mod jobs;
 pub mod man;
@@ -19,6 +19,7 @@ pub mod work;
 pub mod workers;
 
 use std::future::Future;
+use std::pin::pin;
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{SignalKind, signal};
@@ -31,16 +32,16 @@ use crate::output::Answer;
 /// Runs a command to its answer.
 pub fn run(command: Command, context: &Context) -> Result<Answer> {
     match command {
-        Command::Enqueue(args) => brief(enqueue::run(args, context)),
-        Command::Stats(args) => brief(stats::run(args, context)),
-        Command::Clear(args) => brief(clear::run(args, context)),
-        Command::Dlq(args) => brief(dlq::run(args, context)),
-        Command::Jobs(args) => brief(jobs::run(args, context)),
-        Command::Queues(args) => brief(queues::run(args, context)),
-        Command::Workers(args) => brief(workers::run(args, context)),
-
-        Command::Token(args) => brief(token::run(args, context)),
-        Command::Embedded(args) => brief(embedded::run(args, context)),
+        Command::Enqueue(args) => brief(enqueue::run(args, context), context),
+        Command::Stats(args) => brief(stats::run(args, context), context),
+        Command::Clear(args) => brief(clear::run(args, context), context),
+        Command::Dlq(args) => brief(dlq::run(args, context), context),
+        Command::Jobs(args) => brief(jobs::run(args, context), context),
+        Command::Queues(args) => brief(queues::run(args, context), context),
+        Command::Workers(args) => brief(workers::run(args, context), context),
+        Command::Token(args) => brief(token::run(args, context), context),
+        Command::Db(args) => brief(db::run(args, context), context),
+        Command::Embedded(args) => brief(embedded::run(args, context), context),
         Command::Work(args) => work::run(args, context),
         Command::Serve(args) => serve::run(args, context),
         Command::Openapi(args) => openapi::run(args),
@@ -51,13 +52,16 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
 }
 
 /// Runs what asks Redis a few questions: on one thread, until it ends or Ctrl-C.
-fn brief(command: impl Future<Output = Result<Answer>>) -> Result<Answer> {
+fn brief(command: impl Future<Output = Result<Answer>>, context: &Context) -> Result<Answer> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
     let answer = runtime.block_on(async {
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
-        tokio::select! {
-            answer = command => answer,
-            _ = interrupt.recv() => Err(Stop::interrupted().into()),
+        let mut command = pin!(command);
+        loop {
+            tokio::select! {
+                answer = &mut command => return answer,
+                _ = interrupt.recv() => if !context.interrupt.tell() { return Err(Stop::interrupted().into()) },
+            }
         }
     });
     // A thread that still waits for input must not hold up the end.

@@ -2,15 +2,16 @@
 
 use anyhow::Result;
 use clap::Subcommand;
-use ireva_queue::QueueName;
-use ireva_queue::config::{PriorityMode, QueueSettings, Rate, Retention, Setting};
+use ireva_queue::config::{Durable, PriorityMode, QueueSettings, Rate, Retention, Setting};
 use ireva_queue::retry::{Backoff, RetryPolicy};
-use ireva_queue::stats::Switched;
+use ireva_queue::stats::{Deleted, Switched};
+use ireva_queue::{ErrorKind, Queue, QueueName};
 
 use crate::context::Context;
 use crate::exit::Stop;
 use crate::output::Answer;
 use crate::parse;
+use crate::view::Settings;
 
 /// List queues, pause and resume them, change their settings
 #[derive(Debug, clap::Args)]
@@ -37,6 +38,11 @@ enum Verb {
   ireva-queue queues resume email notification")]
     Resume(Names),
     Set(SetArgs),
+    /// Delete queues that hold no jobs, with their settings, counters and the ids
+    /// that they remember
+    #[command(before_help = "Example:
+  ireva-queue queues delete emaill")]
+    Delete(Names),
     /// Show the settings of a queue
     #[command(before_help = "Example:
   ireva-queue queues get email")]
@@ -93,11 +99,16 @@ struct SetArgs {
     max_length: Option<std::option::Option<u64>>,
 
     /// How many crashes of its worker bury a job
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse::count::<u32>)]
     crash_limit: Option<u32>,
 
+    /// Whether a replica must hold a job before its enqueue is a success: auto
+    /// (where there are replicas), on or off
+    #[arg(long, value_name = "MODE")]
+    durable: Option<Durable>,
+
     /// How often a job runs before it is buried
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse::count::<u32>)]
     attempts: Option<u32>,
 
     /// The wait after a transient error: 5s, fixed:10s, linear:5s,
@@ -110,7 +121,7 @@ struct SetArgs {
     throttled_backoff: Option<Backoff>,
 
     /// How often a job with a permanent error runs; 1 buries it at once
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse::count::<u32>)]
     permanent_attempts: Option<u32>,
 }
 
@@ -128,10 +139,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         Verb::Pause(names) => switch(names, true, context).await,
         Verb::Resume(names) => switch(names, false, context).await,
         Verb::Set(args) => set(args, context).await,
+        Verb::Delete(names) => delete(names, context).await,
         Verb::Get { queue } => {
             let queue = client.queue(queue);
             queue.must_exist().await?;
-            Ok(Answer::one(queue.settings().await?))
+            let settings = queue.settings().await?;
+            Ok(Answer::one(Settings { queue: queue.name().clone(), settings }))
         }
     }
 }
@@ -160,7 +173,43 @@ async fn set(args: SetArgs, context: &Context) -> Result<Answer> {
     if changes.is_empty() {
         return Err(Stop::usage("nothing to set: give at least one flag, such as '--rate 100/s'").into());
     }
-    Ok(Answer::one(queue.set(&changes).await?))
+    let settings = queue.set(&changes).await?;
+    note_if_new(&queue, context).await;
+    Ok(Answer::one(Settings { queue: args.queue, settings }))
+}
+
+/// Says on stderr that nobody had used the name before, which is how a mistyped one shows. Where nobody looks on, only a
+/// name that is like another one is worth a line: a first job is nothing that cron should send a mail about.
+pub async fn note_if_new(queue: &Queue, context: &Context) {
+    if !queue.was_made() {
+        return;
+    }
+    let similar = queue.similar().await.unwrap_or_default();
+    let similar: Vec<_> = similar.iter().map(|name| format!("\"{name}\"")).collect();
+    if similar.is_empty() && !context.ui.is_watched() {
+        return;
+    }
+    let hint = if similar.is_empty() { String::new() } else { format!(" (did you mean {}?)", similar.join(" or ")) };
+    context.ui.note(&format!("queue \"{}\" is new{hint}", queue.name()));
+}
+
+async fn delete(names: Names, context: &Context) -> Result<Answer> {
+    let asked_for = names.queues.len();
+    let (mut deleted, mut errors) = (Vec::new(), Vec::<anyhow::Error>::new());
+    for name in names.queues {
+        match context.client()?.queue(name.clone()).delete().await {
+            Ok(()) => deleted.push(Deleted { queue: name, deleted: true }),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Refused) => errors.push(error.into()),
+            Err(error) if deleted.is_empty() => return Err(error.into()),
+            Err(error) => {
+                errors.push(error.into());
+                break;
+            }
+        }
+    }
+    let done = deleted.len();
+    let answer = if done == 0 { Answer::none() } else { Answer::one_or_list(asked_for, deleted) };
+    Ok(answer.errors(done, errors))
 }
 
 fn plain_changes(args: &SetArgs) -> Vec<Setting> {
@@ -172,6 +221,7 @@ fn plain_changes(args: &SetArgs) -> Vec<Setting> {
         args.priority_mode.map(Setting::PriorityMode),
         args.max_length.map(Setting::MaxLength),
         args.crash_limit.map(Setting::CrashLimit),
+        args.durable.map(Setting::Durable),
     ];
     changes.into_iter().flatten().collect()
 }

@@ -14,7 +14,12 @@ use crate::parse;
 #[command(next_help_heading = "Selection")]
 pub struct Narrowing {
     /// Whose last error is transient, throttled or permanent
-    #[arg(long, value_name = "CLASS")]
+    #[arg(
+        long,
+        value_name = "CLASS",
+        hide_possible_values = true,
+        value_parser = parse::one_of::<ErrorClass>(&["transient", "throttled", "permanent"])
+    )]
     class: Option<ErrorClass>,
 
     /// Whose last error has this code, such as smtp_4xx
@@ -38,7 +43,7 @@ pub struct Narrowing {
     only: Vec<String>,
 
     /// At most so many, oldest first
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse::count::<u64>)]
     limit: Option<u64>,
 }
 

@@ -6,6 +6,7 @@ use anyhow::Result;
 use ireva_queue::QueueName;
 
 use crate::context::Context;
+use crate::exit::Code;
 use crate::output::Answer;
 use crate::parse;
 
@@ -24,7 +25,7 @@ pub struct Args {
     #[arg(value_name = "QUEUE")]
     queue: Option<QueueName>,
 
-    /// Show it again and again, every two seconds unless said
+    /// Show it again and again, every two seconds unless said, until Ctrl-C
     #[arg(
         long,
         value_name = "INTERVAL",
@@ -40,12 +41,28 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     let Some(interval) = args.watch else { return ask(args.queue.as_ref(), context).await };
     let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(100)));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let answer = ask(args.queue.as_ref(), context).await?;
+    let mut seen = false;
+    while context.interrupt.or(ticks.tick()).await.is_some() {
+        let Some(asked) = context.interrupt.or(ask(args.queue.as_ref(), context)).await else { break };
+        let answer = match asked {
+            Ok(answer) => answer,
+            // Whoever watches wants to see the end of an outage, too; what was wrong from the start is told at once.
+            Err(error) if seen && is_passing(&error) => {
+                context.ui.error(&error);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         context.ui.redraw()?;
-        context.ui.answer(&answer)?;
+        context.ui.answer_again(&answer, seen)?;
+        seen = true;
     }
+    // Ctrl-C is how watching ends: nothing was left undone, so nothing is said.
+    Ok(Answer::none().code(Code::Interrupted))
+}
+
+fn is_passing(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<ireva_queue::Error>().is_some_and(ireva_queue::Error::is_transient)
 }
 
 async fn ask(queue: Option<&QueueName>, context: &Context) -> Result<Answer> {

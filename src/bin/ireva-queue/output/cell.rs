@@ -33,6 +33,8 @@ pub enum Value {
     Count(u64),
     /// An instant.
     At(DateTime<Utc>),
+    /// An instant at which something is to happen.
+    Due(DateTime<Utc>),
     /// A span of time.
     Span(Duration),
     /// A part of a whole, 0 to 1.
@@ -77,6 +79,11 @@ impl Cell {
     /// An instant.
     pub fn at(at: DateTime<Utc>) -> Self {
         Value::At(at).into()
+    }
+
+    /// An instant at which something is to happen.
+    pub fn due(at: DateTime<Utc>) -> Self {
+        Value::Due(at).into()
     }
 
     /// An instant, or nothing.
@@ -130,6 +137,7 @@ impl Cell {
             Value::Text(text) => visible(text).into_owned(),
             Value::Count(count) => grouped(*count),
             Value::At(at) => age(*at, now),
+            Value::Due(at) => format!("due {}", age(*at, now)),
             Value::Span(span) => span_short(*span),
             Value::Part(part) => percent(*part),
         }
@@ -141,7 +149,7 @@ impl Cell {
             Value::None => none.to_owned(),
             Value::Text(text) => visible(text).into_owned(),
             Value::Count(count) => count.to_string(),
-            Value::At(at) => at.to_rfc3339_opts(SecondsFormat::Millis, true),
+            Value::At(at) | Value::Due(at) => at.to_rfc3339_opts(SecondsFormat::Millis, true),
             Value::Span(span) => format!("{:.3}", span.as_secs_f64()),
             Value::Part(part) => format!("{part:.4}"),
         }
@@ -165,6 +173,11 @@ pub fn grouped(count: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// A number of things, in the singular where it is one: `1 job`, `1,200 jobs`.
+pub fn counted(count: u64, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 /// A span in one or two units: `350ms`, `1.5s`, `42s`, `3m 20s`, `5h 3m`, `12d`.
@@ -228,6 +241,7 @@ mod tests {
             (Cell::count(1_234_567_u64), "1,234,567", "1234567"),
             (Cell::at(past), "3m ago", "2027-01-15T07:56:55.000Z"),
             (Cell::at(now + chrono::TimeDelta::seconds(90)), "in 90s", "2027-01-15T08:01:30.000Z"),
+            (Cell::due(now + chrono::TimeDelta::seconds(90)), "due in 90s", "2027-01-15T08:01:30.000Z"),
             (Cell::millis(Some(1_500)), "1.5s", "1.500"),
             (Cell::part(Some(0.0317)), "3.2%", "0.0317"),
             (Cell::text("a\tb\x1b"), "a b\\x1b", "a b\\x1b"),

@@ -14,7 +14,7 @@ use std::io::{self, Write};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-pub use cell::{Cell, Tone, grouped, span_short};
+pub use cell::{Cell, Tone, counted, grouped, span_short};
 pub use visible::{visible, visible_json, visible_lines};
 
 use crate::exit::{Code, code_of_some};
@@ -35,7 +35,7 @@ pub enum Format {
     Jsonl,
     /// Comma separated with a header
     Csv,
-    /// Ids or names alone
+    /// The id or name of each thing alone; of a report, the queue
     Name,
 }
 
@@ -144,6 +144,19 @@ impl<T: View> Body for List<T> {
     fn render(&self, format: Format, look: Look, out: &mut dyn Write) -> io::Result<()> {
         match format {
             Format::Json => json::write(&self.0, out),
+            // What tells everything about one thing does so about each of several.
+            Format::Table | Format::Wide | Format::Plain if T::PLAIN_CARD => {
+                for (index, card) in self.0.iter().filter_map(View::card).enumerate() {
+                    if index > 0 {
+                        writeln!(out)?;
+                    }
+                    match format {
+                        Format::Plain => plain::card(&card, out)?,
+                        _ => table::card(&card, look, out)?,
+                    }
+                }
+                Ok(())
+            }
             _ => rows(&self.0, format, look, out),
         }
     }

@@ -2,7 +2,9 @@
 
 use std::io::{self, Write};
 
-use comfy_table::{Attribute, CellAlignment, Color, ContentArrangement, ContentLineStyle, Table, TableStyle};
+use comfy_table::{
+    Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, ContentLineStyle, Table, TableStyle, Width,
+};
 
 use crate::output::visible::{visible, visible_lines};
 use crate::output::{Cell, Look, Tone};
@@ -11,6 +13,7 @@ use crate::view::{Block, Column, View};
 const BARE: TableStyle =
     TableStyle::new().header_lines(ContentLineStyle::none()).content_lines(ContentLineStyle::none());
 const GAP: u16 = 2;
+const TEXT_MAX_CHARS: usize = 200;
 
 /// Which columns are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +31,7 @@ pub fn rows<T: View>(values: &[T], columns: Columns, look: Look, out: &mut dyn W
     }
     let cells: Vec<Vec<Cell>> = values.iter().map(View::cells).collect();
     let texts: Vec<Vec<String>> =
-        cells.iter().map(|row| row.iter().map(|cell| cell.human(look.now)).collect()).collect();
+        cells.iter().map(|row| row.iter().map(|cell| human(cell, columns, look)).collect()).collect();
     let kept = kept_columns(T::COLUMNS, &texts, columns, look.width);
     // With every column shown, lines may be longer than the terminal: cells of two letters help nobody.
     let width = look.width.filter(|_| columns == Columns::Fitting);
@@ -41,11 +44,24 @@ pub fn rows<T: View>(values: &[T], columns: Columns, look: Look, out: &mut dyn W
     }
     for (column, &index) in table.column_iter_mut().zip(&kept) {
         column.set_padding((0, GAP));
+        // A title never breaks inside a word: where even the last columns do not fit, lines are longer.
+        let title = u16::try_from(T::COLUMNS[index].title.len()).unwrap_or_default();
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(title + GAP)));
         if T::COLUMNS[index].right {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
     write_trimmed(&table, out)
+}
+
+/// A long text fills a few lines of a table, not a screen; `wide` has it whole.
+fn human(cell: &Cell, columns: Columns, look: Look) -> String {
+    let text = cell.human(look.now);
+    if columns == Columns::All || text.len() <= TEXT_MAX_CHARS {
+        return text;
+    }
+    let short: String = text.chars().take(TEXT_MAX_CHARS).collect();
+    if short.len() < text.len() { format!("{short}…") } else { text }
 }
 
 /// Writes labels and values below each other.

@@ -10,7 +10,11 @@ impl View for Acted {
         &[Column::new("ID"), Column::new("QUEUE"), Column::new("FROM"), Column::new("TO")];
 
     fn cells(&self) -> Vec<Cell> {
-        let to = self.to.map_or_else(|| Cell::text("deleted").tone(Tone::Dim), Cell::state);
+        let to = match (self.from, self.to) {
+            (_, None) => Cell::text("deleted").tone(Tone::Dim),
+            (JobState::Active, Some(JobState::Active)) => Cell::text("cancelling").tone(Tone::Warn),
+            (_, Some(state)) => Cell::state(state),
+        };
         vec![Cell::text(self.id.as_str()), Cell::text(self.queue.as_str()), Cell::state(self.from), to]
     }
 

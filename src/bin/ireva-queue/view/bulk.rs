@@ -1,5 +1,6 @@
 //! What a bulk act did.
 
+use ireva_queue::QueueName;
 use ireva_queue::stats::BulkReport;
 use serde::Serialize;
 
@@ -39,12 +40,14 @@ pub struct Bulk {
     report: BulkReport,
     #[serde(skip)]
     act: Act,
+    #[serde(skip)]
+    queue: QueueName,
 }
 
 impl Bulk {
-    /// What `act` did.
-    pub fn new(act: Act, report: BulkReport) -> Self {
-        Self { report, act }
+    /// What `act` did to jobs of `queue`.
+    pub fn new(act: Act, queue: QueueName, report: BulkReport) -> Self {
+        Self { report, act, queue }
     }
 
     /// How many it was about: changed, or those that would be.
@@ -63,7 +66,7 @@ impl View for Bulk {
     }
 
     fn name(&self) -> String {
-        self.count().to_string()
+        self.queue.to_string()
     }
 
     fn card(&self) -> Option<Vec<Block>> {

@@ -33,7 +33,7 @@ pub struct EnqueueReport {
     pub queue: QueueName,
     /// Jobs added (with `dry_run`: that would have been sent).
     pub enqueued: u64,
-    /// Jobs that were there already.
+    /// Jobs whose id or unique key is taken; with `dry_run` nobody looks.
     pub duplicates: u64,
     /// Lines that were refused.
     pub refused: u64,
@@ -55,16 +55,22 @@ impl View for EnqueueReport {
     }
 
     fn name(&self) -> String {
-        self.enqueued.to_string()
+        self.queue.to_string()
     }
 
     fn card(&self) -> Option<Vec<Block>> {
         let would = if self.dry_run { "would be " } else { "" };
         let mut line = format!("{} {would}enqueued in {}", grouped(self.enqueued), self.queue);
-        for (count, word) in [(self.duplicates, "there already"), (self.refused, "refused")] {
+        for (count, word) in [
+            (self.duplicates, if self.duplicates == 1 { "duplicate" } else { "duplicates" }),
+            (self.refused, "refused"),
+        ] {
             if count > 0 {
                 line.push_str(&format!(", {} {word}", grouped(count)));
             }
+        }
+        if self.dry_run {
+            line.push_str("; which of them are there already was not looked up");
         }
         Some(vec![Block::Text(line)])
     }

@@ -5,6 +5,7 @@ use ireva_queue::job::Failure;
 use ireva_queue::stats::{JobDetails, JobSummary};
 
 use crate::output::{Cell, Tone};
+use crate::view::job_summary::waits;
 use crate::view::{Block, Column, View};
 
 impl View for JobDetails {
@@ -43,7 +44,7 @@ fn standing(job: &JobDetails) -> Vec<Block> {
         Block::Field("id", Cell::text(summary.id.as_str())),
         Block::Field("queue", Cell::text(summary.queue.as_str())),
         Block::Field("state", Cell::state(summary.state)),
-        Block::Field("since", Cell::at(summary.since)),
+        Block::Field(if waits(summary.state) { "due" } else { "since" }, Cell::at(summary.since)),
         Block::Field("enqueued", Cell::maybe_at(summary.enqueued_at)),
         Block::Field("priority", Cell::text(summary.priority.as_str())),
         Block::Field("attempt", Cell::count(summary.attempt)),
@@ -66,7 +67,10 @@ fn options(job: &JobDetails) -> Vec<Block> {
 /// What happened to it; what did not happen is left out.
 fn story(job: &JobDetails) -> Vec<Block> {
     let counted = |count: u32, tone| (count > 0).then(|| Cell::count(count).tone(tone));
+    // What no attempt of its own says: it expired, its workers died, a service said to wait.
+    let cause = job.summary.last_error.as_ref().filter(|error| job.failures.last() != Some(*error));
     let fields = [
+        ("cause", cause.map(|error| Cell::text(format!("{}: {}", error.code, error.message)))),
         ("worker", job.worker.as_ref().map(Cell::text)),
         ("fence", job.fence.map(|fence| Cell::text(fence.to_string()))),
         ("failed", counted(job.failed, Tone::Warn)),

@@ -1,9 +1,15 @@
 //! A job in a list.
 
+use ireva_queue::JobState;
 use ireva_queue::stats::JobSummary;
 
 use crate::output::Cell;
 use crate::view::{Column, View};
+
+/// Whether a job of this state has its time still before it.
+pub fn waits(state: JobState) -> bool {
+    matches!(state, JobState::Scheduled | JobState::Retrying)
+}
 
 impl View for JobSummary {
     const COLUMNS: &'static [Column] = &[
@@ -25,7 +31,7 @@ impl View for JobSummary {
             Cell::state(self.state),
             Cell::text(self.priority.as_str()),
             Cell::count(self.attempt),
-            Cell::at(self.since),
+            if waits(self.state) { Cell::due(self.since) } else { Cell::at(self.since) },
             Cell::maybe(error.map(|error| &error.code)),
             Cell::maybe(error.map(|error| &error.message)),
             Cell::text(self.queue.as_str()),

@@ -2,11 +2,11 @@
 
 mod acted;
 mod bulk;
+mod database;
 mod dead_group;
 mod dead_letter;
 mod demo_report;
 mod embedded_status;
-
 mod enqueued;
 mod job_details;
 mod job_summary;
@@ -22,10 +22,10 @@ use serde::Serialize;
 pub use bulk::{Act, Bulk};
 pub use demo_report::{DemoReport, QueueGroup};
 pub use embedded_status::Stopped;
-
-pub use token::Revoked;
-
 pub use enqueued::{Awaited, EnqueueReport, Planned};
+pub use queue_settings::Settings;
+pub use token::Revoked;
+pub use worker_report::Worked;
 
 use crate::output::Cell;
 

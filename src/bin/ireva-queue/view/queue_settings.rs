@@ -1,11 +1,24 @@
 //! What is set for a queue.
 
+use ireva_queue::QueueName;
 use ireva_queue::config::QueueSettings;
+use serde::Serialize;
 
 use crate::output::Cell;
 use crate::view::{Block, Column, View};
 
-impl View for QueueSettings {
+/// The settings of a queue.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct Settings {
+    /// The queue, which is its name.
+    #[serde(skip)]
+    pub queue: QueueName,
+    /// What is set.
+    pub settings: QueueSettings,
+}
+
+impl View for Settings {
     const COLUMNS: &'static [Column] = &[
         Column::new("RATE"),
         Column::new("CONCURRENCY"),
@@ -14,6 +27,7 @@ impl View for QueueSettings {
         Column::new("PRIORITY MODE"),
         Column::new("MAX LENGTH"),
         Column::number("CRASH LIMIT"),
+        Column::new("DURABLE"),
         Column::number("ATTEMPTS"),
         Column::new("BACKOFF"),
         Column::new("THROTTLED BACKOFF"),
@@ -23,23 +37,25 @@ impl View for QueueSettings {
 
     fn cells(&self) -> Vec<Cell> {
         let or_none = |text: Option<String>| Cell::text(text.unwrap_or_else(|| "none".to_owned()));
+        let settings = &self.settings;
         vec![
-            or_none(self.rate.map(|rate| rate.to_string())),
-            or_none(self.concurrency.map(|concurrency| concurrency.to_string())),
-            Cell::text(self.remove_on_complete.to_string()),
-            Cell::text(self.remove_on_fail.to_string()),
-            Cell::text(self.priority_mode.to_string()),
-            or_none(self.max_length.map(|length| length.to_string())),
-            Cell::count(self.crash_limit),
-            Cell::count(self.retry.attempts),
-            Cell::text(self.retry.transient.to_string()),
-            Cell::text(self.retry.throttled.to_string()),
-            Cell::count(self.retry.permanent_attempts),
+            or_none(settings.rate.map(|rate| rate.to_string())),
+            or_none(settings.concurrency.map(|concurrency| concurrency.to_string())),
+            Cell::text(settings.remove_on_complete.to_string()),
+            Cell::text(settings.remove_on_fail.to_string()),
+            Cell::text(settings.priority_mode.to_string()),
+            or_none(settings.max_length.map(|length| length.to_string())),
+            Cell::count(settings.crash_limit),
+            Cell::text(settings.durable.as_str()),
+            Cell::count(settings.retry.attempts),
+            Cell::text(settings.retry.transient.to_string()),
+            Cell::text(settings.retry.throttled.to_string()),
+            Cell::count(settings.retry.permanent_attempts),
         ]
     }
 
     fn name(&self) -> String {
-        "settings".to_owned()
+        self.queue.to_string()
     }
 
     /// The labels are the flags of `queues set`.
@@ -52,6 +68,7 @@ impl View for QueueSettings {
             "priority-mode",
             "max-length",
             "crash-limit",
+            "durable",
             "attempts",
             "backoff",
             "throttled-backoff",

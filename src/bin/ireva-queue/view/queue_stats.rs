@@ -1,6 +1,7 @@
 //! The statistics of a queue.
 
 use ireva_queue::Priority;
+use ireva_queue::config::Durable;
 use ireva_queue::stats::{QueueStats, Rates};
 
 use crate::output::{Cell, Tone, grouped};
@@ -25,6 +26,7 @@ impl View for QueueStats {
         Column::number("LATE").wide(),
         Column::new("RATE").wide(),
         Column::new("CONCURRENCY").wide(),
+        Column::new("DURABLE").wide(),
     ];
 
     fn cells(&self) -> Vec<Cell> {
@@ -46,6 +48,7 @@ impl View for QueueStats {
             Cell::millis(self.late_ms),
             Cell::maybe(self.settings.rate),
             Cell::maybe(self.settings.concurrency),
+            Cell::text(self.settings.durable.as_str()),
         ]
     }
 
@@ -73,6 +76,9 @@ impl View for QueueStats {
             Block::Field("limits", Cell::text(limits(self))),
             Block::Field("workers", Cell::count(self.workers)),
         ]);
+        if self.settings.durable != Durable::Off {
+            blocks.push(Block::Field("durable", Cell::text(self.settings.durable.as_str())));
+        }
         if let Some(late_ms) = self.late_ms {
             blocks.push(Block::Field("overdue by", Cell::millis(Some(late_ms)).tone(Tone::Warn)));
         }

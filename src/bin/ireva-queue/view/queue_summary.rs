@@ -1,6 +1,6 @@
-//! A queue in a list, and a queue that was paused or resumed.
+//! A queue in a list, and a queue that was paused, resumed or deleted.
 
-use ireva_queue::stats::{QueueSummary, Switched};
+use ireva_queue::stats::{Deleted, QueueSummary, Switched};
 
 use crate::output::{Cell, Tone};
 use crate::view::{Block, Column, View};
@@ -16,6 +16,11 @@ impl View for QueueSummary {
         Column::new("CONCURRENCY").gives_way(2),
         Column::new("KEEPS").gives_way(3),
         Column::new("KEEPS DEAD").gives_way(4),
+        Column::new("PRIORITY MODE").wide(),
+        Column::new("MAX LENGTH").wide(),
+        Column::number("ATTEMPTS").wide(),
+        Column::new("BACKOFF").wide(),
+        Column::new("DURABLE").wide(),
     ];
 
     fn cells(&self) -> Vec<Cell> {
@@ -29,6 +34,11 @@ impl View for QueueSummary {
             Cell::maybe(self.settings.concurrency),
             Cell::text(self.settings.remove_on_complete.to_string()),
             Cell::text(self.settings.remove_on_fail.to_string()),
+            Cell::text(self.settings.priority_mode.to_string()),
+            Cell::maybe(self.settings.max_length),
+            Cell::count(self.settings.retry.attempts),
+            Cell::text(self.settings.retry.transient.to_string()),
+            Cell::text(self.settings.durable.as_str()),
         ]
     }
 
@@ -53,5 +63,21 @@ impl View for Switched {
         let state = if self.paused { "paused" } else { "running" };
         let already = if self.changed { "" } else { " already" };
         Some(vec![Block::Text(format!("{} is{already} {state}", self.queue))])
+    }
+}
+
+impl View for Deleted {
+    const COLUMNS: &'static [Column] = &[Column::new("QUEUE"), Column::new("DELETED")];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![Cell::text(self.queue.as_str()), Cell::yes(self.deleted, Tone::Dim)]
+    }
+
+    fn name(&self) -> String {
+        self.queue.to_string()
+    }
+
+    fn card(&self) -> Option<Vec<Block>> {
+        Some(vec![Block::Text(format!("{} is deleted", self.queue))])
     }
 }

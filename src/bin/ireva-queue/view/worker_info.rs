@@ -1,16 +1,14 @@
 //! A worker.
 
-use std::time::Duration;
-
 use ireva_queue::stats::WorkerInfo;
 
-use crate::output::{Cell, Tone, span_short};
+use crate::output::{Cell, Tone};
 use crate::view::{Column, View};
 
 impl View for WorkerInfo {
     const COLUMNS: &'static [Column] = &[
-        Column::new("HOST"),
-        Column::number("PID"),
+        Column::new("HOST").gives_way(6),
+        Column::number("PID").gives_way(5),
         Column::new("QUEUES").wraps(),
         Column::number("ACTIVE"),
         Column::number("OF").gives_way(3),
@@ -19,7 +17,7 @@ impl View for WorkerInfo {
         Column::new("STARTED"),
         Column::new("STATE"),
         Column::number("LEASE").gives_way(4),
-        Column::new("WORKER").wide(),
+        Column::new("WORKER"),
         Column::new("VERSION").wide(),
         Column::new("LEASE UNTIL").wide(),
     ];
@@ -38,7 +36,7 @@ impl View for WorkerInfo {
             Cell::alarm(self.failed, Tone::Warn),
             Cell::at(self.started_at),
             state,
-            Cell::text(span_short(Duration::from_millis(self.lease_ms))),
+            Cell::millis(Some(self.lease_ms)),
             Cell::text(&self.worker),
             Cell::text(&self.version),
             Cell::at(self.lease_until),

@@ -1,11 +1,23 @@
 //! What a worker did.
 
-use ireva_queue::WorkerReport;
+use ireva_queue::{QueueName, WorkerReport};
+use serde::Serialize;
 
 use crate::output::{Cell, Tone};
 use crate::view::{Block, Column, View};
 
-impl View for WorkerReport {
+/// What a worker did, and for which queues.
+#[derive(Debug, Clone, Serialize)]
+#[serde(transparent)]
+pub struct Worked {
+    /// The queues, which are its name.
+    #[serde(skip)]
+    pub queues: Vec<QueueName>,
+    /// The counts.
+    pub report: WorkerReport,
+}
+
+impl View for Worked {
     const COLUMNS: &'static [Column] = &[
         Column::number("COMPLETED"),
         Column::number("FAILED"),
@@ -14,20 +26,22 @@ impl View for WorkerReport {
     ];
 
     fn cells(&self) -> Vec<Cell> {
+        let report = &self.report;
         vec![
-            Cell::count(self.completed),
-            Cell::alarm(self.failed, Tone::Warn),
-            Cell::count(self.released),
-            Cell::alarm(self.unconfirmed, Tone::Bad),
+            Cell::count(report.completed),
+            Cell::alarm(report.failed, Tone::Warn),
+            Cell::count(report.released),
+            Cell::alarm(report.unconfirmed, Tone::Bad),
         ]
     }
 
     fn name(&self) -> String {
-        self.completed.to_string()
+        let queues: Vec<_> = self.queues.iter().map(QueueName::as_str).collect();
+        queues.join("\n")
     }
 
     fn card(&self) -> Option<Vec<Block>> {
-        let Self { completed, failed, released, unconfirmed } = self;
+        let WorkerReport { completed, failed, released, unconfirmed } = &self.report;
         let mut line = format!("{completed} completed, {failed} failed, {released} released");
         if *unconfirmed > 0 {
             line.push_str(&format!(", {unconfirmed} not confirmed by Redis"));

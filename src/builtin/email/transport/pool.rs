@@ -34,7 +34,14 @@ pub(in crate::builtin::email) struct Pool {
     tls: TlsParameters,
     credentials: Option<Credentials>,
     hello: ClientId,
-    idle: Arc<Mutex<Vec<Idle>>>,
+    kept: Arc<Mutex<Kept>>,
+}
+
+/// Connections that are free, and whether somebody is about to close what stays unused.
+#[derive(Default)]
+struct Kept {
+    idle: Vec<Idle>,
+    closing: bool,
 }
 
 struct Idle {
@@ -53,7 +60,7 @@ impl Pool {
     pub(super) fn new(url: SmtpUrl, ca: Option<&Path>) -> Result<Self> {
         let tls = tls_parameters(&url.host, ca)?;
         let credentials = url.login.clone().map(|(user, password)| Credentials::new(user, password));
-        Ok(Self { url, tls, credentials, hello: hello(), idle: Arc::default() })
+        Ok(Self { url, tls, credentials, hello: hello(), kept: Arc::default() })
     }
 
     /// Sends a mail and returns the server's last word. Not bounded in time; dropped, its connection is closed.
@@ -93,7 +100,7 @@ impl Pool {
     /// A kept connection that still answers.
     async fn kept(&self) -> Option<AsyncSmtpConnection> {
         loop {
-            let Idle { mut connection, since } = locked(&self.idle).pop()?;
+            let Idle { mut connection, since } = locked(&self.kept).idle.pop()?;
             let alive = since.elapsed() < IDLE_TIMEOUT
                 && tokio::time::timeout(PROBE_TIMEOUT, connection.test_connected()).await.unwrap_or(false);
             if alive {
@@ -103,26 +110,27 @@ impl Pool {
     }
 
     fn keep(&self, connection: AsyncSmtpConnection) {
-        let mut idle = locked(&self.idle);
-        if idle.len() >= IDLE_MAX || connection.has_broken() {
+        let mut kept = locked(&self.kept);
+        if kept.idle.len() >= IDLE_MAX || connection.has_broken() {
             return;
         }
-        if idle.is_empty() {
-            tokio::spawn(close_when_idle(Arc::downgrade(&self.idle)));
+        if !std::mem::replace(&mut kept.closing, true) {
+            tokio::spawn(close_when_idle(Arc::downgrade(&self.kept)));
         }
-        idle.push(Idle { connection, since: Instant::now() });
+        kept.idle.push(Idle { connection, since: Instant::now() });
     }
 }
 
 /// Says good-bye on connections that nobody used for a while, until none is left.
-async fn close_when_idle(idle: Weak<Mutex<Vec<Idle>>>) {
+async fn close_when_idle(kept: Weak<Mutex<Kept>>) {
     loop {
         tokio::time::sleep(IDLE_TIMEOUT / 2).await;
-        let Some(idle) = idle.upgrade() else { return };
+        let Some(kept) = kept.upgrade() else { return };
         let (stale, done) = {
-            let mut idle = locked(&idle);
-            let stale: Vec<Idle> = idle.extract_if(.., |idle| idle.since.elapsed() >= IDLE_TIMEOUT).collect();
-            (stale, idle.is_empty())
+            let mut kept = locked(&kept);
+            let stale: Vec<Idle> = kept.idle.extract_if(.., |idle| idle.since.elapsed() >= IDLE_TIMEOUT).collect();
+            kept.closing = !kept.idle.is_empty();
+            (stale, !kept.closing)
         };
         for Idle { mut connection, .. } in stale {
             let _ = tokio::time::timeout(PROBE_TIMEOUT, connection.abort()).await;
@@ -133,8 +141,8 @@ async fn close_when_idle(idle: Weak<Mutex<Vec<Idle>>>) {
     }
 }
 
-fn locked(idle: &Mutex<Vec<Idle>>) -> std::sync::MutexGuard<'_, Vec<Idle>> {
-    idle.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(kept: &Mutex<Kept>) -> std::sync::MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn tls_parameters(host: &str, ca: Option<&Path>) -> Result<TlsParameters> {

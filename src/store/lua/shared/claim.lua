@@ -1,6 +1,7 @@
 -- choose(line, slots, alone, rule): which jobs of `line` this worker may have. A job that crashed takes a slot, never a
 -- place in the prefetch; one crash short of the limit it goes only to a worker that holds nothing, and alone.
--- Returns the part of `line` to claim, whether any job was passed over, and one that waits for an empty worker, if any.
+-- Returns the part of `line` to claim (with `alone` set where it is such a job), whether any job was passed over, and one
+-- that waits for an empty worker, if any.
 -- Needs KEYS crashes meta.
 local function choose(line, slots, alone, rule)
   if #line == 0 or redis.call('EXISTS', crashes) == 0 then return line, false, nil end
@@ -12,7 +13,7 @@ local function choose(line, slots, alone, rule)
     local brink = times > 0 and times >= rule.crash_limit - 1
     if brink and alone and #chosen == 0 then
       redis.call('HDEL', meta, 'empties')
-      return {line[3 * n - 2], line[3 * n - 1], line[3 * n]}, true, nil
+      return {line[3 * n - 2], line[3 * n - 1], line[3 * n], alone = true}, true, nil
     elseif brink or (times > 0 and #chosen / 3 >= slots) then
       passed = true
       lonely = lonely or (brink and ids[n]) or nil
@@ -32,27 +33,4 @@ local function runs_empty(now_us, worker, id)
     and redis.call('HEXISTS', crashes, job) == 1 and redis.call('HEXISTS', active, job) == 0 then return false end
   redis.call('HSET', meta, 'empties', worker .. '|' .. id)
   return true
-end
-
--- orphaned(now_us, id, level): takes an id without a record out of the line, with a count and an event.
--- Needs KEYS pending meta events; uses count emit.
-local function orphaned(now_us, id, level)
-  redis.call('ZREM', pending[level + 1], id)
-  count(now_us, 'orphaned', 1)
-  emit('orphaned', {id}, '')
-end
-
--- unline(line, whole): takes claimed jobs out of their lines; `whole` where they are the heads of the lines.
--- Needs KEYS pending.
-local function unline(line, whole)
-  local by_level = {{}, {}, {}, {}}
-  for i = 1, #line, 3 do
-    local level = by_level[line[i + 2] + 1]
-    level[#level + 1] = line[i]
-  end
-  for level = 1, 4 do
-    local ids = by_level[level]
-    if #ids > 0 and whole then redis.call('ZREMRANGEBYRANK', pending[level], 0, #ids - 1) end
-    if #ids > 0 and not whole then redis.call('ZREM', pending[level], unpack(ids)) end
-  end
 end

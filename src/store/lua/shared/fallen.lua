@@ -1,7 +1,7 @@
--- silent_claims(now_ms): the claims named in ARGV (id, claim) that stand and whose worker's lease has ended, and how many
--- each such worker has here. A worker without any lease gets one of ARGV's lease_ms first. Needs KEYS active workers.
+-- silent_claims(now_ms): the claims named in ARGV (id, claim) that stand and whose worker's lease has ended. A worker
+-- without any lease gets one of ARGV's lease_ms first. Needs KEYS active workers.
 local function silent_claims(now_ms)
-  local lost, beside = {}, {}
+  local lost = {}
   for at = jobs_at, #ARGV, 2 do
     local id, claim = ARGV[at], ARGV[at + 1]
     local owner = redis.call('HGET', active, id) == claim and string.match(claim, '|%d+|([^|]*)|[^|]*|[^|]*$')
@@ -9,14 +9,14 @@ local function silent_claims(now_ms)
     if owner and not lease then redis.call('ZADD', workers, now_ms + lease_ms, owner) end
     if lease and lease <= now_ms then
       lost[#lost + 1] = {id = id, claim = claim, owner = owner}
-      beside[owner] = (beside[owner] or 0) + 1
     end
   end
-  return lost, beside
+  return lost
 end
 
--- fall(id, limit, alone): counts a crash. One short of the limit a job runs alone, so that a further crash is its own;
--- beside others it stops there (at one, where the limit is one), and what was counted under a higher limit stays.
+-- fall(id, limit, alone): counts a crash. One short of the limit a job is handed out alone, so that a further crash is its
+-- own; of any other claim nobody knows, so it stops there (at one, where the limit is one), and what was counted under a
+-- higher limit stays.
 -- Returns the crashes, and whether they bury the job. Needs KEYS crashes.
 local function fall(id, limit, alone)
   local before = tonumber(redis.call('HGET', crashes, id)) or 0

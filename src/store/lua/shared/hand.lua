@@ -10,7 +10,7 @@ local function hand(now_us, line, rule, scattered, reply)
   local told = redis.call('EXISTS', history) == 1 and redis.call('HMGET', history, unpack(ids)) or {}
   local fallen = redis.call('EXISTS', crashes) == 1 and redis.call('HMGET', crashes, unpack(ids)) or {}
   local fence = math.max((tonumber(redis.call('HGET', meta, 'fence')) or 0) + 1, now_us)
-  local tail = '|' .. int(math.floor(now_us / 1000)) .. '|' .. worker .. '||'
+  local tail = '|' .. int(math.floor(now_us / 1000)) .. '|' .. worker .. '||' .. (line.alone and 'alone' or '')
   for n = 1, #ids do
     if records[n] then
       local claim = int(fence) .. '|' .. line[3 * n] .. ':' .. line[3 * n - 1] .. tail

@@ -6,8 +6,9 @@ use ireva_queue::{Error, QueueName};
 
 use crate::command::selecting::Narrowing;
 use crate::context::Context;
-use crate::exit::Stop;
-use crate::output::{Answer, grouped};
+use crate::exit::{Code, Stop};
+use crate::output::{Answer, counted};
+use crate::ui::Progress;
 use crate::view::{Act, Bulk};
 
 /// Delete dead letters for good
@@ -110,22 +111,41 @@ async fn delete(
     let mut total = None;
     if care.asks {
         let count = letters.delete(&selection, true, &mut |_| {}).await?.matched;
-        let what = format!("this deletes {} dead letters of {queue} for good", grouped(count));
+        let what = format!("this deletes {} of {queue} for good", counted(count, "dead letter"));
         context.ui.confirm(&what, queue.as_str())?;
         total = Some(count);
     }
     let progress = context.ui.progress(&format!("deleting dead letters of {queue}"), total);
-    let report = letters.delete(&selection, care.dry_run, &mut |deleted| progress.set(deleted)).await?;
-    drop(progress);
-    Ok(answer(Bulk::new(Act::Deleted, report.clone()), &report, missing))
+    let deleting = async |done: &mut (dyn FnMut(u64) + Send)| letters.delete(&selection, care.dry_run, done).await;
+    finish((Act::Deleted, queue), progress, missing, context, deleting).await
 }
 
-/// The report; what was skipped or missing is listed and makes it partly done.
-pub fn answer(bulk: Bulk, report: &BulkReport, mut missing: Vec<anyhow::Error>) -> Answer {
+/// Does it, and reports: what was skipped or missing is listed and makes it partly done, and Ctrl-C leaves the count of
+/// what was done until then.
+pub async fn finish(
+    (act, queue): (Act, &QueueName),
+    progress: Progress,
+    mut missing: Vec<anyhow::Error>,
+    context: &Context,
+    work: impl AsyncFnOnce(&mut (dyn FnMut(u64) + Send)) -> ireva_queue::Result<BulkReport>,
+) -> Result<Answer> {
+    let mut so_far = 0;
+    let mut done = |count| {
+        so_far = count;
+        progress.set(count);
+    };
+    let outcome = context.interrupt.or(work(&mut done)).await;
+    drop(progress);
+    let Some(report) = outcome else {
+        let report = BulkReport { matched: so_far, changed: so_far, ..BulkReport::default() };
+        missing.push(Stop::new(Code::Interrupted, "interrupted: run it again for the rest").into());
+        return Ok(Answer::one(Bulk::new(act, queue.clone(), report)).errors(0, missing).code(Code::Interrupted));
+    };
+    let report = report?;
     let skipped = report.skipped.iter().map(|skipped| format!("job {}: {}", skipped.id, skipped.reason));
     missing.extend(skipped.map(|why| anyhow::Error::from(Error::refused(why))));
     let done = usize::try_from(report.changed).unwrap_or(usize::MAX);
-    Answer::one(bulk).errors(done, missing)
+    Ok(Answer::one(Bulk::new(act, queue.clone(), report)).errors(done, missing))
 }
 
 /// What changes many jobs wants to be told which.

@@ -68,7 +68,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     if let Some(by) = args.group_by {
         let groups = letters.groups(&selection, by.into()).await?;
         if groups.is_empty() {
-            context.ui.note(&format!("no dead letters in {}", args.queue));
+            context.ui.note(&nothing(&args));
         }
         return Ok(Answer::list(groups).errors(1, missing));
     }
@@ -81,10 +81,19 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         found.extend(page.items);
     }
     if found.is_empty() {
-        context.ui.note(&format!("no dead letters in {}", args.queue));
+        context.ui.note(&nothing(&args));
     } else if more {
         let next = args.offset + found.len() as u64;
         context.ui.note(&format!("there are more: --offset {next} shows the next, --all all of them"));
     }
     Ok(Answer::list(found).errors(1, missing))
+}
+
+/// What to say of an empty list.
+fn nothing(args: &Args) -> String {
+    if args.narrowing.is_given() || args.offset > 0 {
+        format!("none of the dead letters of {} match", args.queue)
+    } else {
+        format!("no dead letters in {}", args.queue)
+    }
 }

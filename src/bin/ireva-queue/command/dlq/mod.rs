@@ -5,6 +5,8 @@ mod list;
 mod retry;
 mod show;
 
+pub use delete::finish;
+
 use anyhow::Result;
 use clap::Subcommand;
 

@@ -7,22 +7,24 @@ use ireva_queue::config::Rate;
 use ireva_queue::stats::Enqueued;
 use ireva_queue::{QueueName, ReviveOptions, Selection};
 
+use crate::command::enqueue;
 use crate::command::selecting::Narrowing;
 use crate::context::Context;
 use crate::exit::Stop;
-use crate::output::Answer;
+use crate::output::{Answer, counted};
 use crate::parse;
-use crate::view::{Act, Bulk};
+use crate::view::Act;
 
 /// Revive dead letters: they run again with all their attempts
 ///
 /// Name jobs, or select them. A selection needs --yes where no question can be
 /// asked. What was done stays done when it is broken off, and running it again
-/// goes on with the rest.
+/// goes on with the rest. They keep their ids; with --edit a new job takes the
+/// place of the old one and names it, and its id is printed.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example:
   ireva-queue dlq retry email --code smtp_4xx --rate 10/s --yes
-  ireva-queue dlq retry email 7G3K --edit '{\"to\":\"ada@example.com\"}'")]
+  ireva-queue dlq retry email 7G3K --edit @mended.json")]
 pub struct Args {
     /// The queue
     #[arg(value_name = "QUEUE")]
@@ -47,6 +49,10 @@ pub struct Args {
     /// Replace the payload of one job: JSON, @FILE or - for stdin
     #[arg(long, value_name = "PAYLOAD", conflicts_with_all = ["all", "rate", "dry_run"])]
     edit: Option<String>,
+
+    /// Do not check the payload of --edit against what the processor wants
+    #[arg(long, requires = "edit")]
+    no_check: bool,
 
     /// Only count
     #[arg(long)]
@@ -81,13 +87,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     if asks {
         let counting = ReviveOptions { dry_run: true, ..options };
         let count = letters.revive(&selection, counting, &mut |_| {}).await?.matched;
-        context.ui.confirm(&format!("this revives {count} dead letters of {}", args.queue), args.queue.as_str())?;
+        let what = format!("this revives {} of {}", counted(count, "dead letter"), args.queue);
+        context.ui.confirm(&what, args.queue.as_str())?;
     }
     let total = total(&args, &selection);
     let progress = context.ui.progress(&format!("reviving dead letters of {}", args.queue), total);
-    let report = letters.revive(&selection, options, &mut |revived| progress.set(revived)).await?;
-    drop(progress);
-    Ok(super::delete::answer(Bulk::new(Act::Revived, report.clone()), &report, missing))
+    let reviving = async |done: &mut (dyn FnMut(u64) + Send)| letters.revive(&selection, options, done).await;
+    super::delete::finish((Act::Revived, &args.queue), progress, missing, context, reviving).await
 }
 
 /// How many it will be, where that is known beforehand.
@@ -99,7 +105,10 @@ async fn edit(args: &Args, payload: &str, context: &Context) -> Result<Answer> {
     let (selection, mut missing) = args.narrowing.selection(&args.ids, &args.queue, context).await?;
     match (selection.ids.as_slice(), missing.pop()) {
         ([id], None) => {
-            let payload = crate::command::enqueue::payload::read(payload)?;
+            let payload = enqueue::payload::read(payload)?;
+            if !args.no_check {
+                enqueue::check(&args.queue, &payload)?;
+            }
             let letters = context.client()?.dead_letters(args.queue.clone());
             let id = letters.revive_edited(id, payload, args.delay).await?;
             Ok(Answer::one(Enqueued { id, queue: args.queue.clone(), duplicate: false }))

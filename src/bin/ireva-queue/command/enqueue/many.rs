@@ -5,12 +5,13 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use ireva_queue::{ErrorKind, NewJob, QueueName};
+use ireva_queue::{Error, ErrorKind, NewJob, Queue, QueueName};
 use tokio::sync::mpsc;
 
 use super::ndjson::{self, Lines};
+use crate::command::queues;
 use crate::context::Context;
-use crate::exit::{Code, Stop};
+use crate::exit::{Code, Stop, code_of};
 use crate::output::{self, Answer, Format};
 use crate::view::EnqueueReport;
 
@@ -44,6 +45,10 @@ struct Batch {
 }
 
 impl Batch {
+    fn last_line(&self) -> Option<u64> {
+        self.numbers.iter().chain(self.refused.iter().map(|(number, _)| number)).max().copied()
+    }
+
     fn is_full(&self) -> bool {
         self.jobs.len() + self.refused.len() >= BATCH || self.bytes >= BATCH_BYTES
     }
@@ -59,16 +64,27 @@ pub async fn run(
     let (sender, mut batches) = mpsc::channel(WAITING_BATCHES);
     let reading = order.clone();
     let reader = tokio::task::spawn_blocking(move || read(source, &reading, &defaults, &sender));
+    let queue = context.client()?.queue(order.queue.clone());
     let progress = context.ui.progress(&format!("enqueuing in {}", order.queue), None);
     let mut report =
         EnqueueReport { queue: order.queue.clone(), enqueued: 0, duplicates: 0, refused: 0, dry_run: order.dry_run };
     let each = context.ui.is_quiet() || matches!(context.ui.format(), Format::Name | Format::Jsonl);
-    while let Some(batch) = batches.recv().await {
+    let (mut read_to, mut stop) = (0, None);
+    while stop.is_none() {
+        let Some(received) = context.interrupt.or(batches.recv()).await else {
+            let why = format!("interrupted after line {read_to}: what comes behind it was not sent");
+            stop = Some(Stop::new(Code::Interrupted, why).into());
+            break;
+        };
+        let Some(batch) = received else { break };
+        read_to = batch.last_line().unwrap_or(read_to);
         let refused = if order.dry_run {
             report.enqueued += batch.jobs.len() as u64;
             batch.refused
         } else {
-            send(batch, &mut report, each, context).await?
+            let sent = context.interrupt.after(send(&queue, batch, &mut report, each, context)).await?;
+            stop = sent.stopped;
+            sent.refused
         };
         report.refused += refused.len() as u64;
         progress
@@ -76,21 +92,43 @@ pub async fn run(
         progress.set(report.enqueued + report.duplicates + report.refused);
     }
     drop(progress);
-    reader.await.context("reading stopped")?.with_context(|| format!("cannot read {}", order.file.display()))?;
-    let code = if report.refused > 0 { Code::Partly } else { Code::Done };
-    Ok(if each && !order.dry_run { Answer::none() } else { Answer::one(report) }.code(code))
+    if !order.dry_run {
+        queues::note_if_new(&queue, context).await;
+    }
+    if stop.is_none() {
+        let read = reader.await.context("reading stopped")?;
+        stop =
+            read.err().map(|error| anyhow::Error::from(error).context(format!("cannot read {}", order.file.display())));
+    }
+    let (done, refused) = (report.enqueued + report.duplicates, report.refused);
+    // Where it never began there is nothing to report.
+    let nothing = stop.is_some() && done + refused == 0;
+    let answer = if nothing || (each && !order.dry_run) { Answer::none() } else { Answer::one(report) };
+    let Some(error) = stop else {
+        return Ok(answer.code(if refused > 0 { Code::Partly } else { Code::Done }));
+    };
+    let interrupted = code_of(&error) == Code::Interrupted;
+    let answer = answer.errors(usize::try_from(done).unwrap_or(usize::MAX), vec![error]);
+    Ok(if interrupted { answer.code(Code::Interrupted) } else { answer })
 }
 
-/// Sends a batch; the lines that were refused, in their order.
-async fn send(batch: Batch, report: &mut EnqueueReport, each: bool, context: &Context) -> Result<Vec<(u64, String)>> {
+/// What became of a batch, beside what was counted.
+struct Sent {
+    /// The lines that were refused, in their order.
+    refused: Vec<(u64, String)>,
+    /// Why nothing more was sent.
+    stopped: Option<anyhow::Error>,
+}
+
+/// Sends a batch, and prints its ids where `each` is wanted.
+async fn send(queue: &Queue, batch: Batch, report: &mut EnqueueReport, each: bool, context: &Context) -> Result<Sent> {
     let Batch { numbers, jobs, mut refused, .. } = batch;
-    if jobs.is_empty() {
-        return Ok(refused);
-    }
-    let sent = report.enqueued + report.duplicates + report.refused;
-    let answers = context.client()?.queue(report.queue.clone()).enqueue_many(jobs).await;
-    let answers = answers.map_err(|error| error.context(format!("after {sent} lines")))?;
-    let mut enqueued = Vec::with_capacity(answers.len());
+    let Some(&first) = numbers.first() else { return Ok(Sent { refused, stopped: None }) };
+    let answers = match queue.enqueue_many(jobs).await {
+        Ok(answers) => answers,
+        Err(error) => return Ok(Sent { refused, stopped: Some(stopped(first, &error)) }),
+    };
+    let (mut enqueued, mut stop) = (Vec::with_capacity(answers.len()), None);
     for (number, answer) in numbers.into_iter().zip(answers) {
         match answer {
             Ok(answer) if answer.duplicate => {
@@ -104,7 +142,9 @@ async fn send(batch: Batch, report: &mut EnqueueReport, each: bool, context: &Co
             Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Refused) => {
                 refused.push((number, error.to_string()));
             }
-            Err(error) => return Err(error.context(format!("line {number}")).into()),
+            Err(error) => {
+                stop.get_or_insert_with(|| stopped(number, &error));
+            }
         }
     }
     refused.sort_by_key(|(number, _)| *number);
@@ -114,7 +154,26 @@ async fn send(batch: Batch, report: &mut EnqueueReport, each: bool, context: &Co
             output::rows(&enqueued, format, look, out)
         })?;
     }
-    Ok(refused)
+    Ok(Sent { refused, stopped: stop })
+}
+
+/// Where it stopped and why, and what is to be sent again.
+fn stopped(number: u64, error: &Error) -> anyhow::Error {
+    let (code, words) = match error.kind() {
+        ErrorKind::OutcomeUnknown => (Code::NotNow, "outcome unknown"),
+        ErrorKind::NotNow | ErrorKind::Full => (Code::NotNow, "not now"),
+        ErrorKind::Unreachable => (Code::Unreachable, "not reachable"),
+        ErrorKind::AccessDenied => (Code::Denied, "access refused"),
+        kind => (kind.into(), "failed"),
+    };
+    let rest = match error.kind() {
+        ErrorKind::NotNow | ErrorKind::Full | ErrorKind::Unreachable => {
+            format!("nothing from line {number} on was added: send again from there")
+        }
+        // In a durable queue it may be the right to wait for a replica that is missing, and the lines be stored.
+        _ => format!("line {number} and some behind it may be there: lines with ids can be sent again from there"),
+    };
+    Error::new(error.kind(), format!("stopped at line {number} ({}, {words}): {error}; {rest}", code as u8)).into()
 }
 
 fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {
@@ -122,6 +181,9 @@ fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {
         return Ok(Box::new(BufReader::with_capacity(256 * 1024, io::stdin())));
     }
     let file = File::open(path).map_err(|error| Stop::usage(format!("cannot open {}: {error}", path.display())))?;
+    if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+        return Err(Stop::usage(format!("cannot read {}: it is a directory", path.display())).into());
+    }
     Ok(Box::new(BufReader::with_capacity(256 * 1024, file)))
 }
 

@@ -10,10 +10,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
+use ireva_queue::builtin::email::missing_template;
 use ireva_queue::retry::Backoff;
 use ireva_queue::stats::Enqueued;
-use ireva_queue::{Error, ErrorKind, JobId, JobState, NewJob, Priority, QueueName};
+use ireva_queue::{Error, ErrorKind, JobId, JobState, NewJob, Priority, Queue, QueueName};
 
+use crate::command::queues;
 use crate::context::Context;
 use crate::exit::{Code, Stop};
 use crate::output::Answer;
@@ -25,16 +27,23 @@ use crate::view::{Awaited, Planned};
 /// The payload is JSON, '-' for stdin, @FILE, or fields: key=value is a string,
 /// key:=json any JSON, a.b=c nests. Without one it is {}. The id of the job is
 /// printed. The same id again, or a unique key that is held, adds nothing: the
-/// id of the job that is there is printed, and it is no error.
+/// id of the job that is there is printed, and it is no error. An id is
+/// remembered for 24 hours after its job is gone. Without --id each run adds a
+/// job of its own.
+///
+/// In a durable queue a replica must hold the job. Where none confirms it in
+/// time the exit code is 75: the job is stored, and the same command with --id
+/// and its id adds nothing and waits again.
 ///
 /// With --ndjson or --from each line is a job: {"payload":…} with, as wanted,
 /// id, priority, delay, at, attempts, backoff, timeout, ttl, unique, uniqueFor.
-/// Refused lines go to stderr with their number, and the exit code is 3. How
-/// many were enqueued is printed; -q, -o name and -o jsonl print each job.
+/// Refused lines go to stderr with their number, and the exit code is 3, also
+/// where every line is refused. How many were enqueued is printed; -q, -o name
+/// and -o jsonl print each job.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example:
-  ireva-queue enqueue email to=ada@example.com template=welcome-email \\
-      context.firstName=Ada
+  ireva-queue enqueue email to=ada@example.com subject=Welcome \\
+      template=welcome-email context.firstName=Ada
   ireva-queue enqueue email @mail.json --delay 10m --priority high
   ireva-queue enqueue email --ndjson - < mails.ndjson")]
 pub struct Args {
@@ -52,7 +61,7 @@ pub struct Args {
     #[command(flatten)]
     bulk: BulkArgs,
 
-    /// Check everything, send nothing
+    /// Check every payload, send nothing; what is there already is not looked up
     #[arg(long)]
     dry_run: bool,
 
@@ -87,7 +96,12 @@ struct JobArgs {
     at: Option<DateTime<Utc>>,
 
     /// critical, high, normal or low
-    #[arg(long, value_name = "PRIORITY")]
+    #[arg(
+        long,
+        value_name = "PRIORITY",
+        hide_possible_values = true,
+        value_parser = parse::one_of::<Priority>(&["critical", "high", "normal", "low"])
+    )]
     priority: Option<Priority>,
 
     /// How often it may run in all
@@ -95,7 +109,7 @@ struct JobArgs {
         long,
         value_name = "N",
         allow_hyphen_values = true,
-        value_parser = clap::value_parser!(u32).range(1..)
+        value_parser = parse::count::<u32>
     )]
     attempts: Option<u32>,
 
@@ -159,6 +173,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     let payload = payload::from_args(&args.payload)?;
     if !args.no_check {
         check(&args.queue, &payload)?;
+        check_template(&args.queue, &payload, context)?;
     }
     let mut job = apply(NewJob::from_json(payload)?, &args.job);
     job.check()?;
@@ -169,8 +184,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     if args.wait {
         job = job.awaited();
     }
-    let enqueued = send(&args.queue, job, context).await?;
-    if args.wait { wait(enqueued, args.wait_timeout, context).await } else { Ok(Answer::one(enqueued)) }
+    let queue = context.client()?.queue(args.queue);
+    let (enqueued, is_there) = send(&queue, job, context).await?;
+    match (args.wait, is_there) {
+        (false, _) => Ok(Answer::one(enqueued)),
+        (true, true) => wait(&queue, enqueued, args.wait_timeout, context).await,
+        (true, false) => Ok(nothing_to_wait_for(enqueued)),
+    }
 }
 
 /// The job with what the flags say.
@@ -207,43 +227,99 @@ fn apply(mut job: NewJob, args: &JobArgs) -> NewJob {
     }
 }
 
-async fn send(queue: &QueueName, job: NewJob, context: &Context) -> Result<Enqueued> {
+/// Sends it, and says on stderr what is out of the ordinary. The answer, and whether there is a job to wait for.
+async fn send(queue: &Queue, job: NewJob, context: &Context) -> Result<(Enqueued, bool)> {
     let id = job.job_id().clone();
     // Whoever does not hear the answer is told this id to send again, so it is remembered like one of the user's choice.
     let job = job.id(id.clone());
-    let enqueued = context.client()?.queue(queue.clone()).enqueue(job).await.map_err(|error| match error.kind() {
-        ErrorKind::OutcomeUnknown => error.context(format!("job {id} may be there; run again with --id {id}")),
+    let in_doubt = format!("job {id} may be there; run it again with --id {id}");
+    let Some(sent) = context.interrupt.or(queue.enqueue(job)).await else {
+        return Err(Stop::new(Code::Interrupted, format!("interrupted: {in_doubt}")).into());
+    };
+    let enqueued = sent.map_err(|error| match error.kind() {
+        // Whether no answer came or no replica has confirmed it, the error says; the remedy is the same.
+        ErrorKind::OutcomeUnknown => {
+            Error::new(error.kind(), format!("{error}; run it again with --id {id}, which adds nothing twice"))
+        }
         _ => error,
     })?;
-    if enqueued.duplicate {
-        context.ui.note(&format!("job {} is there already; nothing was added", enqueued.id));
+    queues::note_if_new(queue, context).await;
+    if !enqueued.duplicate {
+        return Ok((enqueued, true));
     }
-    Ok(enqueued)
+    let holder = &enqueued.id;
+    let is_there = queue.contains(holder).await?;
+    context.ui.note(&match (*holder != id, is_there) {
+        (true, _) => format!("job {holder} holds the unique key; nothing was added"),
+        (false, true) => format!("job {holder} is there already; nothing was added"),
+        (false, false) => {
+            format!("id {holder} was used before, and that job is gone; nothing was added (an id is remembered for a day after)")
+        }
+    });
+    Ok((enqueued, is_there))
 }
 
-async fn wait(enqueued: Enqueued, timeout: Option<Duration>, context: &Context) -> Result<Answer> {
-    let queue = context.client()?.queue(enqueued.queue.clone());
+async fn wait(queue: &Queue, enqueued: Enqueued, timeout: Option<Duration>, context: &Context) -> Result<Answer> {
     let progress = context.ui.progress(&format!("waiting for {}", enqueued.id), None);
-    let ended = queue.wait(&enqueued.id, timeout).await;
+    let ended = context.interrupt.or(queue.wait(&enqueued.id, timeout)).await;
     drop(progress);
+    // The job is there whatever becomes of the waiting, so its id is the answer.
+    let id = enqueued.id.clone();
+    let stopped = |error: anyhow::Error, code| Ok(Answer::one(enqueued.clone()).errors(0, vec![error]).code(code));
     match ended {
-        Ok(end) => {
+        Some(Ok(end)) => {
             let answer = Awaited::new(enqueued, end);
             let code = if answer.state == JobState::Completed { Code::Done } else { Code::EndedBadly };
-            if let (Code::EndedBadly, Some(error)) = (code, &answer.error) {
-                context.ui.note(&format!("{}: {} ({})", answer.state, error.message, error.code));
+            if code == Code::EndedBadly {
+                let why = answer.error.as_ref().map(|error| format!(": {} ({})", error.message, error.code));
+                context.ui.note(&format!("job {id} is {}{}", answer.state, why.unwrap_or_default()));
             }
             Ok(Answer::one(answer).code(code))
         }
-        // The job is there all the same, so its id is the answer.
-        Err(error) => {
+        Some(Err(error)) if error.kind() == ErrorKind::Timeout => stopped(error.into(), Code::TimeUp),
+        Some(Err(error)) => {
             let code = error.kind().into();
-            Ok(Answer::one(enqueued).errors(0, vec![error.into()]).code(code))
+            stopped(
+                error.context(format!("job {id} is enqueued (jobs show {id}), but cannot be waited for")).into(),
+                code,
+            )
         }
+        None => {
+            let why = format!("interrupted: job {id} is enqueued; jobs show {id} tells how it ends");
+            stopped(Stop::new(Code::Interrupted, why).into(), Code::Interrupted)
+        }
+    }
+}
+
+/// The answer where the id was used for a job that is gone.
+fn nothing_to_wait_for(enqueued: Enqueued) -> Answer {
+    let why = format!("job {} is not in queue {}: nothing to wait for", enqueued.id, enqueued.queue);
+    Answer::one(enqueued).errors(0, vec![Error::not_found(why).into()])
+}
+
+/// A template that does not ship stands with the operator's own: here where we know them, else where the worker runs.
+fn check_template(queue: &QueueName, payload: &str, context: &Context) -> Result<()> {
+    if queue.as_str() != QueueName::KNOWN[0] {
+        return Ok(());
+    }
+    let Some(name) = missing_template(payload, None) else { return Ok(()) };
+    let own = context.config().ok().and_then(|config| config.processors.mail_templates.as_deref());
+    match own {
+        None => {
+            context.ui.note(&format!("template {name:?} does not ship: the worker needs it in its MAIL_TEMPLATES"));
+            Ok(())
+        }
+        Some(directory) if missing_template(payload, Some(directory)).is_some() => {
+            let directory = directory.display();
+            let why =
+                format!("template {name:?} neither ships nor is in MAIL_TEMPLATES={directory}; --no-check sends it");
+            Err(Stop::usage(why).into())
+        }
+        Some(_) => Ok(()),
     }
 }
 
 /// Whether the queue's builtin processor would take the payload.
-fn check(queue: &QueueName, payload: &str) -> Result<(), Error> {
+pub fn check(queue: &QueueName, payload: &str) -> Result<(), Error> {
     ireva_queue::builtin::check_payload(queue.as_str(), payload)
 }

@@ -17,7 +17,13 @@ pub fn job(line: &str, bare: bool, defaults: impl Fn(NewJob) -> NewJob) -> Resul
     } else {
         NewJob::from_line(line, defaults)
     };
-    job.map_err(|error| error.to_string())
+    job.map_err(|error| {
+        let said = error.to_string();
+        // What is no job as a line has it may be a payload by itself.
+        let foreign =
+            ["unknown field", "payload is missing", "it is no object"].iter().any(|start| said.starts_with(start));
+        if foreign && !bare { format!("{said}; with --bare each line is a payload by itself") } else { said }
+    })
 }
 
 /// Lines of a reader, each held to a length.
@@ -80,7 +86,16 @@ mod tests {
             ("a-1", r#"{"n":19.999999999999998}"#)
         );
         assert_eq!(made(true).payload().get(), line);
-        assert!(job("{", true, |job| job).is_err() && job("1", false, |job| job).is_err());
+        assert!(job("{", true, |job| job).is_err());
+    }
+
+    #[test]
+    fn a_line_that_is_no_job_may_be_a_payload() {
+        let refused = |line: &str| job(line, false, |job| job).unwrap_err();
+        for line in ["1", "{}", r#"{"payload":1,"prio":"high"}"#] {
+            assert!(refused(line).ends_with("; with --bare each line is a payload by itself"), "{}", refused(line));
+        }
+        assert!(!refused(r#"{"payload":1,"delay":5}"#).contains("--bare"));
     }
 
     #[test]

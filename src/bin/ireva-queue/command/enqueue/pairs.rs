@@ -31,7 +31,10 @@ pub fn object(fields: &[String]) -> Result<String, Stop> {
         if names.len() > PATH_MAX || names.iter().any(|name| name.is_empty()) {
             return Err(Stop::usage(format!("field {path:?} is not valid: names between dots must not be empty")));
         }
-        insert(&mut root, &names, value).map_err(|()| Stop::usage(format!("field {path:?} is given twice")))?;
+        insert(&mut root, &names, value).map_err(|clash| match clash {
+            Clash::Twice => Stop::usage(format!("field {path:?} is given twice")),
+            Clash::Nested => Stop::usage(format!("field {path:?} is given both as a value and as an object with dots")),
+        })?;
     }
     serde_json::to_string(&Node::Object(root)).map_err(|error| Stop::usage(format!("fields: {error}")))
 }
@@ -70,9 +73,15 @@ impl Serialize for Node {
     }
 }
 
+/// What stands where a value was to go.
+enum Clash {
+    Twice,
+    Nested,
+}
+
 /// Puts a value where the names lead; an error when something else is there.
-fn insert(fields: &mut Vec<(String, Node)>, names: &[&str], value: Box<RawValue>) -> Result<(), ()> {
-    let (first, rest) = names.split_first().ok_or(())?;
+fn insert(fields: &mut Vec<(String, Node)>, names: &[&str], value: Box<RawValue>) -> Result<(), Clash> {
+    let Some((first, rest)) = names.split_first() else { return Ok(()) };
     let there = fields.iter_mut().find(|(name, _)| name == first);
     match (there, rest.is_empty()) {
         (None, true) => fields.push(((*first).to_owned(), Node::Leaf(value))),
@@ -82,7 +91,8 @@ fn insert(fields: &mut Vec<(String, Node)>, names: &[&str], value: Box<RawValue>
             fields.push(((*first).to_owned(), Node::Object(inner)));
         }
         (Some((_, Node::Object(inner))), false) => insert(inner, rest, value)?,
-        (Some(_), _) => return Err(()),
+        (Some((_, Node::Leaf(_))), true) => return Err(Clash::Twice),
+        (Some(_), _) => return Err(Clash::Nested),
     }
     Ok(())
 }

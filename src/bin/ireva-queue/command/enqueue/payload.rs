@@ -18,7 +18,13 @@ const READ_MAX_BYTES: u64 = 1024 * 1024 + 64 * 1024;
 pub fn from_args(args: &[String]) -> Result<String> {
     match args {
         [] => Ok("{}".to_owned()),
-        [one] if !pairs::is_pair(one) => read(one),
+        [one] if !pairs::is_pair(one) => {
+            let payload = read(one)?;
+            if !one.starts_with('@') && one != "-" {
+                check_text(&payload)?;
+            }
+            Ok(payload)
+        }
         fields => Ok(pairs::object(fields)?),
     }
 }
@@ -34,6 +40,14 @@ pub fn read(text: &str) -> Result<String> {
         None => text.to_owned(),
     };
     Ok(payload.trim_matches([' ', '\t', '\r', '\n']).to_owned())
+}
+
+/// An argument that is no JSON may have been meant as a field or as a text.
+fn check_text(text: &str) -> Result<()> {
+    let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(text) else { return Ok(()) };
+    let shown: String = text.chars().take(60).collect();
+    let why = format!("payload {shown:?} is not JSON: {error}; a field is written key=value, a text '\"text\"'");
+    Err(Stop::usage(why).into())
 }
 
 /// Reads no more than it takes to see that it is too much.

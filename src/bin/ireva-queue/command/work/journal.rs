@@ -18,6 +18,8 @@ use crate::ui::Ui;
 
 /// A slow terminal may fall this far behind before steps are left out (and counted).
 const WAITING_MAX: usize = 100_000;
+/// What a message may take of a line in words; JSON has it whole.
+const MESSAGE_MAX_CHARS: usize = 300;
 /// So many lines are written at once under load.
 const TOGETHER_MAX: usize = 1_000;
 
@@ -87,8 +89,8 @@ impl Journal {
 }
 
 fn is_trouble(kind: EventKind) -> bool {
-    use EventKind::{Alert, Dead, Failed, LeaseLost, Recovered, Retrying};
-    matches!(kind, Alert | Dead | Failed | LeaseLost | Recovered | Retrying)
+    use EventKind::{Alert, Dead, Failed, LeaseLost, Recovered, RedisBack, RedisLost, Retrying};
+    matches!(kind, Alert | RedisBack | RedisLost | Dead | Failed | LeaseLost | Recovered | Retrying)
 }
 
 fn write(steps: &Receiver<Step>, format: LogFormat, color: bool, dropped: &AtomicU64) {
@@ -141,7 +143,7 @@ fn pretty(at: DateTime<Utc>, event: &Event, color: bool) -> String {
     let style = match event.event {
         EventKind::Completed => Style::new().green(),
         EventKind::Failed | EventKind::Retrying | EventKind::Snoozed | EventKind::Recovered => Style::new().yellow(),
-        EventKind::Dead | EventKind::Alert | EventKind::LeaseLost => Style::new().red(),
+        EventKind::Dead | EventKind::Alert | EventKind::LeaseLost | EventKind::RedisLost => Style::new().red(),
         _ => Style::new(),
     };
     let time = Style::new().dim().force_styling(color).apply_to(at.format("%H:%M:%S%.3f"));
@@ -164,15 +166,21 @@ fn pretty(at: DateTime<Utc>, event: &Event, color: bool) -> String {
         say(&format!("after {}", span_short(duration)));
     }
     if let Some(delay) = event.delay {
-        say(&format!("in {}", span_short(delay)));
+        // What is told when it starts has waited; what is told when it is put off will.
+        let word = if event.event == EventKind::Enqueued { "waited" } else { "in" };
+        say(&format!("{word} {}", span_short(delay)));
     }
     let cause = [event.class.map(|class| class.to_string()), event.code.clone()];
     let cause: Vec<_> = cause.into_iter().flatten().collect();
     if !cause.is_empty() {
         say(&cause.join(" "));
     }
-    if let Some(message) = &event.message {
-        say(&format!("{}{message}", if event.job.is_some() || event.queue.is_some() { "- " } else { "" }));
+    // The line before, which told how the attempt failed, has said it.
+    let said_before = matches!(event.event, EventKind::Dead | EventKind::Retrying) && event.class.is_some();
+    if let Some(message) = event.message.as_ref().filter(|_| !said_before) {
+        let short: String = message.chars().take(MESSAGE_MAX_CHARS).collect();
+        let cut = if short.len() < message.len() { "… (jobs show has the rest)" } else { "" };
+        say(&format!("{}{short}{cut}", if event.job.is_some() || event.queue.is_some() { "- " } else { "" }));
     }
     line
 }
@@ -190,6 +198,22 @@ mod tests {
         event.duration = Some(Duration::from_millis(120));
         (event.class, event.code) = (Some(ErrorClass::Transient), Some("smtp_4xx".to_owned()));
         event
+    }
+
+    #[test]
+    fn an_error_is_told_once_and_never_at_length() {
+        let at = DateTime::from_timestamp_millis(1_800_000_000_123).unwrap();
+        let long = Event { message: Some("x".repeat(2_000)), ..failed() };
+        assert!(pretty(at, &long, false).len() < 450 && pretty(at, &long, false).contains("jobs show"));
+        assert!(json(at, &long).len() > 2_000);
+        let dead = Event { event: EventKind::Dead, ..failed() };
+        assert!(pretty(at, &dead, false).ends_with("transient smtp_4xx"), "{}", pretty(at, &dead, false));
+        let (queue, job) = (QueueName::new("email").unwrap(), JobId::new("j-1").unwrap());
+        let crash = Event::of_job(EventKind::Dead, &queue, &job).message("its worker died");
+        assert!(pretty(at, &crash, false).ends_with("its worker died"));
+        let delay = Some(Duration::from_secs(5));
+        let waited = Event { delay, ..Event::of_job(EventKind::Enqueued, &queue, &job) };
+        assert!(pretty(at, &waited, false).ends_with("j-1 waited 5.0s"), "{}", pretty(at, &waited, false));
     }
 
     #[test]

@@ -19,6 +19,22 @@ use crate::exit::{Code, Stop};
 use crate::output::Answer;
 use crate::parse;
 use crate::systemd::Notifier;
+use crate::view::Worked;
+
+const CONTRACT: &str = "Contract:
+  --exec  exit code 0 is done, 64-68 and 76-78 are permanent, others transient;
+          stdout is the result, stderr the log; IREVA-RETRY-AFTER: 30s on
+          descriptor 3 asks for a wait; IREVA_JOB_ID, IREVA_QUEUE, IREVA_ATTEMPT,
+          IREVA_MAX_ATTEMPTS, IREVA_FENCE and IREVA_DEADLINE are set
+  --http  2xx is done and the body the result; 408, 425, 429, 5xx are tried
+          again, others are permanent; Retry-After is obeyed; headers are
+          Ireva-Job-Id, Ireva-Queue, Ireva-Attempt and Ireva-Signature:
+          t=SECONDS,v1=HEX (HMAC-SHA256 of SECONDS.BODY)
+  --batch-size
+          in:  {\"id\":\"a\",\"attempt\":1,\"payload\":{}} a line
+          out: {\"id\":\"a\",\"ok\":true}, or with a result in ok, or
+               {\"id\":\"a\",\"error\":\"why\",\"class\":\"transient\"} with code and
+               retryAfter as wanted";
 
 /// Run the jobs of queues
 ///
@@ -36,7 +52,8 @@ use crate::systemd::Notifier;
   ireva-queue work email report-generation \\
       --concurrency email=20,report-generation=2
   ireva-queue work thumbnails --exec ./make-thumbnail --size 200
-  ireva-queue work orders --http https://example.com/hooks/orders")]
+  ireva-queue work orders --http https://example.com/hooks/orders",
+    after_help = CONTRACT)]
 pub struct Args {
     /// The queues; the first is asked first, in turns
     #[arg(value_name = "QUEUE", required = true)]
@@ -70,7 +87,7 @@ pub struct Args {
     until_empty: bool,
 
     /// End after so many jobs
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse::count::<u64>)]
     max_jobs: Option<u64>,
 
     #[command(flatten)]
@@ -88,7 +105,9 @@ struct ProcessorArgs {
     #[arg(long, value_name = "CMD", num_args = 1.., allow_hyphen_values = true, conflicts_with = "http")]
     exec: Vec<OsString>,
 
-    /// Post each job to this URL, signed with HTTP_SIGNING_KEY
+    /// Post each job to this URL, signed with HTTP_SIGNING_KEY; one with a
+    /// password in it is set as HTTP_URL instead, and holds where neither
+    /// --exec nor --http is given and the queue has no processor of its own
     #[arg(long, value_name = "URL")]
     http: Option<String>,
 
@@ -101,11 +120,12 @@ struct ProcessorArgs {
     batch_wait: Option<Duration>,
 
     /// Let the command see this variable of our environment (may be repeated)
-    #[arg(long, value_name = "NAME", requires = "exec")]
+    #[arg(long, value_name = "NAME", requires = "exec", conflicts_with = "http", value_parser = variable_name)]
     pass_env: Vec<String>,
 
-    /// What exit codes mean where it differs from the usual: 3=permanent,9=done
-    #[arg(long, value_name = "CODE=CLASS", allow_hyphen_values = true, requires = "exec", value_delimiter = ',', value_parser = exit_code)]
+    /// What exit codes mean where it differs from the usual: 3=permanent,9=done;
+    /// the classes are permanent, transient, throttled and done
+    #[arg(long, value_name = "CODE=CLASS", allow_hyphen_values = true, requires = "exec", conflicts_with = "http", value_delimiter = ',', value_parser = exit_code)]
     exit_codes: Vec<(i32, Meaning)>,
 }
 
@@ -124,6 +144,9 @@ enum Wanted {
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let config = context.config()?;
     let concurrency = fitting(&args, config)?;
+    if let Some(url) = &args.processor.http {
+        check_url(url).map_err(|why| Stop::usage(format!("invalid value for '--http': {why}")))?;
+    }
     warn_of_swallowed_flags(&args.processor.exec, context);
     let threads = std::thread::available_parallelism().map_or(2, usize::from).max(2);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -131,16 +154,22 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         .enable_all()
         .build()
         .context("cannot start")?;
-    let ended = runtime.block_on(work(&args, concurrency, config, context));
-    // Whatever still runs was given its time.
-    runtime.shutdown_background();
+    let ended = runtime.block_on(async {
+        let (report, hurried) = work(&args, concurrency, config, context).await?;
+        if args.until_empty && !hurried {
+            tell_what_stays(&args.queues, context).await;
+        }
+        anyhow::Ok((report, hurried))
+    });
+    // Whatever still runs was given its time. Its futures are dropped, which kills the processes that they hold.
+    runtime.shutdown_timeout(Duration::from_secs(1));
     let (report, hurried) = ended?;
     let code = match (&report, hurried) {
         (report, _) if report.unconfirmed > 0 => Code::NotNow,
         (_, true) => Code::Interrupted,
         _ => Code::Done,
     };
-    Ok(Answer::one(report).code(code))
+    Ok(Answer::one(Worked { queues: args.queues, report }).code(code))
 }
 
 /// The report, and whether a second signal cut it short.
@@ -150,7 +179,7 @@ async fn work(
     config: &Config,
     context: &Context,
 ) -> Result<(WorkerReport, bool)> {
-    let registry = processors::registry(&args.queues, &args.processor, config)?;
+    let registry = processors::registry(&args.queues, &args.processor, context).await?;
     let client = context.client()?;
     let notifier = Notifier::from_env().context("cannot reach the service manager at NOTIFY_SOCKET")?;
     let journal = journal::Journal::start(args.log_format, &context.ui);
@@ -172,6 +201,30 @@ async fn work(
     let ended = signals::run(worker, &notifier).await;
     journal.finish();
     ended
+}
+
+/// A queue that was run empty may hold jobs all the same: says which, and why.
+async fn tell_what_stays(queues: &[QueueName], context: &Context) {
+    let Ok(client) = context.client() else { return };
+    for name in queues {
+        // Whoever cannot be asked any more has told the worker why.
+        let Ok(stats) = client.queue(name.clone()).stats().await else { continue };
+        let waiting = [
+            (stats.pending, "pending"),
+            (stats.scheduled, "scheduled"),
+            (stats.retrying, "retrying"),
+            (stats.active, "active elsewhere"),
+        ];
+        let waiting: Vec<_> =
+            waiting.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        let pause = if stats.paused { format!(" is paused (queues resume {name})") } else { String::new() };
+        match (waiting.is_empty(), stats.paused) {
+            (true, false) => {}
+            (true, true) => context.ui.note(&format!("queue {name}{pause}")),
+            (false, true) => context.ui.note(&format!("queue {name}{pause}: {} stay", waiting.join(", "))),
+            (false, false) => context.ui.note(&format!("queue {name}: {} stay for later", waiting.join(", "))),
+        }
+    }
 }
 
 /// `--exec` takes the rest of the line: a flag of ours behind it is the command's, which is seldom what was meant.
@@ -227,8 +280,34 @@ fn lease(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// No secret is a flag's value: everybody on the machine can read it. Where it is one all the same, it is not shown.
+fn check_url(text: &str) -> Result<(), String> {
+    let authority = text.split_once("://").map(|(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    match authority {
+        Some(authority) if authority.contains('@') => {
+            Err("a user or a password does not belong on the command line: set HTTP_URL or HTTP_URL_FILE".to_owned())
+        }
+        Some(authority) if !authority.is_empty() && (text.starts_with("http://") || text.starts_with("https://")) => {
+            Ok(())
+        }
+        _ => Err(format!("{text:?} is not a whole URL such as https://example.com/hooks/orders")),
+    }
+}
+
+fn variable_name(text: &str) -> Result<String, String> {
+    let sound = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    match text.chars().all(sound) && !text.starts_with(|c: char| c.is_ascii_digit()) && !text.is_empty() {
+        true => Ok(text.to_owned()),
+        false => Err("it is not the name of a variable: letters, digits and _".to_owned()),
+    }
+}
+
 fn exit_code(text: &str) -> Result<(i32, Meaning), String> {
-    let wrong = || format!("{text:?} is not an exit code and what it means, such as 3=permanent or 9=done");
+    let wrong = || {
+        format!(
+            "{text:?} is not an exit code and what it means, such as 3=permanent: permanent, transient, throttled or done"
+        )
+    };
     let (code, meaning) = text.split_once('=').ok_or_else(wrong)?;
     let code = code.parse().ok().filter(|code| (0..=255).contains(code)).ok_or_else(wrong)?;
     let meaning = if meaning == "done" { None } else { Some(meaning.parse().map_err(|_| wrong())?) };
@@ -254,5 +333,16 @@ mod tests {
         assert_eq!(exit_code("9=done"), Ok((9, Meaning(None))));
         assert_eq!(exit_code("3=permanent"), Ok((3, Meaning(Some(ErrorClass::Permanent)))));
         assert!(["3", "300=done", "x=done", "3=never"].iter().all(|text| exit_code(text).is_err()));
+    }
+
+    #[test]
+    fn a_url_is_whole_and_holds_no_password() {
+        assert!(check_url("https://example.com/hooks?a=b@c").is_ok() && check_url("http://[::1]:8080/").is_ok());
+        let said = check_url("https://user:pw@example.com/").unwrap_err();
+        assert!(said.contains("HTTP_URL") && !said.contains("pw"), "{said}");
+        assert!(["foo", "", "http://", "ftp://host/"].iter().all(|text| check_url(text).is_err()));
+        assert!(
+            ["A B", "A=b", "", "1A"].iter().all(|text| variable_name(text).is_err()) && variable_name("A_1").is_ok()
+        );
     }
 }

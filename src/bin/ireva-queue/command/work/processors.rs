@@ -1,36 +1,54 @@
 //! Which processor runs which queue, as the flags and the configuration say.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use ireva_queue::builtin::distribution::DistributionProcessor;
 use ireva_queue::builtin::email::{EmailProcessor, EmailSettings};
 use ireva_queue::builtin::exec::{ExecBatch, ExecProcessor, ExecSettings, allowed_environment};
 use ireva_queue::builtin::http::{HttpBatch, HttpProcessor, HttpSettings};
+use ireva_queue::builtin::portfolio::Database;
 use ireva_queue::config::Config;
 use ireva_queue::{QueueName, Registry};
 
 use super::{Meaning, ProcessorArgs};
+use crate::command::db;
+use crate::context::Context;
 use crate::exit::{Code, Stop};
 use crate::ui;
 
 const EMAIL: &str = QueueName::KNOWN[0];
+const DISTRIBUTION: &str = QueueName::KNOWN[1];
 const USUAL_BATCH_WAIT: Duration = Duration::from_millis(200);
+
+/// Whether the queue's name says what runs its jobs.
+fn is_builtin(queue: &QueueName) -> bool {
+    [EMAIL, DISTRIBUTION].contains(&queue.as_str())
+}
 
 /// A processor for each queue.
 ///
 /// # Errors
 /// 78 where a queue has none; what making one says.
-pub fn registry(queues: &[QueueName], args: &ProcessorArgs, config: &Config) -> Result<Registry> {
+pub async fn registry(queues: &[QueueName], args: &ProcessorArgs, context: &Context) -> Result<Registry> {
+    let config = context.config()?;
     let mut registry = Registry::new();
     let batch = args.batch_size.map(|size| (size as usize, args.batch_wait.unwrap_or(USUAL_BATCH_WAIT)));
     for queue in queues {
         match (&args.http, batch) {
             _ if !args.exec.is_empty() => register_exec(&mut registry, queue, args, batch)?,
             (Some(url), batch) => register_http(&mut registry, queue, http_settings(url, config), batch)?,
-            (None, Some(_)) => {
-                return Err(Stop::usage("'--batch-size' needs '--exec' or '--http'").into());
+            (None, batch) if !is_builtin(queue) && config.processors.http_url.is_some() => {
+                let url = config.processors.http_url.as_ref().map(|url| url.reveal()).unwrap_or_default();
+                let settings = http_settings(url, config);
+                register_http(&mut registry, queue, settings, batch)
+                    .map_err(|error| Stop::new(Code::Config, format!("HTTP_URL: {error}")))?;
             }
-            (None, None) => register_builtin(&mut registry, queue, config)?,
+            (None, Some(_)) => {
+                return Err(Stop::usage("'--batch-size' needs '--exec', '--http' or HTTP_URL").into());
+            }
+            (None, None) => register_builtin(&mut registry, queue, context).await?,
         }
     }
     Ok(registry)
@@ -73,6 +91,13 @@ fn register_http(
     Ok(())
 }
 
+/// The database, up to date.
+async fn ready_database(config: &Config) -> Result<Database> {
+    let (database, is_own) = db::database(config)?;
+    database.ready(is_own).await?;
+    Ok(database)
+}
+
 /// What the configuration says about mails.
 ///
 /// # Errors
@@ -89,16 +114,24 @@ pub fn email_settings(config: &Config) -> Result<EmailSettings, Stop> {
     Ok(settings)
 }
 
-fn register_builtin(registry: &mut Registry, queue: &QueueName, config: &Config) -> Result<()> {
-    let name = queue.as_str();
-    if name == EMAIL {
-        registry.register(queue.clone(), EmailProcessor::new(&email_settings(config)?)?);
-        return Ok(());
+async fn register_builtin(registry: &mut Registry, queue: &QueueName, context: &Context) -> Result<()> {
+    let (name, config) = (queue.as_str(), context.config()?);
+    match name {
+        EMAIL => {
+            registry.register(queue.clone(), EmailProcessor::new(&email_settings(config)?)?);
+            return Ok(());
+        }
+        DISTRIBUTION => {
+            let outlet = Arc::new(context.client()?.clone());
+            registry.register(queue.clone(), DistributionProcessor::new(ready_database(config).await?, outlet)?);
+            return Ok(());
+        }
+        _ => {}
     }
     let why = if QueueName::KNOWN.contains(&name) {
-        format!("the processor of {name} is not part of this version: use --exec or --http")
+        format!("the processor of {name} is not part of this version: use --exec, --http or HTTP_URL")
     } else {
-        format!("no processor for queue {name}: use --exec or --http")
+        format!("no processor for queue {name}: use --exec, --http or HTTP_URL")
     };
     Err(Stop::new(Code::Config, why).into())
 }

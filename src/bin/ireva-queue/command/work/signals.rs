@@ -9,7 +9,7 @@ use crate::signals::Signals;
 use crate::systemd::Notifier;
 
 /// After a second signal nothing may hold us up for longer.
-const HURRY: Duration = Duration::from_secs(2);
+const HURRY: Duration = Duration::from_secs(1);
 
 /// Runs `worker` until it ends: the first signal stops it in order, the second at once. Whether there was a second.
 pub async fn run(worker: Worker, notifier: &Notifier) -> Result<(WorkerReport, bool)> {

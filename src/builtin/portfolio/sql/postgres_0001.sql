@@ -1,0 +1,153 @@
+-- The platform's data. Rows belong to a tenant. Amounts: numbers with the decimals of their currency.
+CREATE TABLE tenants (
+    id TEXT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL
+);
+
+CREATE TABLE properties (
+    tenant_id TEXT NOT NULL REFERENCES tenants (id),
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    city TEXT NOT NULL,
+    country TEXT NOT NULL,
+    currency TEXT NOT NULL CHECK (length(currency) = 3),
+    acquired_on DATE NOT NULL,
+    price NUMERIC(24, 4) NOT NULL CHECK (price >= 0),
+    PRIMARY KEY (tenant_id, id)
+);
+
+CREATE TABLE investors (
+    tenant_id TEXT NOT NULL REFERENCES tenants (id),
+    id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    email TEXT,
+    country TEXT NOT NULL,
+    tax_id TEXT,
+    joined_on DATE NOT NULL,
+    PRIMARY KEY (tenant_id, id)
+);
+
+-- What an investor holds of a property, from invested_on until before exited_on.
+CREATE TABLE investments (
+    tenant_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    property_id TEXT NOT NULL,
+    investor_id TEXT NOT NULL,
+    amount NUMERIC(24, 4) NOT NULL CHECK (amount > 0),
+    invested_on DATE NOT NULL,
+    exited_on DATE,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, property_id) REFERENCES properties (tenant_id, id),
+    FOREIGN KEY (tenant_id, investor_id) REFERENCES investors (tenant_id, id)
+);
+CREATE INDEX investments_by_property ON investments (tenant_id, property_id);
+CREATE INDEX investments_by_investor ON investments (tenant_id, investor_id);
+
+CREATE TABLE valuations (
+    tenant_id TEXT NOT NULL,
+    id TEXT NOT NULL,
+    property_id TEXT NOT NULL,
+    valued_on DATE NOT NULL,
+    amount NUMERIC(24, 4) NOT NULL CHECK (amount >= 0),
+    method TEXT NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, property_id) REFERENCES properties (tenant_id, id)
+);
+CREATE INDEX valuations_by_property ON valuations (tenant_id, property_id, valued_on);
+
+-- What was paid for a property and a period: once, whoever asks how often.
+CREATE TABLE distributions (
+    tenant_id TEXT NOT NULL,
+    property_id TEXT NOT NULL,
+    period_id TEXT NOT NULL,
+    distributed_on DATE NOT NULL,
+    total NUMERIC(24, 4) NOT NULL CHECK (total > 0),
+    currency TEXT NOT NULL,
+    method TEXT NOT NULL,
+    terms TEXT NOT NULL,
+    initiated_by TEXT,
+    job_id TEXT NOT NULL,
+    fence BIGINT NOT NULL,
+    applied_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (tenant_id, property_id, period_id),
+    FOREIGN KEY (tenant_id, property_id) REFERENCES properties (tenant_id, id)
+);
+
+CREATE TABLE distribution_lines (
+    tenant_id TEXT NOT NULL,
+    property_id TEXT NOT NULL,
+    period_id TEXT NOT NULL,
+    investor_id TEXT NOT NULL,
+    weight TEXT NOT NULL,
+    amount NUMERIC(24, 4) NOT NULL CHECK (amount >= 0),
+    PRIMARY KEY (tenant_id, property_id, period_id, investor_id),
+    FOREIGN KEY (tenant_id, property_id, period_id)
+        REFERENCES distributions (tenant_id, property_id, period_id),
+    FOREIGN KEY (tenant_id, investor_id) REFERENCES investors (tenant_id, id)
+);
+
+-- The ledger. Entries of one reference add up to zero where they move money between accounts. An entry without an investor
+-- is the property's own.
+CREATE TABLE transactions (
+    tenant_id TEXT NOT NULL REFERENCES tenants (id),
+    id TEXT NOT NULL,
+    property_id TEXT NOT NULL,
+    investor_id TEXT,
+    kind TEXT NOT NULL,
+    amount NUMERIC(24, 4) NOT NULL,
+    currency TEXT NOT NULL,
+    occurred_on DATE NOT NULL,
+    reference TEXT NOT NULL,
+    PRIMARY KEY (tenant_id, id),
+    FOREIGN KEY (tenant_id, property_id) REFERENCES properties (tenant_id, id),
+    FOREIGN KEY (tenant_id, investor_id) REFERENCES investors (tenant_id, id)
+);
+CREATE INDEX transactions_by_reference ON transactions (tenant_id, reference);
+CREATE INDEX transactions_by_property ON transactions (tenant_id, property_id, occurred_on);
+CREATE INDEX transactions_by_investor ON transactions (tenant_id, investor_id, occurred_on);
+
+CREATE TABLE notifications (
+    tenant_id TEXT NOT NULL REFERENCES tenants (id),
+    id TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    title TEXT NOT NULL,
+    body TEXT NOT NULL,
+    priority TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL,
+    read_at TIMESTAMPTZ,
+    PRIMARY KEY (tenant_id, id)
+);
+CREATE INDEX notifications_by_recipient ON notifications (tenant_id, recipient, created_at);
+
+-- Imports by the job that runs them, with the place up to which rows are in.
+CREATE TABLE imports (
+    id TEXT NOT NULL PRIMARY KEY,
+    tenant_id TEXT NOT NULL REFERENCES tenants (id),
+    source TEXT NOT NULL,
+    target TEXT NOT NULL,
+    state TEXT NOT NULL,
+    rows_read BIGINT NOT NULL,
+    rows_in BIGINT NOT NULL,
+    rows_rejected BIGINT NOT NULL,
+    started_at TIMESTAMPTZ NOT NULL,
+    ended_at TIMESTAMPTZ
+);
+
+CREATE TABLE import_rejects (
+    import_id TEXT NOT NULL REFERENCES imports (id),
+    line BIGINT NOT NULL,
+    field TEXT NOT NULL,
+    value TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    PRIMARY KEY (import_id, line, field)
+);
+
+-- Jobs that follow from what was stored, written in the same transaction; queued_at: when the queue has taken them.
+CREATE TABLE outbox (
+    job_id TEXT NOT NULL PRIMARY KEY,
+    reference TEXT NOT NULL,
+    queue TEXT NOT NULL,
+    payload TEXT NOT NULL,
+    queued_at TIMESTAMPTZ
+);
+CREATE INDEX outbox_by_reference ON outbox (reference);
