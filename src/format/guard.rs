@@ -19,7 +19,8 @@ const GUARD: char = '\'';
 /// formula, the reader takes it away again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Guard {
-    /// Texts are made safe to open in a spreadsheet, and read back as they were.
+    /// Texts are made safe to open in a spreadsheet, and read back as they were. In files of others, an apostrophe in
+    /// front of what looks like a formula is taken for a guard as well.
     #[default]
     On,
     /// Texts are written and read byte for byte. For files that only programs read.

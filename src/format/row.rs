@@ -143,6 +143,8 @@ impl fmt::Display for BadRow {
     }
 }
 
+impl std::error::Error for BadRow {}
+
 /// Why a reader has no row to hand out.
 #[derive(Debug)]
 pub enum ReadError {
@@ -161,7 +163,14 @@ impl fmt::Display for ReadError {
     }
 }
 
-impl std::error::Error for ReadError {}
+impl std::error::Error for ReadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Row(_) => None,
+            Self::File(error) => error.source(),
+        }
+    }
+}
 
 impl From<BadRow> for ReadError {
     fn from(bad: BadRow) -> Self {

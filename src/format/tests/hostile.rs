@@ -1,5 +1,7 @@
 //! Files that are damaged, or made to hurt: an error that says so, in little memory and time.
 
+use proptest::prelude::*;
+
 use super::workbook::{archive, ods, xlsx};
 use super::*;
 
@@ -189,5 +191,55 @@ fn a_sink_that_is_full_makes_the_writer_fail_and_may_be_tried_again_later() {
             assert!(error.is_transient(), "{format}: {error:?}");
             assert!(error.to_string().starts_with("the file cannot be written: "), "{format}: {error}");
         }
+    }
+}
+
+/// Reads a file to its end or to what ends it; how many rows there were, wrong ones included.
+fn count(format: Format, file: &[u8]) -> usize {
+    let Ok(mut reader) = format.reader(file, &ReadOptions::default()) else { return 0 };
+    let mut count = 0;
+    loop {
+        match reader.next_row() {
+            Ok(Some(_)) | Err(ReadError::Row(_)) => count += 1,
+            Ok(None) | Err(ReadError::File(_)) => return count,
+        }
+    }
+}
+
+/// A text with a stretch of it replaced.
+fn replaced(text: &str, at: usize, length: usize, with: &str) -> String {
+    let boundary = |at: usize| (0..=at.min(text.len())).rfind(|at| text.is_char_boundary(*at)).unwrap_or_default();
+    let (start, end) = (boundary(at % text.len()), boundary(at % text.len() + length));
+    [&text[..start], with, &text[end..]].concat()
+}
+
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    let structure = prop::sample::select(b"\",;\t\r\n[]{}:\\ -0e.'=u\xef\xbb\xbf\xff".to_vec());
+    prop::collection::vec(prop_oneof![4 => structure, 1 => any::<u8>()], 0..60)
+}
+
+proptest! {
+    #[test]
+    fn whatever_bytes_a_text_has_it_is_read_to_an_end(bytes in bytes()) {
+        for format in [Format::Csv, Format::Json, Format::Ndjson] {
+            for beginning in ["", "a,b\n", "[{\"a\": 1}", "{\"a\": 1}\n"] {
+                prop_assert!(count(format, &[beginning.as_bytes(), &bytes].concat()) <= bytes.len() + 2);
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_a_sheet_says_it_is_read_to_an_end(
+        at in 0..4_000_usize,
+        length in 0..40_usize,
+        with in prop::sample::select(vec![
+            "", "<x:c>", "</x:c>", "<x:row r=\"9\">", "</x:row>", "<x:v>", "<is><t>", "\"", "&", "&#0;", "<!--", "<![CDATA[", "\0",
+            " r=\"ZZZZZZZZZZZZZZZZ1\"", " s=\"-1\"", " t=\"s\"", "99999999999999999999999", "-1e-999999", "_xD800_", "é",
+        ]),
+    ) {
+        prop_assert!(count(Format::Excel, &xlsx(&replaced(include_str!("files/sheet.xml"), at, length, with))) < 20);
+        let with = with.replace("x:", "table:").replace(":c>", ":table-cell>").replace("row", "table-row");
+        let content = replaced(include_str!("files/content.xml"), at, length, &with);
+        prop_assert!(count(Format::Excel, &ods(&content)) < 20);
     }
 }
