@@ -13,7 +13,7 @@ const CASE: &str = "FORMAT_CASE";
 const COLUMNS: usize = 10;
 /// Rows after which everything that is set up once is there.
 const FIRST_ROWS: u64 = 500;
-const BOUND_KIB: u64 = 1024;
+const BOUND_KIB: u64 = 1536;
 
 /// Runs the test `name` alone, as a case, in a process of its own behind `shell`.
 fn run_as(name: &str, case: &str, shell: &str) -> Output {
