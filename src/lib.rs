@@ -107,16 +107,16 @@
 //!
 //! # The modules
 //!
-//! Imports point down this list. Domain: `error`, `clock`, [`job`], [`retry`], [`stats`], `event`. Contracts: [`config`],
-//! [`processor`]. Store: the only code that speaks Redis. Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`],
-//! [`Worker`]. Then [`builtin`], the processors that ship; and the shells, which know public names only: the binary, and
-//! the REST API.
+//! Imports point down this list. Domain: `error`, `clock`, [`job`], [`retry`], [`stats`], `event`; [`mod@format`], tables
+//! in files, which knows nothing of jobs. Contracts: [`config`], [`processor`]. Store: the only code that speaks Redis.
+//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`], [`Worker`]. Then [`builtin`], the processors that ship;
+//! and the shells, which know public names only: the binary, and the REST API.
 //!
 //! # Features
 //!
 //! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` builtin processors, `db` the platform's database and the
-//! processors that work on it, `api` the REST API, `testing` a way to run one payload through a processor. `full`, the
-//! default, is all of them; none of them is the library alone.
+//! processors that work on it, `tables` files of rows (csv, json, excel), `api` the REST API, `testing` a way to run one
+//! payload through a processor. `full`, the default, is all of them; none of them is the library alone.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -131,6 +131,8 @@ mod dead_letters;
 mod error;
 mod event;
 mod events;
+#[cfg(feature = "tables")]
+pub mod format;
 mod inspector;
 pub mod job;
 pub mod processor;

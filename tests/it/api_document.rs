@@ -15,7 +15,7 @@ fn the_document_is_that_of_the_binary_and_of_the_server() {
     let cli = Cli::new(&redis);
     let made = cli.ok(["openapi"]);
     let kept = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json")).unwrap_or_default();
-    assert!(kept == made, "openapi.json is out of date: ireva-queue openapi > openapi.json");
+    assert!(kept == made, "openapi.json is out of date: run make openapi");
     let served = Serve::start(&cli).json("/api/openapi.json");
     assert_eq!(served, serde_json::from_str::<Value>(&made).unwrap());
     // It needs neither Redis nor an environment.
