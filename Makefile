@@ -1,6 +1,6 @@
 # make demo   shows the queue at work: installs redis-server if need be, builds, runs
 # make test   installs what the tests need, runs them all
-.PHONY: demo test test-without-nextest lint bench chaos soak man completions help
+.PHONY: demo test test-without-nextest lint bench chaos soak man completions openapi help
 
 BINARY  := target/debug/ireva-queue
 MINUTES ?= 30
@@ -13,7 +13,7 @@ help:
 	@echo 'make bench                   the speeds of the engine'
 	@echo 'make chaos                   200 distributions on each database, each worker killed at some moment'
 	@echo 'make soak MINUTES=30 SEED=   the model test for so long'
-	@echo 'make man completions         the generated files that are checked in'
+	@echo 'make man completions openapi the generated files that are checked in'
 
 demo:
 	tests/install.sh demo
@@ -60,6 +60,9 @@ soak:
 
 man:
 	cargo run --quiet -- man man
+
+openapi:
+	cargo run --quiet -- openapi > openapi.json
 
 completions:
 	cargo build --quiet --bin ireva-queue

@@ -7,11 +7,18 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::dead_letters::DeadLetters;
 use crate::error::Result;
+use crate::event::EventId;
+use crate::events::Events;
 use crate::inspector::Inspector;
 use crate::job::{NewJob, QueueName};
 use crate::processor::{HandedOver, Outlet};
 use crate::queue::Queue;
-use crate::store::{Confirmer, Connection, Patience, Store};
+use crate::store::{Confirmer, Connection, Patience, Store, Waiter};
+#[cfg(feature = "api")]
+use crate::tokens::Tokens;
+
+/// Handles of queues that are kept; beyond, those that nobody uses are forgotten, whatever names callers think up.
+const QUEUES_KEPT: usize = 1_000;
 
 /// A handle on one Redis; cloning shares the connection, which is made at the first call. Durable queues have one more, on
 /// which replicas are waited for.
@@ -51,6 +58,9 @@ impl Client {
     /// A queue, existing or not.
     pub fn queue(&self, name: QueueName) -> Queue {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        if queues.len() >= QUEUES_KEPT && !queues.contains_key(&name) {
+            queues.retain(|_, queue| queue.is_in_use());
+        }
         let new = |name: &QueueName| Queue::new(self.store.clone(), self.confirmer.clone(), name);
         queues.entry(name).or_insert_with_key(new).clone()
     }
@@ -63,6 +73,20 @@ impl Client {
     /// Looks over all queues, jobs and workers.
     pub fn inspector(&self) -> Inspector {
         Inspector::new(self.store.clone())
+    }
+
+    /// What happens in a queue from behind `after` on (an event's id), or from now on.
+    ///
+    /// # Errors
+    /// `NotFound` when the queue has never been used; as for [`Client::ping`].
+    pub async fn events(&self, queue: &QueueName, after: Option<EventId>) -> Result<Events> {
+        Events::open(&self.store, Waiter::new(self.config.redis.clone()), queue, after).await
+    }
+
+    /// The tokens of the REST API.
+    #[cfg(feature = "api")]
+    pub fn tokens(&self) -> Tokens {
+        Tokens::new(self.store.clone())
     }
 
     /// What it was made from.
@@ -85,4 +109,20 @@ impl Outlet for Client {
 fn open(config: &Config, clock: Clock, patience: Patience) -> Store {
     let connection = Connection::new(config.redis.clone(), patience);
     Store { connection, clock, prefix: config.redis.prefix.as_str().into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_that_nobody_uses_are_forgotten() {
+        let config = Config::from_lookup(|_| None, None).unwrap();
+        let client = Client::new(&config).unwrap();
+        let queue = |n: usize| client.queue(QueueName::new(&format!("q-{n}")).unwrap());
+        let kept = queue(0);
+        (1..3 * QUEUES_KEPT).for_each(|n| drop(queue(n)));
+        let queues = client.queues.lock().unwrap();
+        assert!(queues.len() <= QUEUES_KEPT && queues.contains_key(kept.name()), "{}", queues.len());
+    }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::error::{Error, Result};
 
 /// The clock that the scripts go by.
 ///
@@ -49,4 +51,58 @@ pub fn span_text(span: Duration) -> String {
     let span_ms = span.as_millis();
     let fits = units.iter().find(|(unit_ms, _, least)| span_ms >= unit_ms * least && span_ms.is_multiple_of(*unit_ms));
     fits.map_or_else(|| format!("{span_ms}ms"), |(unit_ms, name, _)| format!("{}{name}", span_ms / unit_ms))
+}
+
+/// A span of time as people write it, such as `90s`, `5m`, `1h 30m`; whole milliseconds, zero included.
+///
+/// # Errors
+/// `Invalid`, saying how to write it.
+pub fn span_from_text(text: &str) -> Result<Duration> {
+    let span = humantime::parse_duration(text.trim())
+        .map_err(|_| Error::invalid("write it like 500ms, 90s, 5m, 24h or 7d"))?;
+    if span.subsec_nanos() % 1_000_000 != 0 {
+        return Err(Error::invalid("it is finer than a millisecond"));
+    }
+    Ok(span)
+}
+
+/// An instant with its zone, such as `2026-12-01T08:00:00Z`; finer than a millisecond is rounded up, so that nothing
+/// starts early.
+///
+/// # Errors
+/// `Invalid`, saying how to write it.
+pub fn instant_from_text(text: &str) -> Result<DateTime<Utc>> {
+    let wrong = "write date, time and zone like 2026-12-01T08:00:00Z or 2026-12-01T09:00:00+01:00";
+    let at = DateTime::parse_from_rfc3339(text.trim()).map_err(|_| Error::invalid(wrong))?.with_timezone(&Utc);
+    match i64::from(at.timestamp_subsec_nanos() % 1_000_000) {
+        0 => Ok(at),
+        rest => at.checked_add_signed(TimeDelta::nanoseconds(1_000_000 - rest)).ok_or_else(|| Error::invalid(wrong)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_are_exact_or_refused() {
+        let table =
+            [("0", 0), ("0s", 0), ("1 ms", 1), ("5m", 300_000), ("1h 30m", 5_400_000), ("10y", 315_576_000_000)];
+        for (text, millis) in table {
+            assert_eq!(span_from_text(text).unwrap(), Duration::from_millis(millis), "{text:?}");
+        }
+        for text in ["", "-1", "-1s", "1e18", "NaN", "5", "soon", "10us", "99999999999999999999s", "1.0001ms"] {
+            assert!(span_from_text(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_instant_has_a_zone_and_is_never_early() {
+        let text = |text| instant_from_text(text).unwrap().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+        assert_eq!(text("2026-12-01T09:00:00+01:00"), "2026-12-01T08:00:00.000Z");
+        assert_eq!(text("1999-01-01T00:00:00.0001Z"), "1999-01-01T00:00:00.001Z");
+        for bad in ["2026-12-01T09:00:00", "2026-12-01", "tomorrow", "", "2026-13-01T00:00:00Z"] {
+            assert!(instant_from_text(bad).is_err(), "{bad:?}");
+        }
+    }
 }

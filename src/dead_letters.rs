@@ -82,6 +82,34 @@ impl DeadLetters {
         Ok(Page { items, more: false })
     }
 
+    /// Whether these jobs are among the dead letters: for each the error (`NotFound`, `Refused`) that says why not.
+    ///
+    /// # Errors
+    /// `NotFound` when the queue has never been used.
+    pub async fn look_up(&self, ids: &[JobId]) -> Result<Vec<(JobId, Option<Error>)>> {
+        if !self.store.is_known(&self.keys).await? {
+            return Err(self.store.unknown_queue(self.queue()).await);
+        }
+        let mut looked_up = Vec::with_capacity(ids.len());
+        for step in ids.chunks(PAGE_JOBS as usize) {
+            let places = self.store.locate(&self.keys, step).await?;
+            looked_up.extend(step.iter().zip(places).map(|(id, place)| {
+                let refusal = match place.map(|place| place.state) {
+                    Some(JobState::Dead) => None,
+                    Some(state) => {
+                        let queue = self.queue();
+                        Some(Error::refused(format!("job {id} is {state}, not among the dead letters of {queue}")))
+                    }
+                    None => {
+                        Some(Error::not_found(format!("job {:?} not found in queue {}", id.as_str(), self.queue())))
+                    }
+                };
+                (id.clone(), refusal)
+            }));
+        }
+        Ok(looked_up)
+    }
+
     /// The selected letters by what they share, most frequent first.
     ///
     /// # Errors

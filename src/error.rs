@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -24,6 +26,8 @@ pub enum ErrorKind {
     OutcomeUnknown,
     /// The server refuses writes for now (memory, disk, replicas, loading): repeat later.
     NotNow,
+    /// The queue holds as many jobs as its `maxLength` allows: repeat later.
+    Full,
     /// Wrong password, or a right is missing.
     AccessDenied,
     /// Time is up.
@@ -42,13 +46,55 @@ pub enum ErrorKind {
 pub struct Error {
     kind: ErrorKind,
     message: String,
+    fields: Vec<FieldProblem>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What is wrong with one field of a payload, an option or a setting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
+pub struct FieldProblem {
+    /// The field, as it is written: `to`, `attachments[0].filename`, `delay`.
+    pub field: String,
+    /// What is wrong with it; reads on from the field's name.
+    pub message: String,
+}
+
+impl FieldProblem {
+    /// `message` about `field`.
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+impl fmt::Display for FieldProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.field, self.message)
+    }
 }
 
 impl Error {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), source: None }
+        Self { kind, message: message.into(), fields: Vec::new(), source: None }
+    }
+
+    /// These fields are invalid; the message tells of each.
+    pub fn invalid_fields(fields: Vec<FieldProblem>) -> Self {
+        let told: Vec<_> = fields.iter().map(FieldProblem::to_string).collect();
+        Self::invalid(told.join("; ")).with_fields(fields)
+    }
+
+    /// The same error, said to be about these fields.
+    pub fn with_fields(mut self, fields: Vec<FieldProblem>) -> Self {
+        self.fields = fields;
+        self
+    }
+
+    /// The same error, said to be about one field.
+    pub fn about(self, field: &str) -> Self {
+        let problem = FieldProblem::new(field, &self.message);
+        self.with_fields(vec![problem])
     }
 
     /// The same error with the error that caused it.
@@ -68,9 +114,15 @@ impl Error {
         self.kind
     }
 
+    /// The fields that it is about, where it is about any.
+    pub fn fields(&self) -> &[FieldProblem] {
+        &self.fields
+    }
+
     /// Whether the same call may succeed later, unchanged.
     pub fn is_transient(&self) -> bool {
-        matches!(self.kind, ErrorKind::Unreachable | ErrorKind::OutcomeUnknown | ErrorKind::NotNow | ErrorKind::Timeout)
+        use ErrorKind::{Full, NotNow, OutcomeUnknown, Timeout, Unreachable};
+        matches!(self.kind, Unreachable | OutcomeUnknown | NotNow | Full | Timeout)
     }
 
     /// A value of a call is invalid.

@@ -1,9 +1,13 @@
 //! What happens to jobs and workers, as it is logged and handed to a listener.
 
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::error::{Error, Result};
 use crate::job::{JobId, QueueName};
 use crate::retry::ErrorClass;
 
@@ -105,7 +109,7 @@ pub struct Event {
     pub message: Option<String>,
 }
 
-fn millis<S: serde::Serializer>(span: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+fn millis<S: serde::Serializer>(span: &Option<Duration>, serializer: S) -> std::result::Result<S::Ok, S::Error> {
     match span {
         Some(span) => serializer.serialize_f64((span.as_secs_f64() * 1e6).round() / 1e3),
         None => serializer.serialize_none(),
@@ -137,5 +141,116 @@ impl Event {
     pub fn message(mut self, message: impl Into<String>) -> Self {
         self.message = Some(message.into());
         self
+    }
+}
+
+/// The place of an event in the stream of its queue: `<milliseconds since 1970>-<number>`, rising.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(into = "String")]
+pub struct EventId {
+    at_ms: u64,
+    number: u64,
+}
+
+impl EventId {
+    /// Before every event.
+    pub const START: Self = Self { at_ms: 0, number: 0 };
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.at_ms, self.number)
+    }
+}
+
+impl FromStr for EventId {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        let parts = text.split_once('-').filter(|(at, number)| digits(at) && digits(number));
+        let parsed =
+            parts.and_then(|(at, number)| Some(Self { at_ms: at.parse().ok()?, number: number.parse().ok()? }));
+        parsed.ok_or_else(|| Error::invalid(format!("event id {text:?} is not like 1764000000000-0")))
+    }
+}
+
+impl From<EventId> for String {
+    fn from(id: EventId) -> Self {
+        id.to_string()
+    }
+}
+
+/// Something that a queue noted in its event stream: one entry for all jobs that it happened to in one call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct QueueEvent {
+    /// Its place in the stream, from which reading can go on.
+    pub id: EventId,
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// The queue.
+    pub queue: QueueName,
+    /// What happened: retrying, snoozed, released, recovered, dead, crash_loop, expired, dropped, cancelling, cancelled,
+    /// promoted, revived, replaced (the old job, then the new one), removed, orphaned, reconciled, settings, paused,
+    /// resumed; where the queue is set to tell all, also enqueued, started, completed.
+    pub event: String,
+    /// The jobs that it happened to; empty where they are only counted.
+    pub jobs: Vec<JobId>,
+    /// How many jobs it happened to.
+    pub count: u64,
+    /// The settings that changed, as `field=value`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<String>,
+    /// Who did it: a worker's id, a producer's id, `operator`, `janitor`; empty where the queue did.
+    pub by: String,
+}
+
+impl QueueEvent {
+    /// An entry as it is stored: `about` names jobs, or says `+` and how many, or names changed settings.
+    pub(crate) fn read(id: EventId, queue: QueueName, event: String, about: &str, by: String) -> Self {
+        let at = i64::try_from(id.at_ms).ok().and_then(DateTime::from_timestamp_millis).unwrap_or_default();
+        let words = || about.split(' ').filter(|word| !word.is_empty());
+        let (mut jobs, mut changes) = (Vec::new(), Vec::new());
+        let counted = about.strip_prefix('+').and_then(|count| count.parse().ok());
+        match event.as_str() {
+            "settings" | "paused" | "resumed" => changes = words().map(str::to_owned).collect(),
+            _ if counted.is_some() => {}
+            _ => jobs = words().map(JobId::trusted).collect(),
+        }
+        let count = counted.unwrap_or(jobs.len() as u64);
+        Self { id, at, queue, event, jobs, count, changes, by }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(event: &str, about: &str) -> QueueEvent {
+        let queue = QueueName::new("q").unwrap();
+        QueueEvent::read("1764000000123-4".parse().unwrap(), queue, event.to_owned(), about, String::new())
+    }
+
+    #[test]
+    fn an_entry_names_jobs_or_counts_them_or_tells_changes() {
+        let dead = read("dead", "a b");
+        assert_eq!((dead.jobs.len(), dead.count, dead.at.timestamp_millis()), (2, 2, 1_764_000_000_123));
+        let removed = read("removed", "+500");
+        assert_eq!((removed.jobs.len(), removed.count), (0, 500));
+        assert_eq!(read("removed", "25").jobs[0].as_str(), "25");
+        let set = read("settings", "rate=5/s rate_us=200000");
+        assert_eq!((set.count, set.changes.len()), (0, 2));
+    }
+
+    #[test]
+    fn ids_rise_and_are_read_strictly() {
+        let id = |text: &str| text.parse::<EventId>().unwrap();
+        assert!(EventId::START < id("0-1") && id("9-9") < id("10-0") && id("10-0") < id("10-1"));
+        assert_eq!(id("18446744073709551615-0").to_string(), "18446744073709551615-0");
+        for bad in ["", "-", "1", "1-", "-1", "+1-0", "1-0-0", "$", "a-b", "18446744073709551616-0"] {
+            assert!(bad.parse::<EventId>().is_err(), "{bad}");
+        }
     }
 }

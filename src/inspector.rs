@@ -40,6 +40,7 @@ pub struct Located {
 
 /// What an act on a job did.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Acted {
     /// The queue.
@@ -173,14 +174,10 @@ impl Inspector {
             Some(queue) => vec![self.known(queue).await?.queue().clone()],
             None => self.store.queues().await?,
         };
-        let mut found = Vec::new();
-        if let Ok(id) = JobId::new(id_or_suffix) {
-            for queue in &queues {
-                let place =
-                    self.store.locate(&self.store.keys(queue), std::slice::from_ref(&id)).await?.pop().flatten();
-                found.extend(place.map(|place| Located { queue: queue.clone(), id: id.clone(), state: place.state }));
-            }
-        }
+        let mut found = match JobId::new(id_or_suffix) {
+            Ok(id) => self.located(&id, &queues).await?,
+            Err(_) => Vec::new(),
+        };
         let scope = queue.map(|queue| format!(" in queue {queue}")).unwrap_or_default();
         if found.is_empty() && id_or_suffix.len() < SUFFIX_MIN {
             return Err(Error::invalid(format!(
@@ -192,16 +189,35 @@ impl Inspector {
                 self.find_suffix(queue, id_or_suffix, &mut found).await?;
             }
         }
-        match found.len() {
-            0 => Err(Error::not_found(format!("job {id_or_suffix:?} not found{scope}"))),
-            1 => Ok(found.remove(0)),
-            _ => {
-                let names = found.iter().map(|job| format!("{} in {}", job.id, job.queue)).collect::<Vec<_>>();
-                let several = if found.len() > AMBIGUOUS_MAX { "more than" } else { "all of" };
-                let names = names[..names.len().min(AMBIGUOUS_MAX)].join(", ");
-                Err(Error::invalid(format!("{id_or_suffix:?} fits several jobs, {several}: {names}")))
-            }
+        the_one(found, id_or_suffix, &scope)
+    }
+
+    /// Finds a job by its whole id, in `queue` or in all: a few quick questions, however many jobs there are.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` when several queues have a job of that id (they are named).
+    pub async fn locate(&self, id: &JobId, queue: Option<&QueueName>) -> Result<Located> {
+        let (queues, scope) = match queue {
+            Some(queue) => (vec![self.known(queue).await?.queue().clone()], format!(" in queue {queue}")),
+            None => (self.store.queues().await?, String::new()),
+        };
+        the_one(self.located(id, &queues).await?, id.as_str(), &scope)
+    }
+
+    /// The jobs of that id in these queues.
+    async fn located(&self, id: &JobId, queues: &[QueueName]) -> Result<Vec<Located>> {
+        let ask = |queue: &QueueName| {
+            let keys = self.store.keys(queue);
+            async move { self.store.locate(&keys, std::slice::from_ref(id)).await }
+        };
+        let asks: Vec<_> = queues.iter().map(ask).collect();
+        let mut asked = stream::iter(asks).buffered(CALLS_AT_ONCE).zip(stream::iter(queues));
+        let mut found = Vec::new();
+        while let Some((places, queue)) = asked.next().await {
+            let place = places?.pop().flatten();
+            found.extend(place.map(|place| Located { queue: queue.clone(), id: id.clone(), state: place.state }));
         }
+        Ok(found)
     }
 
     /// Adds the jobs of a queue whose id ends so, until there are too many to name.
@@ -335,6 +351,20 @@ impl Inspector {
     async fn place(&self, keys: &QueueKeys, job: &Located) -> Result<Place> {
         let place = self.store.locate(keys, std::slice::from_ref(&job.id)).await?.pop().flatten();
         place.ok_or_else(|| gone(job))
+    }
+}
+
+/// The only one of those that were found.
+fn the_one(mut found: Vec<Located>, wanted: &str, scope: &str) -> Result<Located> {
+    match found.len() {
+        0 => Err(Error::not_found(format!("job {wanted:?} not found{scope}"))),
+        1 => Ok(found.remove(0)),
+        _ => {
+            let names = found.iter().map(|job| format!("{} in {}", job.id, job.queue)).collect::<Vec<_>>();
+            let several = if found.len() > AMBIGUOUS_MAX { "more than" } else { "all of" };
+            let names = names[..names.len().min(AMBIGUOUS_MAX)].join(", ");
+            Err(Error::invalid(format!("{wanted:?} fits several jobs, {several}: {names}")))
+        }
     }
 }
 

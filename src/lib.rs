@@ -97,29 +97,32 @@
 //! | `seen` | zset | ids chosen by producers, and all of a durable queue, remembered for a day after the job is gone |
 //! | `config`, `meta` | hash | settings; layout version, last fence and arrival, totals, rate limiter |
 //! | `minute:<n>` | hash, 2 h | counters of one minute |
-//! | `events` | stream, capped | failures, burials, recoveries, operator acts |
+//! | `events` | stream, capped | failures, burials, recoveries, operator acts; jobs by name, or `+` and how many |
 //! | `wake` | list | at most one wake-up token |
 //! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer, in a durable queue `~<mode> <since> ` before it |
 //! | `log:<id>`, `result:<id>` | string, 24 h and 1 h | what attempts said; a result |
 //!
-//! Beside them, `<prefix>registry` (set of queue names) and `<prefix>worker:<id>` (what a worker says of itself, expiring).
+//! Beside them, `<prefix>registry` (set of queue names), `<prefix>worker:<id>` (what a worker says of itself, expiring) and
+//! `<prefix>tokens` (hash: name of a token of the REST API -> its SHA-256, scopes and time).
 //!
 //! # The modules
 //!
 //! Imports point down this list. Domain: `error`, `clock`, [`job`], [`retry`], [`stats`], `event`; [`mod@format`], tables
 //! in files, which knows nothing of jobs. Contracts: [`config`], [`processor`]. Store: the only code that speaks Redis.
 //! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`], [`Worker`]. Then [`builtin`], the processors that ship;
-//! and the binary, which knows public names only.
+//! and the shells, which know public names only: the binary, and the REST API.
 //!
 //! # Features
 //!
 //! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` builtin processors, `db` the platform's database and the
-//! processors that work on it, `tables` files of rows (csv, json, excel), `testing` a way to run one payload through a
-//! processor. `full`, the default, is all of them; none of them is the library alone.
+//! processors that work on it, `tables` files of rows (csv, json, excel), `api` the REST API, `testing` a way to run one
+//! payload through a processor. `full`, the default, is all of them; none of them is the library alone.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+#[cfg(feature = "api")]
+pub mod api;
 pub mod builtin;
 mod client;
 mod clock;
@@ -127,6 +130,7 @@ pub mod config;
 mod dead_letters;
 mod error;
 mod event;
+mod events;
 #[cfg(feature = "tables")]
 pub mod format;
 mod inspector;
@@ -140,20 +144,29 @@ pub mod stats;
 mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "api")]
+mod token;
+#[cfg(feature = "api")]
+mod tokens;
 mod worker;
 
 pub use client::Client;
-pub use clock::{Clock, local_now, span_text};
+pub use clock::{Clock, instant_from_text, local_now, span_from_text, span_text};
 pub use dead_letters::{DeadLetters, GroupBy, ReviveOptions};
-pub use error::{Error, ErrorKind, Result};
-pub use event::{Event, EventKind};
+pub use error::{Error, ErrorKind, FieldProblem, Result};
+pub use event::{Event, EventId, EventKind, QueueEvent};
+pub use events::Events;
 pub use inspector::{Acted, Inspector, Located};
-pub use job::{JobId, JobState, NewJob, Priority, QueueName};
+pub use job::{JobId, JobOptions, JobState, NewJob, Priority, QueueName};
 pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, Outlet, ProcessError, Processor, Registry};
 pub use queue::Queue;
 pub use retry::ErrorClass;
 pub use selection::Selection;
 pub use store::{EmbeddedStatus, embedded_status, embedded_stop};
+#[cfg(feature = "api")]
+pub use token::{NewToken, Scope, TokenInfo, TokenName};
+#[cfg(feature = "api")]
+pub use tokens::{TokenSet, Tokens};
 pub use worker::{Concurrency, Stopper, Worker, WorkerBuilder, WorkerReport};
 
 /// The examples of the README, compiled with the tests.

@@ -71,6 +71,11 @@ impl Producer {
         }))
     }
 
+    /// Whether anybody else shares it, or a call of it is under way.
+    pub(crate) fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// One job.
     pub(crate) async fn enqueue(&self, job: NewJob) -> Result<Enqueued> {
         job.check()?;
@@ -195,7 +200,7 @@ impl Inner {
             Accepted::Duplicate => Ok(Enqueued { id: job.id.clone(), queue, duplicate: true }),
             Accepted::Held(id) => Ok(Enqueued { id, queue, duplicate: true }),
             Accepted::Full => Err(Error::new(
-                ErrorKind::NotNow,
+                ErrorKind::Full,
                 format!(
                     "queue {queue} is full: as many jobs wait as its maxLength allows; let workers take some, or raise it \
                      (queues set {queue} --max-length N)"

@@ -34,6 +34,11 @@ impl Queue {
         Self { store, keys, producer }
     }
 
+    /// Whether anybody else has this handle, or waits for what it was asked.
+    pub(crate) fn is_in_use(&self) -> bool {
+        self.producer.is_in_use()
+    }
+
     /// Its name.
     pub fn name(&self) -> &QueueName {
         self.keys.queue()
@@ -45,7 +50,7 @@ impl Queue {
     /// already; that takes at most 4.5 s, or twice [`Config::durable_wait`](crate::config::Config::durable_wait).
     ///
     /// # Errors
-    /// `Invalid`: the job breaks a rule; `NotNow`: the queue is full, or the server refuses writes; `OutcomeUnknown`: no
+    /// `Invalid`: the job breaks a rule; `Full`; `NotNow`: the server refuses writes; `OutcomeUnknown`: no
     /// answer came, or the job is stored and no replica has confirmed it: repeat under the same id; `Unreachable`,
     /// `AccessDenied`.
     pub async fn enqueue(&self, job: NewJob) -> Result<Enqueued> {
@@ -103,6 +108,14 @@ impl Queue {
             Some(counts) => Ok(counts.stats(self.name().clone())),
             None => Err(self.store.unknown_queue(self.name()).await),
         }
+    }
+
+    /// Makes sure that it was used before, so that a mistyped name is not acted on.
+    ///
+    /// # Errors
+    /// `NotFound`, with the names that may have been meant.
+    pub async fn must_exist(&self) -> Result<()> {
+        if self.store.is_known(&self.keys).await? { Ok(()) } else { Err(self.store.unknown_queue(self.name()).await) }
     }
 
     /// What is set.

@@ -10,6 +10,7 @@ use crate::retry::ErrorClass;
 
 /// The state of one queue at one instant.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct QueueStats {
     /// The queue.
@@ -50,6 +51,7 @@ pub struct QueueStats {
 
 /// How often each thing has happened since the queue exists. Never falls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     /// Jobs accepted.
@@ -84,6 +86,7 @@ pub struct Totals {
 
 /// What happened in a span of time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Rates {
     /// Jobs accepted.
@@ -100,6 +103,7 @@ pub struct Rates {
 
 /// A queue in a list.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct QueueSummary {
     /// The queue.
@@ -116,8 +120,33 @@ pub struct QueueSummary {
     pub settings: QueueSettings,
 }
 
+/// Whether jobs of a queue start, after it was paused or resumed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Switched {
+    /// The queue.
+    pub queue: QueueName,
+    /// Whether no job starts now.
+    pub paused: bool,
+    /// Whether that was different before.
+    pub changed: bool,
+}
+
+/// A queue that was deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Deleted {
+    /// The queue.
+    pub queue: QueueName,
+    /// Always true.
+    pub deleted: bool,
+}
+
 /// A worker process and a queue that it takes jobs of.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerInfo {
     /// Its id: host, pid and a ULID.
@@ -150,6 +179,7 @@ pub struct WorkerInfo {
 
 /// A job in a list.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct JobSummary {
     /// The job.
@@ -172,12 +202,14 @@ pub struct JobSummary {
 
 /// Everything about a job.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct JobDetails {
     /// What a list shows.
     #[serde(flatten)]
     pub summary: JobSummary,
     /// The payload as it was written; `None` when the record is unreadable.
+    #[cfg_attr(feature = "api", schema(value_type = serde_json::Value))]
     pub payload: Option<Box<RawValue>>,
     /// The stored bytes, when they are not a readable record (made printable).
     pub raw: Option<String>,
@@ -208,6 +240,7 @@ pub struct JobDetails {
     /// The last twenty failures, oldest first.
     pub failures: Vec<Failure>,
     /// Its result, while it is kept.
+    #[cfg_attr(feature = "api", schema(value_type = serde_json::Value))]
     pub result: Option<Box<RawValue>>,
     /// Its log, while it is kept.
     pub log: Option<String>,
@@ -215,6 +248,7 @@ pub struct JobDetails {
 
 /// A dead letter in a list.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetter {
     /// The job.
@@ -237,6 +271,7 @@ pub struct DeadLetter {
 
 /// Dead letters that share a cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct DeadGroup {
     /// The code, class or error that they share.
@@ -263,6 +298,7 @@ pub struct Page<T> {
 
 /// What a bulk act did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BulkReport {
     /// Jobs that it was about.
@@ -278,6 +314,7 @@ pub struct BulkReport {
 
 /// A job that a bulk act left as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Skipped {
     /// The job.
@@ -288,6 +325,7 @@ pub struct Skipped {
 
 /// The answer to an enqueue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Enqueued {
     /// The job: the new one, or the one that is there already.

@@ -6,6 +6,9 @@ use chrono::NaiveDate;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use crate::builtin::problems::invalid;
+use crate::error::{Error, Result};
+
 const ID_MAX_BYTES: usize = 64;
 const TEXT_MAX_BYTES: usize = 4_096;
 const SHOWN_MAX_CHARS: usize = 60;
@@ -21,24 +24,24 @@ impl Fields {
     /// Reads an object; `what` names the payload in problems, such as `distribution`.
     ///
     /// # Errors
-    /// One sentence, when it is no JSON object.
-    pub fn read(what: &'static str, payload: &str) -> Result<Self, String> {
-        let fields = serde_json::from_str(payload)
-            .map_err(|error| format!("{what} is not valid: the payload is not a JSON object: {error}"))?;
+    /// `Invalid`, when it is no JSON object.
+    pub fn read(what: &'static str, payload: &str) -> Result<Self> {
+        let wrong = |error| Error::invalid(format!("{what} is not valid: the payload is not a JSON object: {error}"));
+        let fields = serde_json::from_str(payload).map_err(wrong)?;
         Ok(Self { what, fields, problems: Vec::new() })
     }
 
     /// What `make` takes out of the fields, if nothing was wrong.
     ///
     /// # Errors
-    /// One sentence with every problem.
-    pub fn finish<T>(mut self, value: Option<T>) -> Result<T, String> {
+    /// `Invalid`: one sentence with every problem, and their fields.
+    pub fn finish<T>(mut self, value: Option<T>) -> Result<T> {
         for name in std::mem::take(&mut self.fields).into_keys() {
             self.problem(format!("unknown field {}", shown(&name)));
         }
         match value {
             Some(value) if self.problems.is_empty() => Ok(value),
-            _ => Err(format!("{} is not valid: {}", self.what, self.problems.join("; "))),
+            _ => Err(invalid(self.what, &self.problems)),
         }
     }
 
@@ -205,7 +208,7 @@ mod tests {
         let mut fields = Fields::read("thing", payload).unwrap();
         let _ = (fields.id_that_must_be("id"), fields.text("name"), fields.date("on"), fields.flag("dry"));
         let _ = (fields.digits_that_must_be("amount"), fields.word("kind", &[("a", 1), ("b", 2)]));
-        fields.finish::<()>(None).unwrap_err()
+        fields.finish::<()>(None).unwrap_err().to_string()
     }
 
     #[test]
@@ -224,7 +227,7 @@ mod tests {
             assert!(said.contains(part), "{part}: {said}");
         }
         assert!(problems("{}").contains("id is missing; amount is missing"));
-        assert!(Fields::read("thing", "[1]").is_err_and(|said| said.contains("not a JSON object")));
+        assert!(Fields::read("thing", "[1]").is_err_and(|error| error.to_string().contains("not a JSON object")));
     }
 
     #[test]

@@ -19,6 +19,8 @@ mod fields;
 pub mod http;
 #[cfg(feature = "db")]
 pub mod portfolio;
+#[cfg(any(feature = "db", feature = "email"))]
+mod problems;
 
 use crate::error::Result;
 

@@ -107,7 +107,8 @@ impl ProfileFile {
             let (queue, table) = queue;
             let of_queue = settings.entry(queue).or_default();
             for (key, value) in table {
-                match setting(&key, &value) {
+                let value = serde_json::to_value(&value).map_err(|error| error.to_string());
+                match value.and_then(|value| setting(&key, Some(value))) {
                     Ok(setting) => of_queue.push(setting),
                     Err(problem) => problems.push(self.at(&format!("queues.{name}.{key}: {problem}"))),
                 }
@@ -134,10 +135,9 @@ fn unknown(key: &str) -> String {
     }
 }
 
-/// One setting, read by the rules of [`QueueSettings`].
-fn setting(key: &str, value: &Value) -> Result<Setting, String> {
-    let value = serde_json::to_value(value).map_err(|error| error.to_string())?;
-    let object = serde_json::Value::Object([(key.to_owned(), value)].into_iter().collect());
+/// One setting, read by the rules of [`QueueSettings`]; without a value its default.
+pub(super) fn setting(key: &str, value: Option<serde_json::Value>) -> Result<Setting, String> {
+    let object = serde_json::Value::Object(value.map(|value| (key.to_owned(), value)).into_iter().collect());
     let read: QueueSettings = serde_json::from_value(object).map_err(|error| error.to_string())?;
     Ok(match key {
         "rate" => Setting::Rate(read.rate),

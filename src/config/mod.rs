@@ -4,6 +4,7 @@ mod endpoint;
 mod environment;
 mod file;
 mod mail;
+mod patch;
 mod problems;
 mod queue;
 mod redis;

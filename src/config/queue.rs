@@ -16,6 +16,7 @@ const DURABLE: [&str; 1] = ["roi-distribution"];
 
 /// The settings of a queue. They live in Redis, hold for every worker, and take effect without a restart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct QueueSettings {
     /// Starts per span of time over all workers; `None`: no limit.
@@ -269,6 +270,7 @@ impl From<PriorityMode> for String {
 /// [`enqueue_many`](crate::Queue::enqueue_many). What operators do (revive, cancel, delete, settings) and what workers
 /// report is answered by the master alone: after a failover it can be done again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Durable {
     /// The master's answer is enough.

@@ -11,6 +11,7 @@ const MESSAGE_MAX_BYTES: usize = 2_000;
 
 /// One failed attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Failure {
     /// When it ended (the worker's clock: shown, never decided by).

@@ -3,6 +3,7 @@
 mod history;
 mod id;
 mod new;
+mod options;
 mod priority;
 mod queue_name;
 mod record;
@@ -13,6 +14,7 @@ pub use id::JobId;
 pub(crate) use new::LONGEST;
 pub(crate) use new::Start;
 pub use new::{NewJob, Unique};
+pub use options::JobOptions;
 pub use priority::Priority;
 pub use queue_name::QueueName;
 pub use record::{PAYLOAD_DEPTH, PAYLOAD_MAX_BYTES, Record};

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, FieldProblem, Result};
 use crate::job::record::{PAYLOAD_DEPTH, PAYLOAD_MAX_BYTES, Stored};
 use crate::job::{JobId, Priority};
 use crate::retry::Backoff;
@@ -193,19 +193,21 @@ impl NewJob {
         if let Some(unique) = &self.unique
             && (unique.key.is_empty() || unique.key.len() > UNIQUE_KEY_MAX_BYTES)
         {
-            return Err(Error::invalid(format!("unique key must have 1 to {UNIQUE_KEY_MAX_BYTES} bytes")));
+            return Err(
+                Error::invalid(format!("unique key must have 1 to {UNIQUE_KEY_MAX_BYTES} bytes")).about("unique")
+            );
         }
         let delay = if let Start::After(delay) = self.start { Some(delay) } else { None };
         let window = self.unique.as_ref().and_then(|unique| unique.window);
-        let spans = [("delay", delay), ("timeout", self.timeout), ("ttl", self.ttl), ("unique window", window)];
+        let spans = [("delay", delay), ("timeout", self.timeout), ("ttl", self.ttl), ("uniqueFor", window)];
         for (name, span) in spans {
             if span.is_some_and(|span| span > LONGEST) {
-                return Err(Error::invalid(format!("{name} is longer than 100 years")));
+                return Err(Error::invalid_fields(vec![FieldProblem::new(name, "is longer than 100 years")]));
             }
         }
         for (name, span) in [("timeout", self.timeout), ("ttl", self.ttl)] {
             if span.is_some_and(|span| span < Duration::from_millis(1)) {
-                return Err(Error::invalid(format!("{name} must be 1ms or more")));
+                return Err(Error::invalid_fields(vec![FieldProblem::new(name, "must be 1ms or more")]));
             }
         }
         Ok(())

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 
 /// A job's priority level; each has a line of its own, and a lower level number goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Priority {
     /// Level 0: before everything else.

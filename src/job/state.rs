@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 
 /// Where a job stands. Its state is the one set that holds its id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
     /// Waits for its time.

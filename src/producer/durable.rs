@@ -144,7 +144,7 @@ mod tests {
             let merged = latter(enqueued(before.0, before.1), enqueued(anew.0, anew.1)).unwrap();
             assert_eq!(merged, enqueued(answer.0, answer.1).unwrap(), "{before:?} {anew:?}");
         }
-        let full = latter(enqueued("a", false), Err(Error::new(ErrorKind::NotNow, "full")));
-        assert_eq!(full.unwrap_err().kind(), ErrorKind::NotNow);
+        let full = latter(enqueued("a", false), Err(Error::new(ErrorKind::Full, "full")));
+        assert_eq!(full.unwrap_err().kind(), ErrorKind::Full);
     }
 }

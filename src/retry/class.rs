@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 
 /// What an error says about the next attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ErrorClass {
     /// May pass by itself: network, timeout, overload, and everything unknown.

@@ -14,6 +14,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// When and how often failed jobs of a queue run again. Plain data: from the profile file, per queue, or per job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct RetryPolicy {
     /// How often a job runs in all before it is buried.

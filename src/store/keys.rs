@@ -84,6 +84,12 @@ pub(crate) fn registry(prefix: &str) -> String {
     format!("{prefix}registry")
 }
 
+/// The tokens of the REST API: hash of name -> JSON.
+#[cfg(feature = "api")]
+pub(crate) fn tokens(prefix: &str) -> String {
+    format!("{prefix}tokens")
+}
+
 /// What a worker says of itself: hash with a time to live.
 pub(crate) fn worker(prefix: &str, worker: &str) -> String {
     format!("{prefix}worker:{worker}")

@@ -9,6 +9,7 @@ mod dead;
 mod dial;
 mod embedded;
 mod errand;
+mod events;
 mod failure;
 mod inspect;
 mod keys;
@@ -20,6 +21,8 @@ mod route;
 mod scripts;
 mod sentinel;
 mod tls;
+#[cfg(feature = "api")]
+mod tokens;
 mod view;
 mod waiter;
 mod witnesses;
@@ -28,11 +31,14 @@ pub(crate) use confirmer::{Calls, Confirmation, Confirmer};
 pub(crate) use connection::{Connection, Patience};
 pub(crate) use dead::{REVIVE_STEP, Replaced, Revived};
 pub use embedded::{EmbeddedStatus, embedded_status, embedded_stop};
+pub(crate) use events::read_events;
 pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range};
 pub(crate) use keys::{Key, QueueKeys};
 pub(crate) use lifecycle::{Accepted, Claimed, End, FetchCall, Fetched, Settled, Standing};
 pub(crate) use maintenance::{Audited, Auditor};
 pub(crate) use presence::WorkerSelf;
+#[cfg(feature = "api")]
+pub(crate) use tokens::StoredToken;
 pub(crate) use view::worker_info;
 pub(crate) use waiter::Waiter;
 

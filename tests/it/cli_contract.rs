@@ -16,6 +16,7 @@ const ASKING: &[&[&str]] = &[
     &["workers", "list"],
     &["dlq", "list", "q"],
     &["dlq", "list", "q", "--group-by", "code"],
+    &["token", "list"],
 ];
 
 /// Those that change something.
@@ -36,6 +37,8 @@ const ACTING: &[&[&str]] = &[
     &["queues", "pause", "q"],
     &["queues", "resume", "q"],
     &["queues", "set", "q", "--rate", "5/s"],
+    &["token", "create", "web", "--scope", "read"],
+    &["token", "revoke", "web"],
 ];
 
 fn all() -> impl Iterator<Item = &'static &'static [&'static str]> {
@@ -186,6 +189,9 @@ fn wrong_usage_is_2_and_names_the_flag_or_argument() {
         (&["stats", "--watch", "0s"], "--watch"),
         (&["stats", "-o", "yaml"], "--output"),
         (&["stats", "--color", "maybe"], "--color"),
+        (&["serve", "--bind", "8080"], "--bind"),
+        (&["serve", "--grace", "-1"], "--grace"),
+        (&["token", "create", "web"], "--scope"),
         (&["completions", "tcsh"], "SHELL"),
         (&["nope"], "nope"),
     ];
@@ -251,7 +257,7 @@ fn every_answer_comes_in_every_format_and_alone_on_stdout() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis).env("COLUMNS", "100");
     cli.enqueue("q", "{\"a\":1}", &["--id", "job-0001"]);
-    for args in ASKING.iter().filter(|args| args[0] != "workers" && args[0] != "dlq") {
+    for args in ASKING.iter().filter(|args| !["workers", "dlq", "token"].contains(&args[0])) {
         let run = |format: &str| cli.run(args.iter().copied().chain(["-o", format])).expect(0);
         for format in ["table", "wide", "plain", "csv", "name"] {
             let output = run(format);

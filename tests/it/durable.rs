@@ -203,7 +203,7 @@ fn each_job_that_no_replica_has_confirmed_says_so_under_its_id() {
     for (place, error) in errors.iter().enumerate() {
         let (kind, said) = match place {
             0 | 1 => (ErrorKind::OutcomeUnknown, format!("job job-{place} is stored in queue q, but no replica")),
-            _ => (ErrorKind::NotNow, "queue q is full".to_owned()),
+            _ => (ErrorKind::Full, "queue q is full".to_owned()),
         };
         assert!(error.kind() == kind && error.to_string().contains(&said), "{place}: {error:?}");
     }
@@ -297,7 +297,7 @@ fn what_the_next_master_has_no_room_for_is_not_overtaken_there() {
     target.store(new.port(), Ordering::SeqCst);
     let answers = run(queue.enqueue_many(jobs(1_000))).unwrap();
     let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().err().map(ireva_queue::Error::kind)).collect();
-    let (full, unknown) = (Some(ErrorKind::NotNow), Some(ErrorKind::OutcomeUnknown));
+    let (full, unknown) = (Some(ErrorKind::Full), Some(ErrorKind::OutcomeUnknown));
     assert_eq!(kinds, [vec![None; 400], vec![full; 200], vec![unknown; 400]].concat());
     let untold = answers[600].as_ref().unwrap_err().to_string();
     assert!(untold.contains("another redis is the master now, and job job-600 must be told again there"), "{untold}");

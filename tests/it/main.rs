@@ -5,6 +5,13 @@
 mod scenario;
 mod support;
 
+mod api_dead;
+mod api_document;
+mod api_enqueue;
+mod api_events;
+mod api_guard;
+mod api_operate;
+mod api_server;
 mod builtin_email;
 mod builtin_exec;
 mod builtin_http;

@@ -3,7 +3,10 @@
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::command::{clear, completions, db, demo, dlq, embedded, enqueue, jobs, man, queues, stats, work, workers};
+use crate::command::{
+    clear, completions, db, demo, dlq, embedded, enqueue, jobs, man, openapi, queues, serve, stats, token, work,
+    workers,
+};
 use crate::output::Format;
 
 const STYLES: Styles = Styles::styled()
@@ -114,6 +117,9 @@ pub enum Command {
     Jobs(jobs::Args),
     Queues(queues::Args),
     Workers(workers::Args),
+    Serve(serve::Args),
+    Token(token::Args),
+    Openapi(openapi::Args),
     Db(db::Args),
     Embedded(embedded::Args),
     Demo(demo::Args),

@@ -1,19 +1,21 @@
 //! What the library logs, on stderr: warnings, with `-v` notices, with `-vv` details.
 
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::EnvFilter;
 
+use crate::args::Command;
 use crate::ui::Ui;
 
-/// Starts logging for the whole process.
-pub fn start(ui: &Ui) {
+/// Starts logging for the whole process. A server of requests logs each of them.
+pub fn start(ui: &Ui, command: &Command) {
     let level = match ui.verbosity() {
-        _ if ui.is_quiet() => LevelFilter::ERROR,
-        0 => LevelFilter::WARN,
-        1 => LevelFilter::INFO,
-        _ => LevelFilter::DEBUG,
+        _ if ui.is_quiet() => "error",
+        0 if matches!(command, Command::Serve(_)) => "warn,ireva_queue::api=info",
+        0 => "warn",
+        1 => "info",
+        _ => "debug",
     };
     tracing_subscriber::fmt()
-        .with_max_level(level)
+        .with_env_filter(EnvFilter::new(level))
         .with_ansi(ui.colors_stderr())
         .with_writer(std::io::stderr)
         .with_target(false)

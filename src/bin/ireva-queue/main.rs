@@ -9,6 +9,7 @@ mod exit;
 mod log;
 mod output;
 mod parse;
+mod signals;
 mod systemd;
 mod ui;
 mod view;
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
         Err(error) => return ui::usage(&error).into(),
     };
     let context = Context::new(Ui::new(&cli.globals));
-    log::start(&context.ui);
+    log::start(&context.ui, &cli.command);
     let ended = command::run(cli.command, &context).and_then(|answer| {
         context.ui.answer(&answer)?;
         Ok(answer.into_end())

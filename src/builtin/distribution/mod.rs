@@ -56,7 +56,7 @@ impl std::fmt::Debug for DistributionProcessor {
 /// # Errors
 /// `Invalid`, naming everything that is wrong with it.
 pub(super) fn check(payload: &str) -> Result<()> {
-    payload::read(payload).map(drop).map_err(Error::invalid)
+    payload::read(payload).map(drop)
 }
 
 /// The id of the job that tells an investor: the same for every run of the distribution.
@@ -117,7 +117,8 @@ impl Processor for DistributionProcessor {
     type Payload = Box<RawValue>;
 
     async fn process(&self, payload: Self::Payload, ctx: &JobContext) -> Result<Outcome, ProcessError> {
-        let order = payload::read(payload.get()).map_err(|why| ProcessError::permanent("payload_invalid", why))?;
+        let order =
+            payload::read(payload.get()).map_err(|why| ProcessError::permanent("payload_invalid", why.to_string()))?;
         let run = Run { job_id: ctx.job_id().to_string(), fence: ctx.fence(), at: local_now() };
         let applied = apply::apply(&self.database, &order, &run).await.map_err(|refusal| self.refused(refusal))?;
         let state = match (order.dry_run, applied.already) {

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::builtin::fields::{Fields, shown};
 use crate::builtin::portfolio::{Currency, DEFAULT_TENANT};
+use crate::error::Result;
 
 /// How the total is shared out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +62,8 @@ pub(super) struct Order {
 const METHODS: [(&str, Method); 3] =
     [("pro-rata", Method::ProRata), ("time-weighted", Method::TimeWeighted), ("fixed", Method::Fixed)];
 
-/// Reads a payload; the error names every problem in one sentence.
-pub(super) fn read(payload: &str) -> Result<Order, String> {
+/// Reads a payload; the error (`Invalid`) names every problem in one sentence, and their fields.
+pub(super) fn read(payload: &str) -> Result<Order> {
     let mut fields = Fields::read("distribution", payload)?;
     let (property, period) = (fields.id_that_must_be("propertyId"), fields.id_that_must_be("periodId"));
     let date = fields.date_that_must_be("distributionDate");
@@ -275,9 +276,9 @@ mod tests {
         for (given, part) in table {
             let period = if given.contains("periodId") { "" } else { r#""periodId":"202401","# };
             let payload = format!(r#"{{"propertyId":1,{period}"distributionDate":"2024-01-31",{given}}}"#);
-            let said = read(&payload).unwrap_err();
+            let said = read(&payload).unwrap_err().to_string();
             assert!(said.contains(part), "{given}: {said}");
         }
-        assert!(read("{}").unwrap_err().contains("propertyId is missing; periodId is missing"));
+        assert!(read("{}").unwrap_err().to_string().contains("propertyId is missing; periodId is missing"));
     }
 }

@@ -92,8 +92,8 @@ impl Processor for EmailProcessor {
     type Payload = Box<RawValue>;
 
     async fn process(&self, payload: Self::Payload, ctx: &JobContext) -> Result<Outcome, ProcessError> {
-        let mail =
-            Mail::read(payload.get()).map_err(|problems| ProcessError::permanent("payload_invalid", problems))?;
+        let mail = Mail::read(payload.get())
+            .map_err(|problems| ProcessError::permanent("payload_invalid", problems.to_string()))?;
         let from = mail.from.as_ref().or(self.from.as_ref()).ok_or_else(|| {
             // The operator's to mend, so the mail waits for it.
             ProcessError::transient(
@@ -128,7 +128,7 @@ pub fn missing_template(payload: &str, directory: Option<&Path>) -> Option<Strin
 
 /// Checks a mail's payload before it is enqueued.
 pub(super) fn check(payload: &str) -> Result<()> {
-    Mail::read(payload).map(drop).map_err(Error::invalid)
+    Mail::read(payload).map(drop)
 }
 
 fn config(message: String) -> Error {

@@ -7,6 +7,9 @@ use lettre::message::Mailbox;
 use lettre::message::header::ContentType;
 use serde_json::{Map, Value};
 
+use crate::builtin::problems::invalid;
+use crate::error::{Error, Result};
+
 const FIELDS: [&str; 10] =
     ["to", "subject", "template", "context", "from", "cc", "bcc", "reply_to", "attachments", "tenantId"];
 const RECIPIENTS_MAX: usize = 100;
@@ -42,18 +45,18 @@ pub(super) struct Attached {
 }
 
 impl Mail {
-    /// Reads a payload; the error names every problem in one sentence.
-    pub fn read(payload: &str) -> Result<Self, String> {
+    /// Reads a payload; the error (`Invalid`) names every problem in one sentence, and their fields.
+    pub fn read(payload: &str) -> Result<Self> {
         let fields = match serde_json::from_str(payload) {
             Ok(Value::Object(fields)) => fields,
-            Ok(_) => return Err("mail is not valid: the payload must be a JSON object".to_owned()),
-            Err(error) => return Err(format!("mail is not valid: the payload is not JSON: {error}")),
+            Ok(_) => return Err(Error::invalid("mail is not valid: the payload must be a JSON object")),
+            Err(error) => return Err(Error::invalid(format!("mail is not valid: the payload is not JSON: {error}"))),
         };
         let mut reader = Reader { fields, problems: Vec::new() };
         let mail = reader.mail();
         match reader.problems.is_empty() {
             true => Ok(mail),
-            false => Err(format!("mail is not valid: {}", reader.problems.join("; "))),
+            false => Err(invalid("mail", &reader.problems)),
         }
     }
 }
@@ -304,7 +307,7 @@ mod tests {
     use serde_json::json;
 
     fn problems(payload: Value) -> String {
-        Mail::read(&payload.to_string()).unwrap_err()
+        Mail::read(&payload.to_string()).unwrap_err().to_string()
     }
 
     #[test]
@@ -351,7 +354,17 @@ mod tests {
             problems(json!({}))
                 .contains("to is missing: at least one address; subject is missing; template is missing")
         );
-        assert!(Mail::read("[]").unwrap_err().contains("must be a JSON object"));
+        assert!(Mail::read("[]").unwrap_err().to_string().contains("must be a JSON object"));
+    }
+
+    #[test]
+    fn every_problem_has_its_field() {
+        let payload = json!({"subject": 1, "template": "t", "colour": "red", "attachments": [{"content": "", "x": 1}]});
+        let error = Mail::read(&payload.to_string()).unwrap_err();
+        let fields: Vec<_> = error.fields().iter().map(|problem| problem.field.as_str()).collect();
+        let wanted =
+            ["to", "subject", "attachments[0].filename", "attachments[0].content", "attachments[0].x", "colour"];
+        assert_eq!(fields, wanted, "{error}");
     }
 
     #[test]

@@ -25,6 +25,6 @@ count(now_us, 'failed', #ids)
 count(now_us, 'dead', #ids)
 count(now_us, 'dropped', dropped)
 emit('dead', ids, worker)
-if dropped > 0 then emit('dropped', {tostring(dropped)}, worker) end
+if dropped > 0 then emit('dropped', {'+' .. dropped}, worker) end
 left(worker, ids)
 return others

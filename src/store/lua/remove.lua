@@ -29,5 +29,5 @@ redis.call('ZREM', line_of[line], unpack(gone))
 redis.call('UNLINK', unpack(names))
 count(now_us, 'removed', #gone)
 -- A clear of a million jobs shall not push everything else out of the events.
-emit('removed', #gone > 20 and {int(#gone)} or gone, who)
+emit('removed', #gone > 20 and {'+' .. #gone} or gone, who)
 return left

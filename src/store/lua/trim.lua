@@ -13,6 +13,6 @@ local rule = redis.call('HGET', config, field) or (line == 'dead' and 'never' or
 local dropped = keep(math.floor(now_us / 1000), line_of[line], rule, {})
 if line == 'dead' and dropped > 0 then
   count(now_us, 'dropped', dropped)
-  emit('dropped', {int(dropped)}, 'janitor')
+  emit('dropped', {'+' .. dropped}, 'janitor')
 end
 return dropped

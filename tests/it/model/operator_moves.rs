@@ -93,7 +93,7 @@ impl Reference {
         self.drop_jobs(ids);
         ids.iter().for_each(|id| _ = self.results.remove(id));
         self.count("removed", ids.len());
-        let told = if ids.len() > 20 { vec![ids.len().to_string()] } else { ids.to_vec() };
+        let told = if ids.len() > 20 { vec![format!("+{}", ids.len())] } else { ids.to_vec() };
         self.tell("removed", told, WHO);
     }
 

@@ -238,7 +238,7 @@ impl Reference {
 
     /// Dead letters that retention drops are told as a number.
     pub fn tell_dropped(&mut self, dropped: usize, by: &str) {
-        let told = if dropped > 0 { vec![dropped.to_string()] } else { Vec::new() };
+        let told = if dropped > 0 { vec![format!("+{dropped}")] } else { Vec::new() };
         self.tell("dropped", told, by);
     }
 

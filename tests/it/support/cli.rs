@@ -165,7 +165,12 @@ impl Cli {
     pub fn work<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> WorkProcess {
         let args = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect::<Vec<_>>();
         let head = ["work", "--log-format", "json"].into_iter().map(OsStr::new);
-        WorkProcess::spawn(self.command(head.chain(args.iter().map(|arg| arg.as_os_str()))), self.home.clone())
+        self.service(head.chain(args.iter().map(|arg| arg.as_os_str())))
+    }
+
+    /// Starts a command that goes on until it is stopped.
+    pub fn service<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> WorkProcess {
+        WorkProcess::spawn(self.command(args), self.home.clone())
     }
 }
 

@@ -130,8 +130,8 @@ fn fault(redis: &TestRedis, key: &str) -> Option<String> {
         return None;
     }
     let Some(rest) = key.strip_prefix(PREFIX) else { return Some(format!("{key}: not under the prefix")) };
-    if rest == "registry" {
-        return (kind != "set").then(|| format!("{key}: a {kind}"));
+    if let Some((_, expected)) = [("registry", "set"), ("tokens", "hash")].iter().find(|(name, _)| *name == rest) {
+        return (kind != *expected).then(|| format!("{key}: a {kind}"));
     }
     if rest.starts_with("worker:") {
         return (kind != "hash" || ttl_ms < 0).then(|| format!("{key}: a {kind} with ttl {ttl_ms}"));

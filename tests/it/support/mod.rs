@@ -6,6 +6,7 @@
 
 mod cli;
 mod conserve;
+pub mod http;
 pub mod http_sink;
 mod ledger;
 mod postgres;
@@ -15,6 +16,7 @@ mod python;
 mod redis_server;
 pub mod replica;
 mod sentinel;
+mod serve;
 pub mod smtp_sink;
 mod wait;
 mod watch;
@@ -29,6 +31,7 @@ pub use proxy::{Fault, Proxy, Request};
 pub use python::python;
 pub use redis_server::{RedisBuilder, TestRedis};
 pub use sentinel::Sentinels;
+pub use serve::Serve;
 pub use wait::{wait_for, wait_until};
 pub use watch::Watch;
 pub use work::WorkProcess;

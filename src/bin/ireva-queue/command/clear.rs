@@ -49,7 +49,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         context.ui.must_be_able_to_ask(&format!("clearing {}", args.queue))?;
     }
     let queue = context.client()?.queue(args.queue.clone());
-    queue.stats().await?;
+    queue.must_exist().await?;
     let mut states = args.state;
     states.sort();
     states.dedup();

@@ -9,9 +9,12 @@ pub mod embedded;
 pub mod enqueue;
 pub mod jobs;
 pub mod man;
+pub mod openapi;
 pub mod queues;
 mod selecting;
+pub mod serve;
 pub mod stats;
+pub mod token;
 pub mod work;
 pub mod workers;
 
@@ -36,9 +39,12 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Jobs(args) => brief(jobs::run(args, context), context),
         Command::Queues(args) => brief(queues::run(args, context), context),
         Command::Workers(args) => brief(workers::run(args, context), context),
+        Command::Token(args) => brief(token::run(args, context), context),
         Command::Db(args) => brief(db::run(args, context), context),
         Command::Embedded(args) => brief(embedded::run(args, context), context),
         Command::Work(args) => work::run(args, context),
+        Command::Serve(args) => serve::run(args, context),
+        Command::Openapi(args) => openapi::run(args),
         Command::Demo(args) => demo::run(args, context),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),

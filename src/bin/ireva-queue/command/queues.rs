@@ -4,13 +4,14 @@ use anyhow::Result;
 use clap::Subcommand;
 use ireva_queue::config::{Durable, PriorityMode, QueueSettings, Rate, Retention, Setting};
 use ireva_queue::retry::{Backoff, RetryPolicy};
+use ireva_queue::stats::{Deleted, Switched};
 use ireva_queue::{ErrorKind, Queue, QueueName};
 
 use crate::context::Context;
 use crate::exit::Stop;
 use crate::output::Answer;
 use crate::parse;
-use crate::view::{Deleted, Settings, Switched};
+use crate::view::Settings;
 
 /// List queues, pause and resume them, change their settings
 #[derive(Debug, clap::Args)]
@@ -141,7 +142,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         Verb::Delete(names) => delete(names, context).await,
         Verb::Get { queue } => {
             let queue = client.queue(queue);
-            queue.stats().await?;
+            queue.must_exist().await?;
             let settings = queue.settings().await?;
             Ok(Answer::one(Settings { queue: queue.name().clone(), settings }))
         }
@@ -153,7 +154,7 @@ async fn switch(names: Names, paused: bool, context: &Context) -> Result<Answer>
     let mut switched = Vec::with_capacity(asked_for);
     // A name that was mistyped must not look paused, so all of them are looked up before any is switched.
     for name in &names.queues {
-        context.client()?.queue(name.clone()).stats().await?;
+        context.client()?.queue(name.clone()).must_exist().await?;
     }
     for name in names.queues {
         let queue = context.client()?.queue(name.clone());

@@ -13,6 +13,7 @@ mod job_summary;
 mod queue_settings;
 mod queue_stats;
 mod queue_summary;
+mod token;
 mod worker_info;
 mod worker_report;
 
@@ -23,7 +24,7 @@ pub use demo_report::{DemoReport, QueueGroup};
 pub use embedded_status::Stopped;
 pub use enqueued::{Awaited, EnqueueReport, Planned};
 pub use queue_settings::Settings;
-pub use queue_summary::{Deleted, Switched};
+pub use token::Revoked;
 pub use worker_report::Worked;
 
 use crate::output::Cell;

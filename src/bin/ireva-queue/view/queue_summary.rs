@@ -1,8 +1,6 @@
 //! A queue in a list, and a queue that was paused, resumed or deleted.
 
-use ireva_queue::QueueName;
-use ireva_queue::stats::QueueSummary;
-use serde::Serialize;
+use ireva_queue::stats::{Deleted, QueueSummary, Switched};
 
 use crate::output::{Cell, Tone};
 use crate::view::{Block, Column, View};
@@ -49,18 +47,6 @@ impl View for QueueSummary {
     }
 }
 
-/// A queue that was paused or resumed.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Switched {
-    /// The queue.
-    pub queue: QueueName,
-    /// Whether it is paused now.
-    pub paused: bool,
-    /// Whether it was otherwise before.
-    pub changed: bool,
-}
-
 impl View for Switched {
     const COLUMNS: &'static [Column] = &[Column::new("QUEUE"), Column::new("PAUSED"), Column::new("CHANGED")];
 
@@ -78,16 +64,6 @@ impl View for Switched {
         let already = if self.changed { "" } else { " already" };
         Some(vec![Block::Text(format!("{} is{already} {state}", self.queue))])
     }
-}
-
-/// A queue that was deleted.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Deleted {
-    /// The queue.
-    pub queue: QueueName,
-    /// Always true.
-    pub deleted: bool,
 }
 
 impl View for Deleted {

@@ -38,7 +38,7 @@ local function expire_due(now_us, limit)
     count(now_us, 'expired', #ended)
     count(now_us, 'dead', #ended)
     emit('expired', ended, '')
-    if dropped > 0 then emit('dropped', {tostring(dropped)}, '') end
+    if dropped > 0 then emit('dropped', {'+' .. dropped}, '') end
   end
   return #due
 end

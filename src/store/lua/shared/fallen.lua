@@ -46,7 +46,7 @@ local function settle(now_us, back, buried, stopped)
   count(now_us, 'cancelled', #stopped)
   emit('recovered', back, worker)
   emit('crash_loop', buried, worker)
-  if dropped > 0 then emit('dropped', {tostring(dropped)}, worker) end
+  if dropped > 0 then emit('dropped', {'+' .. dropped}, worker) end
   emit('cancelled', stopped, worker)
   local freed = #buried + #stopped > 0 and redis.call('HEXISTS', config, 'concurrency') == 1
   if #back > 0 or freed then wake_one() end

@@ -161,13 +161,13 @@ async fn send(queue: &Queue, batch: Batch, report: &mut EnqueueReport, each: boo
 fn stopped(number: u64, error: &Error) -> anyhow::Error {
     let (code, words) = match error.kind() {
         ErrorKind::OutcomeUnknown => (Code::NotNow, "outcome unknown"),
-        ErrorKind::NotNow => (Code::NotNow, "not now"),
+        ErrorKind::NotNow | ErrorKind::Full => (Code::NotNow, "not now"),
         ErrorKind::Unreachable => (Code::Unreachable, "not reachable"),
         ErrorKind::AccessDenied => (Code::Denied, "access refused"),
         kind => (kind.into(), "failed"),
     };
     let rest = match error.kind() {
-        ErrorKind::NotNow | ErrorKind::Unreachable => {
+        ErrorKind::NotNow | ErrorKind::Full | ErrorKind::Unreachable => {
             format!("nothing from line {number} on was added: send again from there")
         }
         // In a durable queue it may be the right to wait for a replica that is missing, and the lines be stored.

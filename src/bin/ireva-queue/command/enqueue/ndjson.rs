@@ -2,38 +2,10 @@
 
 use std::io::{self, BufRead};
 
-use ireva_queue::{JobId, NewJob};
-use serde::Deserialize;
-use serde_json::Value;
-use serde_json::error::Category;
-use serde_json::value::RawValue;
-
-use crate::parse;
+use ireva_queue::NewJob;
 
 /// A payload at the library's limit with its options around it.
 const LINE_MAX_BYTES: usize = 1024 * 1024 + 64 * 1024;
-
-/// A line by its fields.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Line<'a> {
-    #[serde(borrow)]
-    payload: &'a RawValue,
-    id: Option<Value>,
-    priority: Option<Value>,
-    delay: Option<Value>,
-    at: Option<Value>,
-    attempts: Option<Value>,
-    backoff: Option<Value>,
-    timeout: Option<Value>,
-    ttl: Option<Value>,
-    unique: Option<Value>,
-    #[serde(alias = "unique_for")]
-    unique_for: Option<Value>,
-}
-
-const FIELDS: &str = "payload, id, priority, delay, at, attempts, backoff, timeout, ttl, unique, uniqueFor";
-const BARE: &str = "with --bare each line is a payload by itself";
 
 /// The job of a line; `defaults` puts on it what the flags say, the line's own fields win.
 ///
@@ -41,75 +13,17 @@ const BARE: &str = "with --bare each line is a payload by itself";
 /// Why the line is refused.
 pub fn job(line: &str, bare: bool, defaults: impl Fn(NewJob) -> NewJob) -> Result<NewJob, String> {
     let job = if bare {
-        defaults(NewJob::from_json(line.to_owned()).map_err(|error| error.to_string())?)
+        NewJob::from_json(line.to_owned()).map(defaults).and_then(|job| job.check().map(|()| job))
     } else {
-        let line: Line<'_> = serde_json::from_str(line).map_err(|error| short(&error))?;
-        line.job(defaults)?
+        NewJob::from_line(line, defaults)
     };
-    job.check().map_err(|error| error.to_string())?;
-    Ok(job)
-}
-
-impl Line<'_> {
-    fn job(self, defaults: impl Fn(NewJob) -> NewJob) -> Result<NewJob, String> {
-        if self.delay.is_some() && self.at.is_some() {
-            return Err("it has both delay and at".to_owned());
-        }
-        if self.unique_for.is_some() && self.unique.is_none() {
-            return Err("uniqueFor needs unique".to_owned());
-        }
-        let mut job = defaults(NewJob::from_raw(self.payload.to_owned()).map_err(|error| error.to_string())?);
-        job = text("id", self.id, said(JobId::new))?.into_iter().fold(job, NewJob::id);
-        job = text("priority", self.priority, said(str::parse))?.into_iter().fold(job, NewJob::priority);
-        job = text("delay", self.delay, parse::span)?.into_iter().fold(job, NewJob::delay);
-        job = text("at", self.at, parse::instant)?.into_iter().fold(job, NewJob::at);
-        job = attempts(self.attempts)?.into_iter().fold(job, NewJob::attempts);
-        job = text("backoff", self.backoff, said(str::parse))?.into_iter().fold(job, NewJob::backoff);
-        job = text("timeout", self.timeout, parse::span)?.into_iter().fold(job, NewJob::timeout);
-        job = text("ttl", self.ttl, parse::span)?.into_iter().fold(job, NewJob::ttl);
-        job = text("unique", self.unique, |key| Ok(key.to_owned()))?.into_iter().fold(job, NewJob::unique);
-        Ok(text("uniqueFor", self.unique_for, parse::span)?.into_iter().fold(job, NewJob::unique_for))
-    }
-}
-
-/// What is wrong, without a line number that is always 1.
-fn short(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    let said = text.split(" at line ").next().unwrap_or(&text);
-    if let Some(name) = said.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
-        return format!("unknown field {name:?}: a line has {FIELDS}; {BARE}");
-    }
-    if said.starts_with("missing field") {
-        return format!("payload is missing: a line is {{\"payload\":…}}; {BARE}");
-    }
-    if said.starts_with("invalid type") {
-        return format!("it is no object such as {{\"payload\":…}}; {BARE}");
-    }
-    match error.classify() {
-        Category::Eof => "it is not JSON: it ends too early".to_owned(),
-        Category::Syntax => format!("it is not JSON: {said} at column {}", error.column()),
-        Category::Data | Category::Io => said.to_owned(),
-    }
-}
-
-/// A field that is written as a text.
-fn text<T>(field: &str, value: Option<Value>, read: impl Fn(&str) -> Result<T, String>) -> Result<Option<T>, String> {
-    match value {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => read(&text).map(Some).map_err(|why| format!("{field} {text:?}: {why}")),
-        Some(other) => Err(format!("{field} must be a text in quotes, not {other}")),
-    }
-}
-
-/// The same reader, its error in words.
-fn said<T, E: std::fmt::Display>(read: impl Fn(&str) -> Result<T, E>) -> impl Fn(&str) -> Result<T, String> {
-    move |text| read(text).map_err(|error| error.to_string())
-}
-
-fn attempts(value: Option<Value>) -> Result<Option<u32>, String> {
-    let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
-    let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|&number| number > 0);
-    number.map(Some).ok_or_else(|| format!("attempts must be a whole number, 1 or more, not {value}"))
+    job.map_err(|error| {
+        let said = error.to_string();
+        // What is no job as a line has it may be a payload by itself.
+        let foreign =
+            ["unknown field", "payload is missing", "it is no object"].iter().any(|start| said.starts_with(start));
+        if foreign && !bare { format!("{said}; with --bare each line is a payload by itself") } else { said }
+    })
 }
 
 /// Lines of a reader, each held to a length.
@@ -163,37 +77,25 @@ impl<R: BufRead> Lines<R> {
 mod tests {
     use super::*;
 
-    fn refused(line: &str) -> String {
-        job(line, false, |job| job).unwrap_err()
+    #[test]
+    fn a_line_is_a_job_with_its_options_or_a_payload() {
+        let line = r#"{"payload":{"n":19.999999999999998},"id":"a-1"}"#;
+        let made = |bare| job(line, bare, |job| job).unwrap();
+        assert_eq!(
+            (made(false).job_id().as_str(), made(false).payload().get()),
+            ("a-1", r#"{"n":19.999999999999998}"#)
+        );
+        assert_eq!(made(true).payload().get(), line);
+        assert!(job("{", true, |job| job).is_err());
     }
 
     #[test]
-    fn a_line_becomes_a_job() {
-        let line = r#"{"payload":{"n":19.999999999999998},"id":"a-1","priority":"high","delay":"5m","attempts":3}"#;
-        let job = job(line, false, |job| job).unwrap();
-        assert_eq!((job.job_id().as_str(), job.payload().get()), ("a-1", r#"{"n":19.999999999999998}"#));
-    }
-
-    #[test]
-    fn a_refused_line_says_why() {
-        let table = [
-            ("{", "not JSON: it ends too early"),
-            ("{\"payload\" 1}", "not JSON: expected `:` at column 12"),
-            ("1", "it is no object such as {\"payload\":…}; with --bare"),
-            ("{}", "payload is missing: a line is {\"payload\":…}; with --bare"),
-            (r#"{"payload":1,"prio":"high"}"#, "unknown field \"prio\": a line has payload, id, priority"),
-            (r#"{"payload":1,"priority":"highest"}"#, "priority \"highest\""),
-            (r#"{"payload":1,"attempts":"3"}"#, "attempts must be a whole number, 1 or more, not \"3\""),
-            (r#"{"payload":1,"delay":5}"#, "delay must be a text in quotes, not 5"),
-            (r#"{"payload":1,"delay":"-1"}"#, "delay \"-1\""),
-            (r#"{"payload":1,"delay":"1s","at":"2026-01-01T00:00:00Z"}"#, "both"),
-            (r#"{"payload":1,"at":"2026-01-01"}"#, "zone"),
-            (r#"{"payload":1,"attempts":0}"#, "attempts"),
-            (r#"{"payload":1,"id":"a b"}"#, "job id"),
-        ];
-        for (line, part) in table {
-            assert!(refused(line).contains(part), "{line}: {}", refused(line));
+    fn a_line_that_is_no_job_may_be_a_payload() {
+        let refused = |line: &str| job(line, false, |job| job).unwrap_err();
+        for line in ["1", "{}", r#"{"payload":1,"prio":"high"}"#] {
+            assert!(refused(line).ends_with("; with --bare each line is a payload by itself"), "{}", refused(line));
         }
+        assert!(!refused(r#"{"payload":1,"delay":5}"#).contains("--bare"));
     }
 
     #[test]

@@ -274,7 +274,7 @@ fn concurrency(text: &str) -> Result<Wanted, String> {
 }
 
 fn lease(text: &str) -> Result<Duration, String> {
-    match parse::span(text)? {
+    match parse::span(text).map_err(|error| error.to_string())? {
         lease if lease >= WorkerConfig::LEASE_MIN => Ok(lease),
         _ => Err("it must be 4s or more".to_owned()),
     }

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use ireva_queue::{Stopper, Worker, WorkerReport};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::signals::Signals;
 use crate::systemd::Notifier;
 
 /// After a second signal nothing may hold us up for longer.
@@ -50,30 +50,5 @@ async fn watch(stopper: &Stopper, notifier: &Notifier) -> std::convert::Infallib
             notifier.ready();
         }
         notifier.alive();
-    }
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn listen() -> Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            hangup: listen(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-            _ = self.hangup.recv() => {}
-        }
     }
 }

@@ -1,0 +1,111 @@
+//! Queues: which there are, how each is set, whether its jobs start.
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Map, Value, json};
+use utoipa::PartialSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+
+use super::body::JsonText;
+use super::path::InQueue;
+use super::route::Route;
+use super::{Answered, Api};
+use crate::config::{QueueSettings, Setting};
+use crate::retry::RetryPolicy;
+use crate::stats::{Deleted, QueueSummary, Switched};
+use crate::{Error, Scope};
+
+pub(super) fn routes() -> Vec<Route> {
+    let patch = "Only what is named changes, for every worker and without a restart: null lifts a limit, or brings the \
+                 default back (RFC 7396).";
+    let example = json!({"rate": "100/s", "concurrency": 20, "removeOnComplete": "24h", "maxLength": null});
+    let set = Route::patch("/api/queues/{queue}/settings", "setQueue", set);
+    let settings = patch_of::<QueueSettings>(&[("retry", patch_of::<RetryPolicy>(&[]))]);
+    vec![
+        Route::get("/api/queues", "listQueues", list)
+            .does("List the queues", "")
+            .scope(Scope::Read)
+            .answers_list::<QueueSummary>("The queues, by name", &[]),
+        Route::get("/api/queues/{queue}/settings", "getQueue", get)
+            .does("Show the settings of a queue", "")
+            .scope(Scope::Read)
+            .takes::<InQueue>()
+            .answers::<QueueSettings>("The settings"),
+        set.does("Change settings of a queue", patch)
+            .scope(Scope::Admin)
+            .takes::<InQueue>()
+            .body("The settings that change", settings.into(), example)
+            .answers::<QueueSettings>("All settings, as they are now"),
+        Route::delete("/api/queues/{queue}", "deleteQueue", delete)
+            .does("Delete a queue that holds no job", "Its settings, counters and events go with it.")
+            .scope(Scope::Admin)
+            .takes::<InQueue>()
+            .may_refuse()
+            .answers::<Deleted>("The queue is deleted"),
+        Route::post("/api/queues/{queue}/pause", "pauseQueue", pause)
+            .does("Let no more jobs of a queue start", "Running ones go on.")
+            .scope(Scope::Admin)
+            .takes::<InQueue>()
+            .answers::<Switched>("The queue is paused"),
+        Route::post("/api/queues/{queue}/resume", "resumeQueue", resume)
+            .does("Let jobs of a paused queue start again", "")
+            .scope(Scope::Admin)
+            .takes::<InQueue>()
+            .answers::<Switched>("The queue is running"),
+    ]
+}
+
+/// The schema of a merge patch: every property may be left out, and be null. Those that are objects are patches too.
+fn patch_of<T: PartialSchema>(inner: &[(&str, Schema)]) -> Schema {
+    let RefOr::T(Schema::Object(mut object)) = T::schema() else { return Schema::default() };
+    object.required.clear();
+    for (name, property) in &mut object.properties {
+        let inner = inner.iter().find(|(known, _)| known == name).map(|(_, schema)| schema.clone().into());
+        let nothing = ObjectBuilder::new().schema_type(Type::Null);
+        let either = OneOfBuilder::new().item(nothing).item(inner.unwrap_or_else(|| property.clone()));
+        // What may be null anyway says so itself.
+        if !matches!(property, RefOr::T(Schema::OneOf(_))) {
+            *property = Schema::OneOf(either.build()).into();
+        }
+    }
+    Schema::Object(object)
+}
+
+async fn list(State(api): State<Api>) -> Answered<Vec<QueueSummary>> {
+    Ok(Json(api.client.inspector().queues().await?))
+}
+
+async fn get(State(api): State<Api>, InQueue { queue }: InQueue) -> Answered<QueueSettings> {
+    let queue = api.client.queue(queue);
+    queue.must_exist().await?;
+    Ok(Json(queue.settings().await?))
+}
+
+async fn set(State(api): State<Api>, InQueue { queue }: InQueue, JsonText(text): JsonText) -> Answered<QueueSettings> {
+    let patch: Map<String, Value> = serde_json::from_str(&text)
+        .map_err(|error| Error::invalid(format!("the body is not an object of settings: {error}")))?;
+    let queue = api.client.queue(queue);
+    let changes = Setting::from_patch(queue.name(), &queue.settings().await?, &patch)?;
+    if changes.is_empty() {
+        return Err(Error::invalid("nothing to set: name at least one setting, such as {\"rate\":\"100/s\"}").into());
+    }
+    Ok(Json(queue.set(&changes).await?))
+}
+
+async fn delete(State(api): State<Api>, InQueue { queue }: InQueue) -> Answered<Deleted> {
+    api.client.queue(queue.clone()).delete().await?;
+    Ok(Json(Deleted { queue, deleted: true }))
+}
+
+async fn pause(State(api): State<Api>, InQueue { queue }: InQueue) -> Answered<Switched> {
+    let handle = api.client.queue(queue.clone());
+    handle.must_exist().await?;
+    Ok(Json(Switched { queue, paused: true, changed: handle.pause().await? }))
+}
+
+async fn resume(State(api): State<Api>, InQueue { queue }: InQueue) -> Answered<Switched> {
+    let handle = api.client.queue(queue.clone());
+    handle.must_exist().await?;
+    Ok(Json(Switched { queue, paused: false, changed: handle.resume().await? }))
+}

@@ -1,0 +1,47 @@
+//! How values that are written as text show in the document.
+
+use std::borrow::Cow;
+
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::{RefOr, schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::config::{PriorityMode, Rate, Retention};
+use crate::job::{JobId, QueueName};
+use crate::retry::Backoff;
+use crate::{EventId, TokenName};
+
+macro_rules! text {
+    ($($name:ident $pattern:expr, $example:literal, $description:literal;)*) => {
+        $(
+            impl PartialSchema for $name {
+                fn schema() -> RefOr<Schema> {
+                    text(Some($pattern).filter(|pattern: &&str| !pattern.is_empty()), $example, $description)
+                }
+            }
+
+            impl ToSchema for $name {
+                fn name() -> Cow<'static, str> {
+                    Cow::Borrowed(stringify!($name))
+                }
+            }
+        )*
+    };
+}
+
+text! {
+    JobId "^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}$", "01KAQ8Z3V7X9Y2N4M6P8R0S1T3", "The id of a job";
+    QueueName "^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$", "email", "The name of a queue";
+    TokenName "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", "web", "The name of a token";
+    EventId "^[0-9]+-[0-9]+$", "1764000000000-0", "The place of an event in the stream of its queue";
+    Rate "", "100/s", "So many starts in a span of time, with a burst 100/s:20";
+    Retention "", "24h", "What is kept: a number of jobs, a span of time, 0 or never";
+    PriorityMode "", "strict", "How the next job is chosen: strict, or aging:10m";
+    Backoff "", "exponential:5s", "The wait between attempts: fixed:10s, linear:5s, exponential:5s:1h";
+}
+
+fn text(pattern: Option<&str>, example: &str, description: &str) -> RefOr<Schema> {
+    let object = ObjectBuilder::new().schema_type(schema::SchemaType::Type(Type::String)).pattern(pattern);
+    let object = object.examples([serde_json::Value::from(example)]).description(Some(description));
+    RefOr::T(Schema::Object(object.build()))
+}
