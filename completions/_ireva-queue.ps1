@@ -34,6 +34,7 @@ Register-ArgumentCompleter -Native -CommandName 'ireva-queue' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('enqueue', 'enqueue', [CompletionResultType]::ParameterValue, 'Enqueue jobs')
+            [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON Schema of a queue''s payloads')
             [CompletionResult]::new('work', 'work', [CompletionResultType]::ParameterValue, 'Run the jobs of queues')
             [CompletionResult]::new('stats', 'stats', [CompletionResultType]::ParameterValue, 'Show how the queues stand')
             [CompletionResult]::new('clear', 'clear', [CompletionResultType]::ParameterValue, 'Remove the waiting jobs of a queue')
@@ -72,6 +73,19 @@ Register-ArgumentCompleter -Native -CommandName 'ireva-queue' -ScriptBlock {
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Check every payload, send nothing; what is there already is not looked up')
             [CompletionResult]::new('--no-check', '--no-check', [CompletionResultType]::ParameterName, 'Do not check the payload against what the queue''s processor wants')
             [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Wait until the job has ended; 0 only when it completed')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say on stderr which server is used and what was tried again; twice for the time of every call')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say on stderr which server is used and what was tried again; twice for the time of every call')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never ask a question')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ireva-queue;schema' {
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colours: auto, always or never')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say on stderr which server is used and what was tried again; twice for the time of every call')

@@ -49,6 +49,9 @@ _ireva__queue() {
             ireva__queue,queues)
                 cmd="ireva__queue__subcmd__queues"
                 ;;
+            ireva__queue,schema)
+                cmd="ireva__queue__subcmd__schema"
+                ;;
             ireva__queue,serve)
                 cmd="ireva__queue__subcmd__serve"
                 ;;
@@ -152,7 +155,7 @@ _ireva__queue() {
 
     case "${cmd}" in
         ireva__queue)
-            opts="-o -q -v -h -V --output --quiet --verbose --color --no-input --help --version enqueue work stats clear dlq jobs queues workers serve token openapi db embedded demo completions man"
+            opts="-o -q -v -h -V --output --quiet --verbose --color --no-input --help --version enqueue schema work stats clear dlq jobs queues workers serve token openapi db embedded demo completions man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1310,6 +1313,32 @@ _ireva__queue() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ireva__queue__subcmd__schema)
+            opts="-o -q -v -h --output --quiet --verbose --color --no-input --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --output)
                     COMPREPLY=($(compgen -W "table wide plain json jsonl csv name" -- "${cur}"))
                     return 0

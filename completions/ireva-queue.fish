@@ -40,6 +40,7 @@ complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -l no-input -d 'Ne
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -s V -l version -d 'Print version'
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -f -a "enqueue" -d 'Enqueue jobs'
+complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -f -a "schema" -d 'Print the JSON Schema of a queue\'s payloads'
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -f -a "work" -d 'Run the jobs of queues'
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -f -a "stats" -d 'Show how the queues stand'
 complete -c ireva-queue -n "__fish_ireva_queue_needs_command" -f -a "clear" -d 'Remove the waiting jobs of a queue'
@@ -89,6 +90,20 @@ complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -s q -l
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -l no-input -d 'Never ask a question'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand enqueue" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand schema" -s o -l output -d 'How the answer is written [default: table on a terminal, else plain]' -r -f -a "table\t'Columns for people; the default on a terminal'
+wide\t'The same with every column'
+plain\t'Tab separated, exact, no header; the default when piped'
+json\t'One JSON value'
+jsonl\t'One JSON value a line'
+csv\t'Comma separated with a header'
+name\t'The id or name of each thing alone; of a report, the queue'"
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand schema" -l color -d 'Colours: auto, always or never' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand schema" -s q -l quiet -d 'Say nothing but the answer and errors'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand schema" -s v -l verbose -d 'Say on stderr which server is used and what was tried again; twice for the time of every call'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand schema" -l no-input -d 'Never ask a question'
+complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l concurrency -d 'Jobs at once over all queues, or by queue: 8, or email=20,reports=2 [default: QUEUE_WORKER_CONCURRENCY]' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l lease -d 'How long it may fall silent before others take its jobs; 4s and more [default: QUEUE_WORKER_LEASE]' -r
 complete -c ireva-queue -n "__fish_ireva_queue_using_subcommand work" -l grace -d 'How long running jobs get when it is told to stop' -r

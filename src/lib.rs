@@ -109,7 +109,8 @@
 //!
 //! Imports point down this list. Domain: `error`, `clock`, [`job`], [`retry`], [`stats`], `event`; [`mod@format`], tables
 //! in files, which knows nothing of jobs. Contracts: [`config`], [`processor`]. Store: the only code that speaks Redis.
-//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`], [`Worker`]. Then [`builtin`], the processors that ship;
+//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`], [`Worker`]. Then [`builtin`], the processors that ship, and
+//! [`service`], the platform's business in words of its own, above them because it holds payloads against what they want;
 //! and the shells, which know public names only: the binary, and the REST API.
 //!
 //! # Features
@@ -140,6 +141,7 @@ mod producer;
 mod queue;
 pub mod retry;
 mod selection;
+pub mod service;
 pub mod stats;
 mod store;
 #[cfg(feature = "testing")]

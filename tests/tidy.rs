@@ -18,7 +18,6 @@ const ENGINE: &[&str] = &[
     "tokens",
     "doctor",
     "alert",
-    "service",
     "worker",
     "testing",
     "producer",
@@ -129,7 +128,8 @@ fn may_import(module: &str) -> Option<Vec<&'static str>> {
         "store" => [DOMAIN, &["config"]].concat(),
         "builtin" => [DOMAIN, &["processor"]].concat(),
         module if ENGINE.contains(&module) => [DOMAIN, &["config", "processor", "store"], ENGINE].concat(),
-        "api" => [DOMAIN, &["config", "processor", "builtin"], ENGINE].concat(),
+        "service" => [DOMAIN, &["processor", "builtin"], ENGINE].concat(),
+        "api" => [DOMAIN, &["config", "processor", "builtin", "service"], ENGINE].concat(),
         _ => return None,
     };
     Some(allowed)

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::body::JsonText;
 use super::bulk::{Progress, carry_out};
-use super::enqueue::{Accepted, check};
+use super::enqueue::Accepted;
 use super::jobs::{LINK, USUAL_LIMIT, link_to};
 use super::path::{ByQueueAndId, InQueue, OneJob};
 use super::problem::Problem;
@@ -19,6 +19,7 @@ use super::rules::Pace;
 use super::selecting::SelectionQuery;
 use super::{Answered, Api};
 use crate::config::Rate;
+use crate::service::QueueService;
 use crate::stats::{BulkReport, DeadGroup, DeadLetter, Enqueued, Skipped};
 use crate::{DeadLetters, Error, GroupBy, NewJob, ReviveOptions, Scope, Selection, span_from_text};
 
@@ -223,7 +224,8 @@ async fn replace(
     JsonText(payload): JsonText,
 ) -> Result<Accepted, Problem> {
     let delay = span("delay", delay)?;
-    check(&queue, &NewJob::from_json(payload.clone())?)?;
+    let payload = NewJob::from_json(payload)?.payload().get().to_owned();
+    QueueService::check(&queue, &payload)?;
     let letters = api.client.dead_letters(queue.clone());
     let id = letters.revive_edited(letter.id(), payload, delay).await?;
     Ok(Accepted(Enqueued { id, queue, duplicate: false }))

@@ -13,6 +13,7 @@ use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref,
 use utoipa::{PartialSchema, ToSchema};
 
 use super::health::Health;
+use super::payload;
 use super::problem::Problem;
 use super::route::{Route, Routes, TOKEN, problems};
 
@@ -23,9 +24,11 @@ as long as none exists; scopes are enqueue, read and admin, which covers the oth
 
 /// The document as JSON text: what `GET /api/openapi.json` serves.
 pub fn document() -> String {
-    let mut text = document_of(super::routes()).to_pretty_json().unwrap_or_default();
-    text.push('\n');
-    text
+    let mut document = serde_json::to_value(document_of(super::routes())).unwrap_or_default();
+    payload::add_to(&mut document);
+    // The same text whichever features are built.
+    document.sort_all_objects();
+    format!("{document:#}\n")
 }
 
 pub(super) fn routes() -> Vec<Route> {

@@ -6,17 +6,17 @@ use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use utoipa::PartialSchema;
 
 use super::Api;
 use super::body::JsonText;
 use super::gate::Caller;
+use super::payload;
 use super::problem::{Problem, Refusal};
 use super::query::Query;
 use super::route::Route;
 use crate::job::PAYLOAD_MAX_BYTES;
 use crate::stats::Enqueued;
-use crate::{Error, ErrorKind, JobId, JobOptions, NewJob, QueueName, Scope};
+use crate::{ErrorKind, JobId, JobOptions, NewJob, QueueName, Scope};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Its jobs move money, so that handing one over is an administrator's act.
@@ -71,7 +71,7 @@ fn route(path: &'static str, id: &str, queue: &'static str, summary: &str, examp
     let handler = move |State(api): State<Api>,
                         Query(options): Query<JobOptions>,
                         IdempotencyKey(key): IdempotencyKey,
-                        JsonText(payload): JsonText| hand_over(api, queue, payload, (options, key));
+                        JsonText(text): JsonText| hand_over(api, queue, text, (options, key));
     let needed = if queue == ADMIN_QUEUE { Scope::Admin } else { Scope::Enqueue };
     let description = format!("The body is the payload of a job of the queue {queue}, and is kept byte for byte.");
     Route::post(path, id, handler)
@@ -79,7 +79,7 @@ fn route(path: &'static str, id: &str, queue: &'static str, summary: &str, examp
         .scope(needed)
         .takes::<JobOptions>()
         .takes_header("Idempotency-Key", "The id of the job: the same again adds nothing")
-        .body("The payload", Value::schema(), example)
+        .body("The payload", payload::schema(queue), example)
         .accepts()
 }
 
@@ -133,20 +133,14 @@ async fn hand_over(
     }
     let queue = QueueName::new(queue)?;
     let job = key.into_iter().fold(NewJob::from_json(payload)?, NewJob::id);
-    check(&queue, &job)?;
-    send(&api, queue, options.put_on(job)?).await
-}
-
-/// Checks a job for its queue: what the queue's processor wants of a payload.
-pub(super) fn check(queue: &QueueName, job: &NewJob) -> Result<(), Error> {
-    crate::builtin::check_payload(queue.as_str(), job.payload().get())
+    send(&api, &queue, options.put_on(job)?).await
 }
 
 /// Hands over one job.
-pub(super) async fn send(api: &Api, queue: QueueName, job: NewJob) -> Result<Accepted, Problem> {
+pub(super) async fn send(api: &Api, queue: &QueueName, job: NewJob) -> Result<Accepted, Problem> {
     let id = job.job_id().clone();
     // Whoever does not hear the answer is told this id to send again, so it is remembered like one of the caller's choice.
-    let sent = api.client.queue(queue).enqueue(job.id(id.clone())).await;
+    let sent = api.service.submit(queue, job.id(id.clone())).await;
     sent.map(Accepted).map_err(|error| match error.kind() {
         ErrorKind::OutcomeUnknown => {
             let again = format!("job {id} may be there; send it again with 'Idempotency-Key: {id}': ");

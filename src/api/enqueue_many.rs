@@ -13,7 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::Api;
 use super::body::JsonText;
-use super::enqueue::{Accepted, IdempotencyKey, check, must_enqueue, send};
+use super::enqueue::{Accepted, IdempotencyKey, must_enqueue, send};
 use super::gate::Caller;
 use super::path::InQueue;
 use super::problem::{Problem, Refusal};
@@ -125,34 +125,28 @@ async fn enqueue(
         if key.is_some() {
             return Err(Problem::of_field("Idempotency-Key", "is for one job: in a list give each job an id"));
         }
-        return many(&api, queue, &text).await.map(Answer::Many);
+        return many(&api, &queue, &text).await.map(Answer::Many);
     }
     let job = NewJob::from_line(&text, |job| key.iter().cloned().fold(job, NewJob::id))?;
     if key.is_some_and(|key| key != *job.job_id()) {
         return Err(Problem::of_field("id", "is another than the Idempotency-Key"));
     }
-    check(&queue, &job)?;
-    send(&api, queue, job).await.map(Answer::One)
+    send(&api, &queue, job).await.map(Answer::One)
 }
 
-async fn many(api: &Api, queue: QueueName, text: &str) -> Result<EnqueueResults, Problem> {
+async fn many(api: &Api, queue: &QueueName, text: &str) -> Result<EnqueueResults, Problem> {
     let entries: Vec<&RawValue> =
         serde_json::from_str(text).map_err(|error| Error::invalid(format!("the body is not JSON: {error}")))?;
     if entries.len() > JOBS_MAX {
         let detail = format!("the list has {} jobs, more than {JOBS_MAX}: send it in parts", entries.len());
         return Err(Problem::new(Refusal::TooLarge, detail));
     }
-    let read = |entry: &&RawValue| {
-        let job = NewJob::from_line(entry.get(), |job| job)?;
-        check(&queue, &job).map(|()| job)
-    };
-    let read: Vec<Result<NewJob, Error>> = entries.iter().map(read).collect();
-    let (mut jobs, mut results) = (Vec::with_capacity(read.len()), Vec::with_capacity(read.len()));
-    for entry in read {
+    let (mut jobs, mut results) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
+    for entry in entries {
         // What can be sent takes its answer from there.
-        results.push(entry.map(|job| jobs.push(job)));
+        results.push(NewJob::from_line(entry.get(), |job| job).map(|job| jobs.push(job)));
     }
-    let mut sent = api.client.queue(queue).enqueue_many(jobs).await?.into_iter();
+    let mut sent = api.service.submit_many(queue, jobs).await?.into_iter();
     let missing = || Err(Error::internal("a job got no answer"));
     let answers = results.into_iter().map(|result| match result {
         Ok(()) => sent.next().unwrap_or_else(missing).map_err(Problem::from),

@@ -29,6 +29,7 @@ mod gate;
 mod health;
 mod jobs;
 mod path;
+mod payload;
 mod problem;
 mod query;
 mod queues;
@@ -56,6 +57,7 @@ use tower_http::cors::CorsLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::Client;
+use crate::service::QueueService;
 use attempts::Attempts;
 use problem::{Problem, Refusal};
 use recognition::Recognition;
@@ -105,6 +107,7 @@ struct Api(Arc<Inner>);
 
 struct Inner {
     client: Client,
+    service: QueueService,
     settings: ApiSettings,
     recognition: Recognition,
     attempts: Attempts,
@@ -129,7 +132,8 @@ pub fn router(client: Client, settings: ApiSettings) -> Router {
     let streams = Arc::new(Semaphore::new(settings.streams_max));
     let recognition = Recognition::new(client.tokens());
     let cors = cors(&settings.allowed_origins);
-    let api = Api(Arc::new(Inner { client, settings, recognition, attempts: Attempts::default(), streams }));
+    let service = QueueService::new(&client);
+    let api = Api(Arc::new(Inner { client, service, settings, recognition, attempts: Attempts::default(), streams }));
 
     let guarded = routes()
         .router

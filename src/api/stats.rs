@@ -26,7 +26,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn every(State(api): State<Api>) -> Answered<Vec<QueueStats>> {
-    Ok(Json(api.client.inspector().stats().await?))
+    Ok(Json(api.service.queue_statistics(None).await?))
 }
 
 async fn one(State(api): State<Api>, InQueue { queue }: InQueue) -> Answered<QueueStats> {

@@ -40,3 +40,14 @@ pub fn check_payload(queue: &str, payload: &str) -> Result<()> {
         }
     }
 }
+
+/// The JSON Schema of the payloads of the builtin processor of `queue`.
+pub(crate) fn payload_schema(queue: &str) -> Option<&'static str> {
+    match queue {
+        #[cfg(feature = "email")]
+        email::QUEUE => Some(email::SCHEMA),
+        #[cfg(feature = "db")]
+        distribution::QUEUE => Some(distribution::SCHEMA),
+        _ => None,
+    }
+}

@@ -22,6 +22,8 @@ use payload::Order;
 
 /// The queue whose jobs are distributions.
 pub(super) const QUEUE: &str = "roi-distribution";
+/// The JSON Schema of their payloads.
+pub(super) const SCHEMA: &str = include_str!("schema.json");
 /// Mails handed over at once.
 const MAILS: usize = 1_000;
 /// Lines that an answer holds; the database has them all.

@@ -21,6 +21,8 @@ use transport::Transport;
 
 /// The queue whose jobs are mails.
 pub(super) const QUEUE: &str = "email";
+/// The JSON Schema of their payloads.
+pub(super) const SCHEMA: &str = include_str!("schema.json");
 
 /// Where mails go, who sends them and what they are written with.
 #[derive(Clone)]

@@ -11,6 +11,7 @@ pub mod jobs;
 pub mod man;
 pub mod openapi;
 pub mod queues;
+pub mod schema;
 mod selecting;
 pub mod serve;
 pub mod stats;
@@ -45,6 +46,7 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Work(args) => work::run(args, context),
         Command::Serve(args) => serve::run(args, context),
         Command::Openapi(args) => openapi::run(args),
+        Command::Schema(args) => schema::run(args),
         Command::Demo(args) => demo::run(args, context),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use ireva_queue::config::Rate;
+use ireva_queue::service::QueueService;
 use ireva_queue::stats::Enqueued;
 use ireva_queue::{QueueName, ReviveOptions, Selection};
 
@@ -107,7 +108,7 @@ async fn edit(args: &Args, payload: &str, context: &Context) -> Result<Answer> {
         ([id], None) => {
             let payload = enqueue::payload::read(payload)?;
             if !args.no_check {
-                enqueue::check(&args.queue, &payload)?;
+                QueueService::check(&args.queue, &payload)?;
             }
             let letters = context.client()?.dead_letters(args.queue.clone());
             let id = letters.revive_edited(id, payload, args.delay).await?;

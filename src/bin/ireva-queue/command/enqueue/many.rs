@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use ireva_queue::service::QueueService;
 use ireva_queue::{Error, ErrorKind, NewJob, Queue, QueueName};
 use tokio::sync::mpsc;
 
@@ -221,7 +222,7 @@ fn read(
 fn job(text: &str, order: &Order, defaults: &dyn Fn(NewJob) -> NewJob) -> Result<NewJob, String> {
     let job = ndjson::job(text, order.bare, defaults)?;
     if order.check {
-        super::check(&order.queue, job.payload().get()).map_err(|error| error.to_string())?;
+        QueueService::check(&order.queue, job.payload().get()).map_err(|error| error.to_string())?;
     }
     Ok(job)
 }

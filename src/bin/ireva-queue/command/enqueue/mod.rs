@@ -12,6 +12,7 @@ use anyhow::Result;
 use chrono::{DateTime, Utc};
 use ireva_queue::builtin::email::missing_template;
 use ireva_queue::retry::Backoff;
+use ireva_queue::service::QueueService;
 use ireva_queue::stats::Enqueued;
 use ireva_queue::{Error, ErrorKind, JobId, JobState, NewJob, Priority, Queue, QueueName};
 
@@ -171,12 +172,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         return Err(Stop::usage("'--bare' is for lines: give '--ndjson' or '--from' too").into());
     }
     let payload = payload::from_args(&args.payload)?;
-    if !args.no_check {
-        check(&args.queue, &payload)?;
-        check_template(&args.queue, &payload, context)?;
-    }
     let mut job = apply(NewJob::from_json(payload)?, &args.job);
     job.check()?;
+    if !args.no_check {
+        QueueService::check(&args.queue, job.payload().get())?;
+        check_template(&args.queue, job.payload().get(), context)?;
+    }
     if args.dry_run {
         let payload = job.payload().to_owned();
         return Ok(Answer::one(Planned { queue: args.queue, payload, dry_run: true }));
@@ -317,9 +318,4 @@ fn check_template(queue: &QueueName, payload: &str, context: &Context) -> Result
         }
         Some(_) => Ok(()),
     }
-}
-
-/// Whether the queue's builtin processor would take the payload.
-pub fn check(queue: &QueueName, payload: &str) -> Result<(), Error> {
-    ireva_queue::builtin::check_payload(queue.as_str(), payload)
 }

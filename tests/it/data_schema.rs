@@ -1,0 +1,133 @@
+//! The schemas of payloads: what they take is what the queues take.
+
+use ireva_queue::QueueName;
+use ireva_queue::service::QueueService;
+use serde_json::Value;
+
+use crate::support::*;
+
+/// The queues whose processors ship.
+const WITH_SCHEMA: [&str; 2] = ["email", "roi-distribution"];
+
+fn schema(queue: &str) -> (Value, jsonschema::Validator) {
+    let text = QueueService::schema(&QueueName::new(queue).unwrap()).expect(queue);
+    let schema: Value = serde_json::from_str(text).unwrap();
+    let validator = jsonschema::options().should_validate_formats(true).build(&schema).expect(queue);
+    (schema, validator)
+}
+
+/// Both say the same of a payload; which.
+fn verdict(queue: &str, validator: &jsonschema::Validator, payload: &str) -> bool {
+    let said = QueueService::check(&QueueName::new(queue).unwrap(), payload);
+    let value: Value = serde_json::from_str(payload).unwrap();
+    let found: Vec<_> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+    assert_eq!(said.is_ok(), found.is_empty(), "{queue} {payload}: the check says {said:?}, the schema {found:?}");
+    said.is_ok()
+}
+
+#[test]
+fn every_example_of_a_schema_is_taken_and_every_field_is_described() {
+    for queue in WITH_SCHEMA {
+        let (schema, validator) = schema(queue);
+        assert_eq!(schema["title"], queue);
+        let examples = schema["examples"].as_array().expect(queue);
+        assert!(examples.len() > 1, "{queue}");
+        for example in examples {
+            assert!(verdict(queue, &validator, &example.to_string()), "{queue} {example}");
+        }
+        for (field, of) in schema["properties"].as_object().expect(queue) {
+            assert!(of["description"].is_string(), "{queue} {field}");
+        }
+        assert!(!verdict(queue, &validator, "{}") && !verdict(queue, &validator, "[]"), "{queue}");
+        let more = examples[0].to_string().replacen('{', "{\"more\":1,", 1);
+        assert!(!verdict(queue, &validator, &more), "{queue} {more}");
+    }
+}
+
+#[test]
+fn a_mail_is_taken_by_both_or_by_neither() {
+    let (_, validator) = schema("email");
+    let mail = |fields: &str| {
+        let fields = if fields.is_empty() { String::new() } else { format!(",{fields}") };
+        let payload = format!(r#"{{"subject":"s","template":"alert"{fields}}}"#);
+        verdict("email", &validator, &payload)
+    };
+    for good in [
+        r#""to":"a@example.com""#,
+        r#""to":["a@example.com","B <b@example.com>"],"cc":[],"context":{}"#,
+        r#""to":"a@example.com","from":"C <c@example.com>","reply_to":"d@example.com","tenantId":"t""#,
+        r#""to":"a@example.com","attachments":[{"filename":"a b.pdf","content":"aGk=","contentType":"application/pdf"}]"#,
+        r#""to":"a@example.com","attachments":[{"filename":"a.txt","content":"aGkh","contentType":"text/plain; charset=utf-8"}]"#,
+    ] {
+        assert!(mail(good), "{good}");
+    }
+    for bad in [
+        "",
+        r#""to":"nobody""#,
+        r#""to":5"#,
+        r#""to":["a@example.com",5]"#,
+        r#""to":"a@example.com\n""#,
+        r#""to":"a@example.com","context":[]"#,
+        r#""to":"a@example.com","attachments":{}"#,
+        r#""to":"a@example.com","attachments":[{"filename":"a"}]"#,
+        r#""to":"a@example.com","attachments":[{"filename":"../a","content":"aGk="}]"#,
+        r#""to":"a@example.com","attachments":[{"filename":"a","content":"a"}]"#,
+        r#""to":"a@example.com","attachments":[{"filename":"a","content":"aGk=","contentType":"multipart/mixed"}]"#,
+        r#""to":"a@example.com","attachments":[{"filename":"a","content":"aGk=","size":1}]"#,
+    ] {
+        assert!(!mail(bad), "{bad}");
+    }
+    for (subject, template) in [("", "alert"), (" ", "alert"), ("a\\r\\nb", "alert"), ("s", "../alert"), ("s", "")] {
+        let payload = format!(r#"{{"to":"a@example.com","subject":"{subject}","template":"{template}"}}"#);
+        assert!(!verdict("email", &validator, &payload), "{payload}");
+    }
+}
+
+#[test]
+fn a_distribution_is_taken_by_both_or_by_neither() {
+    let (_, validator) = schema("roi-distribution");
+    let order = |fields: &str| {
+        let payload = format!(r#"{{"propertyId":1,"distributionDate":"2024-01-31",{fields}}}"#);
+        verdict("roi-distribution", &validator, &payload)
+    };
+    for good in [
+        r#""periodId":202401,"totalAmount":25000"#,
+        r#""periodId":"2024-01","totalAmount":"0.01","dryRun":true"#,
+        r#""periodId":"a","totalAmount":1.5,"periodStart":"2024-01-01","periodEnd":"2024-01-31""#,
+        r#""periodId":"a","totalAmount":1,"overrideRates":{"1":"5%","2":3,"3":{"rate":"0.5"},"4":{"amount":7}}"#,
+        r#""periodId":"a","totalAmount":1,"currency":"NGN","tenantId":"t.1","initiatedBy":7"#,
+    ] {
+        assert!(order(good), "{good}");
+    }
+    for bad in [
+        r#""periodId":202401"#,
+        r#""totalAmount":1"#,
+        r#""periodId":202401,"totalAmount":0"#,
+        r#""periodId":202401,"totalAmount":-1"#,
+        r#""periodId":202401,"totalAmount":"0.00""#,
+        r#""periodId":202401,"totalAmount":"much""#,
+        r#""periodId":202401,"totalAmount":true"#,
+        r#""periodId":"a b","totalAmount":1"#,
+        r#""periodId":1.5,"totalAmount":1"#,
+        r#""periodId":1,"totalAmount":1,"calculationMethod":"all""#,
+        r#""periodId":1,"totalAmount":1,"currency":"naira""#,
+        r#""periodId":1,"totalAmount":1,"periodStart":"2024-01-01""#,
+        r#""periodId":1,"totalAmount":1,"periodStart":"2024-02-30","periodEnd":"2024-03-01""#,
+        r#""periodId":1,"totalAmount":1,"overrideRates":[1]"#,
+        r#""periodId":1,"totalAmount":1,"overrideRates":{"1":{}}"#,
+        r#""periodId":1,"totalAmount":1,"dryRun":"yes""#,
+    ] {
+        assert!(!order(bad), "{bad}");
+    }
+}
+
+#[test]
+fn a_schema_is_printed_and_a_queue_without_one_is_named() {
+    let cli = Cli::bare().env("REDIS_PORT", "abc");
+    for queue in WITH_SCHEMA {
+        let printed: Value = serde_json::from_str(&cli.ok(["schema", queue])).unwrap();
+        assert_eq!(printed["$schema"], "https://json-schema.org/draft/2020-12/schema", "{queue}");
+    }
+    let refused = cli.run(["schema", "thumbnails"]).expect(4);
+    assert!(refused.stderr.contains("queue thumbnails has no schema: it takes any payload"), "{}", refused.stderr);
+}
