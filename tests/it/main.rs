@@ -25,6 +25,7 @@ mod cli_told;
 mod cli_work;
 mod data_db;
 mod data_distribution;
+mod data_notification;
 mod durable;
 mod harness;
 mod link_embedded;

@@ -1,0 +1,463 @@
+//! Notifications from the queue to each channel: real servers over sockets, mails in files, rows on both databases.
+
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use ireva_queue::builtin::address::{Looking, Resolver};
+use ireva_queue::builtin::notification::{NotificationProcessor, NotificationSettings, PushToken};
+use ireva_queue::builtin::portfolio::Database;
+use ireva_queue::testing::{TestJob, run_as};
+use ireva_queue::{Client, ErrorClass, JobId, Outcome, ProcessError};
+use serde_json::{Value, json};
+
+use crate::ops_seed::client;
+use crate::support::http_sink::{Answer, HttpSink};
+use crate::support::*;
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// A queue, a seeded database, and a server that stands for every service.
+struct Desk {
+    _redis: TestRedis,
+    postgres: Option<TestPostgres>,
+    sink: HttpSink,
+    cli: Cli,
+}
+
+fn desk(postgres: Option<TestPostgres>) -> Desk {
+    let (redis, sink) = (TestRedis::start(), HttpSink::start());
+    let mut cli = Cli::new(&redis);
+    if let Some(postgres) = &postgres {
+        cli = cli.env("DATABASE_URL", postgres.url());
+    }
+    cli = cli.env("SMS_URL", sink.url("/sms")).env("SMS_FROM", "+15005550006");
+    cli = cli.env("SMS_USER", "AC1").env("SMS_PASSWORD", "sms-pa55");
+    cli = cli.env("PUSH_URL", sink.url("/push")).env("PUSH_TOKEN", "push-t0ken").env("SLACK_URL", sink.url("/slack"));
+    cli = cli.env("HTTP_SIGNING_KEY", "k3y").env("NOTIFY_ALLOW", sink.url("").replace("http://", ""));
+    let mails = cli.home().join("mails").display().to_string();
+    cli = cli.env("SMTP_URL", format!("file://{mails}")).env("MAIL_FROM", "iREVA <no-reply@example.com>");
+    cli.ok(["db", "migrate"]);
+    cli.ok(["db", "seed"]);
+    cli.keep_completed("notification");
+    cli.keep_completed("email");
+    Desk { _redis: redis, postgres, sink, cli }
+}
+
+impl Desk {
+    fn job(&self, id: &str) -> Value {
+        self.cli.json(["jobs", "show", id])
+    }
+
+    /// The channels of a notification and where each of them stands.
+    fn children(&self, id: &str) -> Vec<(String, Value)> {
+        let job = self.job(id);
+        let children = job["children"].as_array().unwrap_or_else(|| panic!("{job}"));
+        children.iter().map(|child| (child["channel"].as_str().unwrap().to_owned(), child["state"].clone())).collect()
+    }
+
+    /// Runs what is in line of both queues.
+    fn work(&self) {
+        let mut worker = self.cli.work(["notification", "email", "--until-empty"]);
+        assert_eq!(worker.wait(LONG), Some(0), "{:?}", worker.log());
+    }
+
+    /// The rows that the platform shows: recipient, title and body.
+    fn rows(&self) -> Vec<String> {
+        let sql = "SELECT tenant_id || '|' || id || '|' || recipient || '|' || title || '|' || body || '|' || priority \
+                   FROM notifications ORDER BY id";
+        if let Some(postgres) = &self.postgres {
+            return postgres.ask(sql).lines().map(str::to_owned).collect();
+        }
+        let file = self.cli.home().join(".local/share/ireva-queue/portfolio.db");
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let Database::Sqlite(pool) = Database::open_file(&file).unwrap() else { panic!("a file") };
+            sqlx::query_scalar(sql).fetch_all(&pool).await.unwrap()
+        })
+    }
+}
+
+/// A notification through every channel.
+fn everywhere(desk: &Desk) -> String {
+    json!({
+        "channels": ["email", "sms", "push", "webhook", "slack", "in-app"],
+        "recipient": {
+            "investorId": 456, "phone": "+2348012345678", "pushToken": "t0k:en", "webhookUrl": desk.sink.url("/hook"),
+        },
+        "title": "Paid & done", "body": "Your share <1> is on its way.", "priority": "high",
+        "context": {"reference": "r-1"},
+    })
+    .to_string()
+}
+
+#[test]
+fn a_notification_reaches_every_channel_once_and_shows_each() {
+    for postgres in [None, Some(TestPostgres::start())] {
+        let desk = desk(postgres);
+        desk.cli.enqueue("notification", &everywhere(&desk), &["--id", "n-1"]);
+        let before = desk.children("n-1");
+        assert!(before.len() == 6 && before.iter().all(|(_, state)| state.is_null()), "{before:?}");
+        desk.work();
+        assert!(desk.children("n-1").iter().all(|(_, state)| state == "completed"), "{:?}", desk.children("n-1"));
+        let job = desk.job("n-1");
+        let mail = json!({"channel": "email", "queue": "email", "id": "n-1.email", "state": "completed"});
+        assert_eq!(job["children"][0], mail);
+        for child in job["children"].as_array().unwrap() {
+            assert_eq!(desk.job(child["id"].as_str().unwrap())["priority"], "high", "{child}");
+        }
+        let shown = desk.cli.ok(["jobs", "show", "n-1"]);
+        assert!(shown.contains("children\tsms      completed  n-1.sms in notification\n"), "{shown}");
+        assert_eq!(desk.sink.requests().len(), 4);
+        let row = "default|n-1.in-app|456|Paid & done|Your share <1> is on its way.|high";
+        assert_eq!(desk.rows(), [row]);
+        let mail = std::fs::read_to_string(desk.cli.home().join("mails/n-1.email.eml")).unwrap();
+        assert!(mail.contains("Subject: Paid & done") && mail.contains("Hello John,"), "{mail}");
+        // The same notification again is a duplicate, and so would be each of its jobs.
+        desk.cli.enqueue("notification", &everywhere(&desk), &["--id", "n-1"]);
+        desk.work();
+        assert_eq!((desk.sink.requests().len(), desk.rows().len()), (4, 1));
+    }
+}
+
+#[test]
+fn every_service_gets_what_it_takes() {
+    let desk = desk(None);
+    desk.cli.enqueue("notification", &everywhere(&desk), &["--id", "n-1"]);
+    desk.work();
+    let requests = desk.sink.requests();
+    let to = |path: &str| {
+        let found: Vec<_> = requests.iter().filter(|request| request.line == format!("POST {path} HTTP/1.1")).collect();
+        assert_eq!(found.len(), 1, "{path}");
+        found[0]
+    };
+    let text = |path: &str| String::from_utf8(to(path).body.clone()).unwrap();
+    let key = |path: &str| to(path).header("idempotency-key").unwrap().to_owned();
+
+    let form = "To=%2B2348012345678&From=%2B15005550006&Body=Paid+%26+done%0AYour+share+%3C1%3E+is+on+its+way.";
+    assert_eq!((text("/sms").as_str(), key("/sms").as_str()), (form, "n-1.sms"));
+    assert_eq!(to("/sms").header("content-type"), Some("application/x-www-form-urlencoded"));
+    // printf 'AC1:sms-pa55' | base64
+    assert_eq!(to("/sms").header("authorization"), Some("Basic QUMxOnNtcy1wYTU1"));
+
+    let push: Value = serde_json::from_str(&text("/push")).unwrap();
+    let words = json!({"title": "Paid & done", "body": "Your share <1> is on its way."});
+    assert_eq!((&push["message"]["token"], &push["message"]["notification"]), (&json!("t0k:en"), &words));
+    assert_eq!(push["message"]["data"]["notificationId"], "n-1");
+    assert_eq!(to("/push").header("authorization"), Some("Bearer push-t0ken"));
+
+    assert_eq!(text("/slack"), r#"{"text":"*Paid &amp; done*\nYour share &lt;1&gt; is on its way."}"#);
+    assert!(["/sms", "/push", "/slack"].iter().all(|path| to(path).header("ireva-signature").is_none()));
+
+    let hook = r#"{"notificationId":"n-1","tenantId":"default","investorId":"456","title":"Paid & done","body":"Your share <1> is on its way.","priority":"high","context":{"reference":"r-1"}}"#;
+    assert_eq!(text("/hook"), hook);
+    let headers = [("ireva-job-id", "n-1.webhook"), ("ireva-queue", "notification"), ("ireva-attempt", "1")];
+    assert!(headers.iter().all(|(name, value)| to("/hook").header(name) == Some(*value)));
+    let signature = to("/hook").header("ireva-signature").unwrap();
+    assert!(crate::builtin_http::signed_right("k3y", signature, hook.as_bytes()), "{signature}");
+}
+
+#[test]
+fn a_template_says_the_same_on_every_channel() {
+    let desk = desk(None);
+    let payload = json!({
+        "channels": ["email", "slack", "in-app"], "recipient": "456", "title": "Your distribution",
+        "template": "distribution-paid", "context": {"propertyName": "Palm Court", "amount": 1250.50, "currency": "NGN"},
+    });
+    desk.cli.enqueue("notification", &payload.to_string(), &["--id", "n-1"]);
+    desk.work();
+    let mail = std::fs::read_to_string(desk.cli.home().join("mails/n-1.email.eml")).unwrap();
+    assert!(mail.contains("Content-Type: text/html") && mail.contains("Palm Court"), "{mail}");
+    let chat = String::from_utf8(desk.sink.requests()[0].body.clone()).unwrap();
+    for text in [&chat, &desk.rows().join("\n")] {
+        assert!(text.contains("Palm Court") && text.contains("1,250.50") && !text.contains("====="), "{text}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_notification_ends_it_before_anybody_is_told() {
+    let desk = desk(Some(TestPostgres::start()));
+    desk.postgres.as_ref().unwrap().ask("UPDATE investors SET email = NULL WHERE id = '457'");
+    let payload = |recipient: Value, words: Value| {
+        let mut payload = json!({"channels": ["email", "slack", "in-app"], "recipient": recipient, "title": "t"});
+        payload.as_object_mut().unwrap().extend(words.as_object().unwrap().clone());
+        payload
+    };
+    let body = json!({"body": "b"});
+    let table = [
+        (payload(json!(9_999), body.clone()), "investor_unknown", "there is no investor 9999 of tenant default"),
+        (payload(json!(457), body.clone()), "email_missing", "no email address for investor 457"),
+        (payload(json!(456), json!({"template": "none"})), "template_unknown", "there is no template \"none\""),
+        (
+            payload(json!(456), json!({"template": "distribution-paid", "context": {"amount": "1"}})),
+            "template_variable_missing",
+            "\"propertyName\" is missing",
+        ),
+        (
+            payload(json!({"investorId": 456}), json!({"body": "b", "tenantId": "acme"})),
+            "investor_unknown",
+            "of tenant acme",
+        ),
+        (payload(json!({"phone": 1}), json!({})), "payload_invalid", "recipient.phone must be a text, not 1; recipient.email"),
+    ];
+    for (n, (payload, ..)) in table.iter().enumerate() {
+        desk.cli.enqueue("notification", &payload.to_string(), &["--id", &format!("n-{n}"), "--no-check"]);
+    }
+    desk.work();
+    for (n, (payload, code, part)) in table.iter().enumerate() {
+        let job = desk.job(&format!("n-{n}"));
+        let error = &job["lastError"];
+        assert_eq!((&job["state"], &error["code"]), (&json!("dead"), &json!(code)), "{payload}: {error}");
+        assert!(error["message"].as_str().unwrap().contains(part), "{payload}: {error}");
+        let told = job["children"].as_array().into_iter().flatten().any(|child| !child["state"].is_null());
+        assert!(!told, "{job}");
+    }
+    assert_eq!((desk.sink.requests().len(), desk.rows().len()), (0, 0));
+    let refused = desk.cli.run(["enqueue", "notification", "{}"]).expect(2).stderr;
+    for part in ["channels is missing", "recipient is missing", "title is missing", "body is missing"] {
+        assert!(refused.contains(part), "{part}: {refused}");
+    }
+}
+
+#[test]
+fn a_channel_without_its_service_fails_alone() {
+    let desk = desk(None);
+    let cli = desk.cli.clone().without("SMS_FROM").without("PUSH_URL").without("SLACK_URL").without("HTTP_SIGNING_KEY");
+    desk.cli.enqueue("notification", &everywhere(&desk), &["--id", "n-1"]);
+    let mut worker = cli.work(["notification", "email", "--until-empty"]);
+    assert_eq!(worker.wait(LONG), Some(0), "{:?}", worker.log());
+    let state = |channel: &str| desk.job(&format!("n-1.{channel}"))["state"].clone();
+    for (channel, variable) in [("sms", "SMS_FROM"), ("push", "PUSH_URL"), ("slack", "SLACK_URL")] {
+        let error = &desk.job(&format!("n-1.{channel}"))["lastError"];
+        assert_eq!((state(channel), &error["code"]), (json!("dead"), &json!("channel_not_configured")), "{error}");
+        assert!(error["message"].as_str().unwrap().contains(variable), "{error}");
+    }
+    assert!(["email", "webhook", "in-app"].iter().all(|channel| state(channel) == "completed"));
+    assert_eq!(desk.job("n-1")["state"], "completed");
+    assert_eq!(desk.sink.requests()[0].header("ireva-signature"), None);
+    // Once it is configured, the dead ones are revived, and nobody is told twice.
+    desk.cli.ok(["dlq", "retry", "notification", "--all", "--yes"]);
+    desk.work();
+    assert_eq!((desk.sink.requests().len(), desk.rows().len()), (4, 1));
+}
+
+#[test]
+fn wrong_settings_of_channels_are_78_and_named() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    let table = [
+        ("SMS_URL", "ftp://api.example.com/"),
+        ("PUSH_URL", "https://user:hunter2@push.example.com/"),
+        ("SLACK_URL", "hunter2"),
+        ("NOTIFY_ALLOW", "10.0.0.0/33"),
+        ("MAIL_TEMPLATES", "/nonexistent"),
+    ];
+    for (name, value) in table {
+        let stderr = cli.clone().env(name, value).run(["work", "notification"]).expect(78).stderr;
+        let names = stderr.contains(name) || (name == "MAIL_TEMPLATES" && stderr.contains(value));
+        assert!(names && stderr.lines().count() == 1 && !stderr.contains("hunter2"), "{name}: {stderr}");
+    }
+}
+
+#[test]
+fn the_schema_says_what_the_check_says() {
+    let schema = ireva_queue::builtin::schema("notification").unwrap();
+    let document: Value = serde_json::from_str(schema).unwrap();
+    let with = |recipient: &str, more: &str| {
+        format!(r#"{{"channels":["email","sms","in-app"],"recipient":{recipient},"title":"t"{more}}}"#)
+    };
+    let reachable = r#"{"investorId":1,"phone":"+2348012345678"}"#;
+    let mut payloads: Vec<String> = document["examples"].as_array().unwrap().iter().map(Value::to_string).collect();
+    let good = payloads.len() + 7;
+    payloads.extend([
+        with(reachable, r#","body":"b","template":null"#),
+        with(reachable, r#","template":"a-b","context":null,"priority":"low","tenantId":"t1""#),
+        with(r#"{"investorId":"i-1","email":null,"phone":"+2348012345678","slackUrl":null}"#, r#","body":"b""#),
+        r#"{"channels":["slack"],"recipient":{},"title":"t","body":"a\nb\tc"}"#.to_owned(),
+        r#"{"channels":["webhook"],"recipient":{"webhookUrl":"HTTPS://h.example:8443/x?y#z"},"title":"é","body":" b "}"#.to_owned(),
+        r#"{"deliver":"slack","to":null,"title":"t","text":"x"}"#.to_owned(),
+        r#"{"deliver":"in-app","to":456,"title":"t","text":"x","investorId":"456"}"#.to_owned(),
+    ]);
+    payloads.extend([
+        "{}".to_owned(),
+        "[]".to_owned(),
+        with(reachable, ""),
+        with(reachable, r#","body":"b","template":"t""#),
+        with(reachable, r#","body":" ""#),
+        with(reachable, r#","body":"\u0007""#),
+        with(reachable, r#","template":"../x""#),
+        with(reachable, r#","body":"b","context":[]"#),
+        with(reachable, r#","body":"b","priority":"urgent""#),
+        with(reachable, r#","body":"b","tenant":"x""#),
+        with(r#"{"investorId":1}"#, r#","body":"b""#),
+        with(r#"{"phone":"+2348012345678","email":"a@b.example"}"#, r#","body":"b""#),
+        with(r#"{"investorId":1,"phone":"0801"}"#, r#","body":"b""#),
+        with("456", r#","body":"b""#),
+        r#"{"channels":[],"recipient":1,"title":"t","body":"b"}"#.to_owned(),
+        r#"{"channels":["email","email"],"recipient":1,"title":"t","body":"b"}"#.to_owned(),
+        r#"{"channels":["fax"],"recipient":1,"title":"t","body":"b"}"#.to_owned(),
+        r#"{"channels":["email"],"recipient":1,"title":"a\nb","body":"b"}"#.to_owned(),
+        r#"{"channels":["email"],"recipient":1,"title":"=?x?=","body":"b"}"#.to_owned(),
+        r#"{"channels":["email"],"recipient":{"email":"Ada <a@b.example>"},"title":"t","body":"b"}"#.to_owned(),
+        r#"{"channels":["email"],"recipient":-1,"title":"t","body":"b"}"#.to_owned(),
+        r#"{"channels":["webhook"],"recipient":{"webhookUrl":"file:///x"},"title":"t","body":"b"}"#.to_owned(),
+        r#"{"channels":["webhook"],"recipient":{"webhookUrl":"http://u:p@h/"},"title":"t","body":"b"}"#.to_owned(),
+        r#"{"channels":["push"],"recipient":{"pushToken":"a b"},"title":"t","body":"b"}"#.to_owned(),
+        r#"{"deliver":"email","to":"a@b.example","title":"t","text":"x"}"#.to_owned(),
+        r#"{"deliver":"sms","title":"t","text":"x"}"#.to_owned(),
+        r#"{"deliver":"in-app","to":"a b","title":"t","text":"x"}"#.to_owned(),
+        r#"{"deliver":"slack","title":"t","text":"x","body":"y"}"#.to_owned(),
+    ]);
+    for (n, payload) in payloads.iter().enumerate() {
+        let checked = ireva_queue::builtin::check_payload("notification", payload);
+        assert_eq!(checked.is_ok(), n < good, "{payload}: {checked:?}");
+    }
+    let script = "import json, sys, jsonschema\n\
+                  schema, payloads = json.load(sys.stdin)\n\
+                  check = jsonschema.Draft202012Validator\n\
+                  check.check_schema(schema)\n\
+                  print(json.dumps([check(schema).is_valid(payload) for payload in payloads]))";
+    let values: Vec<Value> = payloads.iter().map(|payload| serde_json::from_str(payload).unwrap()).collect();
+    let mut child = python().args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    serde_json::to_writer(child.stdin.take().unwrap(), &(document, values)).unwrap();
+    let answered = child.wait_with_output().unwrap();
+    let valid: Vec<bool> = serde_json::from_slice(&answered.stdout).expect("python3 with jsonschema is installed");
+    for (n, (payload, valid)) in payloads.iter().zip(valid).enumerate() {
+        assert_eq!(valid, n < good, "{payload}");
+    }
+}
+
+/// A processor on its own, with another way to look names up.
+struct Alone {
+    _redis: TestRedis,
+    _home: tempfile::TempDir,
+    processor: NotificationProcessor,
+}
+
+fn alone(settings: &NotificationSettings, resolver: Arc<dyn Resolver>) -> Alone {
+    let (redis, home) = (TestRedis::start(), tempfile::tempdir().unwrap());
+    let outlet: Arc<Client> = Arc::new(client(&redis));
+    let database = Database::open_file(&home.path().join("portfolio.db")).unwrap();
+    let processor = NotificationProcessor::with_resolver(settings, database, outlet, resolver).unwrap();
+    Alone { _redis: redis, _home: home, processor }
+}
+
+impl Alone {
+    async fn deliver(&self, channel: &str, to: &str) -> Result<Outcome, ProcessError> {
+        let payload = json!({"deliver": channel, "to": to, "title": "t", "text": "x"}).to_string();
+        let job = TestJob { id: JobId::new("n-1.hook").unwrap(), ..TestJob::new("notification") };
+        run_as(&self.processor, &payload, &job).await.result
+    }
+}
+
+/// Answers with one address after the other, whatever the name, and counts.
+struct Turning {
+    addresses: &'static [&'static str],
+    asked: AtomicUsize,
+}
+
+impl Turning {
+    fn new(addresses: &'static [&'static str]) -> Arc<Self> {
+        Arc::new(Self { addresses, asked: AtomicUsize::new(0) })
+    }
+}
+
+impl Resolver for Turning {
+    fn look_up<'a>(&'a self, _host: &'a str) -> Looking<'a> {
+        let turn = self.asked.fetch_add(1, Ordering::SeqCst).min(self.addresses.len() - 1);
+        Box::pin(std::future::ready(Ok(vec![self.addresses[turn].parse().unwrap()])))
+    }
+}
+
+fn port_of(sink: &HttpSink) -> String {
+    sink.url("").rsplit_once(':').unwrap().1.to_owned()
+}
+
+#[tokio::test]
+async fn r62_a_request_goes_to_the_addresses_that_were_checked_and_is_checked_each_time() {
+    let sink = HttpSink::start();
+    let port = port_of(&sink);
+    let settings = NotificationSettings { allow: vec![format!("127.0.0.1:{port}")], ..Default::default() };
+    let turning = Turning::new(&["127.0.0.1", "10.0.0.7"]);
+    let alone = alone(&settings, turning.clone());
+    // A name that nothing else knows: only the pinned address leads to the server.
+    let url = format!("http://hook.invalid:{port}/x?secret=1");
+    alone.deliver("webhook", &url).await.unwrap();
+    assert_eq!(turning.asked.load(Ordering::SeqCst), 1, "looked up once");
+    let requests = sink.requests();
+    assert_eq!(requests[0].header("host"), Some(format!("hook.invalid:{port}").as_str()));
+    let error = alone.deliver("webhook", &url).await.unwrap_err();
+    assert_eq!((error.class(), error.code()), (ErrorClass::Permanent, "address_refused"), "{error}");
+    let told = ["10.0.0.7", "secret"].iter().any(|word| error.message().contains(word));
+    assert!(error.message().contains("hook.invalid") && !told, "{error}");
+    assert_eq!(sink.requests().len(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_means_what_it_means_to_the_http_processor_and_is_never_quoted() {
+    let sink = HttpSink::start();
+    let settings = NotificationSettings {
+        slack_url: Some(sink.url("/T0/B0/s3cret")),
+        allow: vec![format!("127.0.0.1:{}", port_of(&sink))],
+        ..Default::default()
+    };
+    let alone = alone(&settings, Turning::new(&["127.0.0.1"]));
+    let table = [
+        (302, ErrorClass::Permanent, "http_3xx"),
+        (401, ErrorClass::Permanent, "http_4xx"),
+        (429, ErrorClass::Throttled, "http_429"),
+        (503, ErrorClass::Transient, "http_5xx"),
+    ];
+    for (status, class, code) in table {
+        sink.next(Answer::new(status, "inside-information").header("location", sink.url("/elsewhere")));
+        let error = alone.deliver("webhook", &sink.url("/s3cret")).await.unwrap_err();
+        assert_eq!((error.class(), error.code()), (class, code), "{status}");
+        let told = ["inside-information", "s3cret", "elsewhere"].iter().any(|word| error.message().contains(word));
+        assert!(!told && error.message().contains(&status.to_string()), "{error}");
+    }
+    assert_eq!(sink.requests().len(), table.len(), "no redirect is followed");
+    sink.next(Answer::new(503, "").header("retry-after", "120"));
+    let error = alone.deliver("webhook", &sink.url("/")).await.unwrap_err();
+    assert_eq!(error, ProcessError::throttled("http_5xx", error.message()).retry_after(Duration::from_secs(120)));
+    sink.next(Answer::new(200, "x".repeat(3 * 1024 * 1024)));
+    assert_eq!(alone.deliver("webhook", &sink.url("/")).await.unwrap().result(), Some(r#"{"channel":"webhook","status":200}"#));
+    let closed = format!("http://127.0.0.1:{}/", free_port());
+    assert_eq!(alone.deliver("webhook", &closed).await.unwrap_err().code(), "address_refused", "another port");
+}
+
+#[tokio::test]
+async fn a_push_token_in_a_file_is_read_for_each_message() {
+    let (sink, home) = (HttpSink::start(), tempfile::tempdir().unwrap());
+    let file = home.path().join("token");
+    let mut settings = NotificationSettings::default();
+    settings.push.url = Some(sink.url("/push"));
+    settings.push.token = Some(PushToken::File(file.clone()));
+    let alone = alone(&settings, Turning::new(&["127.0.0.1"]));
+    for token in ["first", "second"] {
+        std::fs::write(&file, format!("{token}\n")).unwrap();
+        alone.deliver("push", "t0k:en").await.unwrap();
+    }
+    let requests = sink.requests();
+    let sent: Vec<_> = requests.iter().map(|request| request.header("authorization").unwrap()).collect();
+    assert_eq!(sent, ["Bearer first", "Bearer second"]);
+    std::fs::remove_file(&file).unwrap();
+    let error = alone.deliver("push", "t0k:en").await.unwrap_err();
+    assert_eq!((error.class(), error.code()), (ErrorClass::Transient, "token_missing"), "{error}");
+}
+
+#[test]
+fn a_notification_and_its_jobs_are_seen_through_rest() {
+    let desk = desk(None);
+    let serve = Serve::start(&desk.cli);
+    let payload = r#"{"channels":["email","in-app"],"recipient":456,"title":"t","body":"b"}"#;
+    let id = serve.post("/api/jobs/notification", payload).expect(202).json()["id"].as_str().unwrap().to_owned();
+    desk.work();
+    let job = serve.json(&format!("/api/jobs/{id}"));
+    let mail = json!({"channel": "email", "queue": "email", "id": format!("{id}.email"), "state": "completed"});
+    assert_eq!((&job["children"][0], job["children"].as_array().unwrap().len()), (&mail, 2));
+    assert_eq!(job, desk.job(&id), "the command line shows the same");
+    let refused = serve.post("/api/jobs/notification", r#"{"channels":["sms"],"recipient":456,"title":"t","body":"b"}"#);
+    assert_eq!(refused.status, 400);
+    assert!(refused.body.contains("recipient.phone"), "{}", refused.body);
+}
