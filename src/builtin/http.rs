@@ -137,7 +137,7 @@ impl BatchProcessor for HttpBatch {
             limit: post::limit(self.0.timeout, jobs.iter().filter_map(|job| job.ctx.deadline()).min()),
         };
         let failed = match self.0.send(post).await {
-            Ok(Answer { body, error: None, .. }) => {
+            Ok(Answer { body, error: None }) => {
                 let why = format!("the endpoint gave no answer for this job: {}", answer::ANSWERS);
                 let missing = || ProcessError::transient("no_answer", why.clone());
                 let stray = |line: &str| jobs.iter().for_each(|job| job.ctx.log(format!("not an answer: {line}")));

@@ -97,7 +97,6 @@ pub(super) struct Post {
 /// What came back.
 #[derive(Debug)]
 pub(super) struct Answer {
-    pub status: u16,
     pub body: Bounded,
     pub error: Option<ProcessError>,
 }
@@ -137,7 +136,7 @@ impl Post {
             let error = ProcessError::new(class, code, format!("{target} answered {status}{excerpt}"));
             wait.into_iter().fold(error, ProcessError::retry_after)
         });
-        Ok(Answer { status: status.as_u16(), body, error })
+        Ok(Answer { body, error })
     }
 }
 

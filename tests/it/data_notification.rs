@@ -421,7 +421,9 @@ async fn an_answer_means_what_it_means_to_the_http_processor_and_is_never_quoted
     let error = alone.deliver("webhook", &sink.url("/")).await.unwrap_err();
     assert_eq!(error, ProcessError::throttled("http_5xx", error.message()).retry_after(Duration::from_secs(120)));
     sink.next(Answer::new(200, "x".repeat(3 * 1024 * 1024)));
-    assert_eq!(alone.deliver("webhook", &sink.url("/")).await.unwrap().result(), Some(r#"{"channel":"webhook","status":200}"#));
+    let outcome = alone.deliver("webhook", &sink.url("/s3cret")).await.unwrap();
+    let target = sink.url("/…");
+    assert_eq!(outcome.result(), Some(json!({"channel": "webhook", "target": target}).to_string().as_str()));
     let closed = format!("http://127.0.0.1:{}/", free_port());
     assert_eq!(alone.deliver("webhook", &closed).await.unwrap_err().code(), "address_refused", "another port");
 }

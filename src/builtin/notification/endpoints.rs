@@ -104,8 +104,8 @@ impl Endpoints {
         if let Some(error) = answer.error {
             return Err(error);
         }
-        ctx.log(format!("{target} took the message: {}", answer.status));
-        let result = json!({"channel": delivery.channel.as_str(), "status": answer.status});
+        ctx.log(format!("{target} took the message"));
+        let result = json!({"channel": delivery.channel.as_str(), "target": target.to_string()});
         Ok(Outcome::with_result(&result).unwrap_or_default())
     }
 

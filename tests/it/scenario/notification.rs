@@ -63,7 +63,8 @@ fn r56_a_worker_that_dies_between_two_channels_neither_loses_nor_doubles_one() {
     let work = ["notification", "--lease", "4s"];
     let mut first = cli.work(work);
     let mails = || cli.json(["stats", "email"])["totals"]["enqueued"].clone();
-    wait_until(LONG, "the mail is handed over", || mails() == 1);
+    let line = redis.key("email", "pending:2");
+    wait_until(LONG, "the mail is handed over", || redis.query::<u64>(&["ZCARD", &line]) == 1);
     first.kill9();
     let job = cli.json(["jobs", "show", "n-1"]);
     let states: Vec<_> = job["children"].as_array().unwrap().iter().map(|child| child["state"].clone()).collect();
