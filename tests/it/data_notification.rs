@@ -1,5 +1,7 @@
 //! Notifications from the queue to each channel: real servers over sockets, mails in files, rows on both databases.
 
+use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -446,6 +448,31 @@ async fn a_push_token_in_a_file_is_read_for_each_message() {
     std::fs::remove_file(&file).unwrap();
     let error = alone.deliver("push", "t0k:en").await.unwrap_err();
     assert_eq!((error.class(), error.code()), (ErrorClass::Transient, "token_missing"), "{error}");
+}
+
+#[test]
+fn a_webhook_over_tls_is_trusted_by_its_name_and_reached_at_the_checked_address() {
+    let (redis, home) = (TestRedis::start(), tempfile::tempdir().unwrap());
+    crate::builtin_email::certificates(home.path());
+    let file = |name: &str| home.path().join(name).display().to_string();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/support/https_server.py");
+    let mut command = python();
+    command.arg(script).args([file("server.pem"), file("server.key")]);
+    let mut server = Guarded(command.stdout(Stdio::piped()).spawn().unwrap());
+    let mut lines = BufReader::new(server.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let place = format!("localhost:{}", lines.next().unwrap());
+    let cli = Cli::new(&redis).env("NOTIFY_ALLOW", &place);
+    cli.keep_completed("notification");
+    let payload = json!({"deliver": "webhook", "to": format!("https://{place}/hook"), "title": "t", "text": "x"});
+    cli.enqueue("notification", &payload.to_string(), &["--id", "n-1", "--backoff", "fixed:1h"]);
+    let mut stranger = cli.work(["notification"]);
+    let failed = stranger.wait_event("retrying");
+    assert_eq!((&failed["class"], &failed["code"]), (&json!("transient"), &json!("tls_untrusted")), "{failed}");
+    assert_eq!(stranger.stop(LONG), Some(0));
+    cli.ok(["jobs", "promote", "n-1"]);
+    let mut worker = cli.env("SSL_CERT_FILE", file("ca.pem")).work(["notification", "--until-empty"]);
+    assert_eq!(worker.wait(LONG), Some(0), "{:?}", worker.log());
+    assert_eq!(lines.next(), Some(place));
 }
 
 #[test]
