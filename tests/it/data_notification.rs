@@ -201,7 +201,11 @@ fn what_is_wrong_with_a_notification_ends_it_before_anybody_is_told() {
             "investor_unknown",
             "of tenant acme",
         ),
-        (payload(json!({"phone": 1}), json!({})), "payload_invalid", "recipient.phone must be a text, not 1; recipient.email"),
+        (
+            payload(json!({"phone": 1}), json!({})),
+            "payload_invalid",
+            "recipient.phone must be a text, not 1; recipient.email",
+        ),
     ];
     for (n, (payload, ..)) in table.iter().enumerate() {
         desk.cli.enqueue("notification", &payload.to_string(), &["--id", &format!("n-{n}"), "--no-check"]);
@@ -486,7 +490,8 @@ fn a_notification_and_its_jobs_are_seen_through_rest() {
     let mail = json!({"channel": "email", "queue": "email", "id": format!("{id}.email"), "state": "completed"});
     assert_eq!((&job["children"][0], job["children"].as_array().unwrap().len()), (&mail, 2));
     assert_eq!(job, desk.job(&id), "the command line shows the same");
-    let refused = serve.post("/api/jobs/notification", r#"{"channels":["sms"],"recipient":456,"title":"t","body":"b"}"#);
+    let refused =
+        serve.post("/api/jobs/notification", r#"{"channels":["sms"],"recipient":456,"title":"t","body":"b"}"#);
     assert_eq!(refused.status, 400);
     assert!(refused.body.contains("recipient.phone"), "{}", refused.body);
 }

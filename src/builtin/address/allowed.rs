@@ -161,9 +161,21 @@ mod tests {
 
     #[test]
     fn what_is_no_entry_is_named() {
-        for entry in
-            ["", "a b", "http://a", "a/b", "10.0.0.0/33", "fd00::/129", "a:0", "a:x", "a:99999", "[::1", "[::1]x", "[a]:80", "u@h"]
-        {
+        for entry in [
+            "",
+            "a b",
+            "http://a",
+            "a/b",
+            "10.0.0.0/33",
+            "fd00::/129",
+            "a:0",
+            "a:x",
+            "a:99999",
+            "[::1",
+            "[::1]x",
+            "[a]:80",
+            "u@h",
+        ] {
             let said = Allowed::parse(&["ok.example".to_owned(), entry.to_owned()]).unwrap_err().to_string();
             assert!(said.contains(&format!("{entry:?}")), "{entry}: {said}");
         }

@@ -173,7 +173,8 @@ mod tests {
     #[tokio::test]
     async fn r62_every_address_of_a_name_must_be_public() {
         let cleared = clear("https://HOOK.example./x", &["93.184.215.14", "2606:2800:21f::1"], &[]).await.unwrap();
-        let wanted = ["93.184.215.14:443", "[2606:2800:21f::1]:443"].map(|address| address.parse::<SocketAddr>().unwrap());
+        let wanted =
+            ["93.184.215.14:443", "[2606:2800:21f::1]:443"].map(|address| address.parse::<SocketAddr>().unwrap());
         assert_eq!(cleared.addresses, wanted);
         const INSIDE: [&[&str]; 4] =
             [&["93.184.215.14", "10.0.0.7"], &["::1"], &["::ffff:192.168.0.1"], &["169.254.169.254"]];

@@ -6,12 +6,7 @@ use super::payload::Delivery;
 use crate::builtin::portfolio::{Database, dialects};
 
 /// Adds the row unless it is there; whether it was not.
-pub(super) async fn store(
-    database: &Database,
-    delivery: &Delivery,
-    id: &str,
-    at: DateTime<Utc>,
-) -> sqlx::Result<bool> {
+pub(super) async fn store(database: &Database, delivery: &Delivery, id: &str, at: DateTime<Utc>) -> sqlx::Result<bool> {
     match database {
         Database::Sqlite(pool) => sqlite::store(pool, delivery, id, at).await,
         Database::Postgres(pool) => postgres::store(pool, delivery, id, at).await,

@@ -35,9 +35,8 @@ pub(super) fn sms(delivery: &Delivery, from: &str, login: Option<&(String, Strin
     let mut form = form_urlencoded::Serializer::new(String::new());
     let to = delivery.to.as_deref().unwrap_or_default();
     let body = form.append_pair("To", to).append_pair("From", from).append_pair("Body", &text).finish();
-    let headers = login.map(|(user, password)| {
-        ("Authorization", format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))))
-    });
+    let headers = login
+        .map(|(user, password)| ("Authorization", format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))));
     Message {
         content_type: "application/x-www-form-urlencoded",
         headers: headers.into_iter().collect(),
@@ -75,7 +74,12 @@ pub(super) fn push(delivery: &Delivery, token: Option<&str>) -> Message {
 pub(super) fn slack(delivery: &Delivery) -> Message {
     let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     let text = format!("*{}*\n{}", escaped(&delivery.title), escaped(&delivery.text));
-    Message { content_type: JSON, headers: Vec::new(), body: json!({"text": text}).to_string().into_bytes(), is_cut: false }
+    Message {
+        content_type: JSON,
+        headers: Vec::new(),
+        body: json!({"text": text}).to_string().into_bytes(),
+        is_cut: false,
+    }
 }
 
 /// Everything, for a program to read.

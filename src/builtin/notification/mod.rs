@@ -17,10 +17,10 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::builtin::address::{Resolver, SystemResolver};
+use crate::builtin::classify;
 use crate::builtin::email::{self, Templates};
 use crate::builtin::fields::shown;
 use crate::builtin::portfolio::Database;
-use crate::builtin::classify;
 use crate::clock::local_now;
 use crate::error::{Error, Result};
 use crate::job::{JobId, NewJob, QueueName};
@@ -156,7 +156,8 @@ impl NotificationProcessor {
         let email = recipient.email.clone().or(investor.email);
         if email.is_none() && notice.channels.contains(&Channel::Email) {
             let name = shown(&investor.name);
-            let why = format!("no email address for investor {id} ({name}): add it to the investor, then revive this job");
+            let why =
+                format!("no email address for investor {id} ({name}): add it to the investor, then revive this job");
             return Err(ProcessError::permanent("email_missing", why));
         }
         Ok((Some(recipient.name.clone().unwrap_or(investor.name)), email))
@@ -167,13 +168,13 @@ impl NotificationProcessor {
         if jobs.is_empty() {
             return Ok(());
         }
-        let ids = jobs.iter().map(|job| job.job_id().as_str()).collect::<Vec<_>>().join(", ");
         let refused = |error: Error| ProcessError::transient("queue_refused", format!("queue {queue}: {error}"));
         let answers = self.outlet.hand_over(queue, jobs).await.map_err(refused)?;
-        if let Some(error) = answers.into_iter().find_map(Result::err) {
-            return Err(refused(error));
+        for answer in answers {
+            let taken = answer.map_err(refused)?;
+            let already = if taken.duplicate { " (there already)" } else { "" };
+            ctx.log(format!("handed to queue {queue}: {}{already}", taken.id));
         }
-        ctx.log(format!("handed to queue {queue}: {ids}"));
         Ok(())
     }
 

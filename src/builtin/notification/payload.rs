@@ -16,12 +16,8 @@ use crate::job::Priority;
 const TITLE_MAX_CHARS: usize = 200;
 /// A text that is handed to a channel.
 pub(super) const TEXT_MAX_BYTES: usize = 4_096;
-const PRIORITIES: [(&str, Priority); 4] = [
-    ("low", Priority::Low),
-    ("normal", Priority::Normal),
-    ("high", Priority::High),
-    ("critical", Priority::Critical),
-];
+const PRIORITIES: [(&str, Priority); 4] =
+    [("low", Priority::Low), ("normal", Priority::Normal), ("high", Priority::High), ("critical", Priority::Critical)];
 
 /// What a template is filled in with: values byte for byte.
 pub(super) type Context = BTreeMap<String, Box<RawValue>>;
@@ -106,8 +102,7 @@ fn notice(payload: &str) -> Result<Notice> {
     let words = words(&mut fields);
     let context = context(&mut fields);
     let (priority, tenant) = (priority(&mut fields), tenant(&mut fields));
-    let notice =
-        (|| Some(Notice { channels, recipient, title: title?, words: words?, context, priority, tenant }))();
+    let notice = (|| Some(Notice { channels, recipient, title: title?, words: words?, context, priority, tenant }))();
     fields.finish(notice)
 }
 
@@ -125,7 +120,17 @@ fn delivery(payload: &str) -> Result<Delivery> {
     let (priority, tenant) = (priority(&mut fields), tenant(&mut fields));
     let (notice, investor) = (fields.text("notificationId"), fields.id("investorId"));
     let delivery = (|| {
-        Some(Delivery { channel: channel?, to, title: title?, text: text?, context, priority, tenant, notice, investor })
+        Some(Delivery {
+            channel: channel?,
+            to,
+            title: title?,
+            text: text?,
+            context,
+            priority,
+            tenant,
+            notice,
+            investor,
+        })
     })();
     fields.finish(delivery)
 }
@@ -234,7 +239,13 @@ mod tests {
         let payload = r#"{"channels":["email","sms","push","webhook","slack","in-app"],"recipient":{"phone":"0801"},"title":"t","body":"b"}"#;
         let error = read(payload).unwrap_err();
         let fields: Vec<_> = error.fields().iter().map(|problem| problem.field.as_str()).collect();
-        let wanted = ["recipient.phone", "recipient.email", "recipient.pushToken", "recipient.webhookUrl", "recipient.investorId"];
+        let wanted = [
+            "recipient.phone",
+            "recipient.email",
+            "recipient.pushToken",
+            "recipient.webhookUrl",
+            "recipient.investorId",
+        ];
         assert_eq!(fields, wanted, "{error}");
     }
 
@@ -243,7 +254,10 @@ mod tests {
         let good = r#""channels":["in-app"],"recipient":{"investorId":1},"title":"t","body":"b""#;
         assert!(read(&format!("{{{good}}}")).is_ok());
         let table = [
-            (r#""channels":["fax"]"#, "channels must be a list of one or more of email, sms, push, webhook, slack, in-app, not fax"),
+            (
+                r#""channels":["fax"]"#,
+                "channels must be a list of one or more of email, sms, push, webhook, slack, in-app, not fax",
+            ),
             (r#""channels":[]"#, "channels is empty"),
             (r#""channels":["sms","sms"]"#, "channels names sms twice"),
             (r#""channels":"sms""#, "channels must be a list"),
@@ -251,12 +265,27 @@ mod tests {
             (r#""recipient":null"#, "recipient is missing: an investor's id, or an object"),
             (r#""recipient":[1]"#, "recipient must be an investor's id, or an object"),
             (r#""recipient":{"investorId":1,"mail":"x"}"#, "recipient.mail is not known"),
-            (r#""recipient":{"investorId":1,"email":"Ada <ada@example.com>"}"#, "recipient.email is not an address alone"),
-            (r#""recipient":{"investorId":1,"email":"a@b.example\r\nBcc: c@d.example"}"#, "recipient.email has a control character"),
-            (r#""recipient":{"investorId":1,"phone":"08012345678"}"#, "recipient.phone must be an international number"),
+            (
+                r#""recipient":{"investorId":1,"email":"Ada <ada@example.com>"}"#,
+                "recipient.email is not an address alone",
+            ),
+            (
+                r#""recipient":{"investorId":1,"email":"a@b.example\r\nBcc: c@d.example"}"#,
+                "recipient.email has a control character",
+            ),
+            (
+                r#""recipient":{"investorId":1,"phone":"08012345678"}"#,
+                "recipient.phone must be an international number",
+            ),
             (r#""recipient":{"investorId":1,"pushToken":"a b"}"#, "recipient.pushToken has a character"),
-            (r#""recipient":{"investorId":1,"webhookUrl":"file:///etc/passwd"}"#, "recipient.webhookUrl must be a whole http"),
-            (r#""recipient":{"investorId":1,"slackUrl":"https://u:p4ss@h/"}"#, "recipient.slackUrl must not hold a user"),
+            (
+                r#""recipient":{"investorId":1,"webhookUrl":"file:///etc/passwd"}"#,
+                "recipient.webhookUrl must be a whole http",
+            ),
+            (
+                r#""recipient":{"investorId":1,"slackUrl":"https://u:p4ss@h/"}"#,
+                "recipient.slackUrl must not hold a user",
+            ),
             (r#""recipient":{"investorId":1,"name":"a\nb"}"#, "recipient.name has more than one line"),
             (r#""title":"""#, "title is empty"),
             (r#""title":"a\nb""#, "title has more than one line"),

@@ -84,7 +84,10 @@ impl fmt::Debug for NotificationSettings {
 
 impl fmt::Debug for SmsSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SmsSettings").field("from", &self.from).field("login", &self.login.is_some()).finish_non_exhaustive()
+        f.debug_struct("SmsSettings")
+            .field("from", &self.from)
+            .field("login", &self.login.is_some())
+            .finish_non_exhaustive()
     }
 }
 

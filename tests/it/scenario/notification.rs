@@ -35,7 +35,8 @@ fn r56_only_the_channel_that_fails_is_tried_again() {
     cli.enqueue("notification", &payload.to_string(), &["--id", "n-1"]);
     let mut worker = cli.work(["notification"]);
     wait_until(LONG, "the webhook is told", || {
-        cli.run(["jobs", "show", "n-1.webhook", "-o", "json"]).code == Some(0) && state(&cli, "n-1.webhook") == "completed"
+        cli.run(["jobs", "show", "n-1.webhook", "-o", "json"]).code == Some(0)
+            && state(&cli, "n-1.webhook") == "completed"
     });
     assert_eq!(worker.stop(LONG), Some(0), "{:?}", worker.log());
     let keys = |sink: &HttpSink| -> Vec<String> {
@@ -95,7 +96,11 @@ fn r62_no_url_of_a_recipient_leads_inside() {
         ("http://0x7f000001/".to_owned(), "address_refused", "a loopback address"),
         ("http://169.254.169.254/latest/meta-data/".to_owned(), "address_refused", "a link-local address"),
         ("https://10.1.2.3/".to_owned(), "address_refused", "a private address"),
-        ("http://localhost/".to_owned(), "address_refused", "host localhost is refused: it leads to a loopback address"),
+        (
+            "http://localhost/".to_owned(),
+            "address_refused",
+            "host localhost is refused: it leads to a loopback address",
+        ),
         (format!("http://localhost:{port}/"), "address_refused", "is not 80, 443, 8080 or 8443"),
         (inside.url("/"), "address_refused", "is not 80, 443, 8080 or 8443"),
         ("file:///etc/passwd".to_owned(), "address_refused", "not file://"),
@@ -127,7 +132,11 @@ fn r62_no_url_of_a_recipient_leads_inside() {
     // A notification with such a URL is refused before anything is handed over.
     let payload = r#"{"channels":["webhook"],"recipient":{"webhookUrl":"file:///etc/passwd"},"title":"t","body":"b"}"#;
     let refused = cli.run(["enqueue", "notification", payload]).expect(2);
-    assert!(refused.stderr.contains("recipient.webhookUrl must be a whole http:// or https:// URL"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("recipient.webhookUrl must be a whole http:// or https:// URL"),
+        "{}",
+        refused.stderr
+    );
 }
 
 #[test]
@@ -150,7 +159,8 @@ fn r57_no_error_and_no_record_shows_a_secret_of_a_channel() {
     assert_eq!(worker.wait(LONG), Some(0), "{:?}", worker.log());
     assert_eq!((cli.json(["stats", "notification"])["dead"].clone(), sink.requests().len()), (json!(4), 4));
     let mut texts = worker.log();
-    texts.extend(["sms", "push", "slack", "webhook"].map(|channel| cli.ok(["jobs", "show", &format!("n-1.{channel}")])));
+    texts
+        .extend(["sms", "push", "slack", "webhook"].map(|channel| cli.ok(["jobs", "show", &format!("n-1.{channel}")])));
     texts.push(cli.ok(["dlq", "list", "notification", "-o", "json"]));
     for key in redis.query::<Vec<String>>(&["KEYS", "*"]) {
         texts.push(String::from_utf8_lossy(&redis.query::<Vec<u8>>(&["DUMP", &key])).into_owned());
