@@ -86,7 +86,7 @@ impl Templates {
     }
 
     /// The texts of a mail. The context is only ever data: nothing in it is read as a template.
-    pub fn render(&self, mail: &Mail) -> Result<Texts, ProcessError> {
+    pub(super) fn render(&self, mail: &Mail) -> Result<Texts, ProcessError> {
         let mut context = mail.context.clone();
         context.entry("subject").or_insert_with(|| mail.subject.clone().into());
         if let Some(tenant_id) = &mail.tenant_id {

@@ -11,20 +11,21 @@ pub(super) struct Investor {
 
 /// The investor of a tenant, if there is one.
 pub(super) async fn find(database: &Database, tenant: &str, id: &str) -> sqlx::Result<Option<Investor>> {
-    let row = match database {
+    match database {
         Database::Sqlite(pool) => sqlite::find(pool, tenant, id).await,
         Database::Postgres(pool) => postgres::find(pool, tenant, id).await,
-    };
-    let investor = |(name, email): (String, Option<String>)| {
-        let email = email.map(|email| email.trim().to_owned()).filter(|email| !email.is_empty());
-        Investor { name, email }
-    };
-    Ok(row?.map(investor))
+    }
 }
 
 dialects! {
-    pub(super) async fn find(pool: &Pool, tenant: &str, id: &str) -> sqlx::Result<Option<(String, Option<String>)>> {
+    pub(super) async fn find(pool: &Pool, tenant: &str, id: &str) -> sqlx::Result<Option<Investor>> {
         let sql = "SELECT name, email FROM investors WHERE tenant_id = $1 AND id = $2";
-        sqlx::query_as(sql).bind(tenant).bind(id).fetch_optional(pool).await
+        let row: Option<(String, Option<String>)> =
+            sqlx::query_as(sql).bind(tenant).bind(id).fetch_optional(pool).await?;
+        let investor = |(name, email): (String, Option<String>)| {
+            let email = email.map(|email| email.trim().to_owned()).filter(|email| !email.is_empty());
+            Investor { name, email }
+        };
+        Ok(row.map(investor))
     }
 }
