@@ -56,6 +56,7 @@ impl Fields {
     }
 
     /// Whether a field is there.
+    #[cfg(feature = "notify")]
     pub fn has(&self, name: &str) -> bool {
         self.fields.get(name).is_some_and(|value| value.get() != "null")
     }
@@ -98,6 +99,7 @@ impl Fields {
     }
 
     /// A text that must be there.
+    #[cfg(feature = "notify")]
     pub fn text_that_must_be(&mut self, name: &str) -> Option<String> {
         let value = self.must(name)?;
         self.as_text(name, &value)
