@@ -319,16 +319,17 @@ fn the_schema_says_what_the_check_says() {
         let checked = ireva_queue::builtin::check_payload("notification", payload);
         assert_eq!(checked.is_ok(), n < good, "{payload}: {checked:?}");
     }
-    let script = "import json, sys, jsonschema\n\
+    // What schemathesis checks with.
+    let script = "import json, sys, jsonschema_rs\n\
                   schema, payloads = json.load(sys.stdin)\n\
-                  check = jsonschema.Draft202012Validator\n\
-                  check.check_schema(schema)\n\
-                  print(json.dumps([check(schema).is_valid(payload) for payload in payloads]))";
+                  jsonschema_rs.meta.validate(schema)\n\
+                  check = jsonschema_rs.Draft202012Validator(schema)\n\
+                  print(json.dumps([check.is_valid(payload) for payload in payloads]))";
     let values: Vec<Value> = payloads.iter().map(|payload| serde_json::from_str(payload).unwrap()).collect();
     let mut child = python().args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     serde_json::to_writer(child.stdin.take().unwrap(), &(document, values)).unwrap();
     let answered = child.wait_with_output().unwrap();
-    let valid: Vec<bool> = serde_json::from_slice(&answered.stdout).expect("python3 with jsonschema is installed");
+    let valid: Vec<bool> = serde_json::from_slice(&answered.stdout).expect("python3 with jsonschema_rs is installed");
     for (n, (payload, valid)) in payloads.iter().zip(valid).enumerate() {
         assert_eq!(valid, n < good, "{payload}");
     }
@@ -452,6 +453,32 @@ async fn a_push_token_in_a_file_is_read_for_each_message() {
     std::fs::remove_file(&file).unwrap();
     let error = alone.deliver("push", "t0k:en").await.unwrap_err();
     assert_eq!((error.class(), error.code()), (ErrorClass::Transient, "token_missing"), "{error}");
+}
+
+#[tokio::test]
+async fn a_row_is_added_once_however_often_its_job_runs() {
+    let (redis, home, postgres) = (TestRedis::start(), tempfile::tempdir().unwrap(), TestPostgres::start());
+    let outlet: Arc<Client> = Arc::new(client(&redis));
+    let file = Database::open_file(&home.path().join("portfolio.db")).unwrap();
+    for database in [file, Database::open(&postgres.url()).unwrap()] {
+        database.migrate().await.unwrap();
+        database.seed().await.unwrap();
+        let settings = NotificationSettings::default();
+        let processor = NotificationProcessor::new(&settings, database, outlet.clone()).unwrap();
+        let job = TestJob { id: JobId::new("n-1.in-app").unwrap(), ..TestJob::new("notification") };
+        let payload = r#"{"deliver":"in-app","to":456,"title":"t","text":"x"}"#;
+        for already in [false, true, true] {
+            let outcome = run_as(&processor, payload, &job).await.result.unwrap();
+            assert_eq!(
+                outcome.result(),
+                Some(json!({"channel": "in-app", "alreadyStored": already}).to_string().as_str())
+            );
+        }
+        let other = payload.replace("456", r#"456,"tenantId":"acme""#);
+        let error = run_as(&processor, &other, &job).await.result.unwrap_err();
+        assert_eq!((error.class(), error.code()), (ErrorClass::Permanent, "database_constraint"), "{error}");
+    }
+    assert_eq!(postgres.ask("SELECT count(*) FROM notifications"), "1");
 }
 
 #[test]

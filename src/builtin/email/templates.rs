@@ -129,12 +129,12 @@ impl Templates {
         let rendered = self.environment.get_template(&name).and_then(|template| {
             let mut rendered = template.render_captured_to(context, &mut whole)?;
             match rendered.with_state_mut(|state| state.render_block_to_write("content", &mut content)) {
-                Err(error) if error.kind() == ErrorKind::UnknownBlock => Ok(()),
-                ended => ended,
+                Err(error) if error.kind() == ErrorKind::UnknownBlock => Ok(false),
+                ended => ended.map(|()| true),
             }
         });
-        rendered.map_err(|error| refused(&name, &error))?;
-        let text = if content.0.is_empty() { whole.0 } else { content.0 };
+        let has_block = rendered.map_err(|error| refused(&name, &error))?;
+        let text = if has_block { content.0 } else { whole.0 };
         Ok(String::from_utf8_lossy(&text).trim().to_owned())
     }
 }
@@ -315,11 +315,13 @@ mod tests {
             ("short.txt", "{{ a }} & b\n"),
             ("framed.txt", "{% extends '_layout.txt' %}{% block content %}only {{ a }}{% endblock %}"),
             ("letter.html", "<p>{{ a }}</p>"),
+            ("silent.txt", "{% extends '_layout.txt' %}{% block content %}{% endblock %}"),
         ]);
         let content = |name: &str, context: Json| templates.content(name, context.as_object().unwrap());
         let alert = content("alert", json!({"title": "Disk", "message": "9 % are left."})).unwrap();
         assert_eq!(alert, "[WARNING] Disk\n\n9 % are left.");
         assert_eq!(content("short", json!({"a": "<a>"})).unwrap(), "<a> & b");
+        assert_eq!(content("silent", json!({})).unwrap(), "");
         assert_eq!(content("framed", json!({"a": "{{a}}"})).unwrap(), "only {{a}}");
         assert_eq!(content("short", json!({})).unwrap_err().code(), "template_variable_missing");
         assert_eq!(content("letter", json!({"a": 1})).unwrap_err().code(), "template_unknown");
