@@ -87,6 +87,8 @@ fn r56_a_worker_that_dies_between_two_channels_neither_loses_nor_doubles_one() {
 fn r62_no_url_of_a_recipient_leads_inside() {
     let (redis, open, inside) = (TestRedis::start(), HttpSink::start(), HttpSink::start());
     let cli = Cli::new(&redis).env("NOTIFY_ALLOW", place(&open));
+    // No proxy is asked either.
+    let cli = cli.env("HTTP_PROXY", inside.url("")).env("http_proxy", inside.url("")).env("ALL_PROXY", inside.url(""));
     let port = place(&inside).rsplit_once(':').unwrap().1.to_owned();
     open.next(Answer::new(302, "inside-information").header("location", inside.url("/")));
     let table = [
