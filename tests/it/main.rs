@@ -15,6 +15,7 @@ mod api_server;
 mod builtin_email;
 mod builtin_exec;
 mod builtin_http;
+mod builtin_notification;
 mod cli_contract;
 mod cli_embedded;
 mod cli_enqueue;
