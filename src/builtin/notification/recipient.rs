@@ -37,9 +37,9 @@ impl Recipient {
             fields.problem(format!("recipient is missing: {EXPECTED}"));
             return Self::default();
         };
-        let (recipient, given) = match value.get().as_bytes()[0] {
-            b'{' => Self::read_object(fields, &value),
-            b'"' | b'0'..=b'9' => {
+        let (recipient, given) = match value.get().bytes().next() {
+            Some(b'{') => Self::read_object(fields, &value),
+            Some(b'"' | b'0'..=b'9') => {
                 let investor = fields.as_id("recipient", &value);
                 (Self { investor, ..Self::default() }, BTreeSet::from(["investorId".to_owned()]))
             }
