@@ -171,6 +171,25 @@ fn a_template_says_the_same_on_every_channel() {
 }
 
 #[test]
+fn who_waits_for_a_notification_is_told_its_jobs() {
+    let desk = desk(None);
+    let mut worker = desk.cli.work(["notification"]);
+    let id = "x".repeat(128);
+    let payload = r#"{"channels":["email","in-app"],"recipient":456,"title":"t","body":"b"}"#;
+    let ended = desk.cli.json(["enqueue", "notification", payload, "--id", &id, "--wait"]);
+    assert_eq!(worker.stop(LONG), Some(0), "{:?}", worker.log());
+    let told = ended["result"]["children"].as_array().unwrap_or_else(|| panic!("{ended}")).clone();
+    let shown = desk.job(&id)["children"].as_array().unwrap().clone();
+    assert_eq!((told.len(), shown.len()), (2, 2));
+    for (told, shown) in told.iter().zip(&shown) {
+        assert!(["channel", "queue", "id"].iter().all(|field| told[field] == shown[field]), "{told} {shown}");
+        let id = told["id"].as_str().unwrap();
+        assert!(id.len() <= 128 && id.ends_with(&format!(".{}", told["channel"].as_str().unwrap())), "{id}");
+    }
+    assert_eq!((&shown[0]["state"], &told[0]["queue"]), (&json!("pending"), &json!("email")));
+}
+
+#[test]
 fn what_is_wrong_with_a_notification_ends_it_before_anybody_is_told() {
     let desk = desk(Some(TestPostgres::start()));
     desk.postgres.as_ref().unwrap().ask("UPDATE investors SET email = NULL WHERE id = '457'");
