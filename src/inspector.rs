@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, stream};
+use serde_json::value::RawValue;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, JobState, QueueName};
-use crate::stats::{JobDetails, JobSummary, Page, QueueStats, QueueSummary, WorkerInfo};
+use crate::stats::{Child, JobDetails, JobSummary, Page, QueueStats, QueueSummary, WorkerInfo};
 use crate::store::{Counts, Detail, Found, Key, Place, QueueKeys, Range, Revived, Store, worker_info};
 
 /// Queues or workers that are asked about at the same time.
@@ -260,6 +261,28 @@ impl Inspector {
     pub async fn job(&self, job: &Located) -> Result<JobDetails> {
         let shown = self.store.show(&self.store.keys(&job.queue), &job.id).await?;
         shown.map(|shown| shown.details(&job.queue)).ok_or_else(|| gone(job))
+    }
+
+    /// Everything about a job, and where the jobs stand that it hands over; `children` says from a queue, an id and a
+    /// payload which these are, as [`builtin::children`](crate::builtin::children) does.
+    ///
+    /// # Errors
+    /// `NotFound` when it is gone.
+    pub async fn job_with_children(
+        &self,
+        job: &Located,
+        children: impl Fn(&QueueName, &JobId, &str) -> Vec<Child>,
+    ) -> Result<JobDetails> {
+        let mut details = self.job(job).await?;
+        let payload = details.payload.as_deref().map_or("", RawValue::get);
+        let mut children = children(&job.queue, &job.id, payload);
+        for child in &mut children {
+            let keys = self.store.keys(&child.queue);
+            let place = self.store.locate(&keys, std::slice::from_ref(&child.id)).await?.pop().flatten();
+            child.state = place.map(|place| place.state);
+        }
+        details.children = children;
+        Ok(details)
     }
 
     /// Cancels: a waiting job at once; for an active one its worker is told within a second.

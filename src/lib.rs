@@ -116,8 +116,9 @@
 //! # Features
 //!
 //! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` builtin processors, `db` the platform's database and the
-//! processors that work on it, `tables` files of rows (csv, json, excel), `api` the REST API, `testing` a way to run one
-//! payload through a processor. `full`, the default, is all of them; none of them is the library alone.
+//! processors that work on it, `notify` notifications, `tables` files of rows (csv, json, excel), `api` the REST API,
+//! `testing` a way to run one payload through a processor. `full`, the default, is all of them; none of them is the library
+//! alone.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

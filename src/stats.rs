@@ -237,6 +237,9 @@ pub struct JobDetails {
     pub revived: u32,
     /// The dead letter that it was made from.
     pub revives: Option<JobId>,
+    /// The jobs that it hands over, where its payload says which: one for each channel of a notification.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<Child>,
     /// The last twenty failures, oldest first.
     pub failures: Vec<Failure>,
     /// Its result, while it is kept.
@@ -244,6 +247,21 @@ pub struct JobDetails {
     pub result: Option<Box<RawValue>>,
     /// Its log, while it is kept.
     pub log: Option<String>,
+}
+
+/// A job that another one hands over, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Child {
+    /// What it is for: the channel of a notification.
+    pub channel: String,
+    /// Its queue.
+    pub queue: QueueName,
+    /// The job.
+    pub id: JobId,
+    /// Where it stands; `None` when it is not there: not handed over yet, or ended and not kept.
+    pub state: Option<JobState>,
 }
 
 /// A dead letter in a list.

@@ -50,7 +50,7 @@ pub(super) fn routes() -> Vec<Route> {
         "notifyOnComplete": true, "email": "investor@example.com",
     });
     let notification = json!({
-        "channels": ["email", "in-app"], "recipient": {"email": "investor@example.com"},
+        "channels": ["email", "in-app"], "recipient": {"investorId": 456, "email": "investor@example.com"},
         "title": "Your report is ready", "body": "The statement of January can be downloaded.",
     });
     let import = json!({"source": "investors.csv", "target": "investors", "mode": "upsert"});

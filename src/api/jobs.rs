@@ -101,7 +101,8 @@ pub(super) fn link_to(uri: &Uri, offset: Option<u64>) -> HeaderMap {
 }
 
 async fn show(State(api): State<Api>, job: OneJob) -> Answered<JobDetails> {
-    Ok(Json(api.client.inspector().job(&job.locate(&api).await?).await?))
+    let job = job.locate(&api).await?;
+    Ok(Json(api.client.inspector().job_with_children(&job, crate::builtin::children).await?))
 }
 
 async fn delete(State(api): State<Api>, job: OneJob) -> Answered<Acted> {

@@ -147,6 +147,24 @@ pub(super) fn http(error: &reqwest::Error) -> Verdict {
     }
 }
 
+/// A name that could not be looked up.
+#[cfg(feature = "notify")]
+pub(super) fn look_up(error: &io::Error) -> Verdict {
+    match io_error(error) {
+        Some(verdict) => verdict,
+        None => (Transient, "dns_failed"),
+    }
+}
+
+/// A file with a token that could not be read.
+#[cfg(feature = "notify")]
+pub(super) fn token_file(error: &io::Error) -> Verdict {
+    match error.kind() {
+        io::ErrorKind::NotFound => (Transient, "token_missing"),
+        _ => (Transient, "token_unreadable"),
+    }
+}
+
 /// A template that did not render.
 #[cfg(feature = "email")]
 pub(super) fn template(error: &minijinja::Error) -> Verdict {
@@ -304,6 +322,27 @@ mod tests {
         ];
         for (status, told, verdict) in table {
             assert_eq!(http_status(status, told), verdict, "{status} {told}");
+        }
+    }
+
+    #[cfg(feature = "notify")]
+    #[test]
+    fn names_and_tokens_that_are_missing_are_classified() {
+        let table = [
+            (io::Error::other("failed to lookup address information: Name or service not known"), "dns_failed"),
+            (io::Error::from(io::ErrorKind::TimedOut), "timeout"),
+            (io::Error::other("odd"), "dns_failed"),
+        ];
+        for (error, word) in table {
+            assert_eq!(look_up(&error), (Transient, word), "{error}");
+        }
+        let table = [
+            (io::ErrorKind::NotFound, "token_missing"),
+            (io::ErrorKind::PermissionDenied, "token_unreadable"),
+            (io::ErrorKind::InvalidData, "token_unreadable"),
+        ];
+        for (kind, word) in table {
+            assert_eq!(token_file(&io::Error::from(kind)), (Transient, word), "{kind}");
         }
     }
 

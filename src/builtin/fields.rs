@@ -55,6 +55,12 @@ impl Fields {
         self.fields.remove(name).filter(|value| value.get() != "null")
     }
 
+    /// Whether a field is there.
+    #[cfg(feature = "notify")]
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(|value| value.get() != "null")
+    }
+
     /// A field that must be there.
     fn must(&mut self, name: &str) -> Option<Box<RawValue>> {
         let value = self.take(name);
@@ -92,7 +98,15 @@ impl Fields {
         self.as_text(name, &value)
     }
 
-    fn as_id(&mut self, name: &str, value: &RawValue) -> Option<String> {
+    /// A text that must be there.
+    #[cfg(feature = "notify")]
+    pub fn text_that_must_be(&mut self, name: &str) -> Option<String> {
+        let value = self.must(name)?;
+        self.as_text(name, &value)
+    }
+
+    /// An id, written as a whole number or as a text; both are the same id.
+    pub fn as_id(&mut self, name: &str, value: &RawValue) -> Option<String> {
         let digits = value.get();
         let text = match digits.bytes().all(|byte| byte.is_ascii_digit()) {
             true => digits.to_owned(),

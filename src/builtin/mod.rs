@@ -3,6 +3,8 @@
 //! They get what they need when they are made, from plain settings; which setting comes from which variable is the
 //! business of the one who makes them.
 
+#[cfg(feature = "notify")]
+pub mod address;
 #[cfg(any(feature = "exec", feature = "http"))]
 mod answer;
 #[cfg(any(feature = "db", feature = "email", feature = "exec", feature = "http"))]
@@ -17,12 +19,18 @@ pub mod exec;
 mod fields;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "notify")]
+pub mod notification;
 #[cfg(feature = "db")]
 pub mod portfolio;
+#[cfg(feature = "http")]
+mod post;
 #[cfg(any(feature = "db", feature = "email"))]
 mod problems;
 
 use crate::error::Result;
+use crate::job::{JobId, QueueName};
+use crate::stats::Child;
 
 /// Checks a payload for the builtin processor of `queue`, before it is enqueued; other queues take any payload.
 ///
@@ -34,6 +42,8 @@ pub fn check_payload(queue: &str, payload: &str) -> Result<()> {
         email::QUEUE => email::check(payload),
         #[cfg(feature = "db")]
         distribution::QUEUE => distribution::check(payload),
+        #[cfg(feature = "notify")]
+        notification::QUEUE => notification::check(payload),
         _ => {
             let _ = payload;
             Ok(())
@@ -41,13 +51,28 @@ pub fn check_payload(queue: &str, payload: &str) -> Result<()> {
     }
 }
 
-/// The JSON Schema of the payloads of the builtin processor of `queue`.
-pub(crate) fn payload_schema(queue: &str) -> Option<&'static str> {
+/// The JSON Schema (draft 2020-12) of the payloads that the builtin processor of `queue` takes, where there is one.
+pub fn payload_schema(queue: &str) -> Option<&'static str> {
     match queue {
         #[cfg(feature = "email")]
         email::QUEUE => Some(email::SCHEMA),
         #[cfg(feature = "db")]
         distribution::QUEUE => Some(distribution::SCHEMA),
+        #[cfg(feature = "notify")]
+        notification::QUEUE => Some(notification::SCHEMA),
         _ => None,
+    }
+}
+
+/// The jobs that a job of a builtin processor hands over, as its queue, its id and its payload tell; where they stand is
+/// not known here.
+pub fn children(queue: &QueueName, id: &JobId, payload: &str) -> Vec<Child> {
+    match queue.as_str() {
+        #[cfg(feature = "notify")]
+        notification::QUEUE => notification::children(queue, id, payload),
+        _ => {
+            let _ = (id, payload);
+            Vec::new()
+        }
     }
 }

@@ -119,7 +119,7 @@ impl ProfileFile {
 
 fn unknown(key: &str) -> String {
     match key.rsplit('.').next().unwrap_or_default() {
-        last if last.contains("password") || last == "signing_key" || last == "smtp_url" => {
+        last if last.contains("password") || ["signing_key", "smtp_url", "token"].contains(&last) => {
             format!("{key}: secrets do not stand in this file: name a file that holds it, or set the variable")
         }
         _ => {

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::ProcessorsConfig;
+use super::channels;
 use super::endpoint;
 use super::redis::Secret;
 use super::source::Source;
@@ -31,6 +32,7 @@ pub(super) fn read(source: &mut Source<'_>) -> ProcessorsConfig {
             },
         ),
         http_signing_key: source.secret("HTTP_SIGNING_KEY", Some("HTTP_SIGNING_KEY_FILE")),
+        channels: channels::read(source),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Configuration as plain values, read from the environment and a profile file in one place.
 
+mod channels;
 mod endpoint;
 mod environment;
 mod file;
@@ -12,6 +13,7 @@ mod source;
 mod variable;
 mod worker;
 
+pub use channels::ChannelsConfig;
 pub use file::ProfileFile;
 pub use problems::ConfigProblems;
 pub use queue::{Durable, PriorityMode, QueueSettings, Rate, Retention, Setting};
@@ -51,7 +53,8 @@ impl Config {
     /// The configuration that `lookup` (by name of variable, see [`VARIABLES`]) and `profile` describe, with defaults
     /// for the rest. An empty value counts as not set; a variable goes before the profile.
     ///
-    /// Asks nothing but its arguments, save the files that `REDIS_PASSWORD_FILE`, `HTTP_URL_FILE` and `HTTP_SIGNING_KEY_FILE` name.
+    /// Asks nothing but its arguments, save the files that hold secrets: those that `REDIS_PASSWORD_FILE`, `HTTP_URL_FILE` and
+    /// the like name.
     ///
     /// # Errors
     /// Every problem at once.
@@ -87,6 +90,8 @@ pub struct ProcessorsConfig {
     pub database_url: Option<Secret>,
     /// `HTTP_SIGNING_KEY` or `HTTP_SIGNING_KEY_FILE`.
     pub http_signing_key: Option<Secret>,
+    /// Where notifications go.
+    pub channels: ChannelsConfig,
 }
 
 #[cfg(test)]

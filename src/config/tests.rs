@@ -60,6 +60,12 @@ fn r50_every_bad_value_is_named_with_what_was_expected() {
         ("QUEUE_WORKER_LEASE", "3s", "4s or more"),
         ("QUEUE_WORKER_LEASE", "30", "4s or more"),
         ("MAIL_FROM", "nobody", "address"),
+        ("SMS_URL", "api.example.com", "without a login"),
+        ("SMS_URL", "https://user:hunter2@api.example.com/", "without a login"),
+        ("SMS_USER", "AC1", "SMS_PASSWORD"),
+        ("SMS_PASSWORD", "hunter2", "needs SMS_USER"),
+        ("PUSH_URL", "ftp://push.example.com/", "a URL such as"),
+        ("PUSH_TOKEN_FILE", "/nonexistent/file", "no such file"),
         ("REDIS_PASSWORD_FILE", "/nonexistent/file", "no such file"),
     ];
     for (name, value, expected) in table {
@@ -67,7 +73,33 @@ fn r50_every_bad_value_is_named_with_what_was_expected() {
         let problem = problems.to_string();
         assert_eq!(problems.iter().count(), 1, "{problem}");
         assert!(problem.starts_with(name) && problem.contains(expected), "{problem}");
+        assert!(!problem.contains("hunter2"), "{problem}");
     }
+}
+
+#[test]
+fn channels_are_configured_each_for_itself() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "t0ken\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    let pairs = [
+        ("SMS_URL", "https://api.example.com/2010-04-01/Accounts/AC1/Messages.json"),
+        ("SMS_USER", "AC1"),
+        ("SMS_PASSWORD", "hunter2"),
+        ("PUSH_TOKEN_FILE", path),
+        ("NOTIFY_ALLOW", " hooks.internal:9000, 10.0.0.0/8,,"),
+    ];
+    let channels = read(&pairs).unwrap().processors.channels;
+    assert_eq!(channels.push_token.as_ref().unwrap().reveal(), "t0ken");
+    assert_eq!(channels.push_token_file.as_deref(), Some(file.path()));
+    assert_eq!((channels.allow.len(), channels.allow[1].as_str()), (2, "10.0.0.0/8"));
+    assert_eq!((&channels.push_url, &channels.slack_url), (&None, &None));
+    let fixed = read(&[("PUSH_TOKEN", "other"), ("PUSH_TOKEN_FILE", path)]).unwrap().processors.channels;
+    assert_eq!((fixed.push_token.as_ref().unwrap().reveal(), fixed.push_token_file), ("other", None));
+    let profile = "[notify]\nallow = ['a.internal', '10.0.0.7:9000']\n[push]\nurl = 'https://push.example.com/'\n";
+    let channels = with_profile(&[], Some(profile)).unwrap().processors.channels;
+    assert_eq!(channels.allow, ["a.internal", "10.0.0.7:9000"]);
+    assert!(with_profile(&[], Some("[push]\ntoken = 'x'\n")).is_err());
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Mails.
 
 use serde::Serialize;
-use serde_json::json;
 
 use super::{QueueService, Submission};
 
@@ -44,9 +43,14 @@ impl QueueService {
         template: &str,
         context: &impl Serialize,
     ) -> Submission<'_> {
-        // As JSON a context is a value of its own, so that what cannot be written is told when it is handed over.
-        let payload = serde_json::to_value(context)
-            .map(|context| json!({"to": to.into(), "subject": subject, "template": template, "context": context}));
-        Submission::of(self, "email", payload)
+        #[derive(Serialize)]
+        struct Payload<'a, C> {
+            to: Recipients,
+            subject: &'a str,
+            template: &'a str,
+            context: &'a C,
+        }
+
+        Submission::new(self, "email", &Payload { to: to.into(), subject, template, context })
     }
 }

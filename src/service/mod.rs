@@ -3,6 +3,7 @@
 mod arguments;
 mod distribution;
 mod email;
+mod notification;
 mod report;
 mod submission;
 mod transfer;
@@ -16,6 +17,7 @@ use crate::stats::{BulkReport, Enqueued, QueueStats};
 pub use arguments::{Amount, RowId};
 pub use distribution::{CalculationMethod, Distribution, Override};
 pub use email::Recipients;
+pub use notification::{Channel, Notification, Recipient};
 pub use report::{Report, ReportFormat, ReportParameters, ReportType};
 pub use submission::Submission;
 pub use transfer::{Export, ExportSource, FilterValue, Import, ImportMode, OnError, TableFormat, Target};

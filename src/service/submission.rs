@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::QueueService;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::job::{JobId, NewJob, Priority, QueueName};
 use crate::stats::Enqueued;
 
@@ -26,11 +25,8 @@ impl<'a> Submission<'a> {
         Self { service, queue, job: NewJob::new(payload) }
     }
 
-    /// The same where the payload may be one that cannot be written.
-    pub(super) fn of(service: &'a QueueService, queue: &'static str, payload: serde_json::Result<Value>) -> Self {
-        let job = payload
-            .map_err(|error| Error::invalid(format!("payload cannot be written as JSON: {error}")))
-            .and_then(|payload| NewJob::new(&payload));
+    /// The same where the payload may be one that cannot be made.
+    pub(super) fn of(service: &'a QueueService, queue: &'static str, job: Result<NewJob>) -> Self {
         Self { service, queue, job }
     }
 

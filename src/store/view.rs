@@ -204,6 +204,7 @@ impl Shown {
             snoozed: history.snoozed,
             revived: history.revived,
             revives: record.and_then(|record| record.revives),
+            children: Vec::new(),
             failures: history.failures,
             result: raw(result),
             log,

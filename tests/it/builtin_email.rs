@@ -337,7 +337,7 @@ fn what_cannot_work_is_refused_when_the_processor_is_made() {
 }
 
 /// A certificate for 127.0.0.1 and localhost, signed by an authority made for the test.
-fn certificates(directory: &Path) {
+pub fn certificates(directory: &Path) {
     let openssl = |arguments: &str| {
         let output = Command::new("openssl").args(arguments.split(' ')).current_dir(directory).output().unwrap();
         assert!(output.status.success(), "openssl {arguments}: {}", String::from_utf8_lossy(&output.stderr));

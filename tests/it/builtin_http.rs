@@ -32,7 +32,7 @@ fn openssl_hmac(key: &str, body: &[u8]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().rsplit(' ').next().unwrap().to_owned()
 }
 
-fn signed_right(key: &str, signature: &str, body: &[u8]) -> bool {
+pub fn signed_right(key: &str, signature: &str, body: &[u8]) -> bool {
     let (time, digest) = signature.strip_prefix("t=").unwrap().split_once(",v1=").unwrap();
     let age = ireva_queue::local_now().timestamp() - time.parse::<i64>().unwrap();
     (0..10).contains(&age) && digest == openssl_hmac(key, &[format!("{time}.").as_bytes(), body].concat())

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::*;
 
 /// The queues whose processors ship.
-const WITH_SCHEMA: [&str; 2] = ["email", "roi-distribution"];
+const WITH_SCHEMA: [&str; 3] = ["email", "roi-distribution", "notification"];
 
 fn schema(queue: &str) -> (Value, jsonschema::Validator) {
     let text = QueueService::schema(&QueueName::new(queue).unwrap()).expect(queue);
@@ -35,8 +35,17 @@ fn every_example_of_a_schema_is_taken_and_every_field_is_described() {
         for example in examples {
             assert!(verdict(queue, &validator, &example.to_string()), "{queue} {example}");
         }
-        for (field, of) in schema["properties"].as_object().expect(queue) {
-            assert!(of["description"].is_string(), "{queue} {field}");
+        let referred = |part: &Value| match part["$ref"].as_str() {
+            Some(place) => schema.pointer(&place[1..]).unwrap().clone(),
+            None => part.clone(),
+        };
+        // One form, or several.
+        let forms: Vec<Value> = match schema["oneOf"].as_array() {
+            Some(forms) => forms.iter().map(referred).collect(),
+            None => vec![schema.clone()],
+        };
+        for (field, of) in forms.iter().flat_map(|form| form["properties"].as_object().expect(queue)) {
+            assert!(of["description"].is_string() || referred(of)["description"].is_string(), "{queue} {field}");
         }
         assert!(!verdict(queue, &validator, "{}") && !verdict(queue, &validator, "[]"), "{queue}");
         let more = examples[0].to_string().replacen('{', "{\"more\":1,", 1);
@@ -118,6 +127,57 @@ fn a_distribution_is_taken_by_both_or_by_neither() {
         r#""periodId":1,"totalAmount":1,"dryRun":"yes""#,
     ] {
         assert!(!order(bad), "{bad}");
+    }
+}
+
+#[test]
+fn a_notification_is_taken_by_both_or_by_neither() {
+    let (_, validator) = schema("notification");
+    let with = |recipient: &str, more: &str| {
+        format!(r#"{{"channels":["email","sms","in-app"],"recipient":{recipient},"title":"t"{more}}}"#)
+    };
+    let reachable = r#"{"investorId":1,"phone":"+2348012345678"}"#;
+    let good = [
+        with(reachable, r#","body":"b","template":null"#),
+        with(reachable, r#","template":"a-b","context":null,"priority":"low","tenantId":"t1""#),
+        with(r#"{"investorId":"i-1","email":null,"phone":"+2348012345678","slackUrl":null}"#, r#","body":"b""#),
+        r#"{"channels":["slack"],"recipient":{},"title":"t","body":"a\nb\tc"}"#.to_owned(),
+        r#"{"channels":["webhook"],"recipient":{"webhookUrl":"HTTPS://h.example:8443/x?y#z"},"title":"é","body":" b "}"#.to_owned(),
+        r#"{"deliver":"slack","to":null,"title":"t","text":"x"}"#.to_owned(),
+        r#"{"deliver":"in-app","to":456,"title":"t","text":"x","investorId":"456"}"#.to_owned(),
+    ];
+    let bad = [
+        r#"{"title":"t","body":"b"}"#.to_owned(),
+        with(reachable, ""),
+        with(reachable, r#","body":"b","template":"t""#),
+        with(reachable, r#","body":" ""#),
+        with(reachable, r#","body":"\u0007""#),
+        with(reachable, r#","template":"../x""#),
+        with(reachable, r#","body":"b","context":[]"#),
+        with(reachable, r#","body":"b","priority":"urgent""#),
+        with(reachable, r#","body":"b","tenant":"x""#),
+        with(r#"{"investorId":1}"#, r#","body":"b""#),
+        with(r#"{"phone":"+2348012345678","email":"a@b.example"}"#, r#","body":"b""#),
+        with(r#"{"investorId":1,"phone":"0801"}"#, r#","body":"b""#),
+        with("456", r#","body":"b""#),
+        r#"{"channels":[],"recipient":1,"title":"t","body":"b"}"#.to_owned(),
+        r#"{"channels":["email","email"],"recipient":1,"title":"t","body":"b"}"#.to_owned(),
+        r#"{"channels":["fax"],"recipient":1,"title":"t","body":"b"}"#.to_owned(),
+        r#"{"channels":["email"],"recipient":1,"title":"a\nb","body":"b"}"#.to_owned(),
+        r#"{"channels":["email"],"recipient":1,"title":"=?x?=","body":"b"}"#.to_owned(),
+        r#"{"channels":["email"],"recipient":{"email":"Ada <a@b.example>"},"title":"t","body":"b"}"#.to_owned(),
+        r#"{"channels":["email"],"recipient":-1,"title":"t","body":"b"}"#.to_owned(),
+        r#"{"channels":["webhook"],"recipient":{"webhookUrl":"file:///x"},"title":"t","body":"b"}"#.to_owned(),
+        r#"{"channels":["webhook"],"recipient":{"webhookUrl":"http://u:p@h/"},"title":"t","body":"b"}"#.to_owned(),
+        r#"{"channels":["push"],"recipient":{"pushToken":"a b"},"title":"t","body":"b"}"#.to_owned(),
+        r#"{"deliver":"email","to":"a@b.example","title":"t","text":"x"}"#.to_owned(),
+        r#"{"deliver":"sms","title":"t","text":"x"}"#.to_owned(),
+        r#"{"deliver":"in-app","to":"a b","title":"t","text":"x"}"#.to_owned(),
+        r#"{"deliver":"slack","title":"t","text":"x","body":"y"}"#.to_owned(),
+    ];
+    for (payload, taken) in good.iter().map(|payload| (payload, true)).chain(bad.iter().map(|payload| (payload, false)))
+    {
+        assert_eq!(verdict("notification", &validator, payload), taken, "{payload}");
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use ireva_queue::service::{
-    CalculationMethod, Distribution, Export, FilterValue, Import, ImportMode, Override, QueueService, Recipients,
-    Report, ReportFormat, ReportParameters, ReportType, TableFormat, Target,
+    CalculationMethod, Channel, Distribution, Export, FilterValue, Import, ImportMode, Notification, Override,
+    QueueService, Recipient, Recipients, Report, ReportFormat, ReportParameters, ReportType, TableFormat, Target,
 };
 use ireva_queue::{ErrorKind, Inspector, JobId, JobState, NewJob, Priority};
 use serde_json::{Value, json};
@@ -52,6 +52,15 @@ fn every_request_becomes_the_payload_of_its_queue() {
             "parameters": {"userId": "456", "startDate": "2024-01-01", "endDate": "2024-01-31", "includeCharts": true},
         });
         assert_eq!(payload(&inspector, &report.await.unwrap()).await, expected);
+
+        let recipient = Recipient { phone: Some("+2348012345678".into()), ..Recipient::investor(456) };
+        let ready = Notification::new("Your statement is ready", "It can be downloaded.").priority(Priority::High);
+        let told = service.send_notification(&[Channel::Sms, Channel::InApp], &recipient, ready).await.unwrap();
+        let expected = json!({
+            "channels": ["sms", "in-app"], "recipient": {"investorId": "456", "phone": "+2348012345678"},
+            "title": "Your statement is ready", "body": "It can be downloaded.", "priority": "high",
+        });
+        assert_eq!(payload(&inspector, &told).await, expected);
 
         let import = Import { mode: ImportMode::Upsert, ..Import::default() };
         let import = service.import_data("investors.csv", Target::Investors, import).await.unwrap();

@@ -16,7 +16,9 @@ use crate::clock::span_text;
 use crate::error::{Error, Result};
 use crate::processor::{JobContext, Outcome, ProcessError, Processor};
 use payload::Mail;
-use templates::Templates;
+#[cfg(feature = "notify")]
+pub(super) use payload::{ENCODED_WORD, is_template_name, mailbox};
+pub(super) use templates::Templates;
 use transport::Transport;
 
 /// The queue whose jobs are mails.
@@ -131,6 +133,17 @@ pub fn missing_template(payload: &str, directory: Option<&Path>) -> Option<Strin
 /// Checks a mail's payload before it is enqueued.
 pub(super) fn check(payload: &str) -> Result<()> {
     Mail::read(payload).map(drop)
+}
+
+/// Whether a mail could be written: its payload, and its template with its context.
+///
+/// # Errors
+/// Permanent, saying what to change.
+#[cfg(feature = "notify")]
+pub(super) fn rehearse(templates: &Templates, payload: &str) -> Result<(), ProcessError> {
+    let mail =
+        Mail::read(payload).map_err(|problems| ProcessError::permanent("payload_invalid", problems.to_string()))?;
+    templates.render(&mail).map(drop)
 }
 
 fn config(message: String) -> Error {

@@ -16,7 +16,7 @@ const RECIPIENTS_MAX: usize = 100;
 const ATTACHMENTS_MAX: usize = 20;
 /// What a header line may have at most (RFC 5322, section 2.1.1).
 const HEADER_MAX_BYTES: usize = 998;
-const ENCODED_WORD: &str = "=?";
+pub(in crate::builtin) const ENCODED_WORD: &str = "=?";
 const FILENAME_MAX_BYTES: usize = 255;
 const TEMPLATE_NAME_MAX_BYTES: usize = 64;
 const PROBLEM_VALUE_MAX_CHARS: usize = 60;
@@ -251,7 +251,7 @@ impl Reader {
 /// An address, with a name before it if wanted: `ada@example.com`, `Ada Lovelace <ada@example.com>`.
 ///
 /// The error goes on from the name of the field.
-pub(super) fn mailbox(text: &str) -> Result<Mailbox, String> {
+pub(in crate::builtin) fn mailbox(text: &str) -> Result<Mailbox, String> {
     if text.chars().any(is_unsafe) {
         return Err(format!("holds a control character: {}", shown(text)));
     }
@@ -281,7 +281,7 @@ pub(super) fn mailbox(text: &str) -> Result<Mailbox, String> {
 }
 
 /// A template is named, never located.
-fn is_template_name(name: &str) -> bool {
+pub(in crate::builtin) fn is_template_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
     name.len() <= TEMPLATE_NAME_MAX_BYTES
         && name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, path_loader};
+#[cfg(feature = "notify")]
+use serde_json::{Map, Value as Json};
 
 use crate::builtin::classify;
 use crate::builtin::email::config;
@@ -20,7 +22,7 @@ const COLUMN_MAX_CHARS: usize = 200;
 const MINUS: &str = "\u{2212}";
 
 /// Name and source of what ships. A name with an underscore before it is for other templates only.
-const SHIPPED: [(&str, &str); 13] = [
+const SHIPPED: [(&str, &str); 15] = [
     ("_layout.html", include_str!("templates/_layout.html")),
     ("_parts.html", include_str!("templates/_parts.html")),
     ("_layout.txt", include_str!("templates/_layout.txt")),
@@ -34,6 +36,8 @@ const SHIPPED: [(&str, &str); 13] = [
     ("distribution-paid.txt", include_str!("templates/distribution-paid.txt")),
     ("alert.html", include_str!("templates/alert.html")),
     ("alert.txt", include_str!("templates/alert.txt")),
+    ("notification.html", include_str!("templates/notification.html")),
+    ("notification.txt", include_str!("templates/notification.txt")),
 ];
 
 /// The bodies of a mail; at least one is there.
@@ -45,7 +49,7 @@ pub(super) struct Texts {
 
 /// All templates by name.
 #[derive(Debug)]
-pub(super) struct Templates {
+pub(in crate::builtin) struct Templates {
     environment: Environment<'static>,
     directory: Option<PathBuf>,
 }
@@ -82,7 +86,7 @@ impl Templates {
     }
 
     /// The texts of a mail. The context is only ever data: nothing in it is read as a template.
-    pub fn render(&self, mail: &Mail) -> Result<Texts, ProcessError> {
+    pub(super) fn render(&self, mail: &Mail) -> Result<Texts, ProcessError> {
         let mut context = mail.context.clone();
         context.entry("subject").or_insert_with(|| mail.subject.clone().into());
         if let Some(tenant_id) = &mail.tenant_id {
@@ -111,16 +115,37 @@ impl Templates {
             .environment
             .get_template(name)
             .and_then(|template| template.render_captured_to(context.clone(), &mut text).map(drop));
-        rendered.map_err(|error| {
-            let (class, code) = classify::template(&error);
-            ProcessError::new(class, code, explained(name, &error))
-        })?;
+        rendered.map_err(|error| refused(name, &error))?;
         Ok(format!("{}\n", String::from_utf8_lossy(&text.0).trim_end()))
+    }
+
+    /// What the plain text of a template says, without the frame of a mail: its block `content`, or all of it where it has
+    /// none.
+    #[cfg(feature = "notify")]
+    pub fn content(&self, template: &str, context: &Map<String, Json>) -> Result<String, ProcessError> {
+        let name = format!("{template}.txt");
+        let context = Value::from(minijinja::value::Serde(context));
+        let (mut whole, mut content) = (Text(Vec::new()), Text(Vec::new()));
+        let rendered = self.environment.get_template(&name).and_then(|template| {
+            let mut rendered = template.render_captured_to(context, &mut whole)?;
+            match rendered.with_state_mut(|state| state.render_block_to_write("content", &mut content)) {
+                Err(error) if error.kind() == ErrorKind::UnknownBlock => Ok(false),
+                ended => ended.map(|()| true),
+            }
+        });
+        let has_block = rendered.map_err(|error| refused(&name, &error))?;
+        let text = if has_block { content.0 } else { whole.0 };
+        Ok(String::from_utf8_lossy(&text).trim().to_owned())
     }
 }
 
 pub(super) fn shipped(name: &str) -> Option<&'static str> {
     SHIPPED.iter().find(|(shipped, _)| *shipped == name).map(|(_, source)| *source)
+}
+
+fn refused(name: &str, error: &Error) -> ProcessError {
+    let (class, code) = classify::template(error);
+    ProcessError::new(class, code, explained(name, error))
 }
 
 /// What is wrong, with the variable named where one is missing.
@@ -266,7 +291,7 @@ mod tests {
     #[test]
     fn what_ships_needs_only_what_it_says_it_needs() {
         let templates = Templates::new(None).unwrap();
-        for name in ["welcome-email", "monthly-roi", "report-ready", "distribution-paid", "alert"] {
+        for name in ["welcome-email", "monthly-roi", "report-ready", "distribution-paid", "alert", "notification"] {
             let Texts { plain, html } = templates.render(&mail(name, least(name))).unwrap();
             let (plain, html) = (plain.unwrap(), html.unwrap());
             assert!(html.starts_with("<!DOCTYPE html>") && html.contains("<title>S &amp; T</title>"), "{html}");
@@ -281,6 +306,25 @@ mod tests {
                 assert!(error.message().contains(&key), "{name} without {key}: {error}");
             }
         }
+    }
+
+    #[cfg(feature = "notify")]
+    #[test]
+    fn content_is_what_a_template_says_without_its_frame() {
+        let (_directory, templates) = own(&[
+            ("short.txt", "{{ a }} & b\n"),
+            ("framed.txt", "{% extends '_layout.txt' %}{% block content %}only {{ a }}{% endblock %}"),
+            ("letter.html", "<p>{{ a }}</p>"),
+            ("silent.txt", "{% extends '_layout.txt' %}{% block content %}{% endblock %}"),
+        ]);
+        let content = |name: &str, context: Json| templates.content(name, context.as_object().unwrap());
+        let alert = content("alert", json!({"title": "Disk", "message": "9 % are left."})).unwrap();
+        assert_eq!(alert, "[WARNING] Disk\n\n9 % are left.");
+        assert_eq!(content("short", json!({"a": "<a>"})).unwrap(), "<a> & b");
+        assert_eq!(content("silent", json!({})).unwrap(), "");
+        assert_eq!(content("framed", json!({"a": "{{a}}"})).unwrap(), "only {{a}}");
+        assert_eq!(content("short", json!({})).unwrap_err().code(), "template_variable_missing");
+        assert_eq!(content("letter", json!({"a": 1})).unwrap_err().code(), "template_unknown");
     }
 
     #[test]

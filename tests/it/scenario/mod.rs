@@ -7,6 +7,7 @@ mod dead;
 mod embedded;
 mod failover;
 mod money;
+mod notification;
 mod order;
 mod outage;
 mod payload;

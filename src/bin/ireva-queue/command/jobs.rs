@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use clap::Subcommand;
+use ireva_queue::builtin::children;
 use ireva_queue::{ErrorKind, JobState, Located, QueueName};
 
 use crate::context::Context;
@@ -110,7 +111,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         Verb::List(args) => list(args, context).await,
         Verb::Show(Ids { ids, queue }) => {
             let inspector = inspector().await?;
-            each(&ids, queue.as_ref(), context, async |job| inspector.job(&job).await).await
+            each(&ids, queue.as_ref(), context, async |job| inspector.job_with_children(&job, children).await).await
         }
         Verb::Cancel(Ids { ids, queue }) => {
             let inspector = inspector().await?;

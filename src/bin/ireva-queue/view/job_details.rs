@@ -1,8 +1,9 @@
 //! Everything about a job.
 
 use chrono::SecondsFormat;
+use ireva_queue::JobState;
 use ireva_queue::job::Failure;
-use ireva_queue::stats::{JobDetails, JobSummary};
+use ireva_queue::stats::{Child, JobDetails, JobSummary};
 
 use crate::output::{Cell, Tone};
 use crate::view::job_summary::waits;
@@ -29,6 +30,7 @@ impl View for JobDetails {
             ("payload", payload),
             ("stored bytes", self.raw.clone()),
             ("result", self.result.as_ref().map(|result| result.get().to_owned())),
+            ("children", children(self)),
             ("failures", failures(&self.failures)),
             ("log", self.log.clone()),
         ];
@@ -79,6 +81,17 @@ fn story(job: &JobDetails) -> Vec<Block> {
         ("revived", counted(job.revived, Tone::Plain)),
     ];
     fields.into_iter().filter_map(|(label, cell)| Some(Block::Field(label, cell?))).collect()
+}
+
+/// The jobs that it hands over, and where each stands.
+fn children(job: &JobDetails) -> Option<String> {
+    let absent = if job.summary.state == JobState::Completed { "not kept" } else { "not there" };
+    let line = |child: &Child| {
+        let state = child.state.map_or(absent, JobState::as_str);
+        format!("{:<8} {state:<10} {} in {}", child.channel, child.id, child.queue)
+    };
+    let lines: Vec<_> = job.children.iter().map(line).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
 }
 
 fn failures(failures: &[Failure]) -> Option<String> {

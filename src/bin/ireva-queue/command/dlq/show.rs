@@ -29,7 +29,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
             let why = format!("job {} is {}, not among the dead letters of {}", job.id, job.state, job.queue);
             return Err(ireva_queue::Error::refused(why));
         }
-        inspector.job(&job).await
+        inspector.job_with_children(&job, ireva_queue::builtin::children).await
     })
     .await
 }

@@ -8,8 +8,11 @@ use ireva_queue::builtin::distribution::DistributionProcessor;
 use ireva_queue::builtin::email::{EmailProcessor, EmailSettings};
 use ireva_queue::builtin::exec::{ExecBatch, ExecProcessor, ExecSettings, allowed_environment};
 use ireva_queue::builtin::http::{HttpBatch, HttpProcessor, HttpSettings};
+use ireva_queue::builtin::notification::{
+    NotificationProcessor, NotificationSettings, PushSettings, PushToken, SmsSettings,
+};
 use ireva_queue::builtin::portfolio::Database;
-use ireva_queue::config::Config;
+use ireva_queue::config::{Config, Secret};
 use ireva_queue::{QueueName, Registry};
 
 use super::{Meaning, ProcessorArgs};
@@ -20,11 +23,12 @@ use crate::ui;
 
 const EMAIL: &str = QueueName::KNOWN[0];
 const DISTRIBUTION: &str = QueueName::KNOWN[1];
+const NOTIFICATION: &str = QueueName::KNOWN[3];
 const USUAL_BATCH_WAIT: Duration = Duration::from_millis(200);
 
 /// Whether the queue's name says what runs its jobs.
 fn is_builtin(queue: &QueueName) -> bool {
-    [EMAIL, DISTRIBUTION].contains(&queue.as_str())
+    [EMAIL, DISTRIBUTION, NOTIFICATION].contains(&queue.as_str())
 }
 
 /// A processor for each queue.
@@ -114,6 +118,29 @@ pub fn email_settings(config: &Config) -> Result<EmailSettings, Stop> {
     Ok(settings)
 }
 
+/// What the configuration says about notifications; a channel that it says nothing about fails its own jobs.
+fn notification_settings(config: &Config) -> NotificationSettings {
+    let (processors, channels) = (&config.processors, &config.processors.channels);
+    let revealed = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.reveal().to_owned());
+    let file = channels.push_token_file.clone().map(PushToken::File);
+    NotificationSettings {
+        sms: SmsSettings {
+            url: channels.sms_url.clone(),
+            from: channels.sms_from.clone(),
+            login: channels.sms_user.clone().zip(revealed(&channels.sms_password)),
+        },
+        push: PushSettings {
+            url: channels.push_url.clone(),
+            token: file.or_else(|| revealed(&channels.push_token).map(PushToken::Fixed)),
+        },
+        slack_url: revealed(&channels.slack_url),
+        signing_key: revealed(&processors.http_signing_key).map(String::into_bytes),
+        allow: channels.allow.clone(),
+        templates: processors.mail_templates.clone(),
+        ..NotificationSettings::default()
+    }
+}
+
 async fn register_builtin(registry: &mut Registry, queue: &QueueName, context: &Context) -> Result<()> {
     let (name, config) = (queue.as_str(), context.config()?);
     match name {
@@ -124,6 +151,12 @@ async fn register_builtin(registry: &mut Registry, queue: &QueueName, context: &
         DISTRIBUTION => {
             let outlet = Arc::new(context.client()?.clone());
             registry.register(queue.clone(), DistributionProcessor::new(ready_database(config).await?, outlet)?);
+            return Ok(());
+        }
+        NOTIFICATION => {
+            let (settings, outlet) = (notification_settings(config), Arc::new(context.client()?.clone()));
+            let database = ready_database(config).await?;
+            registry.register(queue.clone(), NotificationProcessor::new(&settings, database, outlet)?);
             return Ok(());
         }
         _ => {}
