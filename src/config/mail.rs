@@ -31,6 +31,7 @@ pub(super) fn read(source: &mut Source<'_>) -> ProcessorsConfig {
             },
         ),
         http_signing_key: source.secret("HTTP_SIGNING_KEY", Some("HTTP_SIGNING_KEY_FILE")),
+        ..ProcessorsConfig::default()
     }
 }
 

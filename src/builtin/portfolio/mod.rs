@@ -10,6 +10,8 @@ mod database;
 mod migrate;
 mod money;
 mod seed;
+#[cfg(feature = "tables")]
+mod table;
 mod trouble;
 
 pub use audit::{Audit, Finding};
@@ -20,6 +22,8 @@ pub use migrate::{MigrationStatus, Step};
 pub use money::Money;
 pub(super) use money::Stored;
 pub use seed::Seeded;
+#[cfg(feature = "tables")]
+pub(super) use table::{CurrencyOf, Field, Holds, INVESTMENTS, INVESTORS, PROPERTIES, Sign, TABLES, TRANSACTIONS, Table, VALUATIONS};
 pub(super) use trouble::trouble;
 
 /// Whose rows these are where nobody says.

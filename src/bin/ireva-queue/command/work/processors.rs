@@ -7,11 +7,14 @@ use anyhow::Result;
 use ireva_queue::builtin::distribution::DistributionProcessor;
 use ireva_queue::builtin::email::{EmailProcessor, EmailSettings};
 use ireva_queue::builtin::exec::{ExecBatch, ExecProcessor, ExecSettings, allowed_environment};
+use ireva_queue::builtin::export::ExportProcessor;
 use ireva_queue::builtin::http::{HttpBatch, HttpProcessor, HttpSettings};
+use ireva_queue::builtin::import::ImportProcessor;
 use ireva_queue::builtin::portfolio::Database;
 use ireva_queue::config::Config;
 use ireva_queue::{QueueName, Registry};
 
+use super::storage::{Place, storage};
 use super::{Meaning, ProcessorArgs};
 use crate::command::db;
 use crate::context::Context;
@@ -20,11 +23,13 @@ use crate::ui;
 
 const EMAIL: &str = QueueName::KNOWN[0];
 const DISTRIBUTION: &str = QueueName::KNOWN[1];
+const IMPORT: &str = QueueName::KNOWN[4];
+const EXPORT: &str = QueueName::KNOWN[5];
 const USUAL_BATCH_WAIT: Duration = Duration::from_millis(200);
 
 /// Whether the queue's name says what runs its jobs.
 fn is_builtin(queue: &QueueName) -> bool {
-    [EMAIL, DISTRIBUTION].contains(&queue.as_str())
+    [EMAIL, DISTRIBUTION, IMPORT, EXPORT].contains(&queue.as_str())
 }
 
 /// A processor for each queue.
@@ -124,6 +129,16 @@ async fn register_builtin(registry: &mut Registry, queue: &QueueName, context: &
         DISTRIBUTION => {
             let outlet = Arc::new(context.client()?.clone());
             registry.register(queue.clone(), DistributionProcessor::new(ready_database(config).await?, outlet)?);
+            return Ok(());
+        }
+        IMPORT => {
+            let storage = storage(config, Place::Imports)?;
+            registry.register(queue.clone(), ImportProcessor::new(ready_database(config).await?, storage));
+            return Ok(());
+        }
+        EXPORT => {
+            let storage = storage(config, Place::Exports)?;
+            registry.register(queue.clone(), ExportProcessor::new(ready_database(config).await?, storage));
             return Ok(());
         }
         _ => {}
