@@ -158,8 +158,9 @@ impl Shape {
             Value::Decimal(number) => amount(field.holds, number).map_err(wrong),
             other => {
                 let text = other.to_text();
-                let text = text.trim();
-                match text.is_empty() {
+                // Spaces around an id were never meant; those around a text may have been.
+                let text = if matches!(field.holds, Holds::Text | Holds::Name) { &text } else { text.trim() };
+                match text.trim().is_empty() {
                     true => Ok(Cell::Nothing),
                     false => check(field.holds, text).map(|()| Cell::Text(text.to_owned())).map_err(wrong),
                 }
