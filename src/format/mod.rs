@@ -70,7 +70,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use column::{Column, Currency};
+pub use column::Column;
 pub use compression::{Compression, Sink, Source};
 pub use excel::{SHEET_ROWS_MAX, WORKBOOK_BYTES_MAX, WORKBOOK_EXPANDED_BYTES_MAX};
 pub use guard::Guard;
@@ -81,6 +81,7 @@ pub use row::{BadRow, CELL_BYTES_MAX, COLUMNS_MAX, Place, ROW_BYTES_MAX, ReadErr
 pub use value::Value;
 pub use writer::{RowWriter, Written};
 
+pub use crate::currency::Currency;
 use crate::error::{Error, Result};
 use csv::{CsvReader, CsvWriter};
 use excel::{ExcelReader, ExcelWriter};

@@ -5,7 +5,6 @@
 //! (tenant, id). The schema is `sql/`; [`Database::migrate`] brings it up to date.
 
 mod audit;
-mod currency;
 mod database;
 mod migrate;
 mod money;
@@ -15,7 +14,7 @@ mod table;
 mod trouble;
 
 pub use audit::{Audit, Finding};
-pub use currency::Currency;
+pub use crate::currency::Currency;
 pub use database::Database;
 pub(super) use database::dialects;
 pub use migrate::{MigrationStatus, Step};
