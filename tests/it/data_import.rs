@@ -111,7 +111,7 @@ async fn amounts_are_of_the_currency_of_their_property_and_exact() {
             reasons,
             [
                 "currency: the property is in USD",
-                "amount: 0.0010 has more decimals than NGN, which has 2",
+                "amount: 0.001 has more decimals than NGN, which has 2",
                 "propertyId: is none of the properties of tenant default",
                 "investorId: is none of the investors of tenant default",
             ]

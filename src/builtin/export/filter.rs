@@ -48,27 +48,23 @@ pub(super) fn read(fields: &mut Fields, table: Option<&'static Table>) -> Option
         };
         match test(field, value.get()) {
             Ok(test) => filters.push(Filter { field, test }),
-            Err(expected) => fields.problem(format!("{place} {expected}, not {}", shown(value.get()))),
+            Err(problem) => fields.problem(format!("{place} {problem}")),
         }
     }
     (filters.len() == count).then_some(filters)
 }
 
-fn test(field: &Field, json: &str) -> Result<Test, &'static str> {
-    if json == "null" {
-        return match field.required {
-            true => Err("must be a value: every row has one"),
-            false => Ok(Test::Nothing),
-        };
-    }
-    match field.holds {
-        Holds::Money(_) => Err("cannot be filtered by: amounts of different currencies do not compare"),
-        Holds::Date => days(json).ok_or("must be a date such as 2024-01-31, or {\"from\":…,\"to\":…} with one or both"),
-        Holds::Instant => days(json)
-            .and_then(moments)
-            .ok_or("must be a date such as 2024-01-31, or {\"from\":…,\"to\":…} with one or both dates"),
-        _ => texts(json).ok_or("must be a text, a whole number, or a list of 1 to 1000 of them"),
-    }
+fn test(field: &Field, json: &str) -> Result<Test, String> {
+    let days_expected = "must be a date such as 2024-01-31, or {\"from\":…,\"to\":…} with one or both";
+    let (test, expected) = match field.holds {
+        Holds::Money(_) => return Err("cannot be filtered by: amounts of different currencies do not compare".to_owned()),
+        _ if json == "null" && field.required => return Err("must be a value: every row has one".to_owned()),
+        _ if json == "null" => return Ok(Test::Nothing),
+        Holds::Date => (days(json), days_expected),
+        Holds::Instant => (days(json).and_then(moments), days_expected),
+        _ => (texts(json), "must be a text, a whole number, or a list of 1 to 1000 of them"),
+    };
+    test.ok_or_else(|| format!("{expected}, not {}", shown(json)))
 }
 
 /// One value or several.

@@ -129,7 +129,7 @@ impl<'a> Judge<'a> {
         let Some(currency) = currency.and_then(|text| text.parse::<Currency>().ok()) else { return Ok(()) };
         for (place, field) in self.order.target.fields.iter().enumerate() {
             if let Cell::Number(number) = record.cells[place] {
-                let money = Money::parse(&number.to_string(), currency);
+                let money = Money::parse(&number.normalize().to_string(), currency);
                 let money = money.map_err(|error| self.reject(record, field.name, error.to_string()))?;
                 record.cells[place] = Cell::Money(money);
             }
@@ -146,7 +146,7 @@ impl<'a> Judge<'a> {
         let place = self.order.target.fields.iter().position(|known| known.name == field);
         let value = match place.map(|place| &record.cells[place]) {
             Some(Cell::Text(text)) => text.clone(),
-            Some(Cell::Number(number)) => number.to_string(),
+            Some(Cell::Number(number)) => number.normalize().to_string(),
             _ => String::new(),
         };
         Reject::new(record.place, self.shape.column_of(field), &value, reason)
@@ -194,7 +194,7 @@ mod tests {
         let expected = [
             "line 3, column \"propertyId\": is none of the properties of tenant default, found \"999\"",
             "line 3, column \"investorId\": is none of the investors of tenant default, found \"1\"",
-            "line 4, column \"amount\": 10.5000 has more decimals than JPY, which has 0, found \"10.5000\"",
+            "line 4, column \"amount\": 10.5 has more decimals than JPY, which has 0, found \"10.5\"",
             "line 5, column \"currency\": the property is in NGN, found \"USD\"",
         ];
         assert_eq!(rejects, expected);

@@ -58,7 +58,7 @@ impl Source {
         let hashed = tokio::task::spawn_blocking(move || {
             let modified = file.metadata()?.modified().ok();
             let identity = identity(&file)?;
-            io::Result::Ok((Arc::new(file), modified, identity))
+            Ok::<_, io::Error>((Arc::new(file), modified, identity))
         });
         let hashed = hashed.await.unwrap_or_else(|error| Err(io::Error::other(error)));
         let (file, modified, identity) = hashed.map_err(|error| trouble(&shown, &error))?;

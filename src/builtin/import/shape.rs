@@ -159,7 +159,7 @@ impl Shape {
             other => {
                 let text = other.to_text();
                 // Spaces around an id were never meant; those around a text may have been.
-                let text = if matches!(field.holds, Holds::Text | Holds::Name) { &text } else { text.trim() };
+                let text = if matches!(field.holds, Holds::Text | Holds::Name) { &*text } else { text.trim() };
                 match text.trim().is_empty() {
                     true => Ok(Cell::Nothing),
                     false => check(field.holds, text).map(|()| Cell::Text(text.to_owned())).map_err(wrong),
