@@ -175,7 +175,7 @@ impl Cells {
 fn cell_of(kind: Kind, value: &Value) -> Result<Cell, String> {
     let number = match value {
         Value::Null => return Ok(Cell::Nothing),
-        Value::Text(text) => return Ok(Cell::Text(text.as_str().into())),
+        Value::Text(text) => return Ok(Cell::Text(text.as_bytes().to_vec().into())),
         Value::Bool(yes) => return Ok(Cell::Bool(*yes)),
         Value::Date(date) => {
             let days = date.signed_duration_since(NaiveDate::default()).num_days();
