@@ -87,7 +87,9 @@ fn two_hundred_thousand_rows_need_no_more_memory_than_a_few() {
         let mut worker = cli.work(["data-export", "--concurrency", "1"]).ready();
         let payload = json!({"source": "transactions", "destination": destination, "filters": {"kind": "rent"}});
         let id = cli.enqueue("data-export", &payload.to_string(), &[]);
-        wait_until(LONG, "it is written", || worker.events("completed").iter().any(|event| event["job"] == id.as_str()));
+        wait_until(LONG, "it is written", || {
+            worker.events("completed").iter().any(|event| event["job"] == id.as_str())
+        });
         let peak = peak_kib(worker.pid());
         eprintln!("{destination}: {ROWS} rows, a peak of {peak} KiB");
         assert!(peak < BOUND_KIB, "{destination}: {peak} KiB");

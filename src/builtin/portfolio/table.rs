@@ -198,11 +198,6 @@ pub(crate) const TRANSACTIONS: Table = Table {
 };
 
 impl Table {
-    /// The table of this name.
-    pub fn named(name: &str) -> Option<&'static Table> {
-        TABLES.into_iter().find(|table| table.name == name)
-    }
-
     /// The column that files call so.
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)
@@ -211,13 +206,6 @@ impl Table {
     /// What files call its columns.
     pub fn names(&self) -> Vec<&'static str> {
         self.fields.iter().map(|field| field.name).collect()
-    }
-}
-
-impl Holds {
-    /// Whether it is an amount.
-    pub fn is_money(self) -> bool {
-        matches!(self, Self::Money(_))
     }
 }
 
