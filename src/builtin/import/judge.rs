@@ -59,7 +59,7 @@ impl<'a> Judge<'a> {
         [
             of(&|holds| holds == Holds::Reference("properties")),
             of(&|holds| holds == Holds::Reference("investors")),
-            of(&|holds| holds == Holds::Id),
+            of(&|holds| matches!(holds, Holds::Id | Holds::Entry)),
         ]
     }
 

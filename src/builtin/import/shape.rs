@@ -12,7 +12,8 @@ use crate::builtin::portfolio::{Currency, Field, Holds, Money, Sign, Table};
 use crate::format::{Column, Kind, Place, Row, Value};
 
 const ID_MAX_BYTES: usize = 64;
-const NAME_MAX_BYTES: usize = 128;
+const ENTRY_MAX_BYTES: usize = 256;
+const NAME_MAX_BYTES: usize = 256;
 const EMAIL_MAX_BYTES: usize = 254;
 const TEXT_MAX_BYTES: usize = 4_096;
 /// The most decimals that a currency has.
@@ -199,6 +200,11 @@ fn check(holds: Holds, text: &str) -> Result<(), String> {
             let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
             let is_sound = text.len() <= ID_MAX_BYTES && text.bytes().all(allowed);
             (is_sound, "an id: letters, digits, _ . - and at most 64 of them".to_owned())
+        }
+        Holds::Entry => {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/:".contains(&byte);
+            let is_sound = text.len() <= ENTRY_MAX_BYTES && text.bytes().all(allowed);
+            (is_sound, format!("an id: letters, digits, _ . - / : and at most {ENTRY_MAX_BYTES} of them"))
         }
         Holds::Email => (is_plain && is_address(text), "an address such as ada@example.com".to_owned()),
         Holds::Country => (capitals(2), "a country by its two capital letters, such as NG".to_owned()),

@@ -31,6 +31,8 @@ pub(crate) struct Field {
 pub(crate) enum Holds {
     /// The id of a row: letters, digits, `_ . -`.
     Id,
+    /// The id of an entry of the ledger: the same, with `/` and `:`, and longer.
+    Entry,
     /// The id of a row of another table.
     Reference(&'static str),
     /// What the platform itself calls a thing; longer than an id.
@@ -184,7 +186,7 @@ const DISTRIBUTION_LINES: Table = Table {
 pub(crate) const TRANSACTIONS: Table = Table {
     name: "transactions",
     fields: &[
-        ID,
+        must("id", "id", Holds::Entry),
         PROPERTY,
         may("investorId", "investor_id", Holds::Reference("investors")),
         must("kind", "kind", Holds::Name),
