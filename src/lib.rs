@@ -107,7 +107,7 @@
 //!
 //! # The modules
 //!
-//! Imports point down this list. Domain: `error`, `clock`, [`job`], [`retry`], [`stats`], `event`; [`mod@format`], tables
+//! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], [`stats`], `event`; [`mod@format`], tables
 //! in files, which knows nothing of jobs. Contracts: [`config`], [`processor`]. Store: the only code that speaks Redis.
 //! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`], [`Worker`]. Then [`builtin`], the processors that ship, and
 //! [`service`], the platform's business in words of its own, above them because it holds payloads against what they want;
@@ -116,9 +116,9 @@
 //! # Features
 //!
 //! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` builtin processors, `db` the platform's database and the
-//! processors that work on it, `notify` notifications, `tables` files of rows (csv, json, excel), `api` the REST API,
-//! `testing` a way to run one payload through a processor. `full`, the default, is all of them; none of them is the library
-//! alone.
+//! processors that work on it, `notify` notifications, `tables` files of rows (csv, json, excel), `s3` files of processors in
+//! an object store, `api` the REST API, `testing` a way to run one payload through a processor. `full`, the default, is all
+//! of these; none of them is the library alone. `parquet`, exports in that format, is outside of `full`.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -129,6 +129,8 @@ pub mod builtin;
 mod client;
 mod clock;
 pub mod config;
+#[cfg(any(feature = "db", feature = "tables"))]
+mod currency;
 mod dead_letters;
 mod error;
 mod event;

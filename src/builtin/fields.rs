@@ -50,6 +50,12 @@ impl Fields {
         self.problems.push(problem.into());
     }
 
+    /// Whether a field is there.
+    #[cfg(feature = "tables")]
+    pub fn holds(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(|value| value.get() != "null")
+    }
+
     /// A field as it stands; null is as good as none.
     pub fn take(&mut self, name: &str) -> Option<Box<RawValue>> {
         self.fields.remove(name).filter(|value| value.get() != "null")
@@ -194,6 +200,15 @@ impl Fields {
             self.problem(format!("{name} must be one of {}, not {}", known.join(", "), shown(value.get())));
         }
         found
+    }
+
+    /// One of these words, which must be there.
+    #[cfg(feature = "tables")]
+    pub fn word_that_must_be<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+        if !self.holds(name) {
+            self.problem(format!("{name} is missing"));
+        }
+        self.word(name, words)
     }
 
     /// A value of any other shape; `expected` says which.

@@ -15,10 +15,14 @@ pub mod distribution;
 pub mod email;
 #[cfg(feature = "exec")]
 pub mod exec;
+#[cfg(all(feature = "db", feature = "tables"))]
+pub mod export;
 #[cfg(feature = "db")]
 mod fields;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(all(feature = "db", feature = "tables"))]
+pub mod import;
 #[cfg(feature = "notify")]
 pub mod notification;
 #[cfg(feature = "db")]
@@ -27,6 +31,8 @@ pub mod portfolio;
 mod post;
 #[cfg(any(feature = "db", feature = "email"))]
 mod problems;
+#[cfg(all(feature = "db", feature = "tables"))]
+pub mod storage;
 
 use crate::error::Result;
 use crate::job::{JobId, QueueName};
@@ -44,6 +50,10 @@ pub fn check_payload(queue: &str, payload: &str) -> Result<()> {
         distribution::QUEUE => distribution::check(payload),
         #[cfg(feature = "notify")]
         notification::QUEUE => notification::check(payload),
+        #[cfg(all(feature = "db", feature = "tables"))]
+        import::QUEUE => import::check(payload),
+        #[cfg(all(feature = "db", feature = "tables"))]
+        export::QUEUE => export::check(payload),
         _ => {
             let _ = payload;
             Ok(())
@@ -60,6 +70,10 @@ pub fn payload_schema(queue: &str) -> Option<&'static str> {
         distribution::QUEUE => Some(distribution::SCHEMA),
         #[cfg(feature = "notify")]
         notification::QUEUE => Some(notification::SCHEMA),
+        #[cfg(all(feature = "db", feature = "tables"))]
+        import::QUEUE => Some(import::SCHEMA),
+        #[cfg(all(feature = "db", feature = "tables"))]
+        export::QUEUE => Some(export::SCHEMA),
         _ => None,
     }
 }

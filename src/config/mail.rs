@@ -33,6 +33,7 @@ pub(super) fn read(source: &mut Source<'_>) -> ProcessorsConfig {
         ),
         http_signing_key: source.secret("HTTP_SIGNING_KEY", Some("HTTP_SIGNING_KEY_FILE")),
         channels: channels::read(source),
+        ..ProcessorsConfig::default()
     }
 }
 

@@ -4,6 +4,7 @@ mod channels;
 mod endpoint;
 mod environment;
 mod file;
+mod files;
 mod mail;
 mod patch;
 mod problems;
@@ -15,6 +16,7 @@ mod worker;
 
 pub use channels::ChannelsConfig;
 pub use file::ProfileFile;
+pub use files::{FilesConfig, S3Config};
 pub use problems::ConfigProblems;
 pub use queue::{Durable, PriorityMode, QueueSettings, Rate, Retention, Setting};
 pub use redis::{Endpoint, RedisConfig, RedisMode, Secret, TlsConfig};
@@ -68,7 +70,8 @@ impl Config {
         let data_dir = source.data_dir();
         let redis = redis::read(&mut source, &data_dir);
         let worker = worker::read(&mut source);
-        let processors = mail::read(&mut source);
+        let mut processors = mail::read(&mut source);
+        processors.files = files::read(&mut source);
         source.finish(Self { redis, worker, data_dir, processors, queues, durable_wait: DURABLE_WAIT })
     }
 }
@@ -88,6 +91,8 @@ pub struct ProcessorsConfig {
     pub http_url: Option<Secret>,
     /// `DATABASE_URL`: `sqlite://FILE` or `postgres://user:password@host:port/name`.
     pub database_url: Option<Secret>,
+    /// Where files come from and go to.
+    pub files: FilesConfig,
     /// `HTTP_SIGNING_KEY` or `HTTP_SIGNING_KEY_FILE`.
     pub http_signing_key: Option<Secret>,
     /// Where notifications go.

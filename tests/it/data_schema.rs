@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::support::*;
 
 /// The queues whose processors ship.
-const WITH_SCHEMA: [&str; 3] = ["email", "roi-distribution", "notification"];
+const WITH_SCHEMA: [&str; 5] = ["email", "roi-distribution", "notification", "data-import", "data-export"];
 
 fn schema(queue: &str) -> (Value, jsonschema::Validator) {
     let text = QueueService::schema(&QueueName::new(queue).unwrap()).expect(queue);
@@ -178,6 +178,65 @@ fn a_notification_is_taken_by_both_or_by_neither() {
     for (payload, taken) in good.iter().map(|payload| (payload, true)).chain(bad.iter().map(|payload| (payload, false)))
     {
         assert_eq!(verdict("notification", &validator, payload), taken, "{payload}");
+    }
+}
+
+#[test]
+fn exports_and_imports_are_taken_by_both_or_by_neither() {
+    let exports = [
+        r#"{"source":"investors","format":"csv"}"#,
+        r#"{"source":"investors","format":"csv","compression":"gzip","tenantId":7}"#,
+        r#"{"source":"investors","destination":"a/b c.CSV.gz"}"#,
+        r#"{"source":"investors","destination":"s3://bucket/out/a.json"}"#,
+        r#"{"source":"investors","destination":"a.txt"}"#,
+        r#"{"source":"investors","destination":"../a.csv"}"#,
+        r#"{"source":"investors","destination":"a/.b/c.csv"}"#,
+        r#"{"source":"investors","destination":"a/con.csv"}"#,
+        r#"{"source":"investors","destination":"a/b.csv/"}"#,
+        r#"{"source":"investors","destination":"a\\b.csv"}"#,
+        r#"{"source":"investors"}"#,
+        r#"{"source":"users","format":"csv"}"#,
+        r#"{"source":"investors","format":"xml"}"#,
+        r#"{"source":"investors","format":"csv","columns":["id","name"]}"#,
+        r#"{"source":"investors","format":"csv","columns":["id","id"]}"#,
+        r#"{"source":"investors","format":"csv","columns":["amount"]}"#,
+        r#"{"source":"investors","format":"csv","columns":[]}"#,
+        r#"{"source":"transactions","format":"csv","filters":{"propertyId":123,"kind":["rent","fee"]}}"#,
+        r#"{"source":"transactions","format":"csv","filters":{"investorId":null,"occurredOn":{"to":"2024-01-31"}}}"#,
+        r#"{"source":"transactions","format":"csv","filters":{"propertyId":null}}"#,
+        r#"{"source":"transactions","format":"csv","filters":{"amount":5}}"#,
+        r#"{"source":"transactions","format":"csv","filters":{"userId":5}}"#,
+        r#"{"source":"transactions","format":"csv","filters":{"occurredOn":{}}}"#,
+        r#"{"source":"transactions","format":"csv","filters":{"occurredOn":{"from":"1.1.2024"}}}"#,
+        r#"{"source":"transactions","format":"csv","filters":{"kind":[]}}"#,
+        r#"{"source":"transactions","format":"csv","filters":{"kind":1.5}}"#,
+        r#"{"source":"transactions","format":"parquet"}"#,
+        r#"{"source":"transactions","format":"parquet","compression":"zstd"}"#,
+        r#"{"source":"transactions","destination":"t.parquet","compression":"none"}"#,
+        r#"{"source":"transactions","destination":"t.parquet","compression":"gzip"}"#,
+        r#"{"source":"transactions","format":"csv","tenantId":"a b"}"#,
+        r#"{"source":"transactions","format":"csv","limit":5}"#,
+    ];
+    let imports = [
+        r#"{"source":"a.csv","target":"investors"}"#,
+        r#"{"source":"a.JSONL.zst","target":"transactions","mode":"upsert","onError":"abort"}"#,
+        r#"{"source":"rows","format":"excel","target":"properties"}"#,
+        r#"{"source":"rows","target":"properties"}"#,
+        r#"{"source":"a.parquet","target":"properties"}"#,
+        r#"{"source":"a.csv"}"#,
+        r#"{"source":"a.csv","target":"distributions"}"#,
+        r#"{"source":"a.csv","target":"investors","mapping":{"Name":"name","x":null}}"#,
+        r#"{"source":"a.csv","target":"investors","mapping":{"Name":"amount"}}"#,
+        r#"{"source":"a.csv","target":"investors","mode":"replace"}"#,
+        r#"{"source":"","target":"investors"}"#,
+        r#"{"source":"a. /b.csv","target":"investors"}"#,
+        r#"{"target":"investors"}"#,
+        r#"[]"#,
+    ];
+    for (queue, payloads) in [("data-export", &exports[..]), ("data-import", &imports[..])] {
+        let (_, validator) = schema(queue);
+        let taken = payloads.iter().filter(|payload| verdict(queue, &validator, payload)).count();
+        assert!(0 < taken && taken < payloads.len(), "{queue}");
     }
 }
 

@@ -26,6 +26,10 @@ mod cli_told;
 mod cli_work;
 mod data_db;
 mod data_distribution;
+mod data_export;
+#[cfg(feature = "s3")]
+mod data_files;
+mod data_import;
 mod data_notification;
 mod data_schema;
 mod durable;

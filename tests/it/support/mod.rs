@@ -6,6 +6,7 @@
 
 mod cli;
 mod conserve;
+pub mod files;
 pub mod http;
 pub mod http_sink;
 mod ledger;
@@ -15,6 +16,7 @@ mod proxy;
 mod python;
 mod redis_server;
 pub mod replica;
+pub mod s3_server;
 mod sentinel;
 mod serve;
 pub mod smtp_sink;

@@ -3,9 +3,10 @@
 mod journal;
 mod processors;
 mod signals;
+mod storage;
 
 pub use journal::Journal;
-pub use processors::email_settings;
+pub use processors::{email_settings, register_builtin};
 
 use std::ffi::OsString;
 use std::time::Duration;

@@ -7,14 +7,17 @@ use anyhow::Result;
 use ireva_queue::builtin::distribution::DistributionProcessor;
 use ireva_queue::builtin::email::{EmailProcessor, EmailSettings};
 use ireva_queue::builtin::exec::{ExecBatch, ExecProcessor, ExecSettings, allowed_environment};
+use ireva_queue::builtin::export::ExportProcessor;
 use ireva_queue::builtin::http::{HttpBatch, HttpProcessor, HttpSettings};
+use ireva_queue::builtin::import::ImportProcessor;
 use ireva_queue::builtin::notification::{
     NotificationProcessor, NotificationSettings, PushSettings, PushToken, SmsSettings,
 };
 use ireva_queue::builtin::portfolio::Database;
 use ireva_queue::config::{Config, Secret};
-use ireva_queue::{QueueName, Registry};
+use ireva_queue::{Client, QueueName, Registry};
 
+use super::storage::{Place, storage};
 use super::{Meaning, ProcessorArgs};
 use crate::command::db;
 use crate::context::Context;
@@ -24,11 +27,13 @@ use crate::ui;
 const EMAIL: &str = QueueName::KNOWN[0];
 const DISTRIBUTION: &str = QueueName::KNOWN[1];
 const NOTIFICATION: &str = QueueName::KNOWN[3];
+const IMPORT: &str = QueueName::KNOWN[4];
+const EXPORT: &str = QueueName::KNOWN[5];
 const USUAL_BATCH_WAIT: Duration = Duration::from_millis(200);
 
 /// Whether the queue's name says what runs its jobs.
 fn is_builtin(queue: &QueueName) -> bool {
-    [EMAIL, DISTRIBUTION, NOTIFICATION].contains(&queue.as_str())
+    [EMAIL, DISTRIBUTION, NOTIFICATION, IMPORT, EXPORT].contains(&queue.as_str())
 }
 
 /// A processor for each queue.
@@ -52,7 +57,7 @@ pub async fn registry(queues: &[QueueName], args: &ProcessorArgs, context: &Cont
             (None, Some(_)) => {
                 return Err(Stop::usage("'--batch-size' needs '--exec', '--http' or HTTP_URL").into());
             }
-            (None, None) => register_builtin(&mut registry, queue, context).await?,
+            (None, None) => register_builtin(&mut registry, queue, config, context.client()?).await?,
         }
     }
     Ok(registry)
@@ -141,22 +146,41 @@ fn notification_settings(config: &Config) -> NotificationSettings {
     }
 }
 
-async fn register_builtin(registry: &mut Registry, queue: &QueueName, context: &Context) -> Result<()> {
-    let (name, config) = (queue.as_str(), context.config()?);
+/// The processor that the queue's name means.
+///
+/// # Errors
+/// 78 where it means none, or the configuration lacks what it needs.
+pub async fn register_builtin(
+    registry: &mut Registry,
+    queue: &QueueName,
+    config: &Config,
+    client: &Client,
+) -> Result<()> {
+    let name = queue.as_str();
     match name {
         EMAIL => {
             registry.register(queue.clone(), EmailProcessor::new(&email_settings(config)?)?);
             return Ok(());
         }
         DISTRIBUTION => {
-            let outlet = Arc::new(context.client()?.clone());
+            let outlet = Arc::new(client.clone());
             registry.register(queue.clone(), DistributionProcessor::new(ready_database(config).await?, outlet)?);
             return Ok(());
         }
         NOTIFICATION => {
-            let (settings, outlet) = (notification_settings(config), Arc::new(context.client()?.clone()));
+            let (settings, outlet) = (notification_settings(config), Arc::new(client.clone()));
             let database = ready_database(config).await?;
             registry.register(queue.clone(), NotificationProcessor::new(&settings, database, outlet)?);
+            return Ok(());
+        }
+        IMPORT => {
+            let storage = storage(config, Place::Imports)?;
+            registry.register(queue.clone(), ImportProcessor::new(ready_database(config).await?, storage));
+            return Ok(());
+        }
+        EXPORT => {
+            let storage = storage(config, Place::Exports)?;
+            registry.register(queue.clone(), ExportProcessor::new(ready_database(config).await?, storage));
             return Ok(());
         }
         _ => {}
