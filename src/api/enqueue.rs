@@ -16,7 +16,7 @@ use super::query::Query;
 use super::route::Route;
 use crate::job::PAYLOAD_MAX_BYTES;
 use crate::stats::Enqueued;
-use crate::{ErrorKind, JobId, JobOptions, NewJob, QueueName, Scope};
+use crate::{Error, ErrorKind, JobId, JobOptions, NewJob, QueueName, Scope};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// Its jobs move money, so that handing one over is an administrator's act.
@@ -141,13 +141,18 @@ pub(super) async fn send(api: &Api, queue: &QueueName, job: NewJob) -> Result<Ac
     let id = job.job_id().clone();
     // Whoever does not hear the answer is told this id to send again, so it is remembered like one of the caller's choice.
     let sent = api.service.submit(queue, job.id(id.clone())).await;
-    sent.map(Accepted).map_err(|error| match error.kind() {
+    sent.map(Accepted).map_err(|error| in_doubt(&id, error))
+}
+
+/// The problem with a job; where it may be there all the same, how to find out without adding it twice.
+pub(super) fn in_doubt(id: &JobId, error: Error) -> Problem {
+    match error.kind() {
         ErrorKind::OutcomeUnknown => {
-            let again = format!("job {id} may be there; send it again with 'Idempotency-Key: {id}': ");
+            let again = format!("job {id} may be there; send it again with the id {id} (Idempotency-Key: {id}): ");
             Problem::from(error).prefixed(&again)
         }
         _ => error.into(),
-    })
+    }
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::Api;
 use super::body::JsonText;
-use super::enqueue::{Accepted, IdempotencyKey, must_enqueue, send};
+use super::enqueue::{Accepted, IdempotencyKey, in_doubt, must_enqueue, send};
 use super::gate::Caller;
 use super::path::InQueue;
 use super::problem::{Problem, Refusal};
@@ -144,12 +144,17 @@ async fn many(api: &Api, queue: &QueueName, text: &str) -> Result<EnqueueResults
     let (mut jobs, mut results) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
     for entry in entries {
         // What can be sent takes its answer from there.
-        results.push(NewJob::from_line(entry.get(), |job| job).map(|job| jobs.push(job)));
+        results.push(NewJob::from_line(entry.get(), |job| job).map(|job| {
+            // Remembered like one of the caller's choice, for whoever does not hear the answer.
+            let id = job.job_id().clone();
+            jobs.push(job.id(id.clone()));
+            id
+        }));
     }
     let mut sent = api.service.submit_many(queue, jobs).await?.into_iter();
     let missing = || Err(Error::internal("a job got no answer"));
     let answers = results.into_iter().map(|result| match result {
-        Ok(()) => sent.next().unwrap_or_else(missing).map_err(Problem::from),
+        Ok(id) => sent.next().unwrap_or_else(missing).map_err(|error| in_doubt(&id, error)),
         Err(error) => Err(error.into()),
     });
     let mut report = EnqueueResults { enqueued: 0, duplicates: 0, refused: 0, results: Vec::new() };

@@ -16,6 +16,8 @@ use super::problem::{Problem, Refusal};
 use crate::{Error, Scope, TokenInfo};
 
 /// What a caller without a token is told (RFC 6750).
+/// What proxies say of those who asked them.
+const FORWARDED: [&str; 5] = ["forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip"];
 const CHALLENGE: &str = "Bearer realm=\"ireva-queue\"";
 const CHALLENGE_WRONG: &str = "Bearer realm=\"ireva-queue\", error=\"invalid_token\"";
 const CHALLENGE_SCOPE: &str = "Bearer realm=\"ireva-queue\", error=\"insufficient_scope\"";
@@ -112,6 +114,7 @@ async fn recognise(api: &Api, request: &Parts) -> Result<Caller, Problem> {
         let problem = Problem::new(Refusal::NoToken, "send the header 'Authorization: Bearer TOKEN'");
         return Err(problem.header(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE)));
     }
+    check_direct(&request.headers)?;
     check_host(&api.settings.allowed_hosts, &request.uri, &request.headers)?;
     Ok(Caller(Arc::new(Recognised::Trusted)))
 }
@@ -148,6 +151,18 @@ fn check_origin(allowed: &[String], headers: &HeaderMap) -> Result<(), Problem> 
             None | Some(b"none" | b"same-origin") => Ok(()),
             Some(_) => foreign("a request from a page of another place"),
         },
+    }
+}
+
+/// Behind a proxy everybody comes from this machine, so that nobody is trusted for it.
+fn check_direct(headers: &HeaderMap) -> Result<(), Problem> {
+    match FORWARDED.into_iter().find(|name| headers.contains_key(*name)) {
+        Some(name) => {
+            let detail = format!("the request came through a proxy ({name}): behind one every caller needs a token");
+            Err(Problem::new(Refusal::NoToken, detail)
+                .header(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE)))
+        }
+        None => Ok(()),
     }
 }
 
@@ -214,6 +229,14 @@ mod tests {
         // An absolute target counts beside the header.
         let absolute = Uri::from_static("http://evil.example/healthz");
         assert!(check_host(&allowed, &absolute, &headers(&[("host", "localhost")])).is_err());
+    }
+
+    #[test]
+    fn nobody_is_trusted_behind_a_proxy() {
+        assert!(check_direct(&headers(&[("host", "localhost")])).is_ok());
+        for name in FORWARDED {
+            assert!(check_direct(&headers(&[(name, "10.0.0.9")])).is_err(), "{name}");
+        }
     }
 
     #[test]

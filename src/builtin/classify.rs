@@ -131,6 +131,15 @@ pub(super) fn http_status(status: u16, told: bool) -> Option<Verdict> {
     })
 }
 
+/// The same for a service that the operator has an account with: that it does not let us in is no fault of the job.
+#[cfg(feature = "notify")]
+pub(super) fn own_http_status(status: u16, told: bool) -> Option<Verdict> {
+    match status {
+        401 | 403 | 407 if !told => Some((Transient, "http_auth")),
+        _ => http_status(status, told),
+    }
+}
+
 /// An HTTP request without a usable answer.
 #[cfg(feature = "http")]
 pub(super) fn http(error: &reqwest::Error) -> Verdict {

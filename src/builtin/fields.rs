@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 
 const ID_MAX_BYTES: usize = 64;
 const TEXT_MAX_BYTES: usize = 4_096;
+const DIGITS_MAX: usize = 64;
 const SHOWN_MAX_CHARS: usize = 60;
 
 /// The fields of a JSON object. What is taken is gone; what is left at the end is unknown.
@@ -153,6 +154,10 @@ impl Fields {
         let text = serde_json::from_str::<String>(value.get()).unwrap_or_else(|_| value.get().to_owned());
         let number = text.starts_with(|c: char| c.is_ascii_digit() || c == '-')
             && text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte));
+        if text.len() > DIGITS_MAX {
+            self.problem(format!("{name} has more than {DIGITS_MAX} digits"));
+            return None;
+        }
         if !number {
             self.problem(format!("{name} must be a number, not {}", shown(value.get())));
             return None;

@@ -7,6 +7,7 @@ use reqwest::Client;
 use serde_json::value::RawValue;
 
 use crate::builtin::answer::{self, BATCH_ANSWER_MAX_BYTES, RESULT_MAX_BYTES};
+use crate::builtin::classify;
 use crate::builtin::post::{self, Answer, Post, Target};
 use crate::error::Result;
 use crate::processor::{BatchJob, BatchProcessor, JobContext, Outcome, ProcessError, Processor};
@@ -91,6 +92,7 @@ impl Processor for HttpProcessor {
             body: payload.get().as_bytes().to_vec(),
             answer_max_bytes: RESULT_MAX_BYTES,
             quotes: true,
+            classify: classify::http_status,
             limit: post::limit(self.0.timeout, ctx.deadline()),
         };
         let answer = self.0.send(post).await?;
@@ -134,6 +136,7 @@ impl BatchProcessor for HttpBatch {
             body: answer::questions(&jobs),
             answer_max_bytes: BATCH_ANSWER_MAX_BYTES,
             quotes: true,
+            classify: classify::http_status,
             limit: post::limit(self.0.timeout, jobs.iter().filter_map(|job| job.ctx.deadline()).min()),
         };
         let failed = match self.0.send(post).await {

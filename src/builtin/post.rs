@@ -14,6 +14,7 @@ use crate::builtin::classify;
 use crate::clock::local_now;
 use crate::error::{Error, ErrorKind, Result};
 use crate::processor::{JobContext, ProcessError};
+use crate::retry::ErrorClass;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -86,10 +87,12 @@ pub(super) struct Post {
     pub content_type: &'static str,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
-    /// How much of the answer is read.
+    /// How much of the answer is read; 0 where it is of no use.
     pub answer_max_bytes: usize,
     /// Whether an error quotes what the target said. Not where the target is of the payload's choice.
     pub quotes: bool,
+    /// What a status means; the second argument is whether the answer said when to come again.
+    pub classify: fn(u16, bool) -> Option<(ErrorClass, &'static str)>,
     /// How long it may take from connecting to the last byte of the answer.
     pub limit: Duration,
 }
@@ -130,8 +133,12 @@ impl Post {
         }
         let mut response = post.body(self.body).send().await.map_err(failed)?;
         let (status, wait) = (response.status(), retry_after(response.headers(), local_now()));
-        let body = read(&mut response, self.answer_max_bytes).await.map_err(failed)?;
-        let error = classify::http_status(status.as_u16(), wait.is_some()).map(|(class, code)| {
+        let body = match self.answer_max_bytes {
+            // Nobody wants it, so what becomes of it must not make a failure of a success.
+            0 => Bounded::new(0),
+            most => read(&mut response, most).await.map_err(failed)?,
+        };
+        let error = (self.classify)(status.as_u16(), wait.is_some()).map(|(class, code)| {
             let excerpt = if self.quotes { excerpt(&body.bytes) } else { String::new() };
             let error = ProcessError::new(class, code, format!("{target} answered {status}{excerpt}"));
             wait.into_iter().fold(error, ProcessError::retry_after)

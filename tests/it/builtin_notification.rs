@@ -127,7 +127,15 @@ async fn a_push_token_in_a_file_is_read_for_each_message() {
         std::fs::write(&file, format!("{token}\n")).unwrap();
         alone.deliver("push", "t0k:en").await.unwrap();
     }
+    // Just being renewed, or no longer good: nothing that the job could help.
+    std::fs::write(&file, "").unwrap();
+    let error = alone.deliver("push", "t0k:en").await.unwrap_err();
+    assert_eq!((error.class(), error.code()), (ErrorClass::Transient, "token_missing"));
     let requests = sink.requests();
+    std::fs::write(&file, "old").unwrap();
+    sink.next(Answer::new(401, ""));
+    let error = alone.deliver("push", "t0k:en").await.unwrap_err();
+    assert_eq!((error.class(), error.code()), (ErrorClass::Transient, "http_auth"));
     let sent: Vec<_> = requests.iter().map(|request| request.header("authorization").unwrap()).collect();
     assert_eq!(sent, ["Bearer first", "Bearer second"]);
     std::fs::remove_file(&file).unwrap();

@@ -139,7 +139,7 @@ fn what_is_wrong_with_a_distribution_ends_among_the_dead_letters_and_the_others_
 }
 
 #[test]
-fn an_investor_without_an_address_stops_a_distribution_before_anything_is_stored() {
+fn an_investor_without_an_address_or_with_a_wrong_one_stops_a_distribution_before_anything_is_stored() {
     let desk = desks().remove(1);
     let postgres = desk._postgres.as_ref().unwrap();
     postgres.ask("UPDATE investors SET email = NULL WHERE id = '456'");
@@ -147,6 +147,12 @@ fn an_investor_without_an_address_stops_a_distribution_before_anything_is_stored
     let message = ended["error"]["message"].as_str().unwrap();
     assert_eq!(ended["error"]["code"], "email_missing");
     assert!(message.contains("no email address for investor 456 (John Akinwale): add it"), "{message}");
+    assert_eq!(desk.cli.json(["db", "check"])["distributions"], 0);
+    postgres.ask("UPDATE investors SET email = 'john,j@example.com' WHERE id = '456'");
+    let ended = desk.distribute(DOCUMENTED);
+    let message = ended["error"]["message"].as_str().unwrap();
+    assert_eq!(ended["error"]["code"], "mail_invalid");
+    assert!(message.contains("investor 456 (John Akinwale) could not be sent") && message.contains("to "), "{message}");
     assert_eq!(desk.cli.json(["db", "check"])["distributions"], 0);
     postgres.ask("UPDATE investors SET email = 'john@example.com' WHERE id = '456'");
     desk.cli.ok(["dlq", "retry", "roi-distribution", "--all", "--yes"]);

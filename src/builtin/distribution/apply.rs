@@ -1,6 +1,7 @@
 //! Stores a distribution once: distribution, lines, ledger and the mails that follow, in one transaction.
 
 use chrono::{DateTime, NaiveDate, Utc};
+use rust_decimal::Decimal;
 use serde_json::json;
 use sqlx::QueryBuilder;
 
@@ -93,13 +94,19 @@ fn terms(order: &Order) -> String {
         .iter()
         .map(|(investor, given)| {
             let text = match given {
-                Override::Amount(digits) => format!("amount {digits}"),
+                Override::Amount(digits) => format!("amount {}", plain(digits)),
                 Override::Rate(rate) => format!("rate {}", rate.normalize()),
             };
             (investor.clone(), text.into())
         })
         .collect();
     json!({"date": order.date, "days": order.days, "overrides": overrides}).to_string()
+}
+
+/// An amount as it is written without needless digits: 10 and 10.00 are the same.
+fn plain(digits: &str) -> String {
+    let number = Decimal::from_str_exact(digits).or_else(|_| Decimal::from_scientific(digits));
+    number.map_or_else(|_| digits.to_owned(), |number| number.normalize().to_string())
 }
 
 /// The distribution that stands, held against the order.
@@ -153,6 +160,25 @@ fn have_addresses(lines: &[Line]) -> Result<(), ProcessError> {
     Err(ProcessError::permanent("email_missing", why))
 }
 
+/// A mail that would be refused is found before anything is paid: behind the commit nobody could mend it any more.
+fn mails_can_be_sent(order: &Order, property: &str, lines: &[Line]) -> Result<(), ProcessError> {
+    #[cfg(feature = "email")]
+    for line in lines {
+        if let Err(error) = crate::builtin::email::check(&mail(order, property, line).1) {
+            let why = format!(
+                "the mail to investor {} ({}) could not be sent: {error}; correct the investor or the name of property {}, \
+                 then revive this job",
+                line.investor,
+                shown(&line.name),
+                order.property
+            );
+            return Err(ProcessError::permanent("mail_invalid", why));
+        }
+    }
+    let _ = (order, property, lines);
+    Ok(())
+}
+
 /// The mail that tells an investor, and the id of its job.
 fn mail(order: &Order, property: &str, line: &Line) -> (String, String) {
     let id = super::mail_id(order, &line.investor);
@@ -190,6 +216,7 @@ dialects! {
         }
         let lines = lines(order, total, holdings(&mut tx, order).await?)?;
         have_addresses(&lines)?;
+        mails_can_be_sent(order, &name, &lines)?;
         if !order.dry_run {
             write_lines(&mut tx, order, &lines).await?;
             write_ledger(&mut tx, order, total, &lines).await?;
@@ -293,7 +320,8 @@ dialects! {
                           (tenant_id, id, property_id, investor_id, kind, amount, currency, occurred_on, reference) ";
             let mut query = QueryBuilder::<Db>::new(insert);
             query.push_values(rows, |mut row, (investor, amount)| {
-                let id = format!("{reference}/{}", investor.map_or("property", String::as_str));
+                // No investor's id holds a colon.
+                let id = format!("{reference}/{}", investor.map_or(":property", String::as_str));
                 row.push_bind(&order.tenant).push_bind(id).push_bind(&order.property).push_bind(*investor);
                 row.push_bind("distribution").push_bind(*amount).push_bind(&currency).push_bind(order.date).push_bind(&reference);
             });

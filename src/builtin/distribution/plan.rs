@@ -1,5 +1,7 @@
 //! Who gets how much: decided from the order and the holdings alone.
 
+use std::collections::BTreeMap;
+
 use num_bigint::BigUint;
 use rust_decimal::prelude::ToPrimitive;
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -97,7 +99,7 @@ fn no_investors(order: &Order) -> ProcessError {
 
 /// Investors by id, with the weight that the method gives them.
 fn holders(order: &Order, total: Money, holdings: Vec<Holding>) -> Result<Vec<Holder>, ProcessError> {
-    let mut holders: Vec<Holder> = Vec::new();
+    let mut holders: BTreeMap<String, Holder> = BTreeMap::new();
     for holding in holdings {
         let amount = holding.amount.of(total.currency());
         let amount = amount.map_err(|error| ProcessError::permanent("data_corrupt", error.to_string()))?;
@@ -110,18 +112,17 @@ fn holders(order: &Order, total: Money, holdings: Vec<Holding>) -> Result<Vec<Ho
         if weight == BigUint::ZERO {
             continue;
         }
-        match holders.iter_mut().find(|holder| holder.investor == holding.investor) {
+        match holders.get_mut(&holding.investor) {
             // Equal parts are by head, not by investment.
             Some(_) if order.method == Method::Fixed => {}
             Some(holder) => holder.weight += weight,
             None => {
                 let Holding { investor, name, email, .. } = holding;
-                holders.push(Holder { investor, name, email, weight });
+                holders.insert(investor.clone(), Holder { investor, name, email, weight });
             }
         }
     }
-    holders.sort_by(|a, b| a.investor.cmp(&b.investor));
-    Ok(holders)
+    Ok(holders.into_values().collect())
 }
 
 fn held_on(holding: &Holding, day: NaiveDate) -> bool {

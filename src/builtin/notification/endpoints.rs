@@ -17,9 +17,6 @@ use crate::builtin::post::{self, Post, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::processor::{JobContext, Outcome, ProcessError};
 
-/// What is read of an answer; nothing of it is told.
-const ANSWER_MAX_BYTES: usize = 64 * 1024;
-
 /// Services by channel, and the way to those that recipients name.
 pub(super) struct Endpoints {
     sms: Sms,
@@ -95,8 +92,13 @@ impl Endpoints {
             content_type: message.content_type,
             headers: headers.into_iter().chain(message.headers).collect(),
             body: message.body,
-            answer_max_bytes: ANSWER_MAX_BYTES,
+            // What is answered beside the status is of no use.
+            answer_max_bytes: 0,
             quotes: false,
+            classify: match way {
+                Way::Own(_) => classify::own_http_status,
+                Way::Foreign(_) => classify::http_status,
+            },
             limit: limit.saturating_sub(started.elapsed()),
         };
         let post = post.signed(self.signing_key.as_deref().filter(|_| is_webhook));
@@ -170,7 +172,13 @@ impl Push {
             let (class, code) = classify::token_file(&error);
             ProcessError::new(class, code, format!("PUSH_TOKEN_FILE={}: {error}", path.display()))
         })?;
-        Ok(Some(token.trim().to_owned()))
+        let token = token.trim();
+        // Between being emptied and being written anew, say.
+        if token.is_empty() || token.contains(|c: char| c.is_control()) {
+            let why = format!("PUSH_TOKEN_FILE={} holds no token", path.display());
+            return Err(ProcessError::transient("token_missing", why));
+        }
+        Ok(Some(token.to_owned()))
     }
 }
 

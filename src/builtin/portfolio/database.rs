@@ -11,7 +11,10 @@ use crate::error::{Error, Result};
 
 /// How long a caller waits for a connection, and for a lock that another holds.
 const PATIENCE: Duration = Duration::from_secs(5);
-const CONNECTIONS: u32 = 8;
+/// An export or a report holds one for as long as it takes.
+const CONNECTIONS: u32 = 32;
+/// A session that began a transaction and says nothing any more is ended, so that what it holds is free again.
+const IDLE: Duration = Duration::from_secs(30);
 
 /// The platform's database. Cloning shares its connections; connects when it is first used.
 #[derive(Debug, Clone)]
@@ -94,7 +97,11 @@ impl Database {
                 let options = PgConnectOptions::from_str(url)
                     .map_err(|_| Error::invalid("the postgres:// URL of the database is not valid"))?;
                 let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(PATIENCE);
-                Ok(Self::Postgres(pool.connect_lazy_with(options.application_name("ireva-queue"))))
+                let millis = |span: Duration| span.as_millis().to_string();
+                let bounds =
+                    [("lock_timeout", millis(PATIENCE)), ("idle_in_transaction_session_timeout", millis(IDLE))];
+                let options = options.application_name("ireva-queue").options(bounds);
+                Ok(Self::Postgres(pool.connect_lazy_with(options)))
             }
             _ => Err(Error::invalid("a database is sqlite://FILE or postgres://user:password@host:port/name")),
         }

@@ -151,7 +151,7 @@ fn r57_no_error_and_no_record_shows_a_secret_of_a_channel() {
     let cli = cli.env("NOTIFY_ALLOW", place(&sink));
     // A service that quotes what it was told.
     let quotes = format!("{{\"error\":\"bad credentials {}\"}}", secrets.join(" "));
-    (0..4).for_each(|_| sink.next(Answer::new(401, quotes.clone())));
+    (0..4).for_each(|_| sink.next(Answer::new(422, quotes.clone())));
     let payload = json!({
         "channels": ["sms", "push", "slack", "webhook"], "title": "t", "body": "b",
         "recipient": {"phone": "+2348012345678", "pushToken": "t", "webhookUrl": sink.url("/hook")},

@@ -81,6 +81,11 @@ async fn serve(args: Args, context: &Context) -> Result<()> {
     let server = Server::bind(args.bind, client.clone(), settings).await;
     let server = server.with_context(|| format!("cannot listen on {}", args.bind))?;
     context.ui.note(&format!("listening on http://{}", server.address()));
+    if is_loopback(args.bind.ip()) {
+        context.ui.note(
+            "as long as no token exists, every caller on this machine is trusted: behind a proxy create one first",
+        );
+    }
 
     let (stop, stopped) = oneshot::channel();
     let mut stop = Some(stop);
