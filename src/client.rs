@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Durable};
 use crate::dead_letters::DeadLetters;
 use crate::error::Result;
 use crate::event::EventId;
@@ -31,7 +31,7 @@ pub struct Client {
     /// Sees to durable queues, on a connection of its own.
     confirmer: Confirmer,
     /// One handle per queue, so that all who enqueue through this client share its round trips.
-    queues: Arc<Mutex<BTreeMap<QueueName, Queue>>>,
+    queues: Arc<Mutex<BTreeMap<(QueueName, Usual), Queue>>>,
 }
 
 impl Client {
@@ -57,12 +57,22 @@ impl Client {
 
     /// A queue, existing or not.
     pub fn queue(&self, name: QueueName) -> Queue {
+        self.handle((name, Usual::OfTheQueue))
+    }
+
+    fn handle(&self, key: (QueueName, Usual)) -> Queue {
         let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
-        if queues.len() >= QUEUES_KEPT && !queues.contains_key(&name) {
+        if queues.len() >= QUEUES_KEPT && !queues.contains_key(&key) {
             queues.retain(|_, queue| queue.is_in_use());
         }
-        let new = |name: &QueueName| Queue::new(self.store.clone(), self.confirmer.clone(), name);
-        queues.entry(name).or_insert_with_key(new).clone()
+        let new = |(name, usual): &(QueueName, Usual)| {
+            let durable = match (Durable::of(name), usual) {
+                (Durable::Off, Usual::Confirmed) => Durable::Auto,
+                (durable, _) => durable,
+            };
+            Queue::new(self.store.clone(), self.confirmer.clone(), name, durable)
+        };
+        queues.entry(key).or_insert_with_key(new).clone()
     }
 
     /// The dead letters of a queue.
@@ -100,9 +110,18 @@ impl Client {
     }
 }
 
+/// What holds for a queue where nobody has set whether it is durable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Usual {
+    OfTheQueue,
+    /// A replica confirms, where there is one: who hands over what follows from its own work notes that it has, and does
+    /// not come again for what a failover loses.
+    Confirmed,
+}
+
 impl Outlet for Client {
     fn hand_over<'a>(&'a self, queue: &'a QueueName, jobs: Vec<NewJob>) -> HandedOver<'a> {
-        Box::pin(async move { self.queue(queue.clone()).enqueue_many(jobs).await })
+        Box::pin(async move { self.handle((queue.clone(), Usual::Confirmed)).enqueue_many(jobs).await })
     }
 }
 
@@ -123,6 +142,10 @@ mod tests {
         let kept = queue(0);
         (1..3 * QUEUES_KEPT).for_each(|n| drop(queue(n)));
         let queues = client.queues.lock().unwrap();
-        assert!(queues.len() <= QUEUES_KEPT && queues.contains_key(kept.name()), "{}", queues.len());
+        assert!(
+            queues.len() <= QUEUES_KEPT && queues.contains_key(&(kept.name().clone(), Usual::OfTheQueue)),
+            "{}",
+            queues.len()
+        );
     }
 }

@@ -31,6 +31,7 @@ struct Inner {
     store: Store,
     confirmer: Confirmer,
     keys: QueueKeys,
+    usual: Durable,
     /// Names this producer to the queue, which remembers the answer to its last call.
     id: JobId,
     waiting: Mutex<Waiting>,
@@ -60,11 +61,13 @@ struct Handed {
 }
 
 impl Producer {
-    pub(crate) fn new(store: Store, confirmer: Confirmer, keys: QueueKeys) -> Self {
+    /// `usual`: whether the queue is durable where nobody has set it.
+    pub(crate) fn new(store: Store, confirmer: Confirmer, keys: QueueKeys, usual: Durable) -> Self {
         Self(Arc::new(Inner {
             store,
             confirmer,
             keys,
+            usual,
             id: JobId::generate(),
             waiting: Mutex::default(),
             made: AtomicBool::new(false),
@@ -150,7 +153,7 @@ impl Inner {
         while let Some((call, requests)) = self.next_call() {
             let begun = Instant::now();
             let jobs: Vec<&NewJob> = requests.iter().flat_map(|request| &request.jobs).collect();
-            match self.store.enqueue(&self.keys, (self.id.as_str(), call), &jobs).await {
+            match self.store.enqueue(&self.keys, (self.id.as_str(), call, self.usual), &jobs).await {
                 Ok(answered) => {
                     // Before the answers, so that who has one finds the queue listed.
                     self.register_now_and_then().await;

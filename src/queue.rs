@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::clock::span_text;
-use crate::config::{QueueSettings, Setting};
+use crate::config::{Durable, QueueSettings, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, JobState, NewJob, QueueName};
 use crate::producer::Producer;
@@ -28,9 +28,9 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub(crate) fn new(store: Store, confirmer: Confirmer, name: &QueueName) -> Self {
+    pub(crate) fn new(store: Store, confirmer: Confirmer, name: &QueueName, usual: Durable) -> Self {
         let keys = store.keys(name);
-        let producer = Producer::new(store.clone(), confirmer, keys.clone());
+        let producer = Producer::new(store.clone(), confirmer, keys.clone(), usual);
         Self { store, keys, producer }
     }
 

@@ -146,15 +146,16 @@ pub(crate) struct Recovered {
 }
 
 impl Store {
-    /// Adds jobs, at most 300. A call with the number of the producer's last one gets that one's answer.
+    /// Adds jobs, at most 300. A call with the number of the producer's last one gets that one's answer. `usual` says
+    /// whether the queue is durable where nobody has set it.
     pub(crate) async fn enqueue(
         &self,
         keys: &QueueKeys,
-        (producer, call): (&str, u64),
+        (producer, call, usual): (&str, u64, Durable),
         jobs: &[&NewJob],
     ) -> Result<Answered> {
         let mut command = scripts::ENQUEUE.on(keys, &self.clock);
-        command.arg(producer).arg(call).arg(Durable::of(keys.queue()).as_str());
+        command.arg(producer).arg(call).arg(usual.as_str());
         for job in jobs {
             command.arg(job.id.as_str()).arg(options(job)).arg(job.to_record()?);
         }

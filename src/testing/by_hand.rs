@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::client::Client;
+use crate::config::Durable;
 use crate::error::Result;
 use crate::job::{JobId, NewJob, QueueName};
 use crate::store::{self, FetchCall, QueueKeys, Store};
@@ -150,7 +151,7 @@ impl ByHand {
     /// What the server refuses.
     pub async fn enqueue(&self, producer: &str, call: u64, jobs: &[NewJob]) -> Result<Vec<Accepted>> {
         let jobs: Vec<_> = jobs.iter().collect();
-        let answered = self.store.enqueue(&self.keys, (producer, call), &jobs).await?;
+        let answered = self.store.enqueue(&self.keys, (producer, call, Durable::of(self.keys.queue())), &jobs).await?;
         Ok(answered.accepted.into_iter().map(Accepted::from).collect())
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use ireva_queue::config::{Config, Durable, Setting};
-use ireva_queue::{Client, ErrorKind, JobState, NewJob, Queue};
+use ireva_queue::{Client, ErrorKind, JobState, NewJob, Outlet, Queue};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -86,6 +86,24 @@ fn an_enqueue_is_confirmed_by_a_replica_or_ends_with_75_and_the_job_stored() {
     let answer = cli.json(["enqueue", "q", "{}", "--id", "mine-1"]);
     assert_eq!(answer, json!({"id": "mine-1", "queue": "q", "duplicate": true}));
     assert_eq!((waits(&master), held(&replica, "q").contains("mine-1")), (4, true));
+}
+
+#[test]
+fn what_a_processor_hands_over_is_confirmed_whatever_the_queue_is() {
+    let master = master();
+    let client = client(&master);
+    let email = name("email");
+    // Without a replica there is nobody to wait for.
+    assert!(run(client.hand_over(&email, jobs(1))).unwrap()[0].is_ok());
+    let replica = replica_of(&master);
+    assert!(run(client.hand_over(&email, jobs(2))).unwrap().iter().all(Result::is_ok));
+    assert_eq!(waits(&master), 1, "one wait for all of them");
+    replica.signal(Signal::STOP);
+    let unconfirmed = run(client.hand_over(&email, jobs(1))).unwrap();
+    assert_eq!(unconfirmed[0].as_ref().unwrap_err().kind(), ErrorKind::OutcomeUnknown);
+    assert!(run(client.queue(email.clone()).enqueue(NewJob::new(&1).unwrap())).is_ok(), "others do not wait");
+    run(client.queue(email.clone()).set(&[Setting::Durable(Durable::Off)])).unwrap();
+    assert!(run(client.hand_over(&email, jobs(1))).unwrap()[0].is_ok(), "unless an operator says otherwise");
 }
 
 #[test]
