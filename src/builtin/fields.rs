@@ -55,6 +55,29 @@ impl Fields {
         self.fields.remove(name).filter(|value| value.get() != "null")
     }
 
+    /// Whether a field is there; null is as good as none.
+    pub fn has(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(|value| value.get() != "null")
+    }
+
+    /// The fields of an object that must be there; [`Fields::close`] takes back what was wrong with them.
+    pub fn object(&mut self, name: &'static str) -> Option<Self> {
+        let value = self.must(name)?;
+        let fields = serde_json::from_str(value.get()).ok();
+        if fields.is_none() {
+            self.problem(format!("{name} must be an object, not {}", shown(value.get())));
+        }
+        fields.map(|fields| Self { what: self.what, fields, problems: Vec::new() })
+    }
+
+    /// Ends an object within: its problems are named with `name` before them, and what is left in it is unknown.
+    pub fn close(&mut self, name: &str, mut inner: Self) {
+        for field in std::mem::take(&mut inner.fields).into_keys() {
+            inner.problem(format!("unknown field {}", shown(&field)));
+        }
+        self.problems.extend(inner.problems.into_iter().map(|problem| format!("{name}.{problem}")));
+    }
+
     /// A field that must be there.
     fn must(&mut self, name: &str) -> Option<Box<RawValue>> {
         let value = self.take(name);
@@ -180,6 +203,14 @@ impl Fields {
             self.problem(format!("{name} must be one of {}, not {}", known.join(", "), shown(value.get())));
         }
         found
+    }
+
+    /// One of these words, which must be there.
+    pub fn word_that_must_be<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
+        if !self.has(name) {
+            self.problem(format!("{name} is missing"));
+        }
+        self.word(name, words)
     }
 
     /// A value of any other shape; `expected` says which.
