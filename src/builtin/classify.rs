@@ -179,6 +179,51 @@ pub(super) fn exit_code(code: i32) -> Option<ErrorClass> {
     }
 }
 
+/// A file that was not opened, read, written or named.
+#[cfg(all(feature = "db", feature = "tables"))]
+pub(super) fn file(error: &io::Error) -> Verdict {
+    use rustix::io::Errno;
+    match Errno::from_io_error(error) {
+        Some(Errno::NOENT) => (Transient, "file_missing"),
+        Some(Errno::NOSPC | Errno::DQUOT) => (Transient, "storage_full"),
+        Some(Errno::ACCESS | Errno::PERM | Errno::ROFS) => (Transient, "storage_access"),
+        Some(Errno::STALE | Errno::IO | Errno::NODEV | Errno::NXIO | Errno::NOTCONN | Errno::TIMEDOUT | Errno::HOSTDOWN) => {
+            (Transient, "storage_unreachable")
+        }
+        // A symbolic link on the way, a file in place of a directory or a directory in place of a file, a pipe.
+        Some(Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::NOTSUP) => (Permanent, "file_refused"),
+        Some(Errno::NAMETOOLONG | Errno::INVAL | Errno::ILSEQ) => (Permanent, "file_name_invalid"),
+        Some(Errno::FBIG) => (Permanent, "file_too_large"),
+        _ => (Transient, "storage_failed"),
+    }
+}
+
+/// A table that was not written or read: the file's trouble where there is one, else what its format says.
+#[cfg(all(feature = "db", feature = "tables"))]
+pub(super) fn table(error: &crate::error::Error) -> Verdict {
+    use crate::error::ErrorKind;
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    match (error.kind(), source) {
+        (ErrorKind::Invalid, _) => (Permanent, "table_invalid"),
+        (_, Some(error)) => file(error),
+        (ErrorKind::NotNow, None) => (Transient, "storage_full"),
+        _ => (Transient, "table_failed"),
+    }
+}
+
+/// What an object store says.
+#[cfg(feature = "s3")]
+pub(super) fn object(error: &object_store::Error) -> Verdict {
+    use object_store::Error;
+    match error {
+        Error::NotFound { .. } => (Transient, "file_missing"),
+        Error::InvalidPath { .. } => (Permanent, "file_name_invalid"),
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => (Transient, "storage_access"),
+        Error::NotSupported { .. } | Error::NotImplemented { .. } => (Permanent, "storage_unfit"),
+        _ => (Transient, "storage_unreachable"),
+    }
+}
+
 /// What a database says; PostgreSQL by its SQLSTATE, SQLite by its result code.
 #[cfg(feature = "db")]
 pub(super) fn database(error: &sqlx::Error) -> Verdict {
@@ -339,6 +384,68 @@ mod tests {
         ];
         for (kind, word) in table {
             assert_eq!(spawn(&io::Error::from(kind)), (Transient, word), "{kind}");
+        }
+    }
+
+    #[cfg(all(feature = "db", feature = "tables"))]
+    #[test]
+    fn troubles_of_files_are_classified() {
+        use rustix::io::Errno;
+        let table = [
+            (Errno::NOENT, Transient, "file_missing"),
+            (Errno::NOSPC, Transient, "storage_full"),
+            (Errno::DQUOT, Transient, "storage_full"),
+            (Errno::ACCESS, Transient, "storage_access"),
+            (Errno::ROFS, Transient, "storage_access"),
+            (Errno::STALE, Transient, "storage_unreachable"),
+            (Errno::IO, Transient, "storage_unreachable"),
+            (Errno::NODEV, Transient, "storage_unreachable"),
+            (Errno::LOOP, Permanent, "file_refused"),
+            (Errno::NOTDIR, Permanent, "file_refused"),
+            (Errno::ISDIR, Permanent, "file_refused"),
+            (Errno::NAMETOOLONG, Permanent, "file_name_invalid"),
+            (Errno::FBIG, Permanent, "file_too_large"),
+            (Errno::NOMEM, Transient, "storage_failed"),
+        ];
+        for (errno, class, word) in table {
+            assert_eq!(file(&errno.into()), (class, word), "{errno}");
+        }
+        assert_eq!(file(&io::Error::other("odd")), (Transient, "storage_failed"));
+    }
+
+    #[cfg(all(feature = "db", feature = "tables"))]
+    #[test]
+    fn tables_that_fail_are_classified_by_what_failed() {
+        use crate::error::{Error, ErrorKind};
+        let full = io::Error::from(rustix::io::Errno::NOSPC);
+        let cut = io::Error::from(io::ErrorKind::UnexpectedEof);
+        let table = [
+            (Error::invalid("row 1 does not fit"), Permanent, "table_invalid"),
+            (Error::invalid("the file is damaged").with_source(cut), Permanent, "table_invalid"),
+            (Error::new(ErrorKind::NotNow, "not written").with_source(full), Transient, "storage_full"),
+            (Error::new(ErrorKind::NotNow, "no room"), Transient, "storage_full"),
+            (Error::internal("odd"), Transient, "table_failed"),
+        ];
+        for (error, class, word) in table {
+            assert_eq!(super::table(&error), (class, word), "{error}");
+        }
+    }
+
+    #[cfg(feature = "s3")]
+    #[test]
+    fn troubles_of_objects_are_classified() {
+        use object_store::Error;
+        let path = || "a".to_owned();
+        let source = || "why".into();
+        let table = [
+            (Error::NotFound { path: path(), source: source() }, Transient, "file_missing"),
+            (Error::PermissionDenied { path: path(), source: source() }, Transient, "storage_access"),
+            (Error::Unauthenticated { path: path(), source: source() }, Transient, "storage_access"),
+            (Error::NotSupported { source: source() }, Permanent, "storage_unfit"),
+            (Error::Generic { store: "S3", source: source() }, Transient, "storage_unreachable"),
+        ];
+        for (error, class, word) in table {
+            assert_eq!(object(&error), (class, word), "{error}");
         }
     }
 

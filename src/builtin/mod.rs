@@ -21,6 +21,8 @@ pub mod http;
 pub mod portfolio;
 #[cfg(any(feature = "db", feature = "email"))]
 mod problems;
+#[cfg(all(feature = "db", feature = "tables"))]
+pub mod storage;
 
 use crate::error::Result;
 
