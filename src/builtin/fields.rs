@@ -50,14 +50,14 @@ impl Fields {
         self.problems.push(problem.into());
     }
 
+    /// Whether a field is there.
+    pub fn holds(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(|value| value.get() != "null")
+    }
+
     /// A field as it stands; null is as good as none.
     pub fn take(&mut self, name: &str) -> Option<Box<RawValue>> {
         self.fields.remove(name).filter(|value| value.get() != "null")
-    }
-
-    /// Whether a field is there; null is as good as none.
-    pub fn has(&self, name: &str) -> bool {
-        self.fields.get(name).is_some_and(|value| value.get() != "null")
     }
 
     /// The fields of an object that must be there; [`Fields::close`] takes back what was wrong with them.
@@ -207,7 +207,7 @@ impl Fields {
 
     /// One of these words, which must be there.
     pub fn word_that_must_be<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
-        if !self.has(name) {
+        if !self.holds(name) {
             self.problem(format!("{name} is missing"));
         }
         self.word(name, words)

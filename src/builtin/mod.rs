@@ -22,6 +22,8 @@ pub mod portfolio;
 #[cfg(any(feature = "db", feature = "email"))]
 mod problems;
 #[cfg(all(feature = "db", feature = "tables"))]
+pub mod report;
+#[cfg(all(feature = "db", feature = "tables"))]
 pub mod storage;
 
 use crate::error::Result;
@@ -36,6 +38,8 @@ pub fn check_payload(queue: &str, payload: &str) -> Result<()> {
         email::QUEUE => email::check(payload),
         #[cfg(feature = "db")]
         distribution::QUEUE => distribution::check(payload),
+        #[cfg(all(feature = "db", feature = "tables"))]
+        report::QUEUE => report::check(payload),
         _ => {
             let _ = payload;
             Ok(())

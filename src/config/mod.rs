@@ -85,6 +85,8 @@ pub struct ProcessorsConfig {
     pub http_url: Option<Secret>,
     /// `DATABASE_URL`: `sqlite://FILE` or `postgres://user:password@host:port/name`.
     pub database_url: Option<Secret>,
+    /// `REPORT_DIR`: where reports are written; the directory `reports` in the data directory unless set.
+    pub report_dir: Option<String>,
     /// `HTTP_SIGNING_KEY` or `HTTP_SIGNING_KEY_FILE`.
     pub http_signing_key: Option<Secret>,
 }

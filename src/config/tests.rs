@@ -60,6 +60,7 @@ fn r50_every_bad_value_is_named_with_what_was_expected() {
         ("QUEUE_WORKER_LEASE", "3s", "4s or more"),
         ("QUEUE_WORKER_LEASE", "30", "4s or more"),
         ("MAIL_FROM", "nobody", "address"),
+        ("REPORT_DIR", "reports", "an absolute path"),
         ("REDIS_PASSWORD_FILE", "/nonexistent/file", "no such file"),
     ];
     for (name, value, expected) in table {

@@ -64,6 +64,12 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "the platform's database: sqlite://FILE or postgres://user:password@host:port/name",
         secret: true,
     },
+    plain(
+        "REPORT_DIR",
+        "files.report_dir",
+        "$IREVA_QUEUE_DATA_DIR/reports",
+        "where reports are written: a directory, or s3://bucket/prefix",
+    ),
     secret("HTTP_SIGNING_KEY", "key that signs the requests of the http processor"),
     plain("HTTP_SIGNING_KEY_FILE", "http.signing_key_file", "", "file that holds that key"),
     plain(

@@ -206,7 +206,7 @@ fn parameters(fields: &mut Fields, report: Option<ReportType>, tenant: &str) -> 
 fn check_scope(parameters: &mut Fields, report: ReportType) {
     let (needed, taken) = report.parameters();
     for name in SCOPE {
-        match parameters.has(name) {
+        match parameters.holds(name) {
             false if needed.contains(&name) => parameters.problem(format!("{name} is missing")),
             true if !needed.contains(&name) && !taken.contains(&name) => {
                 let all = [needed, taken].concat().join(", ");
@@ -316,5 +316,33 @@ mod tests {
         };
         assert!(of("all").is_ok() && of("acme").is_ok());
         assert!(of("7").unwrap_err().to_string().contains("portfolioId must be all or acme"));
+    }
+
+    #[test]
+    fn the_schema_names_what_is_read_and_its_examples_are_taken() {
+        let schema: serde_json::Value = serde_json::from_str(super::super::SCHEMA).unwrap();
+        for example in schema["examples"].as_array().unwrap() {
+            assert!(read(&example.to_string()).is_ok(), "{example}");
+        }
+        let words = |field: &str| -> Vec<String> {
+            let words = schema["properties"][field]["enum"].as_array().unwrap();
+            words.iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(words("reportType"), TYPES.map(|(name, _)| name));
+        assert_eq!(words("format"), FORMATS.map(|(name, _)| name));
+        for (index, (name, report)) in TYPES.iter().enumerate() {
+            let rule = &schema["allOf"][index];
+            assert_eq!(rule["if"]["properties"]["reportType"]["const"], *name);
+            let of = &rule["then"]["properties"]["parameters"];
+            let (needed, taken) = report.parameters();
+            assert_eq!(of["required"], serde_json::json!(needed), "{name}");
+            for field in SCOPE {
+                let never = !needed.contains(&field) && !taken.contains(&field);
+                assert_eq!(of["properties"][field] == serde_json::json!(false), never, "{name} {field}");
+            }
+        }
+        let fields = schema["properties"].as_object().unwrap();
+        let inner = fields["parameters"]["properties"].as_object().unwrap();
+        assert!(fields.values().chain(inner.values()).all(|field| field["description"].is_string()));
     }
 }

@@ -14,6 +14,7 @@ mod process;
 mod proxy;
 mod python;
 mod redis_server;
+pub mod reports;
 pub mod replica;
 mod sentinel;
 mod serve;

@@ -9,6 +9,8 @@ use ireva_queue::builtin::email::{EmailProcessor, EmailSettings};
 use ireva_queue::builtin::exec::{ExecBatch, ExecProcessor, ExecSettings, allowed_environment};
 use ireva_queue::builtin::http::{HttpBatch, HttpProcessor, HttpSettings};
 use ireva_queue::builtin::portfolio::Database;
+use ireva_queue::builtin::report::ReportProcessor;
+use ireva_queue::builtin::storage::{Storage, StorageSettings};
 use ireva_queue::config::Config;
 use ireva_queue::{QueueName, Registry};
 
@@ -20,11 +22,12 @@ use crate::ui;
 
 const EMAIL: &str = QueueName::KNOWN[0];
 const DISTRIBUTION: &str = QueueName::KNOWN[1];
+const REPORT: &str = QueueName::KNOWN[2];
 const USUAL_BATCH_WAIT: Duration = Duration::from_millis(200);
 
 /// Whether the queue's name says what runs its jobs.
 fn is_builtin(queue: &QueueName) -> bool {
-    [EMAIL, DISTRIBUTION].contains(&queue.as_str())
+    [EMAIL, DISTRIBUTION, REPORT].contains(&queue.as_str())
 }
 
 /// A processor for each queue.
@@ -98,6 +101,22 @@ async fn ready_database(config: &Config) -> Result<Database> {
     Ok(database)
 }
 
+/// The configured place for files, or the directory of our own of that name.
+///
+/// # Errors
+/// 78 where there is none.
+fn storage(config: &Config, root: Option<&str>, (own, variable): (&str, &str)) -> Result<Storage> {
+    let settings = StorageSettings { temporary_dir: config.data_dir.join("temporary"), ..StorageSettings::default() };
+    match root {
+        Some(root) => Ok(Storage::open(root, &settings)?),
+        None if config.data_dir.as_os_str().is_empty() => {
+            let why = format!("no place for {own}: set {variable}, IREVA_QUEUE_DATA_DIR or HOME");
+            Err(Stop::new(Code::Config, why).into())
+        }
+        None => Ok(Storage::open_own(&config.data_dir.join(own), &settings)?),
+    }
+}
+
 /// What the configuration says about mails.
 ///
 /// # Errors
@@ -124,6 +143,12 @@ async fn register_builtin(registry: &mut Registry, queue: &QueueName, context: &
         DISTRIBUTION => {
             let outlet = Arc::new(context.client()?.clone());
             registry.register(queue.clone(), DistributionProcessor::new(ready_database(config).await?, outlet)?);
+            return Ok(());
+        }
+        REPORT => {
+            let storage = storage(config, config.processors.report_dir.as_deref(), ("reports", "REPORT_DIR"))?;
+            let outlet = Arc::new(context.client()?.clone());
+            registry.register(queue.clone(), ReportProcessor::new(ready_database(config).await?, storage, outlet)?);
             return Ok(());
         }
         _ => {}
