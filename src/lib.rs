@@ -114,9 +114,10 @@
 //!
 //! # Features
 //!
-//! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` builtin processors, `db` the platform's database and the
-//! processors that work on it, `tables` files of rows (csv, json, excel), `api` the REST API, `testing` a way to run one
-//! payload through a processor. `full`, the default, is all of them; none of them is the library alone.
+//! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` builtin processors, `db` the platform's database
+//! and the processors that work on it, `tables` files of rows (csv, json, excel), `pdf` reports as PDF, `api` the REST
+//! API, `testing` a way to run one payload through a processor. `full`, the default, is all of them; none of them is
+//! the library alone.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

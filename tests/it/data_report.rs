@@ -67,17 +67,21 @@ fn the_figures_of_every_report_are_those_that_the_database_adds_up() {
     assert_eq!(files[0], files[1], "both databases tell the same, byte for byte");
 
     let postgres = desks[1].postgres.as_ref().unwrap();
-    let [statement, performance, roi, worth, history, tax] =
-        [0, 1, 2, 3, 4, 5].map(|index| records(&files[1][index]));
+    let [statement, performance, roi, worth, history, tax] = [0, 1, 2, 3, 4, 5].map(|index| records(&files[1][index]));
     let period = "occurred_on BETWEEN '2024-01-01' AND '2024-06-30'";
 
-    let last: BTreeMap<_, _> = statement.iter().map(|record| (record["currency"].clone(), minor(&record["balance"]))).collect();
-    let ever = asked(postgres, "SELECT currency, SUM(amount) FROM transactions WHERE investor_id = '456' AND occurred_on <= '2024-06-30' GROUP BY 1");
+    let last: BTreeMap<_, _> =
+        statement.iter().map(|record| (record["currency"].clone(), minor(&record["balance"]))).collect();
+    let ever = asked(
+        postgres,
+        "SELECT currency, SUM(amount) FROM transactions WHERE investor_id = '456' AND occurred_on <= '2024-06-30' GROUP BY 1",
+    );
     assert_eq!(last, ever, "the last balance is the sum of all entries");
     let count = postgres.ask(&format!("SELECT count(*) FROM transactions WHERE investor_id = '456' AND {period}"));
     assert_eq!(statement.len().to_string(), count);
 
-    let own = format!("SELECT SUM(amount) FROM transactions WHERE property_id = '123' AND investor_id IS NULL AND {period}");
+    let own =
+        format!("SELECT SUM(amount) FROM transactions WHERE property_id = '123' AND investor_id IS NULL AND {period}");
     let own = |more: &str| minor(&postgres.ask(&format!("{own} AND {more}")));
     assert_eq!(sum(&performance, "income"), own("kind = 'rent'"));
     assert_eq!(sum(&performance, "costs"), own("kind = 'upkeep'"));
@@ -97,10 +101,12 @@ fn the_figures_of_every_report_are_those_that_the_database_adds_up() {
     let share = f64::from(u32::try_from(minor(&lekki["distributed"])).unwrap()) / minor(&lekki["invested"]) as f64;
     assert!((lekki["return"].parse::<f64>().unwrap() - share).abs() < 1e-6, "{lekki:?}");
 
-    let latest = "SELECT DISTINCT ON (property_id) property_id, amount FROM valuations ORDER BY property_id, valued_on DESC";
+    let latest =
+        "SELECT DISTINCT ON (property_id) property_id, amount FROM valuations ORDER BY property_id, valued_on DESC";
     assert_eq!(by(&worth, &["property_id"], "value"), asked(postgres, latest));
 
-    let all = format!("SELECT currency || '|' || initcap(kind), SUM(amount) FROM transactions WHERE {period} GROUP BY 1");
+    let all =
+        format!("SELECT currency || '|' || initcap(kind), SUM(amount) FROM transactions WHERE {period} GROUP BY 1");
     assert_eq!(by(&history, &["currency", "entry"], "amount"), asked(postgres, &all));
     let mine = asked(postgres, &format!("{lines} WHERE l.investor_id = '456' GROUP BY 1"));
     assert_eq!(by(&tax, &["property_id", "currency"], "amount"), mine);
@@ -193,14 +199,34 @@ fn what_is_wrong_with_a_report_ends_among_the_dead_letters_and_the_others_go_on(
     };
     let dates = r#""startDate":"2024-01-01","endDate":"2024-01-31""#;
     let table = [
-        (of("investor-statement", &format!("\"userId\":999,{dates}"), ""), "investor_unknown", "there is no investor 999 of tenant default: check parameters.userId"),
+        (
+            of("investor-statement", &format!("\"userId\":999,{dates}"), ""),
+            "investor_unknown",
+            "there is no investor 999 of tenant default: check parameters.userId",
+        ),
         (of("tax-document", &format!("\"userId\":\"x\",{dates}"), ""), "investor_unknown", "investor x"),
-        (of("property-performance", &format!("\"propertyId\":7,{dates}"), ""), "property_unknown", "there is no property 7 of tenant default: check parameters.propertyId"),
+        (
+            of("property-performance", &format!("\"propertyId\":7,{dates}"), ""),
+            "property_unknown",
+            "there is no property 7 of tenant default: check parameters.propertyId",
+        ),
         (of("transaction-history", &format!("\"propertyId\":7,{dates}"), ""), "property_unknown", "property 7"),
-        (of("roi-summary", dates, ",\"tenantId\":\"acme\""), "tenant_unknown", "there is no tenant acme: check tenantId"),
+        (
+            of("roi-summary", dates, ",\"tenantId\":\"acme\""),
+            "tenant_unknown",
+            "there is no tenant acme: check tenantId",
+        ),
         (of("roi-summary", dates, ",\"tenantId\":\"empty\""), "no_data", "tenant empty has no properties to report on"),
-        (of("roi-summary", r#""startDate":"2024-02-01","endDate":"2024-01-31""#, ""), "payload_invalid", "endDate 2024-01-31 is before startDate 2024-02-01: swap them"),
-        (of("tax-document", "", ""), "payload_invalid", "parameters.userId is missing; parameters.startDate is missing; parameters.endDate is missing"),
+        (
+            of("roi-summary", r#""startDate":"2024-02-01","endDate":"2024-01-31""#, ""),
+            "payload_invalid",
+            "endDate 2024-01-31 is before startDate 2024-02-01: swap them",
+        ),
+        (
+            of("tax-document", "", ""),
+            "payload_invalid",
+            "parameters.userId is missing; parameters.startDate is missing; parameters.endDate is missing",
+        ),
         ("{}".to_owned(), "payload_invalid", "reportType is missing; format is missing; parameters is missing"),
     ];
     let worker = desk.worker();
@@ -229,7 +255,10 @@ fn r59_names_that_look_like_formulas_are_texts_in_reports() {
     let parameters = r#""userId":456,"startDate":"2021-01-01","endDate":"2024-06-30""#;
     let rows = records(&desk.file("transaction-history", "csv", parameters).1);
     assert!(rows.iter().all(|row| row["investor"] == format!("'{name}")) && rows.len() > 3, "{rows:?}");
-    assert!(rows.iter().any(|row| minor(&row["amount"]) < 0 && row["amount"].starts_with('-')), "numbers are no formulas");
+    assert!(
+        rows.iter().any(|row| minor(&row["amount"]) < 0 && row["amount"].starts_with('-')),
+        "numbers are no formulas"
+    );
     let workbook = desk.file("transaction-history", "excel", parameters).1;
     let mut workbook = Xlsx::new(Cursor::new(workbook)).unwrap();
     let sheet = workbook.worksheet_range("Sheet1").unwrap();
@@ -275,9 +304,16 @@ async fn a_report_that_runs_again_replaces_its_own_file_and_mails_once() {
     let cli = desk.cli.clone().env("SMTP_URL", format!("file://{}", mails.display())).env("MAIL_FROM", "a@example.com");
     let mut worker = cli.work(["email", "--until-empty"]);
     assert_eq!(worker.wait(LONG), Some(0), "{:?}", worker.log());
-    let sent: Vec<_> = std::fs::read_dir(mails).unwrap().map(|mail| std::fs::read_to_string(mail.unwrap().path()).unwrap()).collect();
+    let sent: Vec<_> =
+        std::fs::read_dir(mails).unwrap().map(|mail| std::fs::read_to_string(mail.unwrap().path()).unwrap()).collect();
     assert_eq!(sent.len(), 2);
-    for part in ["Investor statement", "1 January 2024 to 30 June 2024", "attached to this mail", "text/csv", "investor-statement-456-"] {
+    for part in [
+        "Investor statement",
+        "1 January 2024 to 30 June 2024",
+        "attached to this mail",
+        "text/csv",
+        "investor-statement-456-",
+    ] {
         assert!(sent[0].contains(part), "{part}: {}", sent[0]);
     }
 }

@@ -25,7 +25,8 @@ fn words(file: &Path) -> String {
 
 fn info(file: &Path, field: &str) -> String {
     let told = poppler("pdfinfo", file, &[]);
-    let line = told.lines().find_map(|line| line.strip_prefix(&format!("{field}:"))).unwrap_or_else(|| panic!("{told}"));
+    let line =
+        told.lines().find_map(|line| line.strip_prefix(&format!("{field}:"))).unwrap_or_else(|| panic!("{told}"));
     line.trim().to_owned()
 }
 
@@ -40,70 +41,89 @@ fn paper(desk: &Desk, report: &str, parameters: &str) -> (Value, PathBuf) {
     (result, path)
 }
 
+/// What must stand in each, with charts and details, and how many pages it takes at most.
+const PAPERS: [(&str, &str, usize, &[&str]); 6] = [
+    (
+        "investor-statement",
+        STATEMENT,
+        3,
+        &[
+            "John Akinwale",
+            "Investor statement",
+            "1 January 2024 to 30 June 2024",
+            "Investor number 456",
+            "Holdings on 30 June 2024",
+            "Opening balance",
+            "Closing balance",
+            "Distributions in detail",
+            "Value of the shares, NGN",
+            "in NGN million",
+        ],
+    ),
+    (
+        "property-performance",
+        PERFORMANCE,
+        3,
+        &[
+            "Lekki Gardens Phase II",
+            "Lagos, NG",
+            "Price 250,000,000.00 NGN",
+            "Month by month",
+            "Jan 2024",
+            "Net income by month",
+            "Value of the property",
+            "Entries in detail",
+        ],
+    ),
+    (
+        "roi-summary",
+        PERIOD,
+        2,
+        &[
+            "Return on investment",
+            "Portfolio all properties of iREVA",
+            "Return in NGN",
+            "Return in USD",
+            "Victoria Island Offices",
+        ],
+    ),
+    (
+        "portfolio-valuation",
+        VALUATION,
+        4,
+        &[
+            "Portfolio valuation",
+            "Properties on 30 June 2024",
+            "Changes in the period",
+            "Value over time, NGN",
+            "Valuations in detail",
+        ],
+    ),
+    (
+        "transaction-history",
+        PERIOD,
+        3,
+        &["Transaction history", "Sums", "Rent Properties 36", "Upkeep", "Distribution Investors"],
+    ),
+    (
+        "tax-document",
+        STATEMENT,
+        2,
+        &[
+            "Tax document",
+            "Tax number NG-20449595",
+            "Distributions received",
+            "no tax assessment",
+            "Payments in detail",
+        ],
+    ),
+];
+
 #[test]
 fn every_report_is_printed_with_letterhead_figures_and_page_numbers() {
     let desk = Desk::new();
     desk.distribute();
-    // What must stand in each, with charts and details; how many pages it takes.
-    let table: [(&str, &str, usize, &[&str]); 6] = [
-        (
-            "investor-statement",
-            STATEMENT,
-            3,
-            &[
-                "John Akinwale",
-                "Investor statement",
-                "1 January 2024 to 30 June 2024",
-                "Investor number 456",
-                "Holdings on 30 June 2024",
-                "Opening balance",
-                "Closing balance",
-                "Distributions in detail",
-                "Value of the shares, NGN",
-                "in NGN million",
-            ],
-        ),
-        (
-            "property-performance",
-            PERFORMANCE,
-            3,
-            &[
-                "Lekki Gardens Phase II",
-                "Lagos, NG",
-                "Price 250,000,000.00 NGN",
-                "Month by month",
-                "Jan 2024",
-                "Net income by month",
-                "Value of the property",
-                "Entries in detail",
-            ],
-        ),
-        (
-            "roi-summary",
-            PERIOD,
-            2,
-            &["Return on investment", "Portfolio all properties of iREVA", "Return in NGN", "Return in USD", "Victoria Island Offices"],
-        ),
-        (
-            "portfolio-valuation",
-            VALUATION,
-            4,
-            &["Portfolio valuation", "Properties on 30 June 2024", "Changes in the period", "Value over time, NGN", "Valuations in detail"],
-        ),
-        (
-            "transaction-history",
-            PERIOD,
-            3,
-            &["Transaction history", "Sums", "Rent Properties 36", "Upkeep", "Distribution Investors"],
-        ),
-        (
-            "tax-document",
-            STATEMENT,
-            2,
-            &["Tax document", "Tax number NG-20449595", "Distributions received", "no tax assessment", "Payments in detail"],
-        ),
-    ];
-    for (report, parameters, most_pages, parts) in table {
+    for (report, parameters, most_pages, parts) in PAPERS {
         let parameters = format!("{parameters},\"includeCharts\":true,\"detailed\":true");
         let (result, file) = paper(&desk, report, &parameters);
         let text = words(&file);
@@ -139,7 +159,8 @@ fn the_figures_on_paper_are_those_of_the_table() {
         let (whole, fraction) = row["amount"].split_once('.').unwrap();
         let digits: Vec<char> = whole.chars().collect();
         let groups: Vec<String> = digits.rchunks(3).rev().map(|group| group.iter().collect()).collect();
-        let line = format!("{} NG {} {}.{fraction} {}", row["property"], row["payments"], groups.join(","), row["currency"]);
+        let line =
+            format!("{} NG {} {}.{fraction} {}", row["property"], row["payments"], groups.join(","), row["currency"]);
         assert!(text.contains(&line), "{line:?} in\n{text}");
     }
     let (_, bare) = paper(&desk, "tax-document", r#""userId":456,"startDate":"1999-01-01","endDate":"1999-12-31""#);
@@ -152,7 +173,9 @@ fn the_figures_on_paper_are_those_of_the_table() {
 fn what_people_are_called_is_printed_and_never_read_as_markup() {
     let desk = Desk::with_server();
     let name = "#panic(1) *Ada* _b_ $x$ [c] `d` @e <f> \\ // ~ = \"g\" - 1.";
-    let sql = format!("UPDATE investors SET name = '{name}' WHERE id = '456'; UPDATE tenants SET name = '#image(\"/etc/passwd\")'");
+    let sql = format!(
+        "UPDATE investors SET name = '{name}' WHERE id = '456'; UPDATE tenants SET name = '#image(\"/etc/passwd\")'"
+    );
     desk.postgres.as_ref().unwrap().ask(&sql);
     let (_, file) = paper(&desk, "investor-statement", STATEMENT);
     let text = words(&file);

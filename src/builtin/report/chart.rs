@@ -60,7 +60,8 @@ pub(super) struct Point {
 pub(super) fn of_money(title: &str, form: Form, currency: Currency, points: &[(String, Money)]) -> Option<Chart> {
     let points: Vec<_> = points.iter().map(|(label, money)| (label.clone(), money.to_decimal())).collect();
     let most = points.iter().map(|(_, value)| value.abs()).max()?;
-    let scales: [(i64, &str); 4] = [(1_000_000_000_000, " trillion"), (1_000_000_000, " billion"), (1_000_000, " million"), (1_000, " thousand")];
+    let scales: [(i64, &str); 4] =
+        [(1_000_000_000_000, " trillion"), (1_000_000_000, " billion"), (1_000_000, " million"), (1_000, " thousand")];
     let scale = scales.into_iter().find(|(size, _)| most >= Decimal::from(*size));
     let (size, words) = scale.unwrap_or((1, ""));
     let scaled: Vec<_> = points.into_iter().map(|(label, value)| (label, value / Decimal::from(size))).collect();
@@ -97,7 +98,14 @@ fn draw(title: &str, unit: &str, form: Form, points: &[(String, Decimal)]) -> Op
         Point { at: at(*value), label, value: grouped(value.round_dp(digits).normalize()) }
     };
     let points = points.iter().enumerate().map(point).collect();
-    Some(Chart { title: title.to_owned(), unit: unit.to_owned(), form, lines, points, base: at(bottom.max(Decimal::ZERO)) })
+    Some(Chart {
+        title: title.to_owned(),
+        unit: unit.to_owned(),
+        form,
+        lines,
+        points,
+        base: at(bottom.max(Decimal::ZERO)),
+    })
 }
 
 /// The next larger of 1, 2, 2.5 and 5 times a power of ten.

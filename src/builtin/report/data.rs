@@ -212,8 +212,7 @@ const ENTRIES: &str = "SELECT t.occurred_on, t.id, t.property_id, p.name, t.inve
         AND (CAST($4 AS TEXT) IS NULL OR t.investor_id = $4) AND (CAST($5 AS TEXT) IS NULL OR t.property_id = $5) \
     ORDER BY t.occurred_on, t.id LIMIT $6";
 
-type EntryRow =
-    (NaiveDate, String, String, String, Option<String>, Option<String>, String, String, Stored, String);
+type EntryRow = (NaiveDate, String, String, String, Option<String>, Option<String>, String, String, Stored, String);
 
 fn entry(row: EntryRow) -> Result<Entry, Refusal> {
     let (on, id, property, property_name, investor, name, kind, currency, amount, reference) = row;

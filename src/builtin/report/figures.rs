@@ -110,7 +110,8 @@ pub(super) fn amount(money: Money) -> String {
 
 /// `7.32 %`.
 pub(super) fn percent(ratio: Decimal) -> String {
-    let mut hundredfold = (ratio * Decimal::ONE_HUNDRED).round_dp_with_strategy(2, RoundingStrategy::MidpointNearestEven);
+    let mut hundredfold =
+        (ratio * Decimal::ONE_HUNDRED).round_dp_with_strategy(2, RoundingStrategy::MidpointNearestEven);
     hundredfold.rescale(2);
     format!("{} %", grouped(hundredfold))
 }
@@ -211,7 +212,11 @@ mod tests {
     fn shares_are_rounded_to_the_nearest_minor_unit() {
         let table = [(100, 1, 3, 33), (200, 1, 3, 67), (5, 1, 2, 2), (15, 1, 2, 8), (-5, 1, 2, -2), (7, 3, 3, 7)];
         for (value, part, whole, expected) in table {
-            assert_eq!(share(naira(value), naira(part), naira(whole)), Some(naira(expected)), "{value} × {part}/{whole}");
+            assert_eq!(
+                share(naira(value), naira(part), naira(whole)),
+                Some(naira(expected)),
+                "{value} × {part}/{whole}"
+            );
         }
         assert_eq!(share(naira(1), naira(1), naira(0)), None);
         assert_eq!(ratio(naira(1), naira(3)).unwrap().to_string(), "0.333333");
@@ -233,7 +238,10 @@ mod tests {
             assert_eq!(period(start.map(date), date(end)), words);
         }
         let months = months_until(date("2024-01-31"), 3);
-        assert_eq!(months.iter().map(|month| short_month(*month)).collect::<Vec<_>>().join(" "), "Nov 2023 Dec 2023 Jan 2024");
+        assert_eq!(
+            months.iter().map(|month| short_month(*month)).collect::<Vec<_>>().join(" "),
+            "Nov 2023 Dec 2023 Jan 2024"
+        );
         assert_eq!(kind_words("late-fee"), "Late fee");
     }
 }

@@ -18,6 +18,9 @@ mod summary;
 mod tax;
 mod valuation;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use serde_json::json;
@@ -125,7 +128,8 @@ impl ReportProcessor {
     #[cfg(not(feature = "pdf"))]
     #[allow(clippy::unused_async, reason = "with the feature it waits")]
     async fn paper(&self, _order: &Order, _name: &str, _job: &JobId) -> Result<StoredTable, ProcessError> {
-        let why = "this build makes no PDF: ask for csv, excel or json, or run a worker that was built with the feature pdf";
+        let why =
+            "this build makes no PDF: ask for csv, excel or json, or run a worker that was built with the feature pdf";
         Err(ProcessError::permanent("pdf_missing", why))
     }
 
@@ -149,7 +153,8 @@ impl ReportProcessor {
             tokio::task::spawn_blocking(move || pdf::set(&paper, &imprint)).await
         };
         let pages = pages.map_err(|error| error.to_string()).and_then(|pages| pages);
-        let pages = pages.map_err(|why| ProcessError::permanent("pdf_failed", format!("the pages were not set: {why}")))?;
+        let pages =
+            pages.map_err(|why| ProcessError::permanent("pdf_failed", format!("the pages were not set: {why}")))?;
         let mut draft = self.storage.create(name).await?;
         let path = draft.path().to_owned();
         let written = tokio::task::spawn_blocking(move || draft.write_all(&pages).map(|()| draft)).await;

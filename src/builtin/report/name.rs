@@ -51,7 +51,9 @@ pub(super) fn digest(job: &JobId) -> String {
 /// The day a report was asked for, which its job's id tells; where the producer chose another kind of id, the day it is
 /// made.
 pub(super) fn made_on(job: &JobId) -> NaiveDate {
-    let told = ulid::Ulid::from_string(job.as_str()).ok().and_then(|id| DateTime::from_timestamp_millis(id.timestamp_ms() as i64));
+    let told = ulid::Ulid::from_string(job.as_str())
+        .ok()
+        .and_then(|id| DateTime::from_timestamp_millis(id.timestamp_ms() as i64));
     let now = local_now();
     // A chosen id may look like one of ours, and tell of no time that this tool has seen.
     let first = DateTime::from_timestamp_millis(1_704_067_200_000).unwrap_or_default();
@@ -76,7 +78,11 @@ mod tests {
             ("investor-statement", format!("\"userId\":456,{dates}"), "investor-statement-456-2024-01-01-2024-01-31-"),
             ("roi-summary", dates.to_owned(), "roi-summary-all-2024-01-01-2024-01-31-"),
             ("roi-summary", format!("\"userId\":1,\"propertyId\":2,{dates}"), "roi-summary-1-2-2024-01-01-2024-01-31-"),
-            ("portfolio-valuation", r#""portfolioId":"all","endDate":"2024-06-30""#.to_owned(), "portfolio-valuation-all-2024-06-30-"),
+            (
+                "portfolio-valuation",
+                r#""portfolioId":"all","endDate":"2024-06-30""#.to_owned(),
+                "portfolio-valuation-all-2024-06-30-",
+            ),
         ];
         for (report, parameters, start) in table {
             assert_eq!(of_file(&order(report, &parameters), &job), format!("{start}{job}.xlsx"));

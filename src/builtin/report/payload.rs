@@ -238,7 +238,8 @@ fn notify(fields: &mut Fields) -> Option<String> {
 /// One `@` between two parts without spaces, controls and what addresses are listed and wrapped with.
 fn is_address(text: &str) -> bool {
     let is_part = |part: &str| {
-        !part.is_empty() && !part.contains(|char: char| char.is_whitespace() || char.is_control() || "<>,;:\"@".contains(char))
+        !part.is_empty()
+            && !part.contains(|char: char| char.is_whitespace() || char.is_control() || "<>,;:\"@".contains(char))
     };
     text.len() <= ADDRESS_MAX_BYTES && text.split_once('@').is_some_and(|(user, host)| is_part(user) && is_part(host))
 }
@@ -295,7 +296,10 @@ mod tests {
             (edit("\"pdf\"", "\"docx\""), "format must be one of pdf, csv, excel, json"),
             (edit("2024-01-31", "2023-12-31"), "endDate 2023-12-31 is before startDate 2024-01-01: swap them"),
             (edit("456", "\"a b\""), "parameters.userId must be an id"),
-            (edit("\"userId\":456", "\"userId\":456,\"portfolioId\":1"), "portfolioId is not used by investor-statement"),
+            (
+                edit("\"userId\":456", "\"userId\":456,\"portfolioId\":1"),
+                "portfolioId is not used by investor-statement",
+            ),
             (edit("includeCharts", "includeChart"), "parameters.unknown field includeChart"),
             (edit("investor@example.com", "nobody"), "email must be an address"),
             (edit("investor@example.com", "a@b@c"), "email must be an address"),

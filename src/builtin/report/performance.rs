@@ -6,9 +6,7 @@ use chrono::NaiveDate;
 
 use super::chart::{Form, of_money};
 use super::data::{Data, Property};
-use super::document::{
-    Document, Paper, PaperTable, Table, amount_or_dash, decimals, money, percent_or_dash, text,
-};
+use super::document::{Document, Paper, PaperTable, Table, amount_or_dash, decimals, money, percent_or_dash, text};
 use super::figures::{NOTHING, Sums, amount, cell, day, kind_words, less, long_day, month_of, ratio, short_month};
 use super::payload::Order;
 use crate::builtin::portfolio::{Currency, Money};
@@ -50,7 +48,8 @@ pub(super) fn describe(order: &Order, data: &Data) -> Result<Document> {
     let mut paper = Paper::new(order, data);
     let net = facts(&mut paper, order, data, property, &months)?;
     let columns = ["month", "income", "costs", "net", "distributed"];
-    let mut listed = main.on_paper("Month by month", &columns, "The property earned, cost and paid nothing in this period.");
+    let mut listed =
+        main.on_paper("Month by month", &columns, "The property earned, cost and paid nothing in this period.");
     for (cells, row) in listed.rows.iter_mut().zip(months.keys()) {
         cells[0] = short_month(row.0);
     }
@@ -59,12 +58,16 @@ pub(super) fn describe(order: &Order, data: &Data) -> Result<Document> {
     if order.charts {
         for currency in net.currencies() {
             let ours = months.iter().filter(|((_, of), _)| *of == currency);
-            let points: Result<Vec<_>> = ours.map(|((month, _), sums)| Ok((short_month(*month), sums.net()?))).collect();
+            let points: Result<Vec<_>> =
+                ours.map(|((month, _), sums)| Ok((short_month(*month), sums.net()?))).collect();
             paper.charts(of_money("Net income by month", Form::Bars, currency, &points?));
         }
         let points: Vec<_> =
             data.valuations.iter().map(|one| (one.on.format("%b %Y").to_string(), one.value)).collect();
-        paper.charts(of_money("Value of the property", Form::Line, property.price.currency(), &points).filter(|_| points.len() > 1));
+        paper.charts(
+            of_money("Value of the property", Form::Line, property.price.currency(), &points)
+                .filter(|_| points.len() > 1),
+        );
     }
     paper.table(valuations(data)?);
     if order.detailed {

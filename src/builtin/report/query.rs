@@ -82,3 +82,28 @@ pub(super) async fn open(database: &Database, order: &Order) -> Result<ReportRow
     let Table { columns, rows } = describe(&order, &data)?.main;
     Ok(ReportRows { columns, rows: Box::pin(futures_util::stream::once(async move { Ok(rows) })) })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn query(report_type: &str, parameters: &str) -> Result<ReportQuery> {
+        ReportQuery::new(report_type, &RawValue::from_string(parameters.to_owned()).unwrap(), "default")
+    }
+
+    #[test]
+    fn a_query_is_checked_as_a_report_is() {
+        let order = query("roi-summary", r#"{"userId":9007199254740993,"startDate":"2024-01-01","endDate":"2024-01-31"}"#);
+        assert_eq!(order.unwrap().0.investor.as_deref(), Some("9007199254740993"));
+        let table = [
+            ("roi", "{}", "reportType must be one of"),
+            ("tax-document", "{}", "parameters.userId is missing"),
+            ("tax-document", "[1]", "parameters must be an object"),
+            (r#"x","parameters":{}"#, "{}", "reportType must be one of"),
+        ];
+        for (report_type, parameters, part) in table {
+            let error = query(report_type, parameters).unwrap_err().to_string();
+            assert!(error.contains(part), "{report_type}: {error}");
+        }
+    }
+}

@@ -25,7 +25,11 @@ pub(super) fn describe(order: &Order, data: &Data) -> Result<Document> {
         paper.charts(values(order, data)?);
         paper.charts(monthly(order, data)?);
     }
-    let mut listed = main.on_paper("Entries", &["date", "property", "entry", "reference", "amount", "balance"], "No entry in this period.");
+    let mut listed = main.on_paper(
+        "Entries",
+        &["date", "property", "entry", "reference", "amount", "balance"],
+        "No entry in this period.",
+    );
     with_balances(&mut listed, order, (&opening, &closing));
     paper.table(listed);
     if order.detailed {
@@ -74,7 +78,8 @@ fn entries(data: &Data, opening: &Sums) -> Result<(Table, Sums)> {
 /// The balances before the first entry and behind the last one.
 fn with_balances(listed: &mut PaperTable, order: &Order, (opening, closing): (&Sums, &Sums)) {
     let empty = || NOTHING.to_owned();
-    let line = |on, words: &str, balance| vec![on, String::new(), words.to_owned(), String::new(), empty(), amount(balance)];
+    let line =
+        |on, words: &str, balance| vec![on, String::new(), words.to_owned(), String::new(), empty(), amount(balance)];
     let first: Vec<_> = opening
         .currencies()
         .map(|currency| line(day(order.first_day()), "Opening balance", opening.of(currency)))
@@ -93,7 +98,13 @@ fn summary(order: &Order, data: &Data) -> Result<PaperTable> {
     let ever = Sums::over(data.distributed(|_| true).map(|(_, amount)| amount))?;
     let mut table = PaperTable::new(
         "Summary",
-        &["Currency", "Invested in the period>", "Held at the end>", "Distributed in the period>", "Distributed so far>"],
+        &[
+            "Currency",
+            "Invested in the period>",
+            "Held at the end>",
+            "Distributed in the period>",
+            "Distributed so far>",
+        ],
         "Nothing is held, and nothing was distributed so far.",
     );
     let all = Sums::over(

@@ -6,7 +6,9 @@ use chrono::NaiveDate;
 
 use super::chart::{Form, of_ratios};
 use super::data::Data;
-use super::document::{Document, Paper, PaperTable, Table, decimals, money, percent_or_dash, ratio as ratio_column, text};
+use super::document::{
+    Document, Paper, PaperTable, Table, decimals, money, percent_or_dash, ratio as ratio_column, text,
+};
 use super::figures::{Sums, amount, cell, month_of, ratio, short_month};
 use super::lookup::monthly;
 use super::payload::Order;

@@ -30,8 +30,11 @@ pub(super) fn describe(order: &Order, data: &Data) -> Result<Document> {
     for currency in total.currencies() {
         paper.fact(format!("Distributed in {currency}"), amount(total.of(currency)));
     }
-    let mut listed =
-        main.on_paper("Distributions received", &["property", "country", "payments", "amount"], "Nothing was distributed in this period.");
+    let mut listed = main.on_paper(
+        "Distributions received",
+        &["property", "country", "payments", "amount"],
+        "Nothing was distributed in this period.",
+    );
     for currency in total.currencies() {
         let count: i64 = payments.iter().filter(|((_, of), _)| *of == currency).map(|(_, of)| of.count).sum();
         listed.total(vec!["Total".to_owned(), String::new(), count.to_string(), amount(total.of(currency))]);

@@ -36,7 +36,8 @@ pub(super) fn describe(order: &Order, data: &Data) -> Result<Document> {
         paper.fact(format!("Value in {currency}"), amount(totals.of(currency)));
     }
     let columns = ["property", "acquired_on", "price", "valued_on", "value", "change", "share"];
-    let mut listed = main.on_paper(format!("Properties on {}", long_day(order.end)), &columns, "No property was held yet.");
+    let mut listed =
+        main.on_paper(format!("Properties on {}", long_day(order.end)), &columns, "No property was held yet.");
     for currency in totals.currencies() {
         let price = Sums::over(lines.iter().map(|line| line.property.price))?.of(currency);
         let (value, empty) = (totals.of(currency), String::new);
@@ -154,5 +155,9 @@ fn over_time(order: &Order, data: &Data, currency: Currency) -> Result<Option<Ch
         let sums = Sums::over(ours.values().filter_map(|property| data.worth(property, on)))?;
         points.push((on.format("%b %Y").to_string(), sums.of(currency)));
     }
-    Ok(if points.len() < 2 { None } else { of_money(&format!("Value over time, {currency}"), Form::Line, currency, &points) })
+    Ok(if points.len() < 2 {
+        None
+    } else {
+        of_money(&format!("Value over time, {currency}"), Form::Line, currency, &points)
+    })
 }

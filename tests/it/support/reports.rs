@@ -73,7 +73,9 @@ impl Desk {
 
     /// Distributes something in naira, twice, and in dollars.
     pub fn distribute(&self) {
-        for (property, month, total) in [("123", "01", "2500000.01"), ("123", "02", "1750000"), ("126", "03", "9000.05")] {
+        for (property, month, total) in
+            [("123", "01", "2500000.01"), ("123", "02", "1750000"), ("126", "03", "9000.05")]
+        {
             let payload = format!(
                 r#"{{"propertyId":{property},"periodId":"2024{month}","distributionDate":"2024-{month}-28","totalAmount":"{total}"}}"#
             );
