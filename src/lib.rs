@@ -107,17 +107,17 @@
 //!
 //! # The modules
 //!
-//! Imports point down this list. Domain: `error`, `clock`, [`job`], [`retry`], [`stats`], `event`; [`mod@format`], tables
+//! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], [`stats`], `event`; [`mod@format`], tables
 //! in files, which knows nothing of jobs. Contracts: [`config`], [`processor`]. Store: the only code that speaks Redis.
 //! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`], [`Worker`]. Then [`builtin`], the processors that ship;
 //! and the shells, which know public names only: the binary, and the REST API.
 //!
 //! # Features
 //!
-//! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` builtin processors, `db` the platform's database
-//! and the processors that work on it, `tables` files of rows (csv, json, excel), `pdf` reports as PDF, `api` the REST
-//! API, `testing` a way to run one payload through a processor. `full`, the default, is all of them; none of them is
-//! the library alone.
+//! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` builtin processors, `db` the platform's database and
+//! the processors that work on it, `tables` files of rows (csv, json, excel), `s3` files of processors in an object
+//! store, `pdf` reports as PDF, `api` the REST API, `testing` a way to run one payload through a processor. `full`, the
+//! default, is all of these; none of them is the library alone. `parquet`, exports in that format, is outside of `full`.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -128,6 +128,8 @@ pub mod builtin;
 mod client;
 mod clock;
 pub mod config;
+#[cfg(any(feature = "db", feature = "tables"))]
+mod currency;
 mod dead_letters;
 mod error;
 mod event;

@@ -74,11 +74,11 @@ fi
 # shellcheck disable=SC2086
 install $missing
 
-# An SMTP server that is not ours, as a peer for the mail tests, and a maker of requests for the REST API.
+# An SMTP server and an object store that are not ours, as peers of the tests, and a maker of requests for the REST API.
 if [ "$1" = test ]; then
     modules=target/python
-    if ! PYTHONPATH="$modules" python3 -c 'import aiosmtpd, schemathesis' > /dev/null 2>&1; then
+    if ! PYTHONPATH="$modules" python3 -c 'import aiosmtpd, moto.server, schemathesis' > /dev/null 2>&1; then
         python3 -m pip --version > /dev/null 2>&1 || install python-pip
-        python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target "$modules" aiosmtpd "schemathesis>=4,<5"
+        python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target "$modules" aiosmtpd "moto[server]" "schemathesis>=4,<5"
     fi
 fi

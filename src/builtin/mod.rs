@@ -13,10 +13,14 @@ pub mod distribution;
 pub mod email;
 #[cfg(feature = "exec")]
 pub mod exec;
+#[cfg(all(feature = "db", feature = "tables"))]
+pub mod export;
 #[cfg(feature = "db")]
 mod fields;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(all(feature = "db", feature = "tables"))]
+pub mod import;
 #[cfg(feature = "db")]
 pub mod portfolio;
 #[cfg(any(feature = "db", feature = "email"))]
@@ -40,9 +44,24 @@ pub fn check_payload(queue: &str, payload: &str) -> Result<()> {
         distribution::QUEUE => distribution::check(payload),
         #[cfg(all(feature = "db", feature = "tables"))]
         report::QUEUE => report::check(payload),
+        #[cfg(all(feature = "db", feature = "tables"))]
+        import::QUEUE => import::check(payload),
+        #[cfg(all(feature = "db", feature = "tables"))]
+        export::QUEUE => export::check(payload),
         _ => {
             let _ = payload;
             Ok(())
         }
+    }
+}
+
+/// The JSON Schema (draft 2020-12) of the payloads that the builtin processor of `queue` takes, where there is one.
+pub fn payload_schema(queue: &str) -> Option<&'static str> {
+    match queue {
+        #[cfg(all(feature = "db", feature = "tables"))]
+        import::QUEUE => Some(import::SCHEMA),
+        #[cfg(all(feature = "db", feature = "tables"))]
+        export::QUEUE => Some(export::SCHEMA),
+        _ => None,
     }
 }

@@ -30,10 +30,8 @@ pub(super) fn read(source: &mut Source<'_>) -> ProcessorsConfig {
                 rest.filter(|rest| !rest.trim_matches('/').is_empty()).map(|_| Secret::new(text))
             },
         ),
-        report_dir: source.parse("REPORT_DIR", "an absolute path, file:///directory or s3://bucket/prefix", |text| {
-            ["/", "file:///", "s3://"].iter().any(|start| text.starts_with(start)).then(|| text.to_owned())
-        }),
         http_signing_key: source.secret("HTTP_SIGNING_KEY", Some("HTTP_SIGNING_KEY_FILE")),
+        ..ProcessorsConfig::default()
     }
 }
 

@@ -3,6 +3,7 @@
 mod endpoint;
 mod environment;
 mod file;
+mod files;
 mod mail;
 mod patch;
 mod problems;
@@ -13,6 +14,7 @@ mod variable;
 mod worker;
 
 pub use file::ProfileFile;
+pub use files::{FilesConfig, S3Config};
 pub use problems::ConfigProblems;
 pub use queue::{Durable, PriorityMode, QueueSettings, Rate, Retention, Setting};
 pub use redis::{Endpoint, RedisConfig, RedisMode, Secret, TlsConfig};
@@ -65,7 +67,8 @@ impl Config {
         let data_dir = source.data_dir();
         let redis = redis::read(&mut source, &data_dir);
         let worker = worker::read(&mut source);
-        let processors = mail::read(&mut source);
+        let mut processors = mail::read(&mut source);
+        processors.files = files::read(&mut source);
         source.finish(Self { redis, worker, data_dir, processors, queues, durable_wait: DURABLE_WAIT })
     }
 }
@@ -85,8 +88,8 @@ pub struct ProcessorsConfig {
     pub http_url: Option<Secret>,
     /// `DATABASE_URL`: `sqlite://FILE` or `postgres://user:password@host:port/name`.
     pub database_url: Option<Secret>,
-    /// `REPORT_DIR`: where reports are written; the directory `reports` in the data directory unless set.
-    pub report_dir: Option<String>,
+    /// Where files come from and go to.
+    pub files: FilesConfig,
     /// `HTTP_SIGNING_KEY` or `HTTP_SIGNING_KEY_FILE`.
     pub http_signing_key: Option<Secret>,
 }

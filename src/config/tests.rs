@@ -61,6 +61,11 @@ fn r50_every_bad_value_is_named_with_what_was_expected() {
         ("QUEUE_WORKER_LEASE", "30", "4s or more"),
         ("MAIL_FROM", "nobody", "address"),
         ("REPORT_DIR", "reports", "an absolute path"),
+        ("IMPORT_DIR", "imports", "absolute path"),
+        ("EXPORT_DIR", "/", "absolute path"),
+        ("EXPORT_DIR", "s3://", "s3://bucket/prefix"),
+        ("AWS_REGION", "a b", "region"),
+        ("AWS_ENDPOINT_URL", "minio:9000", "https://host:port"),
         ("REDIS_PASSWORD_FILE", "/nonexistent/file", "no such file"),
     ];
     for (name, value, expected) in table {
@@ -139,6 +144,8 @@ fn no_secret_shows() {
         ("REDIS_SENTINEL_PASSWORD", "hunter2"),
         ("SMTP_URL", "smtp://u:hunter2@h"),
         ("HTTP_SIGNING_KEY", "hunter2"),
+        ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+        ("AWS_SESSION_TOKEN", "hunter2"),
         ("REDIS_MODE", "sentinel"),
         ("REDIS_SENTINEL_URLS", "a"),
     ];
@@ -173,6 +180,16 @@ fn a_socket_that_would_be_too_long_goes_to_the_runtime_directory() {
     assert!(elsewhere.starts_with("/run/user/1") && elsewhere.as_os_str().len() < 108);
     assert_eq!(elsewhere, socket(read(&pairs).unwrap().redis.mode));
     assert!(read(&pairs[..2]).unwrap_err().to_string().contains("XDG_RUNTIME_DIR"));
+}
+
+#[test]
+fn storages_are_directories_or_buckets() {
+    for root in ["/srv/files", "file:///srv/files", "s3://bucket", "s3://bucket/prefix/"] {
+        let config = read(&[("IMPORT_DIR", root), ("EXPORT_DIR", root)]).unwrap();
+        assert_eq!(config.processors.files.import_dir.as_deref(), Some(root));
+        assert_eq!(config.processors.files.export_dir.as_deref(), Some(root));
+    }
+    assert_eq!(read(&[]).unwrap().processors.files, FilesConfig::default());
 }
 
 #[test]

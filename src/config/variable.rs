@@ -70,6 +70,23 @@ pub const VARIABLES: &[Variable] = &[
         "$IREVA_QUEUE_DATA_DIR/reports",
         "where reports are written: a directory, or s3://bucket/prefix",
     ),
+    plain(
+        "IMPORT_DIR",
+        "files.import_dir",
+        "$IREVA_QUEUE_DATA_DIR/imports",
+        "what imports are read from: a directory, or s3://bucket/prefix",
+    ),
+    plain(
+        "EXPORT_DIR",
+        "files.export_dir",
+        "$IREVA_QUEUE_DATA_DIR/exports",
+        "what exports are written to: a directory, or s3://bucket/prefix",
+    ),
+    secret("AWS_ACCESS_KEY_ID", "id of the key for s3:// storages"),
+    secret("AWS_SECRET_ACCESS_KEY", "that key"),
+    secret("AWS_SESSION_TOKEN", "token of a key that is only for now"),
+    plain("AWS_REGION", "s3.region", "us-east-1", "region of the object store"),
+    plain("AWS_ENDPOINT_URL", "s3.endpoint_url", "", "where the object store is, where it is not Amazon's"),
     secret("HTTP_SIGNING_KEY", "key that signs the requests of the http processor"),
     plain("HTTP_SIGNING_KEY_FILE", "http.signing_key_file", "", "file that holds that key"),
     plain(

@@ -1,10 +1,5 @@
 //! What the columns of a table are called and hold.
 
-use std::fmt;
-use std::str::FromStr;
-
-use crate::error::{Error, Result};
-
 use super::kind::Kind;
 
 /// A column: its name for programs, its title for people, and what its cells hold.
@@ -32,59 +27,9 @@ impl Column {
     }
 }
 
-/// A currency by its code of three capital letters (ISO 4217).
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Currency([u8; 3]);
-
-impl Currency {
-    /// A checked code.
-    ///
-    /// # Errors
-    /// `Invalid` unless it is three capital letters.
-    pub fn new(code: &str) -> Result<Self> {
-        match <[u8; 3]>::try_from(code.as_bytes()) {
-            Ok(letters) if letters.iter().all(u8::is_ascii_uppercase) => Ok(Self(letters)),
-            _ => Err(Error::invalid(format!("currency {code:?} is not three capital letters such as EUR"))),
-        }
-    }
-
-    /// The code.
-    pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("three capital letters")
-    }
-}
-
-impl fmt::Display for Currency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl fmt::Debug for Currency {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for Currency {
-    type Err = Error;
-
-    fn from_str(code: &str) -> Result<Self> {
-        Self::new(code)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn currencies_are_three_capital_letters() {
-        assert_eq!(Currency::new("EUR").unwrap().to_string(), "EUR");
-        for bad in ["", "EU", "eur", "EURO", "E\"]", "€€€", "E1R"] {
-            assert!(Currency::new(bad).is_err(), "{bad:?}");
-        }
-    }
 
     #[test]
     fn a_column_is_titled_by_its_name_unless_said() {

@@ -28,8 +28,8 @@ pub enum Guard {
 }
 
 impl Guard {
-    /// A text as it is written into a file whose cells are parted by `delimiter`.
-    pub(super) fn put_on<'a>(self, text: &'a str, delimiter: u8) -> Cow<'a, str> {
+    /// A text as it is written into a file whose cells are parted by `delimiter`; not yet quoted.
+    pub fn put_on<'a>(self, text: &'a str, delimiter: u8) -> Cow<'a, str> {
         if self == Self::Off || !text.contains(is_trigger) && !leads_with_break(text) {
             return Cow::Borrowed(text);
         }
@@ -44,7 +44,7 @@ impl Guard {
     }
 
     /// The text behind what [`put_on`](Self::put_on) made of it.
-    pub(super) fn take_off<'a>(self, text: &'a str, delimiter: u8) -> Cow<'a, str> {
+    pub fn take_off<'a>(self, text: &'a str, delimiter: u8) -> Cow<'a, str> {
         if self == Self::Off || !text.contains(GUARD) {
             return Cow::Borrowed(text);
         }

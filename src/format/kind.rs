@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use rust_decimal::Decimal;
 
-use super::column::Currency;
+use crate::currency::Currency;
 use super::number::Digits;
 use super::value::{Value, unsigned_zero};
 

@@ -38,6 +38,8 @@
 //! | longest text | when read, [`CELL_BYTES_MAX`] | the same | when written, 32,767 characters |
 //! | most rows | any | any | [`SHEET_ROWS_MAX`], header included |
 //!
+//! Parquet is written too, by builds with the feature `parquet`: typed columns, compressed inside.
+//!
 //! Every format is read within [`COLUMNS_MAX`] and [`ROW_BYTES_MAX`], a workbook also within [`WORKBOOK_BYTES_MAX`] and
 //! [`WORKBOOK_EXPANDED_BYTES_MAX`]. A cell or row beyond a limit costs that row, not the memory.
 
@@ -51,6 +53,8 @@ mod json;
 mod kind;
 mod number;
 mod options;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod reader;
 mod row;
 mod text;
@@ -66,7 +70,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use column::{Column, Currency};
+pub use column::Column;
 pub use compression::{Compression, Sink, Source};
 pub use excel::{SHEET_ROWS_MAX, WORKBOOK_BYTES_MAX, WORKBOOK_EXPANDED_BYTES_MAX};
 pub use guard::Guard;
@@ -77,10 +81,13 @@ pub use row::{BadRow, CELL_BYTES_MAX, COLUMNS_MAX, Place, ROW_BYTES_MAX, ReadErr
 pub use value::Value;
 pub use writer::{RowWriter, Written};
 
+pub use crate::currency::Currency;
 use crate::error::{Error, Result};
 use csv::{CsvReader, CsvWriter};
 use excel::{ExcelReader, ExcelWriter};
 use json::{JsonReader, JsonWriter, Layout};
+#[cfg(feature = "parquet")]
+use self::parquet::ParquetWriter;
 
 /// A format of tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -95,19 +102,24 @@ pub enum Format {
     Ndjson,
     /// A workbook: .xlsx, of which OpenDocument's .ods is read too.
     Excel,
+    /// Typed columns for programs; only written, and only by builds with the feature `parquet`.
+    Parquet,
 }
 
 impl Format {
-    /// All of them.
+    /// All that are read as well as written.
     pub const ALL: [Self; 4] = [Self::Csv, Self::Json, Self::Ndjson, Self::Excel];
+    /// All that are written, whether or not this build has the feature that one of them needs.
+    pub const WRITTEN: [Self; 5] = [Self::Csv, Self::Json, Self::Ndjson, Self::Excel, Self::Parquet];
 
-    /// The name: `csv`, `json`, `ndjson`, `excel`.
+    /// The name: `csv`, `json`, `ndjson`, `excel`, `parquet`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Csv => "csv",
             Self::Json => "json",
             Self::Ndjson => "ndjson",
             Self::Excel => "excel",
+            Self::Parquet => "parquet",
         }
     }
 
@@ -118,6 +130,7 @@ impl Format {
             Self::Json => ".json",
             Self::Ndjson => ".ndjson",
             Self::Excel => ".xlsx",
+            Self::Parquet => ".parquet",
         }
     }
 
@@ -128,6 +141,7 @@ impl Format {
             Self::Json => "application/json",
             Self::Ndjson => "application/x-ndjson",
             Self::Excel => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            Self::Parquet => "application/vnd.apache.parquet",
         }
     }
 
@@ -144,20 +158,35 @@ impl Format {
             Some("json") => Some(Self::Json),
             Some("ndjson" | "jsonl") => Some(Self::Ndjson),
             Some("xlsx" | "ods") => Some(Self::Excel),
+            Some("parquet") => Some(Self::Parquet),
             _ => None,
         };
         known.ok_or_else(|| {
             Error::invalid(format!(
-                "file name {name:?} does not tell its format: it ends with .csv, .json, .ndjson, .jsonl, .xlsx or .ods \
-                 (and .gz or .zst if compressed)"
+                "file name {name:?} does not tell its format: it ends with .csv, .json, .ndjson, .jsonl, .xlsx, .ods \
+                 or .parquet (and .gz or .zst if compressed)"
             ))
         })
+    }
+
+    /// Whether this build writes it.
+    ///
+    /// # Errors
+    /// `Invalid`, naming the feature that it needs.
+    pub fn writable(self) -> Result<()> {
+        match self {
+            Self::Parquet if !cfg!(feature = "parquet") => {
+                Err(Error::invalid("format parquet needs a build with the feature parquet: choose csv, json, ndjson or excel"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A writer of a table with these columns to `sink`.
     ///
     /// # Errors
-    /// `Invalid` where columns or options do not fit, `NotNow` when the sink takes nothing.
+    /// `Invalid` where columns or options do not fit, or the build is without the format; `NotNow` when the sink takes
+    /// nothing.
     pub fn writer<'a>(
         self,
         columns: Vec<Column>,
@@ -169,6 +198,10 @@ impl Format {
             Self::Json => Box::new(JsonWriter::new(columns, sink, options, Layout::Array)?),
             Self::Ndjson => Box::new(JsonWriter::new(columns, sink, options, Layout::Lines)?),
             Self::Excel => Box::new(ExcelWriter::new(columns, sink, options)?),
+            #[cfg(feature = "parquet")]
+            Self::Parquet => Box::new(ParquetWriter::new(columns, sink, options)?),
+            #[cfg(not(feature = "parquet"))]
+            Self::Parquet => return Err(self.writable().expect_err("this build is without it")),
         })
     }
 
@@ -182,6 +215,7 @@ impl Format {
             Self::Json => Box::new(JsonReader::new(source, options, Layout::Array)?),
             Self::Ndjson => Box::new(JsonReader::new(source, options, Layout::Lines)?),
             Self::Excel => Box::new(ExcelReader::new(source, options)?),
+            Self::Parquet => return Err(Error::invalid("parquet is written, not read: use csv, json, ndjson or excel")),
         })
     }
 }
@@ -196,8 +230,8 @@ impl FromStr for Format {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self> {
-        let known = Self::ALL.into_iter().find(|known| known.as_str() == name);
-        known.ok_or_else(|| Error::invalid(format!("format {name:?} is not known: csv, json, ndjson or excel")))
+        let known = Self::WRITTEN.into_iter().find(|known| known.as_str() == name);
+        known.ok_or_else(|| Error::invalid(format!("format {name:?} is not known: csv, json, ndjson, excel or parquet")))
     }
 }
 

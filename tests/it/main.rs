@@ -25,6 +25,9 @@ mod cli_told;
 mod cli_work;
 mod data_db;
 mod data_distribution;
+mod data_export;
+mod data_files;
+mod data_import;
 mod data_report;
 #[cfg(feature = "pdf")]
 mod data_report_pdf;

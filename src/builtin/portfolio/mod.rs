@@ -5,21 +5,24 @@
 //! (tenant, id). The schema is `sql/`; [`Database::migrate`] brings it up to date.
 
 mod audit;
-mod currency;
 mod database;
 mod migrate;
 mod money;
 mod seed;
+#[cfg(feature = "tables")]
+mod table;
 mod trouble;
 
 pub use audit::{Audit, Finding};
-pub use currency::Currency;
+pub use crate::currency::Currency;
 pub use database::Database;
 pub(super) use database::dialects;
 pub use migrate::{MigrationStatus, Step};
 pub use money::Money;
 pub(super) use money::Stored;
 pub use seed::Seeded;
+#[cfg(feature = "tables")]
+pub(super) use table::{CurrencyOf, Field, Holds, INVESTMENTS, INVESTORS, PROPERTIES, Sign, TABLES, TRANSACTIONS, Table, VALUATIONS};
 pub(super) use trouble::trouble;
 
 /// Whose rows these are where nobody says.

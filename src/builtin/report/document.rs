@@ -10,12 +10,14 @@ use crate::builtin::portfolio::{Currency, Money};
 use crate::format::{Column, Kind, Value};
 
 /// Rows that go onto paper, all tables of a report together: some 120 pages.
+#[cfg(feature = "pdf")]
 pub(super) const PAPER_ROWS_MAX: usize = 5_000;
 
 /// A report: its main table, which is what csv, excel and json hold, and what stands on paper.
 #[derive(Debug)]
 pub(super) struct Document {
     pub main: Table,
+    #[cfg_attr(not(any(feature = "pdf", test)), expect(dead_code, reason = "PDF alone is set on paper"))]
     pub paper: Paper,
 }
 
@@ -108,6 +110,7 @@ impl Paper {
     }
 
     /// How many rows all tables have.
+    #[cfg(feature = "pdf")]
     pub fn rows(&self) -> usize {
         let rows = |section: &Section| if let Section::Table(table) = section { table.rows.len() } else { 0 };
         self.sections.iter().map(rows).sum()

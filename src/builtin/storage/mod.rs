@@ -76,19 +76,19 @@ impl Storage {
         if root.chars().any(char::is_control) {
             return Err(wrong("a control character is in it"));
         }
-        let place = root.trim_end_matches('/').to_owned();
-        let temporary_dir = settings.temporary_dir.clone();
-        if let Some(rest) = place.strip_prefix("s3://") {
-            return Self::open_bucket(&place, rest, settings).map_err(|error| wrong(&error.to_string()));
+        if let Some(rest) = root.strip_prefix("s3://") {
+            let opened = Self::open_bucket(rest.trim_end_matches('/'), settings);
+            return opened.map_err(|error| wrong(&error.to_string()));
         }
-        let path = place.strip_prefix("file://").unwrap_or(&place);
-        if path.is_empty() && root.ends_with('/') {
-            return Err(wrong("the whole file system is no place for files: name a directory"));
-        }
+        let path = root.strip_prefix("file://").unwrap_or(root);
+        let place = path.trim_end_matches('/').to_owned();
         if !path.starts_with('/') {
             return Err(wrong("expected an absolute path, file:///directory or s3://bucket/prefix"));
         }
-        let place = path.to_owned();
+        if place.is_empty() {
+            return Err(wrong("the whole file system is no place for files: name a directory"));
+        }
+        let temporary_dir = settings.temporary_dir.clone();
         Ok(Self { root: Root::Directory(Directory::new(Path::new(&place))), place, temporary_dir })
     }
 
@@ -106,14 +106,14 @@ impl Storage {
     }
 
     #[cfg(feature = "s3")]
-    fn open_bucket(place: &str, rest: &str, settings: &StorageSettings) -> Result<Self> {
+    fn open_bucket(rest: &str, settings: &StorageSettings) -> Result<Self> {
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let root = Root::Bucket(Bucket::new(bucket, prefix, &settings.s3)?);
-        Ok(Self { place: place.to_owned(), temporary_dir: settings.temporary_dir.clone(), root })
+        Ok(Self { place: format!("s3://{rest}"), temporary_dir: settings.temporary_dir.clone(), root })
     }
 
     #[cfg(not(feature = "s3"))]
-    fn open_bucket(_place: &str, _rest: &str, _settings: &StorageSettings) -> Result<Self> {
+    fn open_bucket(_rest: &str, _settings: &StorageSettings) -> Result<Self> {
         Err(Error::new(ErrorKind::Config, "an object store needs a build with the feature s3"))
     }
 

@@ -80,7 +80,7 @@ pub(in crate::builtin) fn check_name(name: &str) -> Result<(), String> {
 fn check_component(component: &str) -> Result<(), String> {
     let stem = component.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
     let numbered = |prefix: &&str| {
-        let digit = stem.strip_prefix(**prefix).map(str::as_bytes);
+        let digit = stem.strip_prefix(*prefix).map(str::as_bytes);
         digit.is_some_and(|digit| digit.len() == 1 && digit[0].is_ascii_digit())
     };
     let said = shown(component);

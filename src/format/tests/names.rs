@@ -25,7 +25,7 @@ fn a_format_is_known_by_its_name_and_by_the_names_of_files() {
 #[test]
 fn an_unknown_format_is_refused_with_the_known_ones() {
     let error = "xml".parse::<Format>().unwrap_err();
-    assert_eq!(error.to_string(), "format \"xml\" is not known: csv, json, ndjson or excel");
+    assert_eq!(error.to_string(), "format \"xml\" is not known: csv, json, ndjson, excel or parquet");
     assert_eq!(serde_json::from_str::<Format>("\"ndjson\"").unwrap(), Format::Ndjson);
     assert!(serde_json::from_str::<Format>("\"CSV\"").is_err());
     assert_eq!(serde_json::to_string(&Format::Excel).unwrap(), "\"excel\"");

@@ -6,6 +6,7 @@ mod crash;
 mod dead;
 mod embedded;
 mod failover;
+mod files;
 mod money;
 mod order;
 mod outage;

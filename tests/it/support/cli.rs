@@ -170,7 +170,16 @@ impl Cli {
 
     /// Starts a command that goes on until it is stopped.
     pub fn service<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> WorkProcess {
-        WorkProcess::spawn(self.command(args), self.home.clone())
+        self.service_around(&[], args)
+    }
+
+    /// The same behind another command, which becomes it.
+    pub fn service_around<A: AsRef<OsStr>>(
+        &self,
+        wrapper: &[&str],
+        args: impl IntoIterator<Item = A>,
+    ) -> WorkProcess {
+        WorkProcess::spawn(self.around(wrapper, args), self.home.clone())
     }
 }
 

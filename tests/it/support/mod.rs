@@ -6,6 +6,7 @@
 
 mod cli;
 mod conserve;
+pub mod files;
 pub mod http;
 pub mod http_sink;
 mod ledger;
@@ -16,6 +17,7 @@ mod python;
 mod redis_server;
 pub mod reports;
 pub mod replica;
+pub mod s3_server;
 mod sentinel;
 mod serve;
 pub mod smtp_sink;

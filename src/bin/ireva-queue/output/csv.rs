@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use ireva_queue::format::Guard;
+
 use crate::view::View;
 
 /// Writes every column.
@@ -17,10 +19,11 @@ pub fn rows<T: View>(values: &[T], out: &mut dyn Write) -> io::Result<()> {
 
 /// Quotes where RFC 4180 asks for it; a text that a spreadsheet would take for a formula gets an apostrophe in front.
 fn field(text: &str) -> String {
-    let start = text.trim_start_matches([' ', '"', '\'']).chars().next();
-    let formula = start.is_some_and(|c| matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠'));
-    let guarded = if formula && text.parse::<f64>().is_err() { format!("'{text}") } else { text.to_owned() };
-    if guarded.contains([',', '"', '\n', '\r']) { format!("\"{}\"", guarded.replace('"', "\"\"")) } else { guarded }
+    let guarded = Guard::On.put_on(text, b',');
+    match guarded.contains([',', '"', '\n', '\r']) {
+        true => format!("\"{}\"", guarded.replace('"', "\"\"")),
+        false => guarded.into_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -38,6 +41,8 @@ mod tests {
             ("-2.5", "-2.5"),
             ("-2.5+cmd", "'-2.5+cmd"),
             ("＝1", "'＝1"),
+            ("a;=1", "a;'=1"),
+            ("two\n=1", "\"two\n'=1\""),
             ("\"=1", "\"'\"\"=1\""),
         ];
         for (text, written) in table {

@@ -119,27 +119,37 @@ CREATE TABLE notifications (
 );
 CREATE INDEX notifications_by_recipient ON notifications (tenant_id, recipient, created_at);
 
--- Imports by the job that runs them, with the place up to which rows are in.
+-- Imports by the job that runs them. Rows up to rows_read are in, or among the rejects; whoever holds the highest fence goes
+-- on behind them. state: checking, running, done, or rejected, where a wrong row left all of them out.
 CREATE TABLE imports (
     id TEXT NOT NULL PRIMARY KEY,
     tenant_id TEXT NOT NULL REFERENCES tenants (id),
     source TEXT NOT NULL,
     target TEXT NOT NULL,
+    terms TEXT NOT NULL,
+    file_bytes BIGINT NOT NULL,
+    file_sha256 TEXT NOT NULL,
     state TEXT NOT NULL,
+    fence BIGINT NOT NULL,
+    rows_total BIGINT,
     rows_read BIGINT NOT NULL,
     rows_in BIGINT NOT NULL,
     rows_rejected BIGINT NOT NULL,
+    rejects_stored BIGINT NOT NULL,
+    rejects_file TEXT,
     started_at TIMESTAMPTZ NOT NULL,
     ended_at TIMESTAMPTZ
 );
 
+-- What was wrong with rows: the first ones of each import.
 CREATE TABLE import_rejects (
     import_id TEXT NOT NULL REFERENCES imports (id),
+    row_number BIGINT NOT NULL,
     line BIGINT NOT NULL,
     field TEXT NOT NULL,
     value TEXT NOT NULL,
     reason TEXT NOT NULL,
-    PRIMARY KEY (import_id, line, field)
+    PRIMARY KEY (import_id, row_number, field)
 );
 
 -- Jobs that follow from what was stored, written in the same transaction; queued_at: when the queue has taken them.

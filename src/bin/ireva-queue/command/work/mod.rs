@@ -3,6 +3,7 @@
 mod journal;
 mod processors;
 mod signals;
+mod storage;
 
 pub use journal::Journal;
 pub use processors::email_settings;

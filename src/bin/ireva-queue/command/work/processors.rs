@@ -7,13 +7,15 @@ use anyhow::Result;
 use ireva_queue::builtin::distribution::DistributionProcessor;
 use ireva_queue::builtin::email::{EmailProcessor, EmailSettings};
 use ireva_queue::builtin::exec::{ExecBatch, ExecProcessor, ExecSettings, allowed_environment};
+use ireva_queue::builtin::export::ExportProcessor;
 use ireva_queue::builtin::http::{HttpBatch, HttpProcessor, HttpSettings};
+use ireva_queue::builtin::import::ImportProcessor;
 use ireva_queue::builtin::portfolio::Database;
 use ireva_queue::builtin::report::ReportProcessor;
-use ireva_queue::builtin::storage::{Storage, StorageSettings};
 use ireva_queue::config::Config;
 use ireva_queue::{QueueName, Registry};
 
+use super::storage::{Place, storage};
 use super::{Meaning, ProcessorArgs};
 use crate::command::db;
 use crate::context::Context;
@@ -23,11 +25,13 @@ use crate::ui;
 const EMAIL: &str = QueueName::KNOWN[0];
 const DISTRIBUTION: &str = QueueName::KNOWN[1];
 const REPORT: &str = QueueName::KNOWN[2];
+const IMPORT: &str = QueueName::KNOWN[4];
+const EXPORT: &str = QueueName::KNOWN[5];
 const USUAL_BATCH_WAIT: Duration = Duration::from_millis(200);
 
 /// Whether the queue's name says what runs its jobs.
 fn is_builtin(queue: &QueueName) -> bool {
-    [EMAIL, DISTRIBUTION, REPORT].contains(&queue.as_str())
+    [EMAIL, DISTRIBUTION, REPORT, IMPORT, EXPORT].contains(&queue.as_str())
 }
 
 /// A processor for each queue.
@@ -101,22 +105,6 @@ async fn ready_database(config: &Config) -> Result<Database> {
     Ok(database)
 }
 
-/// The configured place for files, or the directory of our own of that name.
-///
-/// # Errors
-/// 78 where there is none.
-fn storage(config: &Config, root: Option<&str>, (own, variable): (&str, &str)) -> Result<Storage> {
-    let settings = StorageSettings { temporary_dir: config.data_dir.join("temporary"), ..StorageSettings::default() };
-    match root {
-        Some(root) => Ok(Storage::open(root, &settings)?),
-        None if config.data_dir.as_os_str().is_empty() => {
-            let why = format!("no place for {own}: set {variable}, IREVA_QUEUE_DATA_DIR or HOME");
-            Err(Stop::new(Code::Config, why).into())
-        }
-        None => Ok(Storage::open_own(&config.data_dir.join(own), &settings)?),
-    }
-}
-
 /// What the configuration says about mails.
 ///
 /// # Errors
@@ -146,9 +134,19 @@ async fn register_builtin(registry: &mut Registry, queue: &QueueName, context: &
             return Ok(());
         }
         REPORT => {
-            let storage = storage(config, config.processors.report_dir.as_deref(), ("reports", "REPORT_DIR"))?;
+            let storage = storage(config, Place::Reports)?;
             let outlet = Arc::new(context.client()?.clone());
             registry.register(queue.clone(), ReportProcessor::new(ready_database(config).await?, storage, outlet)?);
+            return Ok(());
+        }
+        IMPORT => {
+            let storage = storage(config, Place::Imports)?;
+            registry.register(queue.clone(), ImportProcessor::new(ready_database(config).await?, storage));
+            return Ok(());
+        }
+        EXPORT => {
+            let storage = storage(config, Place::Exports)?;
+            registry.register(queue.clone(), ExportProcessor::new(ready_database(config).await?, storage));
             return Ok(());
         }
         _ => {}

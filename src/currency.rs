@@ -21,12 +21,25 @@ const EXCEPTIONS: [(u8, &[&str]); 4] = [
     (2, &[]),
 ];
 
-/// A currency by its three letters, such as `NGN`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A currency by its code of three capital letters (ISO 4217), such as `NGN`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Currency([u8; 3]);
 
 impl Currency {
+    /// A checked code.
+    ///
+    /// # Errors
+    /// `Invalid` unless it is three capital letters.
+    pub fn new(code: &str) -> Result<Self> {
+        let letters: Option<[u8; 3]> = code.as_bytes().try_into().ok();
+        let letters = letters.filter(|letters| letters.iter().all(u8::is_ascii_uppercase));
+        letters.map(Self).ok_or_else(|| {
+            let shown: String = code.chars().take(20).collect();
+            Error::invalid(format!("{shown:?} is not a currency: expected three capital letters such as NGN"))
+        })
+    }
+
     /// How many decimals its amounts have.
     pub fn decimals(self) -> u8 {
         let differs = EXCEPTIONS.iter().find(|(_, codes)| codes.contains(&self.as_str()));
@@ -42,13 +55,8 @@ impl Currency {
 impl FromStr for Currency {
     type Err = Error;
 
-    fn from_str(text: &str) -> Result<Self> {
-        let letters: Option<[u8; 3]> = text.as_bytes().try_into().ok();
-        let letters = letters.filter(|letters| letters.iter().all(u8::is_ascii_uppercase));
-        letters.map(Self).ok_or_else(|| {
-            let shown: String = text.chars().take(20).collect();
-            Error::invalid(format!("{shown:?} is not a currency: expected three capital letters such as NGN"))
-        })
+    fn from_str(code: &str) -> Result<Self> {
+        Self::new(code)
     }
 }
 
@@ -68,7 +76,13 @@ impl From<Currency> for String {
 
 impl fmt::Display for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -81,7 +95,7 @@ mod tests {
         for (code, decimals) in [("NGN", 2), ("USD", 2), ("JPY", 0), ("KWD", 3), ("CLF", 4), ("XOF", 0)] {
             assert_eq!(code.parse::<Currency>().unwrap().decimals(), decimals, "{code}");
         }
-        for text in ["", "ngn", "NG", "NGNN", "N1N", "₦₦₦"] {
+        for text in ["", "ngn", "NG", "NGNN", "N1N", "N\"]", "₦₦₦"] {
             assert!(text.parse::<Currency>().is_err(), "{text:?}");
         }
     }

@@ -1,0 +1,122 @@
+//! Writes a table of the platform's data to a file.
+
+mod filter;
+mod payload;
+mod rows;
+
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use crate::builtin::classify;
+use crate::builtin::portfolio::Database;
+use crate::builtin::storage::{Storage, StoredTable, TableFile};
+use crate::error::Result;
+use crate::format::WriteOptions;
+use crate::processor::{JobContext, Outcome, ProcessError, Processor};
+use payload::{Order, Source};
+
+/// The queue whose jobs are exports.
+pub(super) const QUEUE: &str = "data-export";
+/// The schema of their payloads.
+pub(super) const SCHEMA: &str = include_str!("schema.json");
+
+/// Writes a table to a file, row by row: memory does not grow with the table.
+///
+/// The payload names `source` (`properties`, `investors`, `investments`, `valuations`, `distributions`,
+/// `distribution_lines` or `transactions`), and `format` (`csv`, `json`, `ndjson`, `excel`, `parquet`) unless the name of
+/// the file tells it; it may name `filters` (by column: a value, a list of values, null, or `from` and `to` of a date,
+/// both included), `columns` (some of the table's, in this order), `destination` (the file's name in the storage;
+/// `source-JOB` unless said), `compression` (`none`, `gzip`, `zstd`; what the file's name tells unless said) and
+/// `tenantId`.
+///
+/// All rows are of one moment, ordered by their keys. The file is there when it is whole, in place of one of the same
+/// name, so that a second run of the job leaves one file. The answer names its path, length, SHA-256 and rows.
+#[derive(Debug)]
+pub struct ExportProcessor {
+    database: Database,
+    storage: Storage,
+}
+
+/// Whether the payload would be taken.
+///
+/// # Errors
+/// `Invalid`, naming everything that is wrong with it.
+pub(super) fn check(payload: &str) -> Result<()> {
+    payload::read(payload).map(drop)
+}
+
+/// Why there is no file.
+#[derive(Debug)]
+enum Refusal {
+    /// The order, the storage, or what is stored.
+    Job(ProcessError),
+    /// The database.
+    Database(sqlx::Error),
+}
+
+impl From<ProcessError> for Refusal {
+    fn from(error: ProcessError) -> Self {
+        Self::Job(error)
+    }
+}
+
+impl From<sqlx::Error> for Refusal {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl ExportProcessor {
+    /// A processor that reads `database` and writes to `storage`; neither is connected to before the first job.
+    pub fn new(database: Database, storage: Storage) -> Self {
+        Self { database, storage }
+    }
+
+    /// Writes the file of an order. Whatever rows may come from is told apart here and nowhere else.
+    async fn write(&self, order: &Order, file: TableFile) -> Result<StoredTable, Refusal> {
+        match &order.source {
+            Source::Table(table) => {
+                let query = rows::Query { table, order };
+                rows::write(&self.database, &query, (&self.storage, file)).await
+            }
+        }
+    }
+
+    fn failed(&self, refusal: Refusal) -> ProcessError {
+        match refusal {
+            Refusal::Job(error) => error,
+            Refusal::Database(error) => {
+                let (class, code) = classify::database(&error);
+                let said = classify::database_words(&error);
+                ProcessError::new(class, code, format!("{}: {said}", self.database.place()))
+            }
+        }
+    }
+}
+
+impl Processor for ExportProcessor {
+    type Payload = Box<RawValue>;
+
+    async fn process(&self, payload: Self::Payload, ctx: &JobContext) -> Result<Outcome, ProcessError> {
+        let order =
+            payload::read(payload.get()).map_err(|why| ProcessError::permanent("payload_invalid", why.to_string()))?;
+        order.format.writable().map_err(|why| ProcessError::permanent("format_unavailable", why.to_string()))?;
+        let mut options = WriteOptions { compression: order.compression, ..WriteOptions::default() };
+        options.sheet.name = Some(order.source.name().to_owned());
+        let name = order.file_name(ctx.job_id().as_str());
+        let file = TableFile { name, format: order.format, columns: order.format_columns(), options };
+        let stored = self.write(&order, file).await.map_err(|refusal| self.failed(refusal))?;
+        let StoredTable { file, rows } = stored;
+        ctx.log(format!("{rows} rows of {} in {}, {} bytes", order.source.name(), file.path, file.size_bytes));
+        let answer = json!({
+            "source": order.source.name(),
+            "format": order.format,
+            "compression": order.compression,
+            "rows": rows,
+            "path": file.path,
+            "sizeBytes": file.size_bytes,
+            "sha256": file.sha256,
+        });
+        Outcome::with_result(&answer).map_err(|error| ProcessError::permanent("result_invalid", error.to_string()))
+    }
+}
