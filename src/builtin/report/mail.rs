@@ -8,7 +8,7 @@ use chrono::NaiveDate;
 use serde_json::{Value, json};
 
 use super::figures::{long_day, period};
-use super::name::digest;
+use super::name::{digest, of_attachment};
 use super::payload::Order;
 use crate::builtin::storage::{Storage, Stored, trouble};
 use crate::job::JobId;
@@ -46,8 +46,10 @@ impl Letter<'_> {
         let mut attachments = json!([]);
         if file.size_bytes <= ATTACHMENT_MAX_BYTES {
             let content = STANDARD.encode(read(storage, name).await?);
-            context["attachment"] = json!(name);
-            attachments = json!([{"filename": name, "content": content, "contentType": order.format.content_type()}]);
+            let filename = of_attachment(order);
+            context["attachment"] = json!(filename);
+            attachments =
+                json!([{"filename": filename, "content": content, "contentType": order.format.content_type()}]);
         } else {
             context["location"] = json!(file.path);
         }

@@ -11,8 +11,17 @@ use crate::job::JobId;
 const JOB_MAX_BYTES: usize = 64;
 const CUT_BYTES: usize = 40;
 
-/// `investor-statement-456-2024-01-01-2024-01-31-<job>.pdf`.
+/// Where the report is stored: `investor-statement-456-2024-01-01-2024-01-31-<job>.pdf`.
 pub(super) fn of_file(order: &Order, job: &JobId) -> String {
+    format!("{}-{}{}", stem(order), of_job(job), order.format.ending())
+}
+
+/// What it is called where no other report can be: `investor-statement-456-2024-01-01-2024-01-31.pdf`.
+pub(super) fn of_attachment(order: &Order) -> String {
+    format!("{}{}", stem(order), order.format.ending())
+}
+
+fn stem(order: &Order) -> String {
     let mut parts = vec![order.report.as_str().to_owned()];
     parts.extend(order.investor.clone());
     parts.extend(order.property.clone());
@@ -20,8 +29,8 @@ pub(super) fn of_file(order: &Order, job: &JobId) -> String {
         parts.push("all".to_owned());
     }
     parts.extend(order.start.map(|start| start.to_string()));
-    parts.extend([order.end.to_string(), of_job(job)]);
-    format!("{}{}", parts.join("-"), order.format.ending())
+    parts.push(order.end.to_string());
+    parts.join("-")
 }
 
 /// A job's id as a part of a file's name: another one for every job.
@@ -85,7 +94,9 @@ mod tests {
             ),
         ];
         for (report, parameters, start) in table {
-            assert_eq!(of_file(&order(report, &parameters), &job), format!("{start}{job}.xlsx"));
+            let order = order(report, &parameters);
+            assert_eq!(of_file(&order, &job), format!("{start}{job}.xlsx"));
+            assert_eq!(of_attachment(&order), format!("{}.xlsx", start.trim_end_matches('-')));
         }
     }
 

@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn a_query_is_checked_as_a_report_is() {
-        let order = query("roi-summary", r#"{"userId":9007199254740993,"startDate":"2024-01-01","endDate":"2024-01-31"}"#);
+        let order =
+            query("roi-summary", r#"{"userId":9007199254740993,"startDate":"2024-01-01","endDate":"2024-01-31"}"#);
         assert_eq!(order.unwrap().0.investor.as_deref(), Some("9007199254740993"));
         let table = [
             ("roi", "{}", "reportType must be one of"),

@@ -33,7 +33,16 @@ fn entry(property: &str, on: &str, kind: &str, amount: &str) -> Entry {
     let investor = Some(("1".to_owned(), "Ada".to_owned()));
     let (property, property_name) = (property.to_owned(), format!("House {property}"));
     let (id, reference) = (format!("{kind}/{on}"), format!("{kind}/{property}/{on}"));
-    Entry { on: date(on), id, property, property_name, investor, kind: kind.to_owned(), amount: money(amount), reference }
+    Entry {
+        on: date(on),
+        id,
+        property,
+        property_name,
+        investor,
+        kind: kind.to_owned(),
+        amount: money(amount),
+        reference,
+    }
 }
 
 /// One investor with two houses in naira and one in dollars.
@@ -153,10 +162,7 @@ fn a_portfolio_is_valued_by_its_latest_valuations_and_else_by_price() {
     assert_eq!(rows[1], "House b | 15 Jan 2024 | 500.00 NGN | – | 500.00 NGN | 0.00 % | 33.33 %");
     assert_eq!(
         lines(&properties.totals),
-        [
-            "Total |  | 1,400.00 NGN |  | 1,500.00 NGN | 7.14 % | ",
-            "Total |  | 70.00 USD |  | 70.00 USD | 0.00 % | "
-        ]
+        ["Total |  | 1,400.00 NGN |  | 1,500.00 NGN | 7.14 % | ", "Total |  | 70.00 USD |  | 70.00 USD | 0.00 % | "]
     );
     let changes = table(&document, "Changes");
     assert_eq!(lines(&changes.rows)[1], "House b | – | 500.00 NGN | – | –", "it was not there at the start");
@@ -175,7 +181,8 @@ fn a_tax_document_counts_payments_by_property() {
 fn a_sum_beyond_what_an_amount_can_be_is_an_error() {
     let mut data = data();
     let most = format!("{}.00 NGN", i64::MAX / 100);
-    data.entries = vec![entry("a", "2024-01-31", "distribution", &most), entry("a", "2024-01-31", "distribution", &most)];
+    data.entries =
+        vec![entry("a", "2024-01-31", "distribution", &most), entry("a", "2024-01-31", "distribution", &most)];
     let error = describe(&order("tax-document", OF_ADA), &data).unwrap_err();
     assert_eq!(error.code(), "data_corrupt");
     assert!(error.message().contains("amounts of NGN add up to more"), "{error}");
