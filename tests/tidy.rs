@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const DOMAIN: &[&str] = &["error", "clock", "currency", "retry", "job", "stats", "event", "token", "selection", "format"];
+const DOMAIN: &[&str] =
+    &["error", "clock", "currency", "retry", "job", "stats", "event", "token", "selection", "format"];
 const ENGINE: &[&str] = &[
     "client",
     "queue",

@@ -187,9 +187,9 @@ pub(super) fn file(error: &io::Error) -> Verdict {
         Some(Errno::NOENT) => (Transient, "file_missing"),
         Some(Errno::NOSPC | Errno::DQUOT) => (Transient, "storage_full"),
         Some(Errno::ACCESS | Errno::PERM | Errno::ROFS) => (Transient, "storage_access"),
-        Some(Errno::STALE | Errno::IO | Errno::NODEV | Errno::NXIO | Errno::NOTCONN | Errno::TIMEDOUT | Errno::HOSTDOWN) => {
-            (Transient, "storage_unreachable")
-        }
+        Some(
+            Errno::STALE | Errno::IO | Errno::NODEV | Errno::NXIO | Errno::NOTCONN | Errno::TIMEDOUT | Errno::HOSTDOWN,
+        ) => (Transient, "storage_unreachable"),
         // A symbolic link on the way, a file in place of a directory or a directory in place of a file, a pipe.
         Some(Errno::LOOP | Errno::NOTDIR | Errno::ISDIR | Errno::NOTSUP) => (Permanent, "file_refused"),
         Some(Errno::NAMETOOLONG | Errno::INVAL | Errno::ILSEQ) => (Permanent, "file_name_invalid"),

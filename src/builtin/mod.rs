@@ -59,6 +59,8 @@ pub fn check_payload(queue: &str, payload: &str) -> Result<()> {
 pub fn payload_schema(queue: &str) -> Option<&'static str> {
     match queue {
         #[cfg(all(feature = "db", feature = "tables"))]
+        report::QUEUE => Some(report::SCHEMA),
+        #[cfg(all(feature = "db", feature = "tables"))]
         import::QUEUE => Some(import::SCHEMA),
         #[cfg(all(feature = "db", feature = "tables"))]
         export::QUEUE => Some(export::SCHEMA),

@@ -47,11 +47,15 @@ pub(super) fn read(source: &mut Source<'_>) -> FilesConfig {
                 let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
                 text.bytes().all(sound).then(|| text.to_owned())
             }),
-            endpoint: source.parse("AWS_ENDPOINT_URL", "https://host:port or http://host:port, without a login", |text| {
-                let rest = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
-                let sound = |rest: &&str| !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']);
-                rest.filter(sound).map(|_| text.to_owned())
-            }),
+            endpoint: source.parse(
+                "AWS_ENDPOINT_URL",
+                "https://host:port or http://host:port, without a login",
+                |text| {
+                    let rest = ["https://", "http://"].iter().find_map(|scheme| text.strip_prefix(scheme));
+                    let sound = |rest: &&str| !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']);
+                    rest.filter(sound).map(|_| text.to_owned())
+                },
+            ),
         },
     }
 }

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 use rust_decimal::Decimal;
 
-use crate::currency::Currency;
 use super::number::Digits;
 use super::value::{Value, unsigned_zero};
+use crate::currency::Currency;
 
 /// What the cells of a column hold. Every kind also takes [`Value::Null`].
 ///

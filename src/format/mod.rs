@@ -81,13 +81,13 @@ pub use row::{BadRow, CELL_BYTES_MAX, COLUMNS_MAX, Place, ROW_BYTES_MAX, ReadErr
 pub use value::Value;
 pub use writer::{RowWriter, Written};
 
+#[cfg(feature = "parquet")]
+use self::parquet::ParquetWriter;
 pub use crate::currency::Currency;
 use crate::error::{Error, Result};
 use csv::{CsvReader, CsvWriter};
 use excel::{ExcelReader, ExcelWriter};
 use json::{JsonReader, JsonWriter, Layout};
-#[cfg(feature = "parquet")]
-use self::parquet::ParquetWriter;
 
 /// A format of tables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -175,9 +175,9 @@ impl Format {
     /// `Invalid`, naming the feature that it needs.
     pub fn writable(self) -> Result<()> {
         match self {
-            Self::Parquet if !cfg!(feature = "parquet") => {
-                Err(Error::invalid("format parquet needs a build with the feature parquet: choose csv, json, ndjson or excel"))
-            }
+            Self::Parquet if !cfg!(feature = "parquet") => Err(Error::invalid(
+                "format parquet needs a build with the feature parquet: choose csv, json, ndjson or excel",
+            )),
             _ => Ok(()),
         }
     }
@@ -215,7 +215,9 @@ impl Format {
             Self::Json => Box::new(JsonReader::new(source, options, Layout::Array)?),
             Self::Ndjson => Box::new(JsonReader::new(source, options, Layout::Lines)?),
             Self::Excel => Box::new(ExcelReader::new(source, options)?),
-            Self::Parquet => return Err(Error::invalid("parquet is written, not read: use csv, json, ndjson or excel")),
+            Self::Parquet => {
+                return Err(Error::invalid("parquet is written, not read: use csv, json, ndjson or excel"));
+            }
         })
     }
 }
@@ -231,7 +233,8 @@ impl FromStr for Format {
 
     fn from_str(name: &str) -> Result<Self> {
         let known = Self::WRITTEN.into_iter().find(|known| known.as_str() == name);
-        known.ok_or_else(|| Error::invalid(format!("format {name:?} is not known: csv, json, ndjson, excel or parquet")))
+        known
+            .ok_or_else(|| Error::invalid(format!("format {name:?} is not known: csv, json, ndjson, excel or parquet")))
     }
 }
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use parquet::basic::{Compression as Codec, ConvertedType, Repetition, Type as Physical};
-use parquet::data_type::{BoolType, ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type};
+use parquet::data_type::{
+    BoolType, ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type,
+};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
@@ -70,7 +72,9 @@ impl<W: Write + Send> ParquetWriter<W> {
     pub fn new(columns: Vec<Column>, sink: W, options: &WriteOptions) -> Result<Self> {
         if options.compression != Compression::None {
             let compression = options.compression;
-            return Err(Error::invalid(format!("a parquet file is compressed inside: compression {compression} is not for it")));
+            return Err(Error::invalid(format!(
+                "a parquet file is compressed inside: compression {compression} is not for it"
+            )));
         }
         let table = Table::new(columns)?;
         let fields: Result<Vec<_>> = table.columns.iter().map(|column| type_of(column).map(Arc::new)).collect();
@@ -188,10 +192,13 @@ fn cell_of(kind: Kind, value: &Value) -> Result<Cell, String> {
     };
     let number = number.normalize();
     let scale = scale_of(kind);
-    let spare = scale.checked_sub(number.scale()).ok_or_else(|| format!("{number} has more than {scale} digits after the point"))?;
+    let spare = scale
+        .checked_sub(number.scale())
+        .ok_or_else(|| format!("{number} has more than {scale} digits after the point"))?;
     let unscaled = 10_i128.checked_pow(spare).and_then(|power| number.mantissa().checked_mul(power));
     let fits = unscaled.filter(|unscaled| unscaled.unsigned_abs() < 10_u128.pow(DECIMAL_DIGITS.unsigned_abs()));
-    let unscaled = fits.ok_or_else(|| format!("{number} has more than {DECIMAL_DIGITS} digits, with {scale} after the point"))?;
+    let unscaled =
+        fits.ok_or_else(|| format!("{number} has more than {DECIMAL_DIGITS} digits, with {scale} after the point"))?;
     Ok(Cell::Decimal(ByteArray::from(unscaled.to_be_bytes().to_vec()).into()))
 }
 
@@ -228,7 +235,9 @@ fn failed(error: &ParquetError) -> Error {
     if let ParquetError::External(source) = error
         && let Some(error) = source.downcast_ref::<io::Error>()
     {
-        let copy = error.raw_os_error().map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error);
+        let copy = error
+            .raw_os_error()
+            .map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error);
         return unwritten(copy);
     }
     Error::internal(format!("the parquet file cannot be written: {error}"))

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use calamine::{Data, Reader, Xlsx};
 use ireva_queue::builtin::portfolio::Database;
+use ireva_queue::builtin::{check_payload, payload_schema};
 use ireva_queue::builtin::report::ReportProcessor;
 use ireva_queue::builtin::storage::{Storage, StorageSettings};
 use ireva_queue::config::Config;
@@ -121,7 +122,10 @@ fn told(cell: &Data, column: &str) -> String {
         Data::Float(number) if ["change", "share", "return"].contains(&column) => format!("{number:.6}"),
         Data::Float(number) if column == "payments" => format!("{number}"),
         Data::Float(number) => format!("{number:.2}"),
-        Data::DateTime(day) => day.as_datetime().unwrap().date().to_string(),
+        Data::DateTime(moment) => {
+            let (year, month, day, ..) = moment.to_ymd_hms_milli();
+            format!("{year}-{month:02}-{day:02}")
+        }
         other => panic!("{column}: {other:?}"),
     }
 }
@@ -264,6 +268,53 @@ fn r59_names_that_look_like_formulas_are_texts_in_reports() {
     let sheet = workbook.worksheet_range("Sheet1").unwrap();
     assert!(sheet.rows().skip(1).all(|row| row[5] == Data::String(name.to_owned())));
     assert!(workbook.worksheet_formula("Sheet1").unwrap().used_cells().all(|(_, _, formula)| formula.is_empty()));
+}
+
+#[test]
+fn the_schema_takes_and_refuses_what_the_processor_does() {
+    let of = |report: &str, parameters: &str, more: &str| {
+        format!(r#"{{"reportType":"{report}","format":"csv","parameters":{{{parameters}}}{more}}}"#)
+    };
+    let dates = r#""startDate":"2024-01-01","endDate":"2024-01-31""#;
+    let with = |more: &str| format!("{dates},{more}");
+    let mut payloads = vec![
+        "{}".to_owned(),
+        "[]".to_owned(),
+        of("roi-summary", "", ""),
+        of("roi-summary", dates, ""),
+        of("roi-summary", dates, ","format":"pdf""),
+        of("roi-summary", dates, ","requestedBy":"a b""),
+        of("roi-summary", dates, ","tenantId":7,"requestedBy":"ops""),
+        of("roi-summary", dates, ","notifyOnComplete":true"),
+        of("roi-summary", dates, ","notifyOnComplete":true,"email":"a@example.com""),
+        of("roi-summary", dates, ","notifyOnComplete":"yes","email":"a@example.com""),
+        of("roi-summary", dates, ","email":"nobody""),
+        of("roi-summary", dates, ","email":"a@b@c""),
+        of("roi-summary", dates, ","colour":1"),
+        of("roi-summary", &with(""userId":-1"), ""),
+        of("roi-summary", &with(""userId":1.5"), ""),
+        of("roi-summary", &with(""userId":1,"propertyId":"x.y","portfolioId":"all""), ""),
+        of("roi-summary", &with(""includeCharts":1"), ""),
+        of("roi-summary", r#""startDate":"2024-1-1","endDate":"2024-01-31""#, ""),
+        of("statement", dates, ""),
+    ];
+    for (report, parameters) in TYPES {
+        for without in [""userId":456,", ""propertyId":123,", ""portfolioId":"all",", ""startDate":"2024-01-01","] {
+            payloads.push(of(report, &parameters.replace(without, ""), ""));
+        }
+        for more in [","userId":456", ","propertyId":1", ","portfolioId":"all"", ","detailed":true"] {
+            if !parameters.contains(&more[1..10]) {
+                payloads.push(of(report, &format!("{parameters}{more}"), ""));
+            }
+        }
+    }
+    let schema = payload_schema("report-generation").unwrap();
+    let valid = crate::data_schema::valid(schema, &payloads);
+    assert!(valid.iter().any(|valid| *valid) && valid.iter().any(|valid| !*valid));
+    for (payload, valid) in payloads.iter().zip(valid) {
+        let checked = check_payload("report-generation", payload);
+        assert_eq!(checked.is_ok(), valid, "{payload}: {checked:?}");
+    }
 }
 
 /// A processor in this process, on the desk's database and queue.

@@ -26,11 +26,13 @@ mod cli_work;
 mod data_db;
 mod data_distribution;
 mod data_export;
+#[cfg(feature = "s3")]
 mod data_files;
 mod data_import;
 mod data_report;
 #[cfg(feature = "pdf")]
 mod data_report_pdf;
+mod data_schema;
 mod durable;
 mod harness;
 mod link_embedded;

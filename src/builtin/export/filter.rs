@@ -57,7 +57,9 @@ pub(super) fn read(fields: &mut Fields, table: Option<&'static Table>) -> Option
 fn test(field: &Field, json: &str) -> Result<Test, String> {
     let days_expected = "must be a date such as 2024-01-31, or {\"from\":…,\"to\":…} with one or both";
     let (test, expected) = match field.holds {
-        Holds::Money(_) => return Err("cannot be filtered by: amounts of different currencies do not compare".to_owned()),
+        Holds::Money(_) => {
+            return Err("cannot be filtered by: amounts of different currencies do not compare".to_owned());
+        }
         _ if json == "null" && field.required => return Err("must be a value: every row has one".to_owned()),
         _ if json == "null" => return Ok(Test::Nothing),
         Holds::Date => (days(json), days_expected),

@@ -46,15 +46,25 @@ pub(super) fn read(payload: &str) -> Result<Order> {
     let destination = destination(&mut fields);
     let format = format(&mut fields, destination.as_deref());
     let compressions = Compression::ALL.map(|known| (known.as_str(), known));
-    let compression = fields.word("compression", &compressions).unwrap_or_else(|| {
-        destination.as_deref().map_or(Compression::None, Compression::from_file_name)
-    });
+    let compression = fields
+        .word("compression", &compressions)
+        .unwrap_or_else(|| destination.as_deref().map_or(Compression::None, Compression::from_file_name));
     if format == Some(Format::Parquet) && compression != Compression::None {
-        fields.problem(format!("compression {compression} is not for a parquet file, which is compressed inside: leave it out"));
+        fields.problem(format!(
+            "compression {compression} is not for a parquet file, which is compressed inside: leave it out"
+        ));
     }
     let tenant = fields.id("tenantId").unwrap_or_else(|| DEFAULT_TENANT.to_owned());
     let order = (|| {
-        Some(Order { tenant, source: source?, filters: filters?, columns: columns?, format: format?, compression, destination })
+        Some(Order {
+            tenant,
+            source: source?,
+            filters: filters?,
+            columns: columns?,
+            format: format?,
+            compression,
+            destination,
+        })
     })();
     fields.finish(order)
 }
@@ -79,7 +89,9 @@ fn columns(fields: &mut Fields, table: Option<&'static Table>) -> Option<Vec<&'s
     for (index, name) in wanted.iter().enumerate() {
         match table.field(name) {
             None => fields.problem(unknown(table, &format!("columns[{index}]"), name)),
-            Some(field) if columns.contains(&field) => fields.problem(format!("columns[{index}] is there twice: {name}")),
+            Some(field) if columns.contains(&field) => {
+                fields.problem(format!("columns[{index}] is there twice: {name}"))
+            }
             Some(field) => columns.push(field),
         }
     }
@@ -94,7 +106,8 @@ pub(super) fn unknown(table: &Table, place: &str, name: &str) -> String {
 fn destination(fields: &mut Fields) -> Option<String> {
     let destination = fields.text("destination")?;
     // A whole path is held against the storage's when the file is begun.
-    if !destination.starts_with('/') && !destination.contains("://")
+    if !destination.starts_with('/')
+        && !destination.contains("://")
         && let Err(problem) = check_name(&destination)
     {
         fields.problem(format!("destination {problem}"));
@@ -154,8 +167,12 @@ mod tests {
         let order = read(r#"{"source":"investors","format":"csv"}"#).unwrap();
         assert_eq!((order.columns.len(), order.tenant.as_str()), (6, "default"));
         assert_eq!(order.file_name("a:b@c"), "investors-a-b-c.csv");
-        let order = read(r#"{"source":"transactions","columns":["amount","id"],"destination":"q1/t.ndjson.zst"}"#).unwrap();
-        assert_eq!(order.format_columns().iter().map(|column| column.name.as_str()).collect::<Vec<_>>(), ["amount", "id"]);
+        let order =
+            read(r#"{"source":"transactions","columns":["amount","id"],"destination":"q1/t.ndjson.zst"}"#).unwrap();
+        assert_eq!(
+            order.format_columns().iter().map(|column| column.name.as_str()).collect::<Vec<_>>(),
+            ["amount", "id"]
+        );
         assert_eq!((order.format, order.compression), (Format::Ndjson, Compression::Zstd));
         assert_eq!(order.file_name("x"), "q1/t.ndjson.zst");
         let order = read(r#"{"source":"valuations","format":"excel","compression":"gzip"}"#).unwrap();
@@ -170,7 +187,10 @@ mod tests {
             (r#"{"source":{"report":"roi-summary"},"format":"csv"}"#, "source must be one of properties"),
             (r#"{"source":"investors","format":"xml"}"#, "format must be one of csv, json, ndjson, excel, parquet"),
             (r#"{"source":"investors","destination":"a.txt"}"#, "the name of the destination does not tell it"),
-            (r#"{"source":"investors","format":"csv","destination":"../a"}"#, "destination must not have the component .."),
+            (
+                r#"{"source":"investors","format":"csv","destination":"../a"}"#,
+                "destination must not have the component ..",
+            ),
             (
                 r#"{"source":"investors","format":"csv","columns":["id","amount","id"]}"#,
                 "columns[1] is no column of investors: amount (there are id, name, email, country, taxId, joinedOn); \
@@ -178,9 +198,15 @@ mod tests {
             ),
             (r#"{"source":"investors","format":"csv","columns":[]}"#, "columns is empty"),
             (r#"{"source":"investors","format":"csv","columns":"id"}"#, "columns must be a list"),
-            (r#"{"source":"investors","format":"csv","compression":"zip"}"#, "compression must be one of none, gzip, zstd"),
+            (
+                r#"{"source":"investors","format":"csv","compression":"zip"}"#,
+                "compression must be one of none, gzip, zstd",
+            ),
             (r#"{"source":"investors","format":"csv","currency":"NGN"}"#, "unknown field currency"),
-            (r#"{"source":"investors","format":"parquet","compression":"gzip"}"#, "compression gzip is not for a parquet file"),
+            (
+                r#"{"source":"investors","format":"parquet","compression":"gzip"}"#,
+                "compression gzip is not for a parquet file",
+            ),
         ];
         for (payload, part) in table {
             let said = read(payload).unwrap_err().to_string();

@@ -59,7 +59,7 @@ impl<'a> Judge<'a> {
         [
             of(&|holds| holds == Holds::Reference("properties")),
             of(&|holds| holds == Holds::Reference("investors")),
-            of(&|holds| holds == Holds::Id),
+            of(&|holds| matches!(holds, Holds::Id | Holds::Entry)),
         ]
     }
 
@@ -161,11 +161,7 @@ mod tests {
 
     fn known() -> Known {
         let properties = [("123", "NGN"), ("126", "JPY")].map(|(id, currency)| (id.to_owned(), currency.to_owned()));
-        Known {
-            properties: properties.into(),
-            investors: ["456".to_owned()].into(),
-            rows: ["old".to_owned()].into(),
-        }
+        Known { properties: properties.into(), investors: ["456".to_owned()].into(), rows: ["old".to_owned()].into() }
     }
 
     /// What becomes of rows of a target: how many are well, and what is wrong with the others.

@@ -72,7 +72,8 @@ fn source(fields: &mut Fields) -> Option<String> {
     }
     let source = fields.text("source")?;
     // A whole path is held against the storage's when the file is opened.
-    if !source.starts_with('/') && !source.contains("://")
+    if !source.starts_with('/')
+        && !source.contains("://")
         && let Err(problem) = check_name(&source)
     {
         fields.problem(format!("source {problem}"));
@@ -152,12 +153,15 @@ mod tests {
 
     #[test]
     fn an_order_says_the_format_by_its_name_and_what_becomes_of_columns() {
-        let order = read(r#"{"source":"a/investors.csv.gz","target":"investors","mapping":{"Full name":"name","x":null}}"#);
+        let order =
+            read(r#"{"source":"a/investors.csv.gz","target":"investors","mapping":{"Full name":"name","x":null}}"#);
         let order = order.unwrap();
         assert_eq!((order.format, order.compression, order.mode), (Format::Csv, Compression::Gzip, Mode::Insert));
         assert_eq!(order.mapping["Full name"].map(|field| field.column), Some("name"));
         assert_eq!(order.mapping["x"], None);
-        let order = read(r#"{"source":"s3://b/in/rows","format":"ndjson","target":"transactions","mode":"upsert","onError":"abort"}"#);
+        let order = read(
+            r#"{"source":"s3://b/in/rows","format":"ndjson","target":"transactions","mode":"upsert","onError":"abort"}"#,
+        );
         let order = order.unwrap();
         assert_eq!((order.mode, order.on_error, order.tenant.as_str()), (Mode::Upsert, OnError::Abort, "default"));
     }
@@ -166,17 +170,26 @@ mod tests {
     fn what_is_wrong_is_named() {
         let table = [
             ("{}", "source is missing; target is missing"),
-            (r#"{"source":"a.txt","target":"investors"}"#, "format is missing, and the name of the source does not tell"),
+            (
+                r#"{"source":"a.txt","target":"investors"}"#,
+                "format is missing, and the name of the source does not tell",
+            ),
             (r#"{"source":"a.parquet","target":"investors"}"#, "does not tell one of csv, json, ndjson, excel"),
             (r#"{"source":"../a.csv","target":"investors"}"#, "source must not have the component .."),
-            (r#"{"source":"a.csv","target":"distributions"}"#, "target must be one of properties, investors, investments"),
+            (
+                r#"{"source":"a.csv","target":"distributions"}"#,
+                "target must be one of properties, investors, investments",
+            ),
             (r#"{"source":"a.csv","target":"investors","mode":"replace"}"#, "mode must be one of insert, upsert"),
             (r#"{"source":"a.csv","target":"investors","onError":"skip"}"#, "onError must be one of reject, abort"),
             (
                 r#"{"source":"a.csv","target":"investors","mapping":{"a":"amount"}}"#,
                 "mapping.a is no column of investors: amount (there are id, name, email",
             ),
-            (r#"{"source":"a.csv","target":"investors","mapping":{"a":"id","b":"id"}}"#, "mapping.b is the second column"),
+            (
+                r#"{"source":"a.csv","target":"investors","mapping":{"a":"id","b":"id"}}"#,
+                "mapping.b is the second column",
+            ),
             (r#"{"source":"a.csv","target":"investors","mapping":["id"]}"#, "mapping must be an object of columns"),
             (r#"{"source":"a.csv","target":"investors","sheet":"x"}"#, "unknown field sheet"),
         ];

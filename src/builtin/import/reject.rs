@@ -41,7 +41,8 @@ impl From<BadRow> for Reject {
 
 /// Without NUL, which PostgreSQL keeps in no text.
 fn shortened(text: &str, most: usize) -> String {
-    let mut short: String = text.chars().take(most).map(|letter| if letter == '\0' { '\u{fffd}' } else { letter }).collect();
+    let mut short: String =
+        text.chars().take(most).map(|letter| if letter == '\0' { '\u{fffd}' } else { letter }).collect();
     if text.chars().nth(most).is_some() {
         short.push('…');
     }

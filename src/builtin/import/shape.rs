@@ -12,7 +12,8 @@ use crate::builtin::portfolio::{Currency, Field, Holds, Money, Sign, Table};
 use crate::format::{Column, Kind, Place, Row, Value};
 
 const ID_MAX_BYTES: usize = 64;
-const NAME_MAX_BYTES: usize = 128;
+const ENTRY_MAX_BYTES: usize = 256;
+const NAME_MAX_BYTES: usize = 256;
 const EMAIL_MAX_BYTES: usize = 254;
 const TEXT_MAX_BYTES: usize = 4_096;
 /// The most decimals that a currency has.
@@ -99,7 +100,11 @@ impl Shape {
         if problems.is_empty() {
             return Ok(());
         }
-        let columns = self.table.fields.iter().map(|field| if field.required { field.name.to_owned() } else { format!("{}?", field.name) });
+        let columns = self
+            .table
+            .fields
+            .iter()
+            .map(|field| if field.required { field.name.to_owned() } else { format!("{}?", field.name) });
         let columns: Vec<_> = columns.collect();
         Err(format!(
             "{}: rename the columns, or name them in mapping (null leaves one out); {} has {}, those with ? may be missing",
@@ -134,7 +139,7 @@ impl Shape {
     }
 
     /// What the column of a field is called in the file.
-    pub fn column_of<'a>(&'a self, field: &'a str) -> &'a str {
+    pub fn column_of<'s>(&'s self, field: &'s str) -> &'s str {
         let index = self.table.fields.iter().position(|known| known.name == field);
         index.map_or(field, |index| &self.columns[index].name)
     }
@@ -196,15 +201,26 @@ fn check(holds: Holds, text: &str) -> Result<(), String> {
             let is_sound = text.len() <= ID_MAX_BYTES && text.bytes().all(allowed);
             (is_sound, "an id: letters, digits, _ . - and at most 64 of them".to_owned())
         }
+        Holds::Entry => {
+            let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-/:".contains(&byte);
+            let is_sound = text.len() <= ENTRY_MAX_BYTES && text.bytes().all(allowed);
+            (is_sound, format!("an id: letters, digits, _ . - / : and at most {ENTRY_MAX_BYTES} of them"))
+        }
         Holds::Email => (is_plain && is_address(text), "an address such as ada@example.com".to_owned()),
         Holds::Country => (capitals(2), "a country by its two capital letters, such as NG".to_owned()),
-        Holds::Currency => (Currency::from_str(text).is_ok(), "a currency by its three capital letters, such as NGN".to_owned()),
-        Holds::Name => {
-            (is_plain && text.len() <= NAME_MAX_BYTES, format!("at most {NAME_MAX_BYTES} bytes without control characters"))
+        Holds::Currency => {
+            (Currency::from_str(text).is_ok(), "a currency by its three capital letters, such as NGN".to_owned())
         }
+        Holds::Name => (
+            is_plain && text.len() <= NAME_MAX_BYTES,
+            format!("at most {NAME_MAX_BYTES} bytes without control characters"),
+        ),
         _ => {
             let is_readable = text.chars().all(|letter| !letter.is_control() || matches!(letter, '\n' | '\r' | '\t'));
-            (is_readable && text.len() <= TEXT_MAX_BYTES, format!("at most {TEXT_MAX_BYTES} bytes without control characters"))
+            (
+                is_readable && text.len() <= TEXT_MAX_BYTES,
+                format!("at most {TEXT_MAX_BYTES} bytes without control characters"),
+            )
         }
     };
     if is_sound { Ok(()) } else { Err(format!("expected {expected}")) }
@@ -275,7 +291,9 @@ mod tests {
             ),
             "{wrong}"
         );
-        assert!(wrong.ends_with("investors has id, name, email?, country, taxId?, joinedOn, those with ? may be missing"));
+        assert!(
+            wrong.ends_with("investors has id, name, email?, country, taxId?, joinedOn, those with ? may be missing")
+        );
     }
 
     #[test]
@@ -298,8 +316,11 @@ mod tests {
 
     #[test]
     fn amounts_are_exact_numbers_of_the_sign_that_their_column_takes() {
-        let row = |amount: &str| format!(r#"{{"id":1,"propertyId":2,"investorId":"3","amount":{amount},"investedOn":"2024-01-31"}}"#);
-        let cell = |amount: &str| rows("investments", Format::Ndjson, &row(amount)).remove(0).map(|mut cells| cells.remove(3));
+        let row = |amount: &str| {
+            format!(r#"{{"id":1,"propertyId":2,"investorId":"3","amount":{amount},"investedOn":"2024-01-31"}}"#)
+        };
+        let cell =
+            |amount: &str| rows("investments", Format::Ndjson, &row(amount)).remove(0).map(|mut cells| cells.remove(3));
         assert_eq!(cell("12.50"), Ok(Cell::Number("12.5".parse().unwrap())));
         assert_eq!(cell("\"1000000000000.01\""), Ok(Cell::Number("1000000000000.01".parse().unwrap())));
         for (amount, part) in [
@@ -317,7 +338,8 @@ mod tests {
 
     #[test]
     fn a_row_that_names_its_own_columns_is_held_against_the_table() {
-        let rows = rows("investors", Format::Json, r#"[{"id":1,"name":"A","country":"NG","joinedOn":"2024-01-31","age":5}]"#);
+        let rows =
+            rows("investors", Format::Json, r#"[{"id":1,"name":"A","country":"NG","joinedOn":"2024-01-31","age":5}]"#);
         assert_eq!(
             rows[0].clone().unwrap_err(),
             ["line 1, column \"age\": is no column of investors: leave it out, or map it to null, found \"5\""]
@@ -328,6 +350,9 @@ mod tests {
     fn a_cell_that_is_far_too_long_is_rejected_in_few_words() {
         let text = format!("{HEADER}\n1,{},,NG,,2024-01-31\n", "x".repeat(1_000_000));
         let said = rows("investors", Format::Csv, &text).remove(0).unwrap_err();
-        assert!(said[0].starts_with("line 2, column \"name\": expected at most 4096 bytes") && said[0].len() < 250, "{said:?}");
+        assert!(
+            said[0].starts_with("line 2, column \"name\": expected at most 4096 bytes") && said[0].len() < 250,
+            "{said:?}"
+        );
     }
 }

@@ -162,7 +162,7 @@ fn insert(order: &Order) -> (String, String) {
 
 /// Rows of one statement: the same id twice in it would be an error, and the later row is the one that counts.
 fn statements(order: &Order, records: Vec<Record>) -> Vec<Vec<Record>> {
-    let id = order.target.fields.iter().position(|field| field.holds == Holds::Id).unwrap_or_default();
+    let id = order.target.fields.iter().position(|field| field.name == "id").unwrap_or_default();
     let mut statements: Vec<Vec<Record>> = vec![Vec::new()];
     let mut ids = HashSet::new();
     for record in records {

@@ -13,8 +13,8 @@ mod seed;
 mod table;
 mod trouble;
 
-pub use audit::{Audit, Finding};
 pub use crate::currency::Currency;
+pub use audit::{Audit, Finding};
 pub use database::Database;
 pub(super) use database::dialects;
 pub use migrate::{MigrationStatus, Step};
@@ -22,7 +22,9 @@ pub use money::Money;
 pub(super) use money::Stored;
 pub use seed::Seeded;
 #[cfg(feature = "tables")]
-pub(super) use table::{CurrencyOf, Field, Holds, INVESTMENTS, INVESTORS, PROPERTIES, Sign, TABLES, TRANSACTIONS, Table, VALUATIONS};
+pub(super) use table::{
+    CurrencyOf, Field, Holds, INVESTMENTS, INVESTORS, PROPERTIES, Sign, TABLES, TRANSACTIONS, Table, VALUATIONS,
+};
 pub(super) use trouble::trouble;
 
 /// Whose rows these are where nobody says.

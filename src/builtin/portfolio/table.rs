@@ -31,6 +31,8 @@ pub(crate) struct Field {
 pub(crate) enum Holds {
     /// The id of a row: letters, digits, `_ . -`.
     Id,
+    /// The id of an entry of the ledger: the same, with `/` and `:`, and longer.
+    Entry,
     /// The id of a row of another table.
     Reference(&'static str),
     /// What the platform itself calls a thing; longer than an id.
@@ -184,7 +186,7 @@ const DISTRIBUTION_LINES: Table = Table {
 pub(crate) const TRANSACTIONS: Table = Table {
     name: "transactions",
     fields: &[
-        ID,
+        must("id", "id", Holds::Entry),
         PROPERTY,
         may("investorId", "investor_id", Holds::Reference("investors")),
         must("kind", "kind", Holds::Name),
@@ -198,11 +200,6 @@ pub(crate) const TRANSACTIONS: Table = Table {
 };
 
 impl Table {
-    /// The table of this name.
-    pub fn named(name: &str) -> Option<&'static Table> {
-        TABLES.into_iter().find(|table| table.name == name)
-    }
-
     /// The column that files call so.
     pub fn field(&self, name: &str) -> Option<&'static Field> {
         self.fields.iter().find(|field| field.name == name)
@@ -211,13 +208,6 @@ impl Table {
     /// What files call its columns.
     pub fn names(&self) -> Vec<&'static str> {
         self.fields.iter().map(|field| field.name).collect()
-    }
-}
-
-impl Holds {
-    /// Whether it is an amount.
-    pub fn is_money(self) -> bool {
-        matches!(self, Self::Money(_))
     }
 }
 

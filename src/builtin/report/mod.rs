@@ -40,7 +40,7 @@ pub use query::{ReportQuery, ReportRows};
 /// The queue whose jobs are reports.
 pub(super) const QUEUE: &str = "report-generation";
 /// What their payloads look like: a JSON Schema (draft 2020-12).
-pub const SCHEMA: &str = include_str!("schema.json");
+pub(super) const SCHEMA: &str = include_str!("schema.json");
 
 /// Makes reports from the platform's database.
 ///

@@ -90,7 +90,12 @@ impl Bucket {
     }
 
     /// Puts the bytes of a file under the name; `size_bytes` of them.
-    pub async fn put(&self, name: &FileName, path: &str, (mut file, size_bytes): (File, u64)) -> Result<(), ProcessError> {
+    pub async fn put(
+        &self,
+        name: &FileName,
+        path: &str,
+        (mut file, size_bytes): (File, u64),
+    ) -> Result<(), ProcessError> {
         let refused = |error: object_store::Error| object_trouble(path, &error);
         let location = self.location(name).map_err(refused)?;
         file.rewind().map_err(|error| trouble(path, &error))?;

@@ -23,8 +23,8 @@ use crate::processor::ProcessError;
 use bucket::Bucket;
 use directory::Directory;
 pub(super) use draft::Draft;
-pub(super) use name::check_name;
 use name::FileName;
+pub(super) use name::check_name;
 pub use settings::{S3Settings, StorageSettings};
 pub(super) use table::{StoredTable, TableFile, store_table};
 

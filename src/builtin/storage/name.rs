@@ -79,8 +79,8 @@ pub(in crate::builtin) fn check_name(name: &str) -> Result<(), String> {
 
 fn check_component(component: &str) -> Result<(), String> {
     let stem = component.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
-    let numbered = |prefix: &&str| {
-        let digit = stem.strip_prefix(*prefix).map(str::as_bytes);
+    let is_numbered = |device: &str| {
+        let digit = stem.strip_prefix(device).map(str::as_bytes);
         digit.is_some_and(|digit| digit.len() == 1 && digit[0].is_ascii_digit())
     };
     let said = shown(component);
@@ -95,8 +95,10 @@ fn check_component(component: &str) -> Result<(), String> {
         _ if component.contains(is_reserved) => Err("must have none of \\ : * ? \" < > |".to_owned()),
         _ if component.starts_with('.') => Err(format!("must not have a hidden component: {said} begins with a dot")),
         _ if component.starts_with(' ') => Err(format!("must not have a component that begins with a space: {said}")),
-        _ if component.ends_with(['.', ' ']) => Err(format!("must not have a component that ends with a dot or a space: {said}")),
-        _ if DEVICES.contains(&stem.as_str()) || NUMBERED_DEVICES.iter().any(|device| numbered(&device)) => {
+        _ if component.ends_with(['.', ' ']) => {
+            Err(format!("must not have a component that ends with a dot or a space: {said}"))
+        }
+        _ if DEVICES.contains(&stem.as_str()) || NUMBERED_DEVICES.into_iter().any(is_numbered) => {
             Err(format!("must not have the name of a device: {said}"))
         }
         _ => Ok(()),
@@ -105,7 +107,8 @@ fn check_component(component: &str) -> Result<(), String> {
 
 /// Controls, and marks that change the direction of what is read.
 fn is_invisible(letter: char) -> bool {
-    letter.is_control() || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    letter.is_control()
+        || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 fn is_reserved(letter: char) -> bool {

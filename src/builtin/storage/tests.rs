@@ -111,7 +111,8 @@ async fn a_draft_that_is_not_finished_leaves_nothing_behind() {
 async fn drafts_of_processes_that_are_gone_are_swept_and_others_are_not() {
     let (directory, storage) = storage();
     let long_ago = SystemTime::now() - Duration::from_secs(7_200);
-    let age = |name: &str| File::options().write(true).open(directory.path().join(name)).unwrap().set_modified(long_ago);
+    let age =
+        |name: &str| File::options().write(true).open(directory.path().join(name)).unwrap().set_modified(long_ago);
     let held = storage.create("held.csv").await.unwrap();
     let held_name = names(directory.path())[0].clone();
     age(&held_name).unwrap();

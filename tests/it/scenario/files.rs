@@ -58,7 +58,9 @@ fn r24_an_export_to_a_full_disk_waits_for_room_and_leaves_nothing_behind() {
     assert_eq!(names(&view), ["filler"], "no file at the final path, and no draft");
 
     std::fs::remove_file(view.join("filler")).unwrap();
-    wait_until(LONG, "the retry succeeds", || worker.events("completed").iter().any(|event| event["job"] == id.as_str()));
+    wait_until(LONG, "the retry succeeds", || {
+        worker.events("completed").iter().any(|event| event["job"] == id.as_str())
+    });
     assert_eq!(names(&view), ["t.csv"]);
     let rows = csv::Reader::from_path(view.join("t.csv")).unwrap().records().count();
     assert!(rows > 300, "{rows}");
@@ -84,7 +86,9 @@ fn r24_an_import_from_a_mount_that_vanishes_waits_until_it_is_back() {
 
     inside(&worker, &["mount", "-t", "tmpfs", "ireva-test", place.to_str().unwrap()]);
     std::fs::write(view.join("i.csv"), text).unwrap();
-    wait_until(LONG, "the retry succeeds", || worker.events("completed").iter().any(|event| event["job"] == id.as_str()));
+    wait_until(LONG, "the retry succeeds", || {
+        worker.events("completed").iter().any(|event| event["job"] == id.as_str())
+    });
     assert_eq!(worker.stop(LONG), Some(0));
 }
 
@@ -100,7 +104,8 @@ struct Wanted {
 /// Ten thousand rows with everything that goes wrong in files: a mark at the beginning, line ends of two characters,
 /// quotes, delimiters and line breaks in cells, a cell of a mebibyte, a bad row in the middle, and ids that come again.
 fn ten_thousand() -> Wanted {
-    let mut wanted = Wanted { text: "\u{feff}id,name,country,joinedOn\r\n".to_owned(), good: Vec::new(), bad: Vec::new() };
+    let mut wanted =
+        Wanted { text: "\u{feff}id,name,country,joinedOn\r\n".to_owned(), good: Vec::new(), bad: Vec::new() };
     let taken: Vec<u64> = (1..=10_000).filter(|row| row % 997 == 0).collect();
     for row in 1..=10_000_u64 {
         let mut name = match row % 4 {

@@ -174,11 +174,7 @@ impl Cli {
     }
 
     /// The same behind another command, which becomes it.
-    pub fn service_around<A: AsRef<OsStr>>(
-        &self,
-        wrapper: &[&str],
-        args: impl IntoIterator<Item = A>,
-    ) -> WorkProcess {
+    pub fn service_around<A: AsRef<OsStr>>(&self, wrapper: &[&str], args: impl IntoIterator<Item = A>) -> WorkProcess {
         WorkProcess::spawn(self.around(wrapper, args), self.home.clone())
     }
 }

@@ -66,9 +66,13 @@ impl TestS3 {
 
     fn request(&self, method: &str, key: &str) -> Request {
         // Whoever signs is let in, and nobody checks the signature.
-        let signed = "AWS4-HMAC-SHA256 Credential=test/20240101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+        let signed =
+            "AWS4-HMAC-SHA256 Credential=test/20240101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/-_.".contains(byte);
-        let key: String = key.bytes().map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect();
+        let key: String = key
+            .bytes()
+            .map(|byte| if plain(&byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") })
+            .collect();
         Request::new(method, &format!("/{BUCKET}/{key}")).header("Authorization", signed)
     }
 }
