@@ -6,7 +6,6 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::support::reports::*;
-use crate::support::*;
 
 /// Asks a program of poppler about a file; what comes behind the file's name is `more`.
 fn poppler(program: &str, file: &Path, more: &[&str]) -> String {
