@@ -87,15 +87,17 @@ fn draw(title: &str, unit: &str, form: Form, points: &[(String, Decimal)]) -> Op
     let (bottom, top) = ((low / step).floor() * step, (high / step).ceil() * step);
     let at = |value: Decimal| ((value - bottom) / (top - bottom)).to_f64().unwrap_or_default();
     let count = ((top - bottom) / step).to_i64().unwrap_or_default();
-    let lines = (0..=count).map(|line| bottom + step * Decimal::from(line));
-    let lines = lines.map(|value| Mark { at: at(value), label: grouped(value.normalize()) }).collect();
+    let lines: Vec<_> = (0..=count).map(|line| bottom + step * Decimal::from(line)).collect();
+    let exact = digits(lines.iter().copied());
+    let lines = lines.into_iter().map(|value| Mark { at: at(value), label: shown(value, exact) }).collect();
     let every = points.len().div_ceil(LABELS_MAX);
-    let digits = if points.len() > LABELS_MAX { 1 } else { 2 };
+    let room = if points.len() > LABELS_MAX { 1 } else { 2 };
+    let exact = digits(points.iter().map(|(_, value)| value.round_dp(room)));
     let point = |(index, (label, value)): (usize, &(String, Decimal))| {
         // Counted from the last one, which is what people look for.
         let is_labelled = (points.len() - 1 - index).is_multiple_of(every);
         let label = if is_labelled { label.clone() } else { String::new() };
-        Point { at: at(*value), label, value: grouped(value.round_dp(digits).normalize()) }
+        Point { at: at(*value), label, value: shown(*value, exact) }
     };
     let points = points.iter().enumerate().map(point).collect();
     Some(Chart {
@@ -106,6 +108,17 @@ fn draw(title: &str, unit: &str, form: Form, points: &[(String, Decimal)]) -> Op
         points,
         base: at(bottom.max(Decimal::ZERO)),
     })
+}
+
+/// The most digits after the point that one of these has.
+fn digits(values: impl Iterator<Item = Decimal>) -> u32 {
+    values.map(|value| value.normalize().scale()).max().unwrap_or(0)
+}
+
+fn shown(value: Decimal, digits: u32) -> String {
+    let mut rounded = value.round_dp(digits);
+    rounded.rescale(digits);
+    grouped(rounded)
 }
 
 /// The next larger of 1, 2, 2.5 and 5 times a power of ten.
@@ -161,8 +174,8 @@ mod tests {
     #[test]
     fn a_line_shows_its_changes_from_nearby() {
         let near = chart(Form::Line, &[1_000, 1_050]).unwrap();
-        assert_eq!((labels(&near).as_str(), near.base), ("1 1.01 1.02 1.03 1.04 1.05", 0.0));
-        assert!(labels(&chart(Form::Line, &[100, 1_050]).unwrap()).starts_with("0 "));
+        assert_eq!((labels(&near).as_str(), near.base), ("1.00 1.01 1.02 1.03 1.04 1.05", 0.0));
+        assert!(labels(&chart(Form::Line, &[100, 1_050]).unwrap()).starts_with("0.00 "));
         assert!(labels(&chart(Form::Line, &[100, 100]).unwrap()).starts_with("0 "));
     }
 

@@ -139,7 +139,7 @@ fn facts(paper: &mut Paper, order: &Order, data: &Data, property: &Property, mon
     let net: Result<Vec<_>> = months.values().map(Month::net).collect();
     let net = Sums::over(net?)?;
     let of_price = ratio(net.of(property.price.currency()), property.price);
-    paper.fact("Net income of the price", percent_or_dash(of_price));
+    paper.fact("Net income on the price", percent_or_dash(of_price));
     Ok(net)
 }
 

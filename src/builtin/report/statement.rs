@@ -124,7 +124,7 @@ fn value_of(holding: &Holding, order: &Order, data: &Data) -> Option<Money> {
 
 fn holdings(order: &Order, data: &Data) -> Result<PaperTable> {
     let title = format!("Holdings on {}", long_day(order.end));
-    let columns = ["Property", "Held since", "Invested>", "Share of it>", "Value of the share>"];
+    let columns = ["Property", "Held since", "Invested>", "Share>", "Value of the share>"];
     let mut table = PaperTable::new(title, &columns, "Nothing is held on this day.");
     let (mut invested, mut worth) = (Sums::default(), Sums::default());
     for holding in data.holdings.iter().filter(|holding| holding.is_held_on(order.end)) {
@@ -174,6 +174,8 @@ fn values(order: &Order, data: &Data) -> Result<Vec<Chart>> {
             let value = value_of(holding, order, data).unwrap_or(holding.amount);
             points.push((data.name_of(&holding.property), value));
         }
+        // One bar shows nothing that its figure does not.
+        let points = if points.len() > 1 { points } else { Vec::new() };
         charts.extend(of_money(&format!("Value of the shares, {currency}"), Form::Bars, currency, &points));
     }
     Ok(charts)

@@ -141,7 +141,8 @@ fn history(order: &Order, data: &Data) -> PaperTable {
 fn by_property(currency: Currency, lines: &[Line<'_>]) -> Option<Chart> {
     let ours = lines.iter().filter(|line| line.value.currency() == currency);
     let points: Vec<_> = ours.map(|line| (line.property.name.clone(), line.value)).collect();
-    of_money(&format!("Value by property, {currency}"), Form::Bars, currency, &points)
+    // One bar shows nothing that its figure does not.
+    of_money(&format!("Value by property, {currency}"), Form::Bars, currency, &points).filter(|_| points.len() > 1)
 }
 
 /// The value of all properties of a currency on each day that one of them was acquired or valued.
