@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -184,17 +185,17 @@ fn what_people_are_called_is_printed_and_never_read_as_markup() {
 #[test]
 fn long_tables_go_on_over_pages_under_their_heads_and_end_at_a_limit() {
     let desk = Desk::new();
-    desk.fill(600);
+    desk.fill(200);
     let parameters = r#""propertyId":123,"startDate":"2024-01-01","endDate":"2024-12-31""#;
     let (result, file) = paper(&desk, "transaction-history", parameters);
     let (text, count) = (words(&file), pages(&file));
-    assert!((10..=25).contains(&count), "{count} pages");
+    assert!((4..=8).contains(&count), "{count} pages");
     let heads = text.matches("Date Property Investor Entry Amount").count();
     assert!(heads >= count - 1, "{heads} heads on {count} pages");
     assert!(text.contains(&format!("Page {count} of {count}")));
-    assert_eq!(text.matches("Lekki Gardens Phase II John Akinwale Rent").count(), 600, "{result}");
+    assert_eq!(text.matches("Lekki Gardens Phase II John Akinwale Rent").count(), 200, "{result}");
 
-    desk.fill_more(600..5_001);
+    desk.fill_more(200..5_001);
     let worker = desk.worker();
     let ended = desk.ended(&payload("transaction-history", "pdf", parameters));
     drop(worker);
@@ -209,9 +210,12 @@ fn a_job_that_runs_again_makes_the_same_pages() {
     let options = ["--id", "01KBBBBBBB0123456789ABCDEF", "--wait", "-o", "json"];
     let mut results = Vec::new();
     for _ in 0..2 {
-        let _worker = desk.worker();
+        let mut worker = desk.worker();
         let words = ["enqueue", "report-generation", &payload("roi-summary", "pdf", PERIOD)];
         results.push(desk.cli.run(words.iter().chain(&options)).expect(0).json()["result"].clone());
+        assert_eq!(worker.stop(Duration::from_secs(60)), Some(0));
+        // The queue forgets the job, so that the same id is a new one.
+        desk.cli.ok(["clear", "report-generation", "--state", "completed", "--yes"]);
         desk.cli.ok(["queues", "delete", "report-generation"]);
     }
     assert_eq!(results[0], results[1], "to the byte");

@@ -115,7 +115,11 @@ fn digits(values: impl Iterator<Item = Decimal>) -> u32 {
     values.map(|value| value.normalize().scale()).max().unwrap_or(0)
 }
 
+/// With so many digits after the point; nothing is nothing.
 fn shown(value: Decimal, digits: u32) -> String {
+    if value.is_zero() {
+        return "0".to_owned();
+    }
     let mut rounded = value.round_dp(digits);
     rounded.rescale(digits);
     grouped(rounded)
@@ -175,7 +179,7 @@ mod tests {
     fn a_line_shows_its_changes_from_nearby() {
         let near = chart(Form::Line, &[1_000, 1_050]).unwrap();
         assert_eq!((labels(&near).as_str(), near.base), ("1.00 1.01 1.02 1.03 1.04 1.05", 0.0));
-        assert!(labels(&chart(Form::Line, &[100, 1_050]).unwrap()).starts_with("0.00 "));
+        assert!(labels(&chart(Form::Line, &[100, 1_050]).unwrap()).starts_with("0 0.25 "));
         assert!(labels(&chart(Form::Line, &[100, 100]).unwrap()).starts_with("0 "));
     }
 

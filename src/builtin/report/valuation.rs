@@ -10,7 +10,7 @@ use super::document::{
     Document, Paper, PaperTable, Table, amount_or_dash, date, decimals, money, percent_or_dash, ratio as ratio_column,
     text,
 };
-use super::figures::{Sums, amount, cell, day, less, long_day, ratio};
+use super::figures::{Sums, amount, cell, day, kind_words, less, long_day, ratio};
 use super::payload::Order;
 use crate::builtin::portfolio::{Currency, Money};
 use crate::error::Result;
@@ -132,8 +132,8 @@ fn history(order: &Order, data: &Data) -> PaperTable {
     let columns = ["Valued on", "Property", "Method", "Value>"];
     let mut table = PaperTable::new("Valuations in detail", &columns, "No property was valued in this period.");
     for valuation in data.valuations.iter().filter(|valuation| valuation.on >= order.first_day()) {
-        let name = data.name_of(&valuation.property);
-        table.row(vec![day(valuation.on), name, valuation.method.clone(), amount(valuation.value)]);
+        let (name, method) = (data.name_of(&valuation.property), kind_words(&valuation.method));
+        table.row(vec![day(valuation.on), name, method, amount(valuation.value)]);
     }
     table
 }
