@@ -5,6 +5,7 @@
 
 #[cfg(any(feature = "email", feature = "http"))]
 use std::error::Error as StdError;
+#[cfg(any(feature = "email", feature = "exec", feature = "http", all(feature = "db", feature = "tables")))]
 use std::io;
 
 #[cfg(any(feature = "email", feature = "http"))]

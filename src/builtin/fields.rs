@@ -51,6 +51,7 @@ impl Fields {
     }
 
     /// Whether a field is there.
+    #[cfg(feature = "tables")]
     pub fn holds(&self, name: &str) -> bool {
         self.fields.get(name).is_some_and(|value| value.get() != "null")
     }
@@ -206,6 +207,7 @@ impl Fields {
     }
 
     /// One of these words, which must be there.
+    #[cfg(feature = "tables")]
     pub fn word_that_must_be<T: Copy>(&mut self, name: &str, words: &[(&str, T)]) -> Option<T> {
         if !self.holds(name) {
             self.problem(format!("{name} is missing"));

@@ -6,6 +6,8 @@ mod reading;
 mod reject;
 mod rejected;
 mod shape;
+mod standing;
+mod statement;
 mod store;
 
 use serde_json::json;
@@ -21,7 +23,8 @@ use judge::Seen;
 use payload::{OnError, Order};
 use reading::Source;
 use reject::Reject;
-use store::{CHECKING, DONE, Findings, Ledger, REJECTED, RUNNING, Run, Standing};
+use standing::{CHECKING, DONE, Findings, REJECTED, RUNNING, Run, Standing};
+use store::Ledger;
 
 /// The queue whose jobs are imports.
 pub(super) const QUEUE: &str = "data-import";

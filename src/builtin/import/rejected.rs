@@ -3,7 +3,8 @@
 use futures_util::StreamExt;
 
 use super::Refusal;
-use super::store::{Ledger, Run};
+use super::standing::Run;
+use super::store::Ledger;
 use crate::builtin::portfolio::{Database, dialects};
 use crate::builtin::storage::{Storage, StoredTable, TableFile, store_table};
 use crate::format::{Column, Format, Kind, Value, WriteOptions};

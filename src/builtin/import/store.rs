@@ -1,78 +1,21 @@
 //! What stands of an import in the database: rows, rejects and how far it is, always in one transaction.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use sqlx::QueryBuilder;
 
 use super::Refusal;
 use super::judge::{Judge, Known, Seen};
-use super::payload::{Mode, Order};
+use super::payload::Order;
 use super::reading::{Batch, Identity};
 use super::reject::Reject;
 use super::shape::{Cell, Record};
-use crate::builtin::portfolio::{CurrencyOf, DEFAULT_TENANT, Database, Field, Holds, Table, dialects};
+use super::standing::{CHECKING, DONE, Findings, REJECTED, REJECTS_MAX, RUNNING, Row, Run, STANDING, Standing};
+use super::statement::{insert, own_columns, statements};
+use crate::builtin::portfolio::{DEFAULT_TENANT, Database, Holds, dialects};
 use crate::clock::local_now;
 use crate::processor::ProcessError;
-
-/// Rejects that are stored of one import; what is beyond them is counted.
-pub(super) const REJECTS_MAX: i64 = 10_000;
-
-/// Which run of which import this is.
-#[derive(Debug, Clone)]
-pub(super) struct Run {
-    pub id: String,
-    pub fence: i64,
-    pub at: DateTime<Utc>,
-}
-
-/// How far an import is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Standing {
-    pub state: String,
-    pub file: Identity,
-    pub rows_total: Option<i64>,
-    pub rows_read: i64,
-    pub rows_in: i64,
-    pub rows_rejected: i64,
-    pub rejects_stored: i64,
-    pub rejects_file: Option<String>,
-}
-
-pub(super) const CHECKING: &str = "checking";
-pub(super) const RUNNING: &str = "running";
-pub(super) const DONE: &str = "done";
-pub(super) const REJECTED: &str = "rejected";
-
-/// Rows that the file was found to have, and what is wrong with them.
-#[derive(Debug, Default)]
-pub(super) struct Findings {
-    pub rows: u64,
-    pub rejected_rows: u64,
-    /// The first ones.
-    pub rejects: Vec<Reject>,
-}
-
-/// A row of `imports`, beside its terms.
-type Row = (String, i64, String, Option<i64>, i64, i64, i64, i64, Option<String>);
-
-impl From<Row> for Standing {
-    fn from(row: Row) -> Self {
-        let (state, size, sha256, rows_total, rows_read, rows_in, rows_rejected, rejects_stored, rejects_file) = row;
-        let file = Identity { size_bytes: size.unsigned_abs(), sha256 };
-        Self { state, file, rows_total, rows_read, rows_in, rows_rejected, rejects_stored, rejects_file }
-    }
-}
-
-impl Findings {
-    /// Takes what was found of a batch.
-    pub fn add(&mut self, batch: Batch) {
-        self.rows = batch.last_row;
-        self.rejected_rows += batch.rejected_rows;
-        let room = usize::try_from(REJECTS_MAX).unwrap_or_default().saturating_sub(self.rejects.len());
-        self.rejects.extend(batch.rejects.into_iter().take(room));
-    }
-}
 
 /// An import on a database.
 #[derive(Debug, Clone, Copy)]
@@ -123,9 +66,6 @@ impl Ledger<'_> {
     }
 }
 
-const STANDING: &str = "SELECT state, file_bytes, file_sha256, rows_total, rows_read, rows_in, rows_rejected, \
-    rejects_stored, rejects_file FROM imports WHERE id = $1";
-
 fn claim_lost() -> Refusal {
     ProcessError::transient("claim_lost", "another run of this job is further than this one").into()
 }
@@ -137,43 +77,6 @@ fn changed(what: &str) -> Refusal {
 
 fn count(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// The columns of a table that are its own.
-fn own_columns(table: &Table) -> impl Iterator<Item = (usize, &'static Field)> {
-    let is_joined = table.currency == CurrencyOf::Property;
-    table.fields.iter().enumerate().filter(move |(_, field)| !(is_joined && field.holds == Holds::Currency))
-}
-
-/// `INSERT INTO … (…) `, and what becomes of rows that are there.
-fn insert(order: &Order) -> (String, String) {
-    let table = order.target;
-    let columns: Vec<_> = own_columns(table).map(|(_, field)| field.column).collect();
-    let begin = format!("INSERT INTO {} (tenant_id, {}) ", table.name, columns.join(", "));
-    if order.mode == Mode::Insert {
-        return (begin, " ON CONFLICT (tenant_id, id) DO NOTHING".to_owned());
-    }
-    // A cell that holds nothing leaves what is there.
-    let set = columns.iter().filter(|column| **column != "id");
-    let set: Vec<_> =
-        set.map(|column| format!("{column} = COALESCE(excluded.{column}, {}.{column})", table.name)).collect();
-    (begin, format!(" ON CONFLICT (tenant_id, id) DO UPDATE SET {}", set.join(", ")))
-}
-
-/// Rows of one statement: the same id twice in it would be an error, and the later row is the one that counts.
-fn statements(order: &Order, records: Vec<Record>) -> Vec<Vec<Record>> {
-    let id = order.target.fields.iter().position(|field| field.name == "id").unwrap_or_default();
-    let mut statements: Vec<Vec<Record>> = vec![Vec::new()];
-    let mut ids = HashSet::new();
-    for record in records {
-        if !ids.insert(record.cells[id].text().unwrap_or_default().to_owned()) {
-            ids = HashSet::from([record.cells[id].text().unwrap_or_default().to_owned()]);
-            statements.push(Vec::new());
-        }
-        statements.last_mut().expect("there is one from the start").push(record);
-    }
-    statements.retain(|records| !records.is_empty());
-    statements
 }
 
 dialects! {

@@ -1,7 +1,7 @@
 //! Where the files of jobs come from and go to: a directory, or a bucket of an object store.
 //!
 //! A name leads to a file inside the storage and nowhere else: it is made of plain components, and no symbolic link on
-//! the way is followed. A file appears under its name when it is whole; until then it is a [`Draft`] that nobody finds.
+//! the way is followed. A file appears under its name when it is whole; until then it is a draft that nobody finds.
 
 #[cfg(feature = "s3")]
 mod bucket;
