@@ -11,6 +11,7 @@ mod money;
 mod order;
 mod outage;
 mod payload;
+mod reports;
 mod secrets;
 mod shutdown;
 mod timing;
