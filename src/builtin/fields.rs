@@ -62,6 +62,7 @@ impl Fields {
     }
 
     /// The fields of an object that must be there; [`Fields::close`] takes back what was wrong with them.
+    #[cfg(feature = "tables")]
     pub fn object(&mut self, name: &'static str) -> Option<Self> {
         let value = self.must(name)?;
         let fields = serde_json::from_str(value.get()).ok();
@@ -72,6 +73,7 @@ impl Fields {
     }
 
     /// Ends an object within: its problems are named with `name` before them, and what is left in it is unknown.
+    #[cfg(feature = "tables")]
     pub fn close(&mut self, name: &str, mut inner: Self) {
         for field in std::mem::take(&mut inner.fields).into_keys() {
             inner.problem(format!("unknown field {}", shown(&field)));
