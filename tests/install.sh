@@ -20,6 +20,7 @@ package() { # the package manager's name for what we call $1
         apk:postgres) echo postgresql ;;
         brew:postgres) echo postgresql ;;
         apt-get:script) echo bsdutils ;;
+        apt-get:poppler | dnf:poppler | apk:poppler) echo poppler-utils ;;
         dnf:redis) echo redis ;;
         dnf:script) echo util-linux-script ;;
         dnf:python-pip | dnf:python) echo "python3-pip python3" ;;
@@ -66,6 +67,7 @@ if [ "$1" = test ]; then
     # Debian keeps its programs out of the path.
     ls /usr/lib/postgresql/*/bin/initdb > /dev/null 2>&1 || need initdb postgres
     need python3 python
+    need pdftotext poppler
     need bash bash
     [ "$(uname)" != Linux ] || { need strace strace; need setpriv util-linux; need script script; }
 fi

@@ -406,7 +406,14 @@ fn dependencies_are_past_their_advisories() {
         ("lopdf", &[0, 42, 0]),
         ("lru", &[0, 18, 2]),
     ];
+    // What no input reaches, by its one user: typst reads the citation styles that it ships, and our pages cite nothing.
+    let unreached: &[(&str, &str, &str)] = &[("quick-xml", "0.38.4", "citationberg")];
     let lock = fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    let is_unreached = |name: &str, version: &str| {
+        let users = lock.split("[[package]]").filter(|package| package.contains(&format!("\"{name} {version}\"")));
+        let names: Vec<_> = users.filter_map(|package| package.split('"').nth(1)).collect();
+        unreached.iter().any(|(known, old, user)| (*known, *old) == (name, version) && names == [*user])
+    };
     let mut findings = Vec::new();
     for package in lock.split("[[package]]").skip(1) {
         let field = |name: &str| {
@@ -417,6 +424,7 @@ fn dependencies_are_past_their_advisories() {
         let numbers: Vec<u64> = version.split(['.', '-', '+']).take(3).map_while(|part| part.parse().ok()).collect();
         if let Some((_, least)) = least.iter().find(|(known, _)| *known == name)
             && numbers.as_slice() < *least
+            && !is_unreached(&name, &version)
         {
             findings.push(format!("{name} {version} is older than {least:?}"));
         }

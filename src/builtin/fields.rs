@@ -68,6 +68,26 @@ impl Fields {
         self.fields.get(name).is_some_and(|value| value.get() != "null")
     }
 
+    /// The fields of an object that must be there; [`Fields::close`] takes back what was wrong with them.
+    #[cfg(feature = "tables")]
+    pub fn object(&mut self, name: &'static str) -> Option<Self> {
+        let value = self.must(name)?;
+        let fields = serde_json::from_str(value.get()).ok();
+        if fields.is_none() {
+            self.problem(format!("{name} must be an object, not {}", shown(value.get())));
+        }
+        fields.map(|fields| Self { what: self.what, fields, problems: Vec::new() })
+    }
+
+    /// Ends an object within: its problems are named with `name` before them, and what is left in it is unknown.
+    #[cfg(feature = "tables")]
+    pub fn close(&mut self, name: &str, mut inner: Self) {
+        for field in std::mem::take(&mut inner.fields).into_keys() {
+            inner.problem(format!("unknown field {}", shown(&field)));
+        }
+        self.problems.extend(inner.problems.into_iter().map(|problem| format!("{name}.{problem}")));
+    }
+
     /// A field that must be there.
     fn must(&mut self, name: &str) -> Option<Box<RawValue>> {
         let value = self.take(name);

@@ -32,6 +32,8 @@ mod post;
 #[cfg(any(feature = "db", feature = "email"))]
 mod problems;
 #[cfg(all(feature = "db", feature = "tables"))]
+pub mod report;
+#[cfg(all(feature = "db", feature = "tables"))]
 pub mod storage;
 
 use crate::error::Result;
@@ -50,6 +52,8 @@ pub fn check_payload(queue: &str, payload: &str) -> Result<()> {
         distribution::QUEUE => distribution::check(payload),
         #[cfg(feature = "notify")]
         notification::QUEUE => notification::check(payload),
+        #[cfg(all(feature = "db", feature = "tables"))]
+        report::QUEUE => report::check(payload),
         #[cfg(all(feature = "db", feature = "tables"))]
         import::QUEUE => import::check(payload),
         #[cfg(all(feature = "db", feature = "tables"))]
@@ -70,6 +74,8 @@ pub fn payload_schema(queue: &str) -> Option<&'static str> {
         distribution::QUEUE => Some(distribution::SCHEMA),
         #[cfg(feature = "notify")]
         notification::QUEUE => Some(notification::SCHEMA),
+        #[cfg(all(feature = "db", feature = "tables"))]
+        report::QUEUE => Some(report::SCHEMA),
         #[cfg(all(feature = "db", feature = "tables"))]
         import::QUEUE => Some(import::SCHEMA),
         #[cfg(all(feature = "db", feature = "tables"))]

@@ -12,6 +12,8 @@ pub struct FilesConfig {
     pub import_dir: Option<String>,
     /// `EXPORT_DIR`: what exports are written to; the same.
     pub export_dir: Option<String>,
+    /// `REPORT_DIR`: what reports are written to; the same.
+    pub report_dir: Option<String>,
     /// How object stores are reached.
     pub s3: S3Config,
 }
@@ -36,6 +38,7 @@ pub(super) fn read(source: &mut Source<'_>) -> FilesConfig {
     FilesConfig {
         import_dir: root(source, "IMPORT_DIR"),
         export_dir: root(source, "EXPORT_DIR"),
+        report_dir: root(source, "REPORT_DIR"),
         s3: S3Config {
             access_key_id: source.secret("AWS_ACCESS_KEY_ID", None),
             secret_access_key: source.secret("AWS_SECRET_ACCESS_KEY", None),

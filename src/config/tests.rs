@@ -66,6 +66,7 @@ fn r50_every_bad_value_is_named_with_what_was_expected() {
         ("SMS_PASSWORD", "hunter2", "needs SMS_USER"),
         ("PUSH_URL", "ftp://push.example.com/", "a URL such as"),
         ("PUSH_TOKEN_FILE", "/nonexistent/file", "no such file"),
+        ("REPORT_DIR", "reports", "an absolute path"),
         ("IMPORT_DIR", "imports", "absolute path"),
         ("EXPORT_DIR", "/", "absolute path"),
         ("EXPORT_DIR", "s3://", "s3://bucket/prefix"),

@@ -65,6 +65,12 @@ pub const VARIABLES: &[Variable] = &[
         secret: true,
     },
     plain(
+        "REPORT_DIR",
+        "files.report_dir",
+        "$IREVA_QUEUE_DATA_DIR/reports",
+        "where reports are written: a directory, or s3://bucket/prefix",
+    ),
+    plain(
         "IMPORT_DIR",
         "files.import_dir",
         "$IREVA_QUEUE_DATA_DIR/imports",

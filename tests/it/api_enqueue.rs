@@ -10,6 +10,7 @@ use crate::support::*;
 const MAIL: &str = r#"{"to":"investor@example.com","subject":"Welcome to iREVA","template":"welcome-email","context":{"firstName":"John","investorId":12345}}"#;
 const DISTRIBUTION: &str = r#"{"propertyId":123,"periodId":202401,"distributionDate":"2024-01-31","totalAmount":25000,"calculationMethod":"pro-rata"}"#;
 const REPORT: &str = r#"{"reportType":"investor-statement","format":"pdf","parameters":{"userId":456,"startDate":"2024-01-01","endDate":"2024-01-31","includeCharts":true},"notifyOnComplete":true,"email":"investor@example.com"}"#;
+const HISTORY: &str = r#"{"reportType":"transaction-history","format":"csv","parameters":{"startDate":"2024-01-01","endDate":"2024-01-31"}}"#;
 
 fn served() -> (TestRedis, Cli, Serve) {
     let redis = TestRedis::start();
@@ -68,22 +69,23 @@ fn payloads_keep_every_byte() {
         "[ 1 ,\n\t2 ]",
         "null",
     ];
-    for payload in payloads {
-        let reply = serve.post("/api/jobs/report", &format!(" \r\n{payload}\n")).expect(202);
-        let id = reply.json()["id"].as_str().unwrap().to_owned();
-        assert_eq!(record(&redis, "report-generation", &id), format!("{{\"payload\":{payload}}}"));
-        let line = format!(r#"{{"id": "own-{}","payload":{payload}}}"#, &id);
-        serve.post("/api/jobs/queues/report-generation", &line).expect(202);
-        assert_eq!(record(&redis, "report-generation", &format!("own-{id}")), format!("{{\"payload\":{payload}}}"));
+    for (index, payload) in payloads.into_iter().enumerate() {
+        let line = format!(r#"{{"id": "own-{index}","payload":{payload}}}"#);
+        serve.post("/api/jobs/queues/orders", &line).expect(202);
+        assert_eq!(record(&redis, "orders", &format!("own-{index}")), format!("{{\"payload\":{payload}}}"));
     }
+    let odd = r#"{ "reportType" :"roi-summary","requestedBy":9007199254740993,	"parameters":{"endDate":"2024-01-31","startDate":"2024-01\u002d01"},"format":"csv"}"#;
+    let reply = serve.post("/api/jobs/report", &format!(" \r\n{odd}\n")).expect(202);
+    let id = reply.json()["id"].as_str().unwrap().to_owned();
+    assert_eq!(record(&redis, "report-generation", &id), format!("{{\"payload\":{odd}}}"));
 }
 
 #[test]
 fn options_stand_in_the_query_and_leave_the_payload_alone() {
     let (redis, _cli, serve) = served();
     let query = "priority=high&delay=1h&attempts=3&backoff=fixed:10s&timeout=5m&ttl=24h&unique=k-1&uniqueFor=2h";
-    let payload = r#"{"options":{"delay":"never"},"priority":1}"#;
-    let reply = serve.post(&format!("/api/jobs/report?{query}"), payload).expect(202);
+    let payload = r#"{"to":"a@example.com","subject":"s","template":"alert","context":{"options":{"delay":"never"},"priority":1}}"#;
+    let reply = serve.post(&format!("/api/jobs/email?{query}"), payload).expect(202);
     let id = reply.json()["id"].as_str().unwrap().to_owned();
     let job = serve.json(&format!("/api/jobs/{id}"));
     let wanted = json!({
@@ -93,10 +95,10 @@ fn options_stand_in_the_query_and_leave_the_payload_alone() {
     for (field, value) in wanted.as_object().unwrap() {
         assert_eq!(job[field], *value, "{field}");
     }
-    assert!(record(&redis, "report-generation", &id).starts_with(&format!("{{\"payload\":{payload},")));
-    let held = serve.post("/api/jobs/report?unique=k-1", "{}").expect(202).json();
+    assert!(record(&redis, "email", &id).starts_with(&format!("{{\"payload\":{payload},")));
+    let held = serve.post("/api/jobs/email?unique=k-1", MAIL).expect(202).json();
     assert_eq!((&held["id"], &held["duplicate"]), (&json!(id), &json!(true)));
-    let at = serve.post("/api/jobs/report?at=2999-12-01T08:00:00%2B01:00", "{}").expect(202).json();
+    let at = serve.post("/api/jobs/email?at=2999-12-01T08:00:00%2B01:00", MAIL).expect(202).json();
     let job = serve.json(&format!("/api/jobs/{}", at["id"].as_str().unwrap()));
     assert_eq!((&job["state"], &job["since"]), (&json!("scheduled"), &json!("2999-12-01T07:00:00Z")));
 }
@@ -115,7 +117,7 @@ fn wrong_options_are_named_all_at_once() {
         ("delay=1h&delay=2h", &["delay"]),
     ];
     for (query, fields) in table {
-        let reply = serve.post(&format!("/api/jobs/report?{query}"), "{}").expect(400);
+        let reply = serve.post(&format!("/api/jobs/report?{query}"), HISTORY).expect(400);
         assert_eq!(
             (reply.problem().as_str(), reply.fields()),
             ("invalid", fields.iter().map(|f| (*f).to_owned()).collect()),
@@ -152,7 +154,7 @@ fn the_body_must_be_declared_as_json() {
         let request = kind.into_iter().fold(request, |request, kind| request.header("Content-Type", kind));
         assert_eq!(serve.send(request).expect(415).problem(), "not-json");
     }
-    let request = Request::new("POST", "/api/jobs/report").body(b"{}");
+    let request = Request::new("POST", "/api/jobs/report").body(HISTORY.as_bytes());
     serve.send(request.header("Content-Type", "application/json; charset=utf-8")).expect(202);
 }
 
@@ -162,14 +164,14 @@ fn the_same_idempotency_key_adds_one_job() {
     let send = |key: &str, body: &str| {
         serve.send(Request::new("POST", "/api/jobs/report").json(body).header("Idempotency-Key", key))
     };
-    let first = send("order-1", "{\"n\":1}").expect(202);
+    let first = send("order-1", HISTORY).expect(202);
     assert_eq!(first.json(), json!({"id": "order-1", "queue": "report-generation", "duplicate": false}));
     for key in ["order-1", "\"order-1\""] {
-        let again = send(key, "{\"n\":2}").expect(202);
+        let again = send(key, &HISTORY.replace("csv", "json")).expect(202);
         assert_eq!(again.json(), json!({"id": "order-1", "queue": "report-generation", "duplicate": true}));
         assert_eq!(again.header("location"), Some("/api/jobs/order-1"));
     }
-    assert_eq!(serve.json("/api/jobs/order-1")["payload"], json!({"n": 1}));
+    assert_eq!(serve.json("/api/jobs/order-1")["payload"]["format"], "csv");
     assert_eq!(cli.json(["stats", "report-generation"])["pending"], 1);
     for wrong in ["", "a b", "-x", "é", &"x".repeat(129)] {
         assert_eq!(send(wrong, "{}").expect(400).fields(), ["Idempotency-Key"], "{wrong:?}");
@@ -253,8 +255,9 @@ fn a_full_queue_is_429_and_a_dead_redis_503_without_its_address() {
 fn a_long_body_is_413() {
     let (_redis, _cli, serve) = served();
     let text = |length: usize| format!("\"{}\"", "x".repeat(length - 2));
-    serve.post("/api/jobs/report", &text(1024 * 1024)).expect(202);
-    assert_eq!(serve.post("/api/jobs/report", &text(1024 * 1024 + 1)).expect(413).problem(), "too-large");
+    let report = |length: usize| format!("{}{}}}", &HISTORY[..HISTORY.len() - 1], " ".repeat(length - HISTORY.len()));
+    serve.post("/api/jobs/report", &report(1024 * 1024)).expect(202);
+    assert_eq!(serve.post("/api/jobs/report", &report(1024 * 1024 + 1)).expect(413).problem(), "too-large");
     let line = format!(r#"{{"id":"large-1","payload":{}}}"#, text(1024 * 1024));
     serve.post("/api/jobs/queues/q", &line).expect(202);
 }

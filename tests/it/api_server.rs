@@ -19,7 +19,7 @@ fn it_says_where_it_listens_and_logs_each_request() {
     let cli = Cli::new(&redis);
     let mut serve = Serve::start(&cli);
     serve.get("/api/queues?secret=hush").expect(400);
-    serve.post("/api/jobs/report", "{\"secret\":\"hush\"}").expect(202);
+    serve.post("/api/jobs/report", "{\"secret\":\"hush\"}").expect(400);
     serve.get("/api/jobs/a%1Bb").expect(400);
     let line = |part: &str| wait_for(LONG, part, || serve.process.log().into_iter().find(|line| line.contains(part)));
     let first = line("/api/queues");
@@ -86,7 +86,7 @@ fn a_request_under_way_is_answered_and_streams_end_when_it_is_told_to_stop() {
     let mut stream = Request::new("GET", "/api/jobs/events?queue=q").open(&serve.address);
     let idle = TcpStream::connect(&serve.address).unwrap();
     let mut slow = TcpStream::connect(&serve.address).unwrap();
-    let head = "POST /api/jobs/report HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n{\"n\"";
+    let head = "POST /api/jobs/queues/q HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"payload\"";
     slow.write_all(head.as_bytes()).unwrap();
     // Once another request has been answered the one before it is under way.
     serve.get("/healthz").expect(200);
@@ -100,7 +100,7 @@ fn a_request_under_way_is_answered_and_streams_end_when_it_is_told_to_stop() {
     assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
     assert_eq!(serve.process.wait(LONG), Some(0));
     assert!(began.elapsed() < Duration::from_secs(15), "nobody idle holds it up: {:?}", began.elapsed());
-    assert_eq!(cli.json(["stats", "report-generation"])["pending"], 1);
+    assert_eq!(cli.json(["stats", "q"])["pending"], 2);
     drop(idle);
 }
 

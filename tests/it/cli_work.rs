@@ -12,7 +12,7 @@ use crate::support::*;
 fn queues_without_a_processor_are_78_in_one_line() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis);
-    for queue in ["report-generation", "unheard-of"] {
+    for queue in ["reports", "unheard-of"] {
         let output = cli.run(["work", queue]).expect(78);
         let one_line = output.stderr.lines().count() == 1 && output.stderr.contains(queue);
         assert!(one_line && output.stderr.contains("--exec") && output.stdout.is_empty(), "{output:?}");

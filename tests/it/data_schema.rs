@@ -6,10 +6,7 @@ use serde_json::Value;
 
 use crate::support::*;
 
-/// The queues whose processors ship.
-const WITH_SCHEMA: [&str; 5] = ["email", "roi-distribution", "notification", "data-import", "data-export"];
-
-fn schema(queue: &str) -> (Value, jsonschema::Validator) {
+pub fn schema(queue: &str) -> (Value, jsonschema::Validator) {
     let text = QueueService::schema(&QueueName::new(queue).unwrap()).expect(queue);
     let schema: Value = serde_json::from_str(text).unwrap();
     let validator = jsonschema::options().should_validate_formats(true).build(&schema).expect(queue);
@@ -17,7 +14,7 @@ fn schema(queue: &str) -> (Value, jsonschema::Validator) {
 }
 
 /// Both say the same of a payload; which.
-fn verdict(queue: &str, validator: &jsonschema::Validator, payload: &str) -> bool {
+pub fn verdict(queue: &str, validator: &jsonschema::Validator, payload: &str) -> bool {
     let said = QueueService::check(&QueueName::new(queue).unwrap(), payload);
     let value: Value = serde_json::from_str(payload).unwrap();
     let found: Vec<_> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
@@ -27,7 +24,7 @@ fn verdict(queue: &str, validator: &jsonschema::Validator, payload: &str) -> boo
 
 #[test]
 fn every_example_of_a_schema_is_taken_and_every_field_is_described() {
-    for queue in WITH_SCHEMA {
+    for queue in QueueName::KNOWN {
         let (schema, validator) = schema(queue);
         assert_eq!(schema["title"], queue);
         let examples = schema["examples"].as_array().expect(queue);
@@ -243,7 +240,7 @@ fn exports_and_imports_are_taken_by_both_or_by_neither() {
 #[test]
 fn a_schema_is_printed_and_a_queue_without_one_is_named() {
     let cli = Cli::bare().env("REDIS_PORT", "abc");
-    for queue in WITH_SCHEMA {
+    for queue in QueueName::KNOWN {
         let printed: Value = serde_json::from_str(&cli.ok(["schema", queue])).unwrap();
         assert_eq!(printed["$schema"], "https://json-schema.org/draft/2020-12/schema", "{queue}");
     }

@@ -31,6 +31,9 @@ mod data_export;
 mod data_files;
 mod data_import;
 mod data_notification;
+mod data_report;
+#[cfg(feature = "pdf")]
+mod data_report_pdf;
 mod data_schema;
 mod durable;
 mod harness;

@@ -328,6 +328,18 @@ mod tests {
     }
 
     #[test]
+    fn a_report_that_is_attached_or_stored_needs_no_link() {
+        let table = [("attachment", "attached to this mail:\nq3.pdf"), ("location", "stored as\nq3.pdf")];
+        for (place, words) in table {
+            let context = json!({"reportName": "Q3", place: "q3.pdf"});
+            let Texts { plain, html } = Templates::new(None).unwrap().render(&mail("report-ready", context)).unwrap();
+            let (plain, html) = (plain.unwrap(), html.unwrap());
+            assert!(plain.contains(words) && !plain.contains("ownload"), "{plain}");
+            assert!(html.contains("q3.pdf") && !html.contains("ownload"), "{html}");
+        }
+    }
+
+    #[test]
     fn a_payload_is_data_and_never_a_template() {
         let context = json!({"firstName": "{{7*7}}{% include 'alert.txt' %}<b>", "a.b": "{{x}}"});
         let Texts { plain, html } = Templates::new(None).unwrap().render(&mail("welcome-email", context)).unwrap();

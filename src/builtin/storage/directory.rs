@@ -89,8 +89,9 @@ impl Directory {
     fn descend(&self, name: &FileName, make: bool) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = open(self.path.as_path(), flags, Mode::empty());
-        // The file is not what is missing.
-        let mut directory = root.map_err(|error| if error == Errno::NOENT { Errno::NODEV } else { error })?;
+        // Then it is not the file that is missing, nor its name that is wrong.
+        let is_away = |error| matches!(error, Errno::NOENT | Errno::NOTDIR);
+        let mut directory = root.map_err(|error| if is_away(error) { Errno::NODEV } else { error })?;
         for component in name.parents() {
             if make {
                 match mkdirat(&directory, component.as_str(), PRIVATE_DIR) {

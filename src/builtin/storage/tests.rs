@@ -166,9 +166,13 @@ async fn what_is_away_may_come_back() {
     let missing = |code: &str| (Transient, code.to_owned());
     assert_eq!(verdict(storage.open_file("a.csv").await), missing("file_missing"));
     assert_eq!(verdict(storage.open_file("b/a.csv").await), missing("file_missing"));
+    let path = directory.path().to_owned();
     directory.close().unwrap();
     assert_eq!(verdict(storage.open_file("a.csv").await), missing("storage_unreachable"));
     assert_eq!(verdict(storage.create("a.csv").await), missing("storage_unreachable"));
+    std::fs::write(&path, "no directory").unwrap();
+    assert_eq!(verdict(storage.create("a.csv").await), missing("storage_unreachable"));
+    std::fs::remove_file(path).unwrap();
 }
 
 #[test]

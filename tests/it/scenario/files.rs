@@ -13,7 +13,7 @@ use crate::support::*;
 const LONG: Duration = Duration::from_secs(120);
 
 /// A worker that has a file system of its own, of `size`, at `place`: it vanishes with the worker.
-fn mounted(cli: &Cli, place: &Path, size: &str, queue: &str) -> WorkProcess {
+pub(super) fn mounted(cli: &Cli, place: &Path, size: &str, queue: &str) -> WorkProcess {
     std::fs::create_dir_all(place).unwrap();
     let script = "mount -t tmpfs -o size=$0,mode=0700 ireva-test \"$1\" && shift && exec \"$@\"";
     let mut wrapper = vec!["unshare", "--mount"];
@@ -25,7 +25,7 @@ fn mounted(cli: &Cli, place: &Path, size: &str, queue: &str) -> WorkProcess {
 }
 
 /// A path as a process sees it.
-fn seen_by(worker: &WorkProcess, path: &Path) -> PathBuf {
+pub(super) fn seen_by(worker: &WorkProcess, path: &Path) -> PathBuf {
     PathBuf::from(format!("/proc/{}/root{}", worker.pid(), path.display()))
 }
 

@@ -12,6 +12,7 @@ mod notification;
 mod order;
 mod outage;
 mod payload;
+mod reports;
 mod secrets;
 mod shutdown;
 mod timing;

@@ -45,7 +45,7 @@ fn r57_no_command_shows_a_secret() {
         &["queues", "get", "q"],
         &["workers", "list"],
         &["work", "q", "--until-empty", "--log-format", "json", "--exec", "/bin/true"],
-        &["work", "report-generation"],
+        &["work", "unheard-of"],
         &["work", "q", "--http", &with_login],
         &["clear", "q", "--yes"],
         &["--help"],

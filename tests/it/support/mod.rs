@@ -16,6 +16,7 @@ mod proxy;
 mod python;
 mod redis_server;
 pub mod replica;
+pub mod reports;
 pub mod s3_server;
 mod sentinel;
 mod serve;

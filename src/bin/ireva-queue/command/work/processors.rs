@@ -14,6 +14,7 @@ use ireva_queue::builtin::notification::{
     NotificationProcessor, NotificationSettings, PushSettings, PushToken, SmsSettings,
 };
 use ireva_queue::builtin::portfolio::Database;
+use ireva_queue::builtin::report::ReportProcessor;
 use ireva_queue::config::{Config, Secret};
 use ireva_queue::{Client, QueueName, Registry};
 
@@ -26,6 +27,7 @@ use crate::ui;
 
 const EMAIL: &str = QueueName::KNOWN[0];
 const DISTRIBUTION: &str = QueueName::KNOWN[1];
+const REPORT: &str = QueueName::KNOWN[2];
 const NOTIFICATION: &str = QueueName::KNOWN[3];
 const IMPORT: &str = QueueName::KNOWN[4];
 const EXPORT: &str = QueueName::KNOWN[5];
@@ -33,7 +35,7 @@ const USUAL_BATCH_WAIT: Duration = Duration::from_millis(200);
 
 /// Whether the queue's name says what runs its jobs.
 fn is_builtin(queue: &QueueName) -> bool {
-    [EMAIL, DISTRIBUTION, NOTIFICATION, IMPORT, EXPORT].contains(&queue.as_str())
+    [EMAIL, DISTRIBUTION, REPORT, NOTIFICATION, IMPORT, EXPORT].contains(&queue.as_str())
 }
 
 /// A processor for each queue.
@@ -165,6 +167,12 @@ pub async fn register_builtin(
         DISTRIBUTION => {
             let outlet = Arc::new(client.clone());
             registry.register(queue.clone(), DistributionProcessor::new(ready_database(config).await?, outlet)?);
+            return Ok(());
+        }
+        REPORT => {
+            let storage = storage(config, Place::Reports)?;
+            let outlet = Arc::new(client.clone());
+            registry.register(queue.clone(), ReportProcessor::new(ready_database(config).await?, storage, outlet)?);
             return Ok(());
         }
         NOTIFICATION => {

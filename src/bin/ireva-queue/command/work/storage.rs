@@ -9,6 +9,7 @@ use ireva_queue::{Error, ErrorKind, Result};
 pub enum Place {
     Imports,
     Exports,
+    Reports,
 }
 
 /// The configured storage, or a directory of the data directory, which is made.
@@ -20,6 +21,7 @@ pub fn storage(config: &Config, place: Place) -> Result<Storage> {
     let (root, variable, own) = match place {
         Place::Imports => (&files.import_dir, "IMPORT_DIR", "imports"),
         Place::Exports => (&files.export_dir, "EXPORT_DIR", "exports"),
+        Place::Reports => (&files.report_dir, "REPORT_DIR", "reports"),
     };
     let mut settings = StorageSettings { s3: s3_settings(&files.s3), ..StorageSettings::default() };
     if !config.data_dir.as_os_str().is_empty() {
