@@ -1,4 +1,5 @@
-//! The payloads of the builtin queues in the document: the schemas that `ireva-queue schema` prints.
+//! The payloads of the builtin queues in the document: the schemas that `ireva-queue schema` prints, without what one field
+//! says of another, which makers of clients and of requests do not follow.
 
 use serde_json::Value;
 use utoipa::PartialSchema;
@@ -24,6 +25,7 @@ pub(super) fn add_to(document: &mut Value) {
             // The document says it for all of them.
             fields.remove("$schema");
         }
+        lighten(&mut schema);
         point(&mut schema, &format!("#/components/schemas/{name}/$defs/"));
         document["components"]["schemas"][name] = schema;
     }
@@ -38,6 +40,23 @@ fn of(queue: &str) -> Option<Value> {
 fn name(queue: &str) -> String {
     let capital = |word: &str| word[..1].to_ascii_uppercase() + &word[1..];
     queue.split('-').map(capital).chain(["Payload".to_owned()]).collect()
+}
+
+/// Leaves the rules out that come on top of a type.
+fn lighten(schema: &mut Value) {
+    match schema {
+        Value::Object(fields) => {
+            if fields.contains_key("if") {
+                fields.retain(|field, _| field != "if" && field != "then" && field != "else");
+            }
+            if fields.get("type").is_some_and(Value::is_string) {
+                fields.retain(|field, _| field != "allOf" && field != "anyOf");
+            }
+            fields.values_mut().for_each(lighten);
+        }
+        Value::Array(values) => values.iter_mut().for_each(lighten),
+        _ => {}
+    }
 }
 
 /// Lets references to definitions go from the root of the document.
@@ -66,6 +85,7 @@ mod tests {
         let mut document = serde_json::json!({"components": {"schemas": {}}});
         add_to(&mut document);
         let text = document.to_string();
+        assert!(!text.contains("\"if\""));
         assert!(text.contains("#/components/schemas/EmailPayload/$defs/address") && !text.contains("\"#/$defs/"));
     }
 }

@@ -84,18 +84,35 @@ fn embedded_commands_want_the_embedded_mode() {
 }
 
 #[test]
-fn the_demo_shows_retries_dead_letters_and_a_revival_in_twenty_seconds() {
+fn the_demo_shows_retries_dead_letters_a_revival_and_the_platforms_work_in_thirty_seconds() {
     let cli = Cli::bare().env("COLUMNS", "120");
     let temporary = cli.home().join("tmp");
     std::fs::create_dir(&temporary).unwrap();
     let cli = cli.env("TMPDIR", temporary.display().to_string());
     let output = cli.run(["demo", "--clean", "-o", "json"]).expect(0);
-    assert!(output.elapsed < Duration::from_secs(20), "{:?}", output.elapsed);
+    assert!(output.elapsed < Duration::from_secs(30), "{:?}", output.elapsed);
     let report = output.json();
     let sum = |field: &str| -> u64 {
         report["stats"].as_array().unwrap().iter().map(|stats| stats["totals"][field].as_u64().unwrap()).sum()
     };
-    assert_eq!((sum("enqueued"), sum("completed"), sum("dead"), sum("revived")), (40, 34, 7, 1));
+    // Beside the forty: a distribution and its mails, a report and its mail, an import, an export.
+    let step = |queue: &str| {
+        let steps = report["platform"].as_array().unwrap();
+        &steps.iter().find(|step| step["queue"] == queue).expect(queue)["result"]
+    };
+    let mails = step("roi-distribution")["mailsQueued"].as_u64().unwrap();
+    let more = 1 + mails + 2 + 1 + 1;
+    assert_eq!(
+        (sum("enqueued"), sum("completed"), sum("dead"), sum("revived")),
+        (40 + more, 34 + more, 7, 1),
+        "{mails} mails"
+    );
+    assert!(mails > 3 && step("report-generation")["bytes"].as_u64().unwrap() > 5_000, "{report}");
+    let import = step("data-import");
+    assert_eq!((&import["rows"], &import["rowsIn"], &import["rowsRejected"]), (&json!(8), &json!(5), &json!(3)));
+    assert_eq!(step("data-export")["rows"], 24 + 5);
+    let paid = report["platform"][0]["did"].as_str().unwrap();
+    assert!(paid.starts_with("25,000.00 NGN paid to") && paid.ends_with("everything adds up"), "{paid}");
     assert!(sum("retried") >= 8, "{report}");
     let causes: Vec<_> =
         report["deadLetters"].as_array().unwrap().iter().map(|group| group["key"].as_str().unwrap()).collect();

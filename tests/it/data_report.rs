@@ -10,14 +10,13 @@ use calamine::{Data, Reader, Xlsx};
 use ireva_queue::builtin::portfolio::Database;
 use ireva_queue::builtin::report::ReportProcessor;
 use ireva_queue::builtin::storage::{Storage, StorageSettings};
-use ireva_queue::builtin::{check_payload, payload_schema};
 use ireva_queue::config::Config;
 use ireva_queue::testing::{TestJob, run_as};
 use ireva_queue::{Client, JobId};
 use serde_json::{Value, json};
 
-use crate::support::reports::*;
 use crate::data_schema::verdict;
+use crate::support::reports::*;
 use crate::support::*;
 
 type Record = BTreeMap<String, String>;

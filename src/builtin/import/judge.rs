@@ -88,8 +88,10 @@ impl<'a> Judge<'a> {
             }
         }
         rejects.extend(self.currency(&mut record, known).err());
+        rejects.extend(self.of_a_distribution(&record));
         if let Some(id) = self.text(&record, "id") {
-            let is_taken = known.rows.contains(id) || !seen.insert(id);
+            // Only of a row that goes in: the id of a wrong one is free for the right one.
+            let is_taken = known.rows.contains(id) || (rejects.is_empty() && !seen.insert(id));
             if is_taken && self.order.mode == Mode::Insert {
                 let reason = "a row with this id is there already, in the table or further up in the file";
                 rejects.push(self.reject(&record, "id", reason));
@@ -98,6 +100,19 @@ impl<'a> Judge<'a> {
             }
         }
         if rejects.is_empty() { Ok(record) } else { Err(rejects) }
+    }
+
+    /// What distributions have written to the ledger was paid, and is held against them: nothing else writes such entries.
+    fn of_a_distribution(&self, record: &Record) -> Option<Reject> {
+        if self.order.target.name != "transactions" {
+            return None;
+        }
+        let theirs = |field: &'static str, is: fn(&str) -> bool| {
+            self.text(record, field)
+                .filter(|text| is(text))
+                .map(|_| self.reject(record, field, "is an entry of a distribution, which only distributions write"))
+        };
+        theirs("id", |id| id.starts_with("distribution/")).or_else(|| theirs("kind", |kind| kind == "distribution"))
     }
 
     /// Makes money of the amount of a row.
@@ -205,6 +220,22 @@ mod tests {
             .map(|(line, id)| format!("line {line}, column \"id\": {reason}, found {id:?}"));
         assert_eq!((well, rejects), (1, expected.to_vec()));
         assert_eq!(judged("investors", "upsert", text), (3, vec![]));
+    }
+
+    #[test]
+    fn entries_of_distributions_are_not_brought_in() {
+        let head = "id,propertyId,investorId,kind,amount,currency,occurredOn,reference\n";
+        let row = |id: &str, kind: &str| format!("{id},123,456,{kind},10,NGN,2024-01-31,r\n");
+        let text =
+            [head, &row("distribution/123/p/456", "rent"), &row("a", "distribution"), &row("b", "rent")].concat();
+        let reason = "is an entry of a distribution, which only distributions write";
+        let expected = [
+            format!("line 2, column \"id\": {reason}, found \"distribution/123/p/456\""),
+            format!("line 3, column \"kind\": {reason}, found \"distribution\""),
+        ];
+        for mode in ["insert", "upsert"] {
+            assert_eq!(judged("transactions", mode, &text), (1, expected.to_vec()));
+        }
     }
 
     #[test]

@@ -275,6 +275,7 @@ dialects! {
     }
 
     async fn write_rejects(tx: &mut Connection, run: &Run, rejects: &[Reject]) -> sqlx::Result<i64> {
+        let mut stored = 0;
         for some in rejects.chunks(1_000) {
             let insert = "INSERT INTO import_rejects (import_id, row_number, line, field, value, reason) ";
             let mut query = QueryBuilder::<Db>::new(insert);
@@ -282,9 +283,9 @@ dialects! {
                 row.push_bind(&run.id).push_bind(count(reject.place.row)).push_bind(count(reject.place.line));
                 row.push_bind(&reject.column).push_bind(&reject.value).push_bind(&reject.reason);
             });
-            query.push(" ON CONFLICT DO NOTHING").build().execute(&mut *tx).await?;
+            stored += query.push(" ON CONFLICT DO NOTHING").build().execute(&mut *tx).await?.rows_affected();
         }
-        Ok(count(rejects.len() as u64))
+        Ok(count(stored))
     }
 
     pub(super) async fn finish(

@@ -257,10 +257,9 @@ dialects! {
         let decimals = properties.values().map(|property| property.price.currency().decimals()).max().unwrap_or(2);
         let (sender, batches) = mpsc::channel(BATCHES_WAITING);
         tokio::spawn(async move {
-            if let Err(refusal) = send(&mut tx, &order, &sender).await {
-                // Whoever does not listen any more has no use for it.
-                let _ = sender.send(Err(refusal.of(&place))).await;
-            }
+            let end = send(&mut tx, &order, &sender).await.map(|()| Vec::new()).map_err(|refusal| refusal.of(&place));
+            // Whoever does not listen any more has no use for it.
+            let _ = sender.send(end).await;
         });
         Ok(EntryStream { decimals, batches })
     }

@@ -47,9 +47,17 @@ fn row(entry: Entry) -> Vec<Value> {
 
 /// The rows as they come from the database.
 pub(super) fn rows(entries: EntryStream) -> impl Stream<Item = Result<Vec<Vec<Value>>, ProcessError>> + Send {
-    futures_util::stream::unfold(entries.batches, |mut batches| async move {
-        let batch = batches.recv().await?;
-        Some((batch.map(|entries| entries.into_iter().map(row).collect()), batches))
+    futures_util::stream::unfold(Some(entries.batches), |batches| async move {
+        let mut batches = batches?;
+        match batches.recv().await {
+            // The mark at the end: a table that breaks off before it is not whole.
+            Some(Ok(entries)) if entries.is_empty() => None,
+            Some(batch) => Some((batch.map(|entries| entries.into_iter().map(row).collect()), Some(batches))),
+            None => {
+                let why = "the rows of the database broke off";
+                Some((Err(ProcessError::transient("database_error", why)), None))
+            }
+        }
     })
 }
 

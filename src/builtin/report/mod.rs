@@ -71,7 +71,7 @@ pub struct ReportProcessor {
     email: QueueName,
     /// Setting pages takes a processor and memory: one report at a time.
     #[cfg(feature = "pdf")]
-    press: tokio::sync::Mutex<()>,
+    press: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl std::fmt::Debug for ReportProcessor {
@@ -102,6 +102,25 @@ fn describe(order: &Order, data: &Data) -> Result<Document, ProcessError> {
     described.map_err(|error| ProcessError::permanent("data_corrupt", error.to_string()))
 }
 
+/// The pages of a report, and how many rows its main table has.
+#[cfg(feature = "pdf")]
+fn set(order: &Order, data: &Data, imprint: &pdf::Imprint, most: usize) -> Result<(Vec<u8>, u64), ProcessError> {
+    let Document { main, paper } = describe(order, data)?;
+    if data.entries.len().max(paper.rows()) > most {
+        let why = format!(
+            "the report has more than {most} rows, too many for paper: ask for csv, excel or json, or for a shorter period"
+        );
+        return Err(ProcessError::permanent("report_too_large", why));
+    }
+    let pages = pdf::set(&paper, imprint).map_err(|why| not_set(&why))?;
+    Ok((pages, main.rows.len() as u64))
+}
+
+#[cfg(feature = "pdf")]
+fn not_set(why: &str) -> ProcessError {
+    ProcessError::permanent("pdf_failed", format!("the pages were not set: {why}"))
+}
+
 impl ReportProcessor {
     /// A processor on `database` that writes into `storage` and hands mails to the queue `email` through `outlet`.
     ///
@@ -114,7 +133,7 @@ impl ReportProcessor {
             outlet,
             email: QueueName::new("email")?,
             #[cfg(feature = "pdf")]
-            press: tokio::sync::Mutex::default(),
+            press: Arc::default(),
         })
     }
 
@@ -140,27 +159,21 @@ impl ReportProcessor {
 
         let most = document::PAPER_ROWS_MAX;
         let data = data::read(&self.database, order, most as i64 + 1).await?;
-        let Document { main, paper } = describe(order, &data)?;
-        if data.entries.len().max(paper.rows()) > most {
-            let why = format!(
-                "the report has more than {most} rows, too many for paper: ask for csv, excel or json, or for a shorter period"
-            );
-            return Err(ProcessError::permanent("report_too_large", why));
-        }
-        let imprint = pdf::Imprint { id: job.to_string(), made_on: name::made_on(job) };
-        let pages = {
-            let _one_at_a_time = self.press.lock().await;
-            tokio::task::spawn_blocking(move || pdf::set(&paper, &imprint)).await
-        };
-        let pages = pages.map_err(|error| error.to_string()).and_then(|pages| pages);
-        let pages =
-            pages.map_err(|why| ProcessError::permanent("pdf_failed", format!("the pages were not set: {why}")))?;
+        // Until the pages are set, also where nobody waits for them any more.
+        let one_at_a_time = Arc::clone(&self.press).lock_owned().await;
+        let (order, imprint) = (order.clone(), pdf::Imprint { id: job.to_string(), made_on: name::made_on(job) });
+        let set = tokio::task::spawn_blocking(move || {
+            let _one_at_a_time = one_at_a_time;
+            set(&order, &data, &imprint, most)
+        });
+        let (pages, rows) = set.await.unwrap_or_else(|error| Err(not_set(&error.to_string())))?;
+
         let mut draft = self.storage.create(name).await?;
         let path = draft.path().to_owned();
         let written = tokio::task::spawn_blocking(move || draft.write_all(&pages).map(|()| draft)).await;
         let written = written.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         let draft = written.map_err(|error| crate::builtin::storage::trouble(&path, &error))?;
-        Ok(StoredTable { file: draft.finish().await?, rows: main.rows.len() as u64 })
+        Ok(StoredTable { file: draft.finish().await?, rows })
     }
 
     /// Hands the mail over that tells of the report; the queue takes it once, however often it is handed over.

@@ -42,6 +42,30 @@ impl View for QueueGroup {
     }
 }
 
+/// What came of a job of the platform's.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlatformStep {
+    /// Its queue.
+    pub queue: &'static str,
+    /// In words.
+    pub did: String,
+    /// The job's result.
+    pub result: serde_json::Value,
+}
+
+impl View for PlatformStep {
+    const COLUMNS: &'static [Column] = &[Column::new("QUEUE"), Column::new("DONE").wraps()];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![Cell::text(self.queue), Cell::text(&self.did)]
+    }
+
+    fn name(&self) -> String {
+        self.queue.to_owned()
+    }
+}
+
 /// The end of the demo.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -52,6 +76,8 @@ pub struct DemoReport {
     pub dead_letters: Vec<QueueGroup>,
     /// The dead letter that was revived.
     pub revived: Option<JobId>,
+    /// The platform's work.
+    pub platform: Vec<PlatformStep>,
 }
 
 impl Body for DemoReport {
@@ -61,6 +87,8 @@ impl Body for DemoReport {
             Format::Table | Format::Wide => {
                 writeln!(out, "Dead letters by cause, before one was revived\n")?;
                 rows(&self.dead_letters, format, look, out)?;
+                writeln!(out, "\nThe platform's work\n")?;
+                rows(&self.platform, format, look, out)?;
                 writeln!(out, "\nThe queues at the end\n")?;
                 rows(&self.stats, format, look, out)
             }

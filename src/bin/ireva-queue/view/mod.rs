@@ -20,7 +20,7 @@ mod worker_report;
 use serde::Serialize;
 
 pub use bulk::{Act, Bulk};
-pub use demo_report::{DemoReport, QueueGroup};
+pub use demo_report::{DemoReport, PlatformStep, QueueGroup};
 pub use embedded_status::Stopped;
 pub use enqueued::{Awaited, EnqueueReport, Planned};
 pub use queue_settings::Settings;

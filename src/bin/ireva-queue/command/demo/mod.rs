@@ -1,7 +1,8 @@
-//! `demo`: the whole tool in less than twenty seconds, on a Redis of its own. Nothing in it is pretended: the mails are
+//! `demo`: the whole tool in less than thirty seconds, on a Redis of its own. Nothing in it is pretended: the mails are
 //! written, the requests are sent, the commands are run, and what fails does fail.
 
 mod partner;
+mod platform;
 mod site;
 mod work_load;
 
@@ -31,8 +32,10 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(150);
 ///
 /// Starts a private Redis in a temporary directory, enqueues some forty jobs
 /// (mails, requests, commands), runs them, lets some fail for a while and some
-/// for good, and revives one. It takes less than twenty seconds. The directory
-/// and the server stay, to go on with; how to end them is said last.
+/// for good, and revives one. Then the platform's work on a small portfolio: a
+/// distribution, a statement that is mailed, an import with bad rows, an
+/// export. It takes less than thirty seconds. The directory and the server stay,
+/// to go on with; how to end them is said last.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example:
   ireva-queue demo
@@ -75,8 +78,9 @@ async fn show(site: &Site, ui: &Ui) -> Result<Answer> {
     let dead_letters = groups(&client).await?;
     let revived = revive(site, &client, ui).await?;
     work(&client, config, &partner, ui, "working on").await?;
+    let platform = platform::show(&client, config, ui).await?;
     let stats = all_stats(&client).await?;
-    Ok(Answer::of(DemoReport { stats, dead_letters, revived }))
+    Ok(Answer::of(DemoReport { stats, dead_letters, revived, platform }))
 }
 
 /// Runs a worker until nothing is left to do.
@@ -157,6 +161,7 @@ fn go_on(site: &Site, ui: &Ui) {
         "ireva-queue enqueue email to=you@example.com subject=Hello template=welcome-email context.firstName=You \\",
         "    context.dashboardUrl=https://example.com",
         "ireva-queue work email --until-empty",
+        "ireva-queue db check",
         "ireva-queue embedded stop",
     ] {
         ui.note(&format!("  {line}"));

@@ -1,4 +1,4 @@
-//! Where the demo takes place: a directory of its own with a Redis, mails and templates.
+//! Where the demo takes place: a directory of its own with a Redis, a database, mails and templates.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
@@ -67,7 +67,7 @@ fn variables(directory: &Path) -> [(&'static str, String); 5] {
     let inside = |name: &str| directory.join(name).display().to_string();
     [
         ("REDIS_MODE", "embedded".to_owned()),
-        ("IREVA_QUEUE_DATA_DIR", inside("redis")),
+        ("IREVA_QUEUE_DATA_DIR", inside("data")),
         ("SMTP_URL", format!("file://{}", inside("mails"))),
         ("MAIL_FROM", SENDER.to_owned()),
         ("MAIL_TEMPLATES", inside("templates")),
