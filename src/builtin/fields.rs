@@ -52,20 +52,20 @@ impl Fields {
     }
 
     /// Whether a field is there.
-    #[cfg(feature = "tables")]
+    #[cfg(any(feature = "notify", feature = "tables"))]
     pub fn holds(&self, name: &str) -> bool {
         self.fields.get(name).is_some_and(|value| value.get() != "null")
+    }
+
+    /// Whether a field is an object.
+    #[cfg(feature = "tables")]
+    pub fn holds_object(&self, name: &str) -> bool {
+        self.fields.get(name).is_some_and(|value| value.get().starts_with('{'))
     }
 
     /// A field as it stands; null is as good as none.
     pub fn take(&mut self, name: &str) -> Option<Box<RawValue>> {
         self.fields.remove(name).filter(|value| value.get() != "null")
-    }
-
-    /// Whether a field is there.
-    #[cfg(feature = "notify")]
-    pub fn has(&self, name: &str) -> bool {
-        self.fields.get(name).is_some_and(|value| value.get() != "null")
     }
 
     /// The fields of an object that must be there; [`Fields::close`] takes back what was wrong with them.

@@ -103,6 +103,34 @@ async fn check_excel(desk: &FileDesk, source: &str, rows: &[Vec<String>]) {
 }
 
 #[tokio::test]
+async fn the_main_table_of_a_report_is_written_and_both_databases_write_the_same() {
+    let desks = seeded().await;
+    let half_year = json!({"userId": 456, "startDate": "2024-01-01", "endDate": "2024-06-30"});
+    for report in ["transaction-history", "tax-document", "roi-summary", "investor-statement"] {
+        let mut files = Vec::new();
+        for desk in &desks {
+            let source = json!({"report": report, "parameters": half_year});
+            let done = desk.export(&json!({"source": source, "format": "csv"})).await.done();
+            assert_eq!(done["source"], report);
+            let bytes = std::fs::read(done["path"].as_str().unwrap()).unwrap();
+            let rows = csv_rows(&bytes);
+            assert_eq!(done["rows"], rows.len() - 1);
+            if report == "transaction-history" {
+                let sql = "SELECT count(*) FROM transactions WHERE investor_id = '456' AND occurred_on BETWEEN '2024-01-01' AND '2024-06-30'";
+                assert_eq!(rows.len() as i64 - 1, desk.number(sql).await);
+            }
+            files.push(bytes);
+        }
+        assert_eq!(String::from_utf8_lossy(&files[0]), String::from_utf8_lossy(&files[1]), "{report}");
+    }
+    let nobody = json!({"userId": 9, "startDate": "2024-01-01", "endDate": "2024-06-30"});
+    let source = json!({"report": "tax-document", "parameters": nobody});
+    let ran = desks[0].export(&json!({"source": source, "format": "csv"})).await;
+    let (code, message) = ran.refused();
+    assert!(code == "investor_unknown" && message.contains('9'), "{code} {message}");
+}
+
+#[tokio::test]
 async fn distributions_and_their_lines_have_the_currency_of_their_property() {
     for desk in seeded().await {
         let (total, amount) =

@@ -1,4 +1,4 @@
-//! Writes a table of the platform's data to a file.
+//! Writes a table of the platform's data, or that of a report, to a file.
 
 mod filter;
 mod payload;
@@ -9,7 +9,8 @@ use serde_json::value::RawValue;
 
 use crate::builtin::classify;
 use crate::builtin::portfolio::Database;
-use crate::builtin::storage::{Storage, StoredTable, TableFile};
+use crate::builtin::report::ReportRows;
+use crate::builtin::storage::{Storage, StoredTable, TableFile, store_table};
 use crate::error::Result;
 use crate::format::WriteOptions;
 use crate::processor::{JobContext, Outcome, ProcessError, Processor};
@@ -23,7 +24,8 @@ pub(super) const SCHEMA: &str = include_str!("schema.json");
 /// Writes a table to a file, row by row: memory does not grow with the table.
 ///
 /// The payload names `source` (`properties`, `investors`, `investments`, `valuations`, `distributions`,
-/// `distribution_lines` or `transactions`), and `format` (`csv`, `json`, `ndjson`, `excel`, `parquet`) unless the name of
+/// `distribution_lines` or `transactions`; or `{"report": …, "parameters": {…}}` as in a payload of `report-generation`, for
+/// the report's main table, which has neither filters nor columns to choose), and `format` (`csv`, `json`, `ndjson`, `excel`, `parquet`) unless the name of
 /// the file tells it; it may name `filters` (by column: a value, a list of values, null, or `from` and `to` of a date,
 /// both included), `columns` (some of the table's, in this order), `destination` (the file's name in the storage;
 /// `source-JOB` unless said), `compression` (`none`, `gzip`, `zstd`; what the file's name tells unless said) and
@@ -78,6 +80,10 @@ impl ExportProcessor {
             Source::Table(table) => {
                 let query = rows::Query { table, order };
                 rows::write(&self.database, &query, (&self.storage, file)).await
+            }
+            Source::Report(query) => {
+                let ReportRows { columns, rows } = query.rows(&self.database).await?;
+                Ok(store_table(&self.storage, TableFile { columns, ..file }, rows).await?)
             }
         }
     }

@@ -2,9 +2,13 @@
 
 use crate::builtin::fields::{Fields, shown};
 use crate::builtin::portfolio::{DEFAULT_TENANT, Field, Holds, TABLES, Table};
+use crate::builtin::report::ReportQuery;
 use crate::builtin::storage::check_name;
-use crate::error::Result;
+use crate::error::{FieldProblem, Result};
 use crate::format::{Column, Compression, Format, Kind};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::filter::{self, Filter};
 
@@ -22,16 +26,19 @@ pub(super) struct Order {
 }
 
 /// Where the rows come from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Source {
     /// A table of the platform's data.
     Table(&'static Table),
+    /// The main table of a report.
+    Report(Box<ReportQuery>),
 }
 
 impl Source {
-    pub fn name(self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         match self {
             Self::Table(table) => table.name,
+            Self::Report(query) => query.report_type(),
         }
     }
 }
@@ -39,10 +46,13 @@ impl Source {
 /// Reads a payload; the error (`Invalid`) names every problem in one sentence, and their fields.
 pub(super) fn read(payload: &str) -> Result<Order> {
     let mut fields = Fields::read("export", payload)?;
-    let source = source(&mut fields);
-    let table = source.map(|Source::Table(table)| table);
-    let filters = filter::read(&mut fields, table);
-    let columns = columns(&mut fields, table);
+    let tenant = fields.id("tenantId").unwrap_or_else(|| DEFAULT_TENANT.to_owned());
+    let source = source(&mut fields, &tenant);
+    let (filters, columns) = match &source {
+        Some(Source::Report(_)) => of_report(&mut fields),
+        Some(Source::Table(table)) => of_table(&mut fields, Some(table)),
+        None => of_table(&mut fields, None),
+    };
     let destination = destination(&mut fields);
     let format = format(&mut fields, destination.as_deref());
     let compressions = Compression::ALL.map(|known| (known.as_str(), known));
@@ -54,7 +64,6 @@ pub(super) fn read(payload: &str) -> Result<Order> {
             "compression {compression} is not for a parquet file, which is compressed inside: leave it out"
         ));
     }
-    let tenant = fields.id("tenantId").unwrap_or_else(|| DEFAULT_TENANT.to_owned());
     let order = (|| {
         Some(Order {
             tenant,
@@ -69,9 +78,45 @@ pub(super) fn read(payload: &str) -> Result<Order> {
     fields.finish(order)
 }
 
-/// A table by its name. Rows of a report will be a source of their own here.
-fn source(fields: &mut Fields) -> Option<Source> {
-    fields.word_that_must_be("source", &TABLES.map(|table| (table.name, Source::Table(table))))
+/// A table by its name, or a report with its parameters.
+fn source(fields: &mut Fields, tenant: &str) -> Option<Source> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Given {
+        report: String,
+        parameters: Box<RawValue>,
+    }
+    if !fields.holds_object("source") {
+        return fields.word_that_must_be("source", &TABLES.map(|table| (table.name, table))).map(Source::Table);
+    }
+    let expected = r#"the name of a table, or {"report":…,"parameters":{…}}"#;
+    let Given { report, parameters } = fields.value("source", expected)?;
+    match ReportQuery::new(&report, &parameters, tenant) {
+        Ok(query) => Some(Source::Report(Box::new(query))),
+        Err(error) => {
+            for FieldProblem { field, message } in error.fields() {
+                let field = if field == "reportType" { "report" } else { field };
+                fields.problem(format!("source.{field} {message}"));
+            }
+            None
+        }
+    }
+}
+
+type Choice = (Option<Vec<Filter>>, Option<Vec<&'static Field>>);
+
+fn of_table(fields: &mut Fields, table: Option<&'static Table>) -> Choice {
+    (filter::read(fields, table), columns(fields, table))
+}
+
+/// A report has its rows and its columns by itself.
+fn of_report(fields: &mut Fields) -> Choice {
+    for name in ["filters", "columns"] {
+        if fields.take(name).is_some() {
+            fields.problem(format!("{name} is not for a report, whose parameters say what it holds"));
+        }
+    }
+    (Some(Vec::new()), Some(Vec::new()))
 }
 
 /// Some of the table's columns, or all.
@@ -184,7 +229,19 @@ mod tests {
         let table = [
             ("{}", "source is missing; format is missing"),
             (r#"{"source":"users","format":"csv"}"#, "source must be one of properties, investors, investments"),
-            (r#"{"source":{"report":"roi-summary"},"format":"csv"}"#, "source must be one of properties"),
+            (r#"{"source":{"report":"roi-summary"},"format":"csv"}"#, "source must be the name of a table, or {"),
+            (
+                r#"{"source":{"report":"roi","parameters":{}},"format":"csv"}"#,
+                "source.report must be one of investor-statement",
+            ),
+            (
+                r#"{"source":{"report":"tax-document","parameters":{"userId":1}},"format":"csv"}"#,
+                "source.parameters.startDate is missing; source.parameters.endDate is missing",
+            ),
+            (
+                r#"{"source":{"report":"roi-summary","parameters":{"startDate":"2024-01-01","endDate":"2024-01-31"}},"format":"csv","columns":["id"]}"#,
+                "columns is not for a report",
+            ),
             (r#"{"source":"investors","format":"xml"}"#, "format must be one of csv, json, ndjson, excel, parquet"),
             (r#"{"source":"investors","destination":"a.txt"}"#, "the name of the destination does not tell it"),
             (

@@ -137,7 +137,7 @@ fn delivery(payload: &str) -> Result<Delivery> {
 
 fn channels(fields: &mut Fields) -> Vec<Channel> {
     let expected = format!("a list of one or more of {}", Channel::words());
-    if !fields.has("channels") {
+    if !fields.holds("channels") {
         fields.problem(format!("channels is missing: {expected}"));
     }
     let Some(words) = fields.value::<Vec<String>>("channels", &expected) else { return Vec::new() };
@@ -164,7 +164,7 @@ fn title(fields: &mut Fields) -> Option<String> {
 }
 
 fn words(fields: &mut Fields) -> Option<Words> {
-    match (fields.has("body"), fields.has("template")) {
+    match (fields.holds("body"), fields.holds("template")) {
         (true, true) => fields.problem("body and template are both there: give one of them"),
         (false, false) => fields.problem("body is missing: give it or template"),
         _ => {}

@@ -54,6 +54,11 @@ impl ReportQuery {
         payload::read(&payload).map(Self)
     }
 
+    /// Which report.
+    pub fn report_type(&self) -> &'static str {
+        self.0.report.as_str()
+    }
+
     /// Its rows, all of one instant.
     ///
     /// # Errors
