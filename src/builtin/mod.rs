@@ -31,6 +31,8 @@ pub mod portfolio;
 mod post;
 #[cfg(any(feature = "db", feature = "email"))]
 mod problems;
+#[cfg(feature = "db")]
+mod refusal;
 #[cfg(all(feature = "db", feature = "tables"))]
 pub mod report;
 #[cfg(all(feature = "db", feature = "tables"))]

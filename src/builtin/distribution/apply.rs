@@ -9,6 +9,7 @@ use super::payload::Order;
 use super::plan::{Holding, Line, lines};
 use crate::builtin::fields::shown;
 use crate::builtin::portfolio::{Currency, Database, Money, Stored, dialects};
+use crate::builtin::refusal::Refusal;
 use crate::processor::ProcessError;
 
 /// Rows in one statement: SQLite takes 32,766 parameters.
@@ -29,27 +30,6 @@ pub(super) struct Applied {
     pub already: bool,
     pub total: Money,
     pub lines: Vec<Line>,
-}
-
-/// Why nothing was stored.
-#[derive(Debug)]
-pub(super) enum Refusal {
-    /// The order or the data has to change.
-    Order(ProcessError),
-    /// The database.
-    Database(sqlx::Error),
-}
-
-impl From<sqlx::Error> for Refusal {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<ProcessError> for Refusal {
-    fn from(error: ProcessError) -> Self {
-        Self::Order(error)
-    }
 }
 
 /// Applies the order, unless it was applied before or is a dry run.

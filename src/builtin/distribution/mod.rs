@@ -11,13 +11,13 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-use crate::builtin::classify;
 use crate::builtin::portfolio::Database;
+use crate::builtin::refusal::Refusal;
 use crate::clock::local_now;
 use crate::error::{Error, Result};
 use crate::job::{JobId, NewJob, QueueName};
 use crate::processor::{JobContext, Outcome, Outlet, ProcessError, Processor};
-use apply::{Applied, Refusal, Run};
+use apply::{Applied, Run};
 use payload::Order;
 
 /// The queue whose jobs are distributions.
@@ -82,21 +82,10 @@ impl DistributionProcessor {
         Ok(Self { database, outlet, email: QueueName::new("email")? })
     }
 
-    fn refused(&self, refusal: Refusal) -> ProcessError {
-        match refusal {
-            Refusal::Order(error) => error,
-            Refusal::Database(error) => self.failed(&error),
-        }
-    }
-
-    fn failed(&self, error: &sqlx::Error) -> ProcessError {
-        let (class, code) = classify::database(error);
-        ProcessError::new(class, code, format!("{}: {}", self.database.place(), classify::database_words(error)))
-    }
-
     /// Hands over the mails that the queue has not taken yet; how many.
     async fn send_mails(&self, order: &Order, ctx: &JobContext) -> Result<usize, ProcessError> {
-        let waiting = apply::outbox(&self.database, order).await.map_err(|error| self.failed(&error))?;
+        let waiting =
+            apply::outbox(&self.database, order).await.map_err(|error| Refusal::Database(error).of(&self.database))?;
         for mails in waiting.chunks(MAILS) {
             let jobs: Result<Vec<_>> =
                 mails.iter().map(|(id, payload)| Ok(NewJob::from_json(payload.clone())?.id(JobId::new(id)?))).collect();
@@ -108,7 +97,9 @@ impl DistributionProcessor {
                 return Err(not_taken(error));
             }
             let ids: Vec<_> = mails.iter().map(|(id, _)| id.clone()).collect();
-            apply::queued(&self.database, &ids, local_now()).await.map_err(|error| self.failed(&error))?;
+            apply::queued(&self.database, &ids, local_now())
+                .await
+                .map_err(|error| Refusal::Database(error).of(&self.database))?;
             ctx.log(format!("{} mails handed to queue {}", ids.len(), self.email));
         }
         Ok(waiting.len())
@@ -122,7 +113,7 @@ impl Processor for DistributionProcessor {
         let order =
             payload::read(payload.get()).map_err(|why| ProcessError::permanent("payload_invalid", why.to_string()))?;
         let run = Run { job_id: ctx.job_id().to_string(), fence: ctx.fence(), at: local_now() };
-        let applied = apply::apply(&self.database, &order, &run).await.map_err(|refusal| self.refused(refusal))?;
+        let applied = apply::apply(&self.database, &order, &run).await.map_err(|refusal| refusal.of(&self.database))?;
         let state = match (order.dry_run, applied.already) {
             (true, _) => "dry run",
             (false, true) => "already applied",

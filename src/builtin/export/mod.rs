@@ -7,8 +7,8 @@ mod rows;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::builtin::classify;
 use crate::builtin::portfolio::Database;
+use crate::builtin::refusal::Refusal;
 use crate::builtin::report::ReportRows;
 use crate::builtin::storage::{Storage, StoredTable, TableFile, store_table};
 use crate::error::Result;
@@ -25,8 +25,8 @@ pub(super) const SCHEMA: &str = include_str!("schema.json");
 ///
 /// The payload names `source` (`properties`, `investors`, `investments`, `valuations`, `distributions`,
 /// `distribution_lines` or `transactions`; or `{"report": …, "parameters": {…}}` as in a payload of `report-generation`, for
-/// the report's main table, which has neither filters nor columns to choose), and `format` (`csv`, `json`, `ndjson`, `excel`, `parquet`) unless the name of
-/// the file tells it; it may name `filters` (by column: a value, a list of values, null, or `from` and `to` of a date,
+/// the report's main table, which has neither filters nor columns to choose), and `format` (`csv`, `json`, `ndjson`,
+/// `excel`, `parquet`) unless the name of the file tells it; it may name `filters` (by column: a value, a list of values, null, or `from` and `to` of a date,
 /// both included), `columns` (some of the table's, in this order), `destination` (the file's name in the storage;
 /// `source-JOB` unless said), `compression` (`none`, `gzip`, `zstd`; what the file's name tells unless said) and
 /// `tenantId`.
@@ -45,27 +45,6 @@ pub struct ExportProcessor {
 /// `Invalid`, naming everything that is wrong with it.
 pub(super) fn check(payload: &str) -> Result<()> {
     payload::read(payload).map(drop)
-}
-
-/// Why there is no file.
-#[derive(Debug)]
-enum Refusal {
-    /// The order, the storage, or what is stored.
-    Job(ProcessError),
-    /// The database.
-    Database(sqlx::Error),
-}
-
-impl From<ProcessError> for Refusal {
-    fn from(error: ProcessError) -> Self {
-        Self::Job(error)
-    }
-}
-
-impl From<sqlx::Error> for Refusal {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
-    }
 }
 
 impl ExportProcessor {
@@ -87,17 +66,6 @@ impl ExportProcessor {
             }
         }
     }
-
-    fn failed(&self, refusal: Refusal) -> ProcessError {
-        match refusal {
-            Refusal::Job(error) => error,
-            Refusal::Database(error) => {
-                let (class, code) = classify::database(&error);
-                let said = classify::database_words(&error);
-                ProcessError::new(class, code, format!("{}: {said}", self.database.place()))
-            }
-        }
-    }
 }
 
 impl Processor for ExportProcessor {
@@ -111,7 +79,7 @@ impl Processor for ExportProcessor {
         options.sheet.name = Some(order.source.name().to_owned());
         let name = order.file_name(ctx.job_id().as_str());
         let file = TableFile { name, format: order.format, columns: order.format_columns(), options };
-        let stored = self.write(&order, file).await.map_err(|refusal| self.failed(refusal))?;
+        let stored = self.write(&order, file).await.map_err(|refusal| refusal.of(&self.database))?;
         let StoredTable { file, rows } = stored;
         ctx.log(format!("{rows} rows of {} in {}, {} bytes", order.source.name(), file.path, file.size_bytes));
         let answer = json!({

@@ -4,10 +4,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 use futures_util::StreamExt;
 use sqlx::{QueryBuilder, Row};
 
-use super::Refusal;
 use super::filter::{Filter, Test};
 use super::payload::Order;
 use crate::builtin::portfolio::{Currency, CurrencyOf, Database, Field, Holds, Stored, Table, dialects};
+use crate::builtin::refusal::Refusal;
 use crate::builtin::storage::{Storage, StoredTable, TableFile, store_table};
 use crate::format::Value;
 use crate::processor::ProcessError;

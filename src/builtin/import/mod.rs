@@ -13,8 +13,8 @@ mod store;
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::builtin::classify;
 use crate::builtin::portfolio::Database;
+use crate::builtin::refusal::Refusal;
 use crate::builtin::storage::Storage;
 use crate::clock::local_now;
 use crate::error::Result;
@@ -59,27 +59,6 @@ pub struct ImportProcessor {
 /// `Invalid`, naming everything that is wrong with it.
 pub(super) fn check(payload: &str) -> Result<()> {
     payload::read(payload).map(drop)
-}
-
-/// Why the import does not go on.
-#[derive(Debug)]
-enum Refusal {
-    /// The order, the file, or what stands of the import.
-    Job(ProcessError),
-    /// The database.
-    Database(sqlx::Error),
-}
-
-impl From<ProcessError> for Refusal {
-    fn from(error: ProcessError) -> Self {
-        Self::Job(error)
-    }
-}
-
-impl From<sqlx::Error> for Refusal {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
-    }
 }
 
 impl ImportProcessor {
@@ -154,17 +133,6 @@ impl ImportProcessor {
         );
         Ok(ProcessError::permanent("import_rejected", why).into())
     }
-
-    fn failed(&self, refusal: Refusal) -> ProcessError {
-        match refusal {
-            Refusal::Job(error) => error,
-            Refusal::Database(error) => {
-                let (class, code) = classify::database(&error);
-                let said = classify::database_words(&error);
-                ProcessError::new(class, code, format!("{}: {said}", self.database.place()))
-            }
-        }
-    }
 }
 
 /// Reads the file through. Its rows are held against the database only where one that is wrong leaves all of them out.
@@ -207,7 +175,7 @@ impl Processor for ImportProcessor {
             payload::read(payload.get()).map_err(|why| ProcessError::permanent("payload_invalid", why.to_string()))?;
         let run = Run { id: ctx.job_id().to_string(), fence: ctx.fence(), at: local_now() };
         let ledger = Ledger { database: &self.database, order: &order, run: &run };
-        let standing = self.import(&ledger, ctx).await.map_err(|refusal| self.failed(refusal))?;
+        let standing = self.import(&ledger, ctx).await.map_err(|refusal| refusal.of(&self.database))?;
         ctx.log(format!(
             "{}: {} rows, {} in {}, {} rejected",
             order.source, standing.rows_read, standing.rows_in, order.target.name, standing.rows_rejected

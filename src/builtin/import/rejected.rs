@@ -2,10 +2,10 @@
 
 use futures_util::StreamExt;
 
-use super::Refusal;
 use super::standing::Run;
 use super::store::Ledger;
 use crate::builtin::portfolio::{Database, dialects};
+use crate::builtin::refusal::Refusal;
 use crate::builtin::storage::{Storage, StoredTable, TableFile, store_table};
 use crate::format::{Column, Format, Kind, Value, WriteOptions};
 

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use chrono::NaiveDate;
 use sqlx::QueryBuilder;
 
-use super::Refusal;
 use super::judge::{Judge, Known, Seen};
 use super::payload::Order;
 use super::reading::{Batch, Identity};
@@ -14,6 +13,7 @@ use super::shape::{Cell, Record};
 use super::standing::{CHECKING, DONE, Findings, REJECTED, REJECTS_MAX, RUNNING, Row, Run, STANDING, Standing};
 use super::statement::{insert, own_columns, statements};
 use crate::builtin::portfolio::{DEFAULT_TENANT, Database, Holds, dialects};
+use crate::builtin::refusal::Refusal;
 use crate::clock::local_now;
 use crate::processor::ProcessError;
 

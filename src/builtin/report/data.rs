@@ -7,8 +7,8 @@ use futures_util::TryStreamExt;
 use tokio::sync::mpsc;
 
 use super::payload::Order;
-use crate::builtin::classify;
 use crate::builtin::portfolio::{Currency, Database, Money, Stored, dialects};
+use crate::builtin::refusal::Refusal;
 use crate::processor::ProcessError;
 
 /// Entries that are handed on at once, and batches of them that wait.
@@ -120,46 +120,6 @@ pub(super) struct EntryStream {
     pub batches: mpsc::Receiver<Result<Vec<Entry>, ProcessError>>,
 }
 
-/// Why nothing was read.
-#[derive(Debug)]
-pub(super) enum Refusal {
-    /// The order or the data has to change.
-    Order(ProcessError),
-    /// The database.
-    Database(sqlx::Error),
-}
-
-impl From<sqlx::Error> for Refusal {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
-    }
-}
-
-impl From<ProcessError> for Refusal {
-    fn from(error: ProcessError) -> Self {
-        Self::Order(error)
-    }
-}
-
-impl From<crate::error::Error> for Refusal {
-    fn from(error: crate::error::Error) -> Self {
-        Self::Order(ProcessError::permanent("data_corrupt", error.to_string()))
-    }
-}
-
-impl Refusal {
-    /// What it means to the job.
-    fn of(self, place: &str) -> ProcessError {
-        match self {
-            Self::Order(error) => error,
-            Self::Database(error) => {
-                let (class, code) = classify::database(&error);
-                ProcessError::new(class, code, format!("{place}: {}", classify::database_words(&error)))
-            }
-        }
-    }
-}
-
 /// Reads what the report of an order is made from; at most `entries_max` entries of the ledger.
 ///
 /// # Errors
@@ -169,7 +129,7 @@ pub(super) async fn read(database: &Database, order: &Order, entries_max: i64) -
         Database::Sqlite(pool) => sqlite::read(pool, order, entries_max).await,
         Database::Postgres(pool) => postgres::read(pool, order, entries_max).await,
     };
-    read.map_err(|refusal| refusal.of(&database.place()))
+    read.map_err(|refusal| refusal.of(database))
 }
 
 /// Begins to read the entries of the order's period, all from one instant.
@@ -182,7 +142,7 @@ pub(super) async fn stream(database: &Database, order: &Order) -> Result<EntrySt
         Database::Sqlite(pool) => sqlite::stream(pool, order.clone(), place.clone()).await,
         Database::Postgres(pool) => postgres::stream(pool, order.clone(), place.clone()).await,
     };
-    begun.map_err(|refusal| refusal.of(&place))
+    begun.map_err(|refusal| refusal.at(&place))
 }
 
 /// How a transaction begins that sees one instant, whatever others commit meanwhile.
@@ -257,7 +217,7 @@ dialects! {
         let decimals = properties.values().map(|property| property.price.currency().decimals()).max().unwrap_or(2);
         let (sender, batches) = mpsc::channel(BATCHES_WAITING);
         tokio::spawn(async move {
-            let end = send(&mut tx, &order, &sender).await.map(|()| Vec::new()).map_err(|refusal| refusal.of(&place));
+            let end = send(&mut tx, &order, &sender).await.map(|()| Vec::new()).map_err(|refusal| refusal.at(&place));
             // Whoever does not listen any more has no use for it.
             let _ = sender.send(end).await;
         });

@@ -1,0 +1,52 @@
+//! Why a processor on the platform's database did not do what it was asked for.
+
+use crate::builtin::classify;
+use crate::builtin::portfolio::Database;
+use crate::processor::ProcessError;
+
+/// What stood in the way.
+#[derive(Debug)]
+pub(in crate::builtin) enum Refusal {
+    /// The order, its files, or what is stored: it says so itself.
+    Job(ProcessError),
+    /// The database.
+    Database(sqlx::Error),
+}
+
+impl From<ProcessError> for Refusal {
+    fn from(error: ProcessError) -> Self {
+        Self::Job(error)
+    }
+}
+
+impl From<sqlx::Error> for Refusal {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// Of something stored that cannot be read as what it should be.
+#[cfg(feature = "tables")]
+impl From<crate::error::Error> for Refusal {
+    fn from(error: crate::error::Error) -> Self {
+        Self::Job(ProcessError::permanent("data_corrupt", error.to_string()))
+    }
+}
+
+impl Refusal {
+    /// What it means to the job, in a database at `place` (as [`Database::place`] says it).
+    pub fn at(self, place: &str) -> ProcessError {
+        match self {
+            Self::Job(error) => error,
+            Self::Database(error) => {
+                let (class, code) = classify::database(&error);
+                ProcessError::new(class, code, format!("{place}: {}", classify::database_words(&error)))
+            }
+        }
+    }
+
+    /// The same for the database that was asked.
+    pub fn of(self, database: &Database) -> ProcessError {
+        self.at(&database.place())
+    }
+}
