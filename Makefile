@@ -43,7 +43,7 @@ lint:
 
 bench:
 	tests/install.sh demo
-	cargo bench --bench engine
+	cargo bench --bench engine --no-default-features
 
 chaos:
 	tests/install.sh test
