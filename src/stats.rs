@@ -227,6 +227,8 @@ pub struct JobDetails {
     pub worker: Option<String>,
     /// The fence of its claim.
     pub fence: Option<i64>,
+    /// How far it says it is, while it runs and has said so.
+    pub progress: Option<Progress>,
     /// How often its worker died or fell silent.
     pub crashes: u32,
     /// Attempts that failed.
@@ -247,6 +249,21 @@ pub struct JobDetails {
     pub result: Option<Box<RawValue>>,
     /// Its log, while it is kept.
     pub log: Option<String>,
+}
+
+/// How far a running job says it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// How much is done.
+    pub done: u64,
+    /// Of how much, where that is known.
+    pub total: Option<u64>,
+    /// What is counted, such as rows.
+    pub unit: String,
+    /// When it said so.
+    pub at: DateTime<Utc>,
 }
 
 /// A job that another one hands over, and where it stands.

@@ -4,13 +4,14 @@ mod by_hand;
 
 pub use by_hand::{Accepted, Ask, ByHand, Ending, HandOut, Held, Standing, TakenBack};
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use crate::job::{JobId, QueueName};
-use crate::processor::{BatchJob, BatchProcessor, JobContext, Outcome, ProcessError, Processor};
+use crate::processor::{BatchJob, BatchProcessor, Facts, JobContext, Outcome, ProcessError, Processor};
 
 /// The job that a payload is run as.
 #[derive(Debug, Clone)]
@@ -53,8 +54,8 @@ impl TestJob {
                 cancelled.cancel();
             });
         }
-        let facts = crate::processor::Facts { id, queue, attempt, max_attempts, fence, deadline };
-        JobContext::new(facts, cancelled)
+        let facts = Facts { id, queue, attempt, max_attempts, fence, deadline };
+        JobContext::new(facts, cancelled, Arc::default())
     }
 }
 

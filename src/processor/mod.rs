@@ -7,6 +7,7 @@
 mod context;
 mod outcome;
 mod outlet;
+mod progress;
 mod registry;
 
 use std::future::Future;
@@ -19,6 +20,7 @@ pub use context::{Cancelled, JobContext, Linger};
 pub(crate) use outcome::RESULT_MAX_BYTES;
 pub use outcome::{Outcome, ProcessError};
 pub use outlet::{HandedOver, Outlet};
+pub(crate) use progress::Board;
 pub(crate) use registry::{BatchItem, Entry};
 pub use registry::{BatchJob, Registry};
 

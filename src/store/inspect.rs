@@ -148,6 +148,8 @@ pub(crate) struct Shown {
     pub unique: Option<String>,
     pub log: Option<String>,
     pub result: Option<String>,
+    /// What its claim, or one before it, said of how far it is.
+    pub progress: Option<String>,
 }
 
 /// How an awaited job stands.
@@ -299,7 +301,13 @@ impl Store {
         let (record, history) = (reply.text()?, reply.text()?);
         let crashes = reply.maybe_number()?.and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
         let found = Found { id: id.clone(), place, record, history, crashes };
-        Ok(Some(Shown { found, unique: reply.optional()?, log: reply.optional()?, result: reply.optional()? }))
+        Ok(Some(Shown {
+            found,
+            unique: reply.optional()?,
+            log: reply.optional()?,
+            result: reply.optional()?,
+            progress: reply.optional()?,
+        }))
     }
 
     /// Whether a job has ended, and how.

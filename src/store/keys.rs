@@ -49,7 +49,6 @@ keys! {
     Meta "meta" "hash" "layout version, last fence and arrival, totals, rate limiter",
     Events "events" "stream" "what happened, capped",
     Wake "wake" "list" "at most one wake-up token",
-    Progress "progress" "hash" "id -> progress of a running job",
 }
 
 /// The key names of one queue, spelled once.
@@ -61,7 +60,7 @@ pub(crate) struct QueueKeys {
 
 impl QueueKeys {
     /// The keys of `queue` under `prefix`. The braces keep a queue in one cluster slot. Scripts compute what belongs to a
-    /// job (`log:<id>`, `result:<id>`), a producer (`call:<producer>`) or a minute (`minute:<n>`) from one of them.
+    /// job (`log:<id>`, `result:<id>`, `progress:<id>`), a producer (`call:<producer>`) or a minute (`minute:<n>`) from one of them.
     pub(crate) fn new(prefix: &str, queue: &QueueName) -> Self {
         let base = format!("{prefix}{{{queue}}}");
         let names = Key::ALL.iter().map(|key| format!("{base}:{}", key.suffix())).collect();
@@ -104,6 +103,6 @@ mod tests {
         let keys = QueueKeys::new("ireva:queue:", &QueueName::new("email").unwrap());
         assert_eq!(keys.name(Key::Jobs), "ireva:queue:{email}:jobs");
         assert_eq!(keys.name(Key::Pending3), "ireva:queue:{email}:pending:3");
-        assert_eq!(keys.name(Key::Progress), "ireva:queue:{email}:progress");
+        assert_eq!(keys.name(Key::Wake), "ireva:queue:{email}:wake");
     }
 }

@@ -17,6 +17,7 @@ mod lifecycle;
 mod limits;
 mod maintenance;
 mod presence;
+mod progress;
 mod route;
 mod scripts;
 mod sentinel;
@@ -37,6 +38,7 @@ pub(crate) use keys::{Key, QueueKeys};
 pub(crate) use lifecycle::{Accepted, Claimed, End, FetchCall, Fetched, Settled, Standing};
 pub(crate) use maintenance::{Audited, Auditor};
 pub(crate) use presence::WorkerSelf;
+pub(crate) use progress::text as progress_text;
 #[cfg(feature = "api")]
 pub(crate) use tokens::StoredToken;
 pub(crate) use view::worker_info;

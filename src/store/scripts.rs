@@ -60,6 +60,7 @@ scripts! {
     SIGN_OFF "sign_off",
     PROMOTE "promote",
     LOG "log",
+    PROGRESS "progress",
     STATS "stats",
     PAGE "page",
     LOCATE "locate",

@@ -11,6 +11,7 @@ use crate::stats::{DeadLetter, JobDetails, JobSummary, QueueStats, QueueSummary,
 use crate::store::inspect::{Counts, Found, Shown};
 use crate::store::limits;
 use crate::store::presence::{Held, WorkerSelf};
+use crate::store::progress;
 
 fn instant(ms: i64) -> DateTime<Utc> {
     DateTime::from_timestamp_millis(ms).unwrap_or_default()
@@ -184,7 +185,7 @@ fn cause(history: &History, crashes: u32) -> Cause {
 impl Shown {
     /// Everything about the job.
     pub(crate) fn details(self, queue: &QueueName) -> JobDetails {
-        let Self { found, unique, log, result } = self;
+        let Self { found, unique, log, result, progress } = self;
         let (record, history) = (found.record(), found.history());
         let millis = |span: std::time::Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
         let raw = |text: Option<String>| text.and_then(|text| RawValue::from_string(text).ok());
@@ -199,6 +200,7 @@ impl Shown {
             unique,
             worker: found.place.worker().map(str::to_owned),
             fence: found.place.fence(),
+            progress: progress.and_then(|text| progress::read(&text, found.place.fence()?)),
             crashes: found.crashes,
             failed: history.failed,
             snoozed: history.snoozed,

@@ -200,7 +200,7 @@ fn prepare(shared: &Shared, lane: &Lane, mut job: Claimed, stop: CancellationTok
         fence: job.fence(),
         deadline: Some(Instant::now() + timeout),
     };
-    let ctx = JobContext::new(facts, stop.clone());
+    let ctx = JobContext::new(facts, stop.clone(), Arc::clone(&lane.board));
     if job.history.is_empty() && job.crashes == 0 {
         let waited_ms = (job.claimed_ms() - record.arrival_us / 1_000).max(0).unsigned_abs();
         let delay = Some(Duration::from_millis(waited_ms));

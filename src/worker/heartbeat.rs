@@ -10,6 +10,7 @@ use crate::event::{Event, EventKind};
 use crate::job::JobId;
 use crate::store::{Claimed, End, Settled, Standing, Store};
 use crate::worker::lane::Lane;
+use crate::worker::progress::Teller;
 use crate::worker::shared::Shared;
 
 /// What stands before the claim of a cancelled job.
@@ -76,6 +77,7 @@ fn tell_of_silence(shared: &Shared, lost: &mut Option<Instant>) {
 
 async fn beat(shared: &Arc<Shared>, store: &Store) {
     let mut surplus = vec![0_u32; shared.lanes.len()];
+    let mut tellers: Vec<_> = shared.lanes.iter().map(|_| Teller::default()).collect();
     let mut renewed = Instant::now();
     let mut announced = None::<Instant>;
     while !shared.ended.is_cancelled() {
@@ -89,6 +91,13 @@ async fn beat(shared: &Arc<Shared>, store: &Store) {
                     shared.warn_seldom(&error, "the lease could not be renewed");
                 } else {
                     shared.heard();
+                }
+            }
+        }
+        if due {
+            for (lane, teller) in shared.lanes.iter().zip(&mut tellers) {
+                if let Err(error) = teller.tell(store, lane, shared.lease).await {
+                    shared.warn_seldom(&error, "how far jobs are could not be told");
                 }
             }
         }

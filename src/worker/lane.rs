@@ -8,7 +8,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::QueueSettings;
-use crate::processor::Entry;
+use crate::processor::{Board, Entry};
 use crate::store::{Auditor, QueueKeys};
 use crate::worker::finisher::Ended;
 use crate::worker::table::Table;
@@ -55,6 +55,8 @@ pub(crate) struct Lane {
     pub keys: QueueKeys,
     pub entry: Entry,
     pub table: Table,
+    /// How far its jobs say they are.
+    pub board: Arc<Board>,
     pub auditor: Auditor,
     /// No slot sends anything more.
     pub closed: CancellationToken,
@@ -84,6 +86,7 @@ impl Lane {
             keys,
             entry,
             table: Table::default(),
+            board: Arc::default(),
             auditor: Auditor::default(),
             closed: CancellationToken::new(),
             fetches: Fetches::default(),

@@ -12,6 +12,7 @@ mod finisher;
 mod heartbeat;
 mod janitor;
 mod lane;
+mod progress;
 mod promoter;
 mod recoverer;
 mod runner;

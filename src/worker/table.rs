@@ -146,6 +146,12 @@ impl Table {
         self.lock().held.iter().map(|(id, held)| (id.clone(), Arc::clone(&held.claim))).collect()
     }
 
+    /// Whether the job runs here under the claim with this fence.
+    pub(crate) fn runs(&self, id: &JobId, fence: i64) -> bool {
+        let of = |claim: &str| claim.split('|').next().and_then(|part| part.parse().ok()) == Some(fence);
+        self.lock().held.get(id).is_some_and(|held| held.phase == Phase::Running && of(&held.claim))
+    }
+
     /// The queue said that a claim is not this worker's: breaks the attempt off, but for one whose end is on its way and
     /// will be told the same.
     pub(crate) fn revoke(&self, id: &JobId, claim: &str, standing: Standing) -> Option<Claimed> {

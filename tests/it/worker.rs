@@ -27,6 +27,7 @@ enum Do {
     Fail { class: ireva_queue::ErrorClass, after_ms: Option<u64> },
     FailTimes { times: u32 },
     Take { millis: u64 },
+    Tell { done: u64 },
 }
 
 /// Does what its jobs say, and counts.
@@ -56,6 +57,10 @@ impl Doer {
             Do::Panic => panic!("told to"),
             Do::Hang => std::future::pending().await,
             Do::Take { millis } => tokio::time::sleep(Duration::from_millis(millis)).await,
+            Do::Tell { done } => {
+                ctx.progress(done, Some(400), "rows");
+                std::future::pending().await
+            }
             Do::FailTimes { times } if ctx.attempt() > times => {}
             Do::FailTimes { .. } => return Err(ProcessError::transient("told_to", "told to fail")),
             Do::Fail { class, after_ms } => {
@@ -192,6 +197,28 @@ async fn a_throttled_job_waits_as_told_and_keeps_its_attempts() {
     assert!(bench.doer.started.lock().unwrap().iter().all(|(_, attempt)| *attempt == 1));
     assert!(bench.heard(&id).contains(&EventKind::Snoozed) && !bench.heard(&id).contains(&EventKind::Dead));
     bench.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn how_far_a_running_job_says_it_is_is_shown_until_it_ends() {
+    let redis = TestRedis::start();
+    let bench = Bench::start(&redis, |builder| builder.grace(Duration::from_millis(100)));
+    let quiet = bench.queue.enqueue(job(r#""hang""#)).await.unwrap().id;
+    let id = bench.queue.enqueue(job(r#"{"tell":{"done":100}}"#)).await.unwrap().id;
+    let inspector = bench.client.inspector();
+    let look = async |id: &JobId| {
+        let found = inspector.find(id.as_str(), Some(&name("q"))).await.unwrap();
+        inspector.job(&found).await.unwrap()
+    };
+    let progress = until("it tells of itself", async || look(&id).await.progress).await;
+    assert_eq!((progress.done, progress.total, &*progress.unit), (100, Some(400), "rows"));
+    assert!((chrono::Utc::now() - progress.at).num_seconds().abs() < 60, "the server's instant");
+    let ttl: i64 = redis.query(&["PTTL", &redis.key("q", &format!("progress:{id}"))]);
+    assert!((1..=90_000).contains(&ttl), "it ends by itself: {ttl}");
+    assert_eq!(look(&quiet).await.progress, None);
+    bench.stop().await;
+    let after = look(&id).await;
+    assert_eq!((after.summary.state, after.progress), (JobState::Pending, None));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -54,11 +54,11 @@ impl ExportProcessor {
     }
 
     /// Writes the file of an order. Whatever rows may come from is told apart here and nowhere else.
-    async fn write(&self, order: &Order, file: TableFile) -> Result<StoredTable, Refusal> {
+    async fn write(&self, order: &Order, file: TableFile, ctx: &JobContext) -> Result<StoredTable, Refusal> {
         match &order.source {
             Source::Table(table) => {
                 let query = rows::Query { table, order };
-                rows::write(&self.database, &query, (&self.storage, file)).await
+                rows::write(&self.database, &query, (&self.storage, file), ctx).await
             }
             Source::Report(query) => {
                 let ReportRows { columns, rows } = query.rows(&self.database).await?;
@@ -79,7 +79,7 @@ impl Processor for ExportProcessor {
         options.sheet.name = Some(order.source.name().to_owned());
         let name = order.file_name(ctx.job_id().as_str());
         let file = TableFile { name, format: order.format, columns: order.format_columns(), options };
-        let stored = self.write(&order, file).await.map_err(|refusal| refusal.of(&self.database))?;
+        let stored = self.write(&order, file, ctx).await.map_err(|refusal| refusal.of(&self.database))?;
         let StoredTable { file, rows } = stored;
         ctx.log(format!("{rows} rows of {} in {}, {} bytes", order.source.name(), file.path, file.size_bytes));
         let answer = json!({

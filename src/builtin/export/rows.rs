@@ -1,7 +1,7 @@
 //! The rows of a table, one after the other, all of one moment.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use futures_util::StreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use sqlx::{QueryBuilder, Row};
 
 use super::filter::{Filter, Test};
@@ -10,7 +10,7 @@ use crate::builtin::portfolio::{Currency, CurrencyOf, Database, Field, Holds, St
 use crate::builtin::refusal::Refusal;
 use crate::builtin::storage::{Storage, StoredTable, TableFile, store_table};
 use crate::format::Value;
-use crate::processor::ProcessError;
+use crate::processor::{JobContext, ProcessError};
 
 /// Rows that go to the file at once.
 const BATCH_ROWS: usize = 500;
@@ -61,10 +61,11 @@ pub(super) async fn write(
     database: &Database,
     query: &Query<'_>,
     sink: (&Storage, TableFile),
+    ctx: &JobContext,
 ) -> Result<StoredTable, Refusal> {
     match database {
-        Database::Sqlite(pool) => sqlite::write(pool, query, sink).await,
-        Database::Postgres(pool) => postgres::write(pool, query, sink).await,
+        Database::Sqlite(pool) => sqlite::write(pool, query, sink, ctx).await,
+        Database::Postgres(pool) => postgres::write(pool, query, sink, ctx).await,
     }
 }
 
@@ -78,6 +79,7 @@ dialects! {
         pool: &Pool,
         query: &Query<'_>,
         (storage, file): (&Storage, TableFile),
+        ctx: &JobContext,
     ) -> Result<StoredTable, Refusal> {
         let mut statement = QueryBuilder::<Db>::new(query.beginning());
         statement.push_bind(&query.order.tenant);
@@ -90,6 +92,11 @@ dialects! {
         let found = statement.build().fetch(&mut *connection);
         let rows = found.map(|row| read(&row?, query)).chunks(BATCH_ROWS);
         let batches = rows.map(|rows| rows.into_iter().collect::<Result<Vec<_>, Refusal>>());
+        let mut written = 0;
+        let batches = batches.inspect_ok(|rows| {
+            written += rows.len() as u64;
+            ctx.progress(written, None, "rows");
+        });
         store_table(storage, file, batches.boxed()).await
     }
 

@@ -75,7 +75,7 @@ impl ImportProcessor {
         let source = Source::new(self.storage.open_file(&ledger.order.source).await?).await?;
         let mut standing = ledger.begin(&source.identity).await?;
         if standing.state == CHECKING {
-            let findings = look_through(ledger, &source).await?;
+            let findings = look_through(ledger, &source, ctx).await?;
             if findings.rejected_rows > 0 && ledger.order.on_error == OnError::Abort {
                 return Err(self.abort(ledger, &source, &findings).await?);
             }
@@ -85,7 +85,7 @@ impl ImportProcessor {
             ctx.log(format!("goes on behind row {}", standing.rows_read));
         }
         if standing.state != DONE {
-            store(ledger, &source, &mut standing).await?;
+            store(ledger, &source, &mut standing, ctx).await?;
             standing.rejects_file = self.write_rejects(ledger, &standing, ctx).await?;
             ledger.finish(DONE, standing.rejects_file.as_deref()).await?;
         }
@@ -136,7 +136,7 @@ impl ImportProcessor {
 }
 
 /// Reads the file through. Its rows are held against the database only where one that is wrong leaves all of them out.
-async fn look_through(ledger: &Ledger<'_>, source: &Source) -> Result<Findings, Refusal> {
+async fn look_through(ledger: &Ledger<'_>, source: &Source, ctx: &JobContext) -> Result<Findings, Refusal> {
     let (mut findings, mut seen) = (Findings::default(), Seen::default());
     let mut batches = source.batches(ledger.order, 0);
     while let Some(batch) = batches.recv().await {
@@ -145,16 +145,19 @@ async fn look_through(ledger: &Ledger<'_>, source: &Source) -> Result<Findings, 
             ledger.check(&mut batch, &mut seen).await?;
         }
         findings.add(batch);
+        ctx.progress(findings.rows, None, "rows checked");
     }
     source.check_unchanged()?;
     Ok(findings)
 }
 
 /// Stores the rows behind those that are in.
-async fn store(ledger: &Ledger<'_>, source: &Source, standing: &mut Standing) -> Result<(), Refusal> {
+async fn store(ledger: &Ledger<'_>, source: &Source, standing: &mut Standing, ctx: &JobContext) -> Result<(), Refusal> {
+    let total = standing.rows_total.map(i64::unsigned_abs);
     let mut batches = source.batches(ledger.order, standing.rows_read.unsigned_abs());
     while let Some(batch) = batches.recv().await {
         ledger.apply(batch?, standing).await?;
+        ctx.progress(standing.rows_read.unsigned_abs(), total, "rows read");
         if ledger.order.on_error == OnError::Abort && standing.rows_rejected > 0 {
             let why = format!(
                 "{}: the table was changed after the file was checked, so that rows no longer fit: {} rows are in, \

@@ -1,5 +1,5 @@
 -- delete: removes a queue that holds no job and that no worker takes jobs of, with all that is kept about it.
--- KEYS: jobs history crashes pending scheduled retrying active workers handed completed cancelled dead unique keys expiring seen config meta events wake progress
+-- KEYS: jobs history crashes pending scheduled retrying active workers handed completed cancelled dead unique keys expiring seen config meta events wake
 -- ARGV: clock
 -- returns: 1 where it is gone, 0 where a job or a worker keeps it
 -- cost: 20 µs; what it holds is freed in the background
@@ -8,5 +8,5 @@
 local now_ms = math.floor(now() / 1000)
 if redis.call('EXISTS', jobs, active, scheduled, retrying, completed, cancelled, dead, unpack(pending)) > 0 then return 0 end
 if redis.call('ZCOUNT', workers, '(' .. string.format('%.0f', now_ms), '+inf') > 0 then return 0 end
-redis.call('UNLINK', history, crashes, workers, handed, unique, keys, expiring, seen, config, meta, events, wake, progress)
+redis.call('UNLINK', history, crashes, workers, handed, unique, keys, expiring, seen, config, meta, events, wake)
 return 1

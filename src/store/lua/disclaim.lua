@@ -1,5 +1,5 @@
 -- disclaim: a page of the active jobs: those without a record are let go of, with a count and an event.
--- KEYS: jobs history crashes active handed keys unique expiring seen config meta events wake progress
+-- KEYS: jobs history crashes active handed keys unique expiring seen config meta events wake
 -- ARGV: clock cursor
 -- returns: the cursor of the next page ('0': that was the last), how many it let go of
 -- refuses: LAYOUT
@@ -15,7 +15,6 @@ for at = 1, #page[2], 2 do
     local owner = string.match(claim, '|%d+|([^|]*)|[^|]*|[^|]*$')
     redis.call('HDEL', active, id)
     if owner and redis.call('HEXISTS', handed, owner .. '#') == 1 then redis.call('HINCRBY', handed, owner .. '#', -1) end
-    redis.call('HDEL', progress, id)
     gone[#gone + 1] = id
   end
 end

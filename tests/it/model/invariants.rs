@@ -6,7 +6,7 @@ use super::image::{Image, Reader, STATES, Seen};
 use super::reference::{Place, Reference};
 
 /// Keys of a queue that need no time to live.
-const LASTING: [&str; 3] = ["events", "wake", "progress"];
+const LASTING: [&str; 2] = ["events", "wake"];
 
 /// Watches a run.
 #[derive(Default)]

@@ -45,7 +45,6 @@ const SCHEMA: &[(&str, &str)] = &[
     ("meta", "hash"),
     ("events", "stream"),
     ("wake", "list"),
-    ("progress", "hash"),
     ("running", "hash"),
     ("parked:", "zset"),
     ("unpark", "zset"),
@@ -54,8 +53,14 @@ const SCHEMA: &[(&str, &str)] = &[
 ];
 
 /// The keys that must have a time to live.
-const EPHEMERAL: &[(&str, &str)] =
-    &[("call:", "string"), ("minute:", "hash"), ("log:", "string list"), ("result:", "string"), ("undo:", "")];
+const EPHEMERAL: &[(&str, &str)] = &[
+    ("call:", "string"),
+    ("minute:", "hash"),
+    ("log:", "string list"),
+    ("result:", "string"),
+    ("progress:", "string"),
+    ("undo:", ""),
+];
 
 /// Every job of a queue with the states that hold it, read while nothing moves.
 #[derive(Debug, Clone)]

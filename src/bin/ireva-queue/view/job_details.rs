@@ -3,7 +3,7 @@
 use chrono::SecondsFormat;
 use ireva_queue::JobState;
 use ireva_queue::job::Failure;
-use ireva_queue::stats::{Child, JobDetails, JobSummary};
+use ireva_queue::stats::{Child, JobDetails, JobSummary, Progress};
 
 use crate::output::{Cell, Tone};
 use crate::view::job_summary::waits;
@@ -75,12 +75,24 @@ fn story(job: &JobDetails) -> Vec<Block> {
         ("cause", cause.map(|error| Cell::text(format!("{}: {}", error.code, error.message)))),
         ("worker", job.worker.as_ref().map(Cell::text)),
         ("fence", job.fence.map(|fence| Cell::text(fence.to_string()))),
+        ("progress", job.progress.as_ref().map(|progress| Cell::text(so_far(progress)))),
         ("failed", counted(job.failed, Tone::Warn)),
         ("crashes", counted(job.crashes, Tone::Bad)),
         ("snoozed", counted(job.snoozed, Tone::Plain)),
         ("revived", counted(job.revived, Tone::Plain)),
     ];
     fields.into_iter().filter_map(|(label, cell)| Some(Block::Field(label, cell?))).collect()
+}
+
+/// How far it says it is.
+fn so_far(progress: &Progress) -> String {
+    let Progress { done, total, unit, at } = progress;
+    let of = total.map_or_else(String::new, |total| format!(" of {total}"));
+    let share = total.filter(|total| *total > 0).map_or_else(String::new, |total| {
+        format!(" ({} %)", u128::from(*done).saturating_mul(100) / u128::from(total))
+    });
+    let at = at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    format!("{done}{of} {unit}{share} at {at}")
 }
 
 /// The jobs that it hands over, and where each stands.
