@@ -120,7 +120,7 @@ impl Found {
             attempt: history.failed.saturating_add(self.crashes).saturating_add(1),
             class: ErrorClass::Throttled,
             code: "snoozed".to_owned(),
-            message: format!("put off {times} since {since}: a service said to wait"),
+            message: format!("put off {times} since {since}: a service said to wait, or it goes on in parts"),
             duration_ms: 0,
             worker: String::new(),
         }

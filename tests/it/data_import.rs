@@ -1,5 +1,7 @@
 //! Files to tables, on both kinds of database: what comes in, what is rejected, and what a second run does.
 
+use std::time::Instant;
+
 use ireva_queue::testing::TestJob;
 use serde_json::{Value, json};
 
@@ -221,6 +223,11 @@ async fn a_job_goes_on_with_the_file_that_it_began_with_and_with_no_other() {
         // It came to its end: nothing is read again, even where the file is gone.
         std::fs::remove_file(desk.imports().join("i.csv")).unwrap();
         assert_eq!(desk.import_as(&investors("i.csv"), &job).await.done(), first);
+        // Another file under the same job is not taken for it.
+        desk.put("i.csv", file(10));
+        assert_eq!(desk.import_as(&investors("i.csv"), &job).await.refused().0, "import_changed");
+        desk.put("i.csv", file(1_500));
+        assert_eq!(desk.import_as(&investors("i.csv"), &job).await.done(), first);
 
         // As a crash leaves it: 500 rows are in.
         desk.run("DELETE FROM investors WHERE id NOT IN (SELECT id FROM investors ORDER BY length(id), id LIMIT 500)")
@@ -246,6 +253,35 @@ async fn a_job_goes_on_with_the_file_that_it_began_with_and_with_no_other() {
         let late: Ran = desk.import_as(&investors("i.csv"), &job).await;
         assert_eq!(late.put_off().0, "claim_lost");
     }
+}
+
+#[tokio::test]
+async fn what_does_not_fit_into_the_time_of_a_run_comes_in_with_the_next_ones() {
+    const ROWS: i64 = 20_000;
+    let rows: String = (0..ROWS).map(|row| format!("i{row},A,,NG,,2024-01-31\n")).collect();
+    let desk = FileDesk::sqlite().await;
+    desk.put("i.csv", format!("{HEADER}{rows}"));
+    let mut job = TestJob::new("data-import");
+    let begun = Instant::now();
+    desk.import_as(&investors("i.csv"), &job).await.done();
+    job.timeout = Some(begun.elapsed() / 4);
+    // As a worker's death leaves it right after the file was read through.
+    desk.run("DELETE FROM investors").await;
+    desk.run("UPDATE imports SET state = 'running', rows_read = 0, rows_in = 0, ended_at = NULL").await;
+    let (mut runs, mut rows_in) = (1, 0);
+    let done = loop {
+        let ran = desk.import_as(&investors("i.csv"), &job).await;
+        if !ran.is_throttled("import_goes_on") {
+            break ran.done();
+        }
+        let before = std::mem::replace(&mut rows_in, desk.number("SELECT rows_in FROM imports").await);
+        assert!(rows_in > before, "run {runs} brought nothing");
+        runs += 1;
+        job.fence += 1;
+    };
+    assert!(runs > 1, "all of it came in at once");
+    assert_eq!((&done["rowsIn"], &done["rowsRejected"]), (&json!(ROWS), &json!(0)));
+    assert_eq!(desk.number("SELECT count(*) FROM investors").await, ROWS);
 }
 
 #[tokio::test]

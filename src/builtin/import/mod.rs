@@ -10,6 +10,8 @@ mod standing;
 mod statement;
 mod store;
 
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 use serde_json::value::RawValue;
 
@@ -46,7 +48,8 @@ const REJECTS_TOLD: usize = 5;
 /// leaves nothing behind. Then each batch of rows goes in together with the number of its last row, under the job's id:
 /// a second run, also after a crash, goes on behind it, and two at once do not both store a batch. What is wrong goes
 /// with line, column, value and reason to `import_rejects` and to a file beside the source, the first 10,000 of them;
-/// rows are counted beyond that. A file that has changed since rows came in is refused.
+/// rows are counted beyond that. A file that has changed since rows came in is refused. What does not come in within the
+/// timeout of the job follows in further runs, which use no attempts; reading the file through must fit into one.
 #[derive(Debug)]
 pub struct ImportProcessor {
     database: Database,
@@ -68,11 +71,14 @@ impl ImportProcessor {
     }
 
     async fn import(&self, ledger: &Ledger<'_>, ctx: &JobContext) -> Result<Standing, Refusal> {
-        if let Some(standing) = ledger.done().await? {
-            ctx.log("all rows came in before");
-            return Ok(standing);
-        }
-        let source = Source::new(self.storage.open_file(&ledger.order.source).await?).await?;
+        let opened = match (self.storage.open_file(&ledger.order.source).await, ledger.done().await?) {
+            (Err(_), Some(standing)) => {
+                ctx.log("all rows came in before; the file is not there any more");
+                return Ok(standing);
+            }
+            (opened, _) => opened?,
+        };
+        let source = Source::new(opened).await?;
         let mut standing = ledger.begin(&source.identity).await?;
         if standing.state == CHECKING {
             let findings = look_through(ledger, &source, ctx).await?;
@@ -83,6 +89,8 @@ impl ImportProcessor {
             standing.rows_total = i64::try_from(findings.rows).ok();
         } else if standing.state == RUNNING {
             ctx.log(format!("goes on behind row {}", standing.rows_read));
+        } else {
+            ctx.log("all rows came in before");
         }
         if standing.state != DONE {
             store(ledger, &source, &mut standing, ctx).await?;
@@ -151,12 +159,20 @@ async fn look_through(ledger: &Ledger<'_>, source: &Source, ctx: &JobContext) ->
     Ok(findings)
 }
 
-/// Stores the rows behind those that are in.
+/// Stores the rows behind those that are in. What does not fit into the time of a run goes on in the next one.
 async fn store(ledger: &Ledger<'_>, source: &Source, standing: &mut Standing, ctx: &JobContext) -> Result<(), Refusal> {
     let total = standing.rows_total.map(i64::unsigned_abs);
+    let before = standing.rows_read;
+    let mut clock = Clock::new(ctx.deadline());
     let mut batches = source.batches(ledger.order, standing.rows_read.unsigned_abs());
     while let Some(batch) = batches.recv().await {
-        ledger.apply(batch?, standing).await?;
+        let batch = batch?;
+        if standing.rows_read > before && !clock.has_time() {
+            let why = format!("{} rows are in; the others follow in the next run", standing.rows_read);
+            return Err(ProcessError::throttled("import_goes_on", why).retry_after(Duration::ZERO).into());
+        }
+        ledger.apply(batch, standing).await?;
+        clock.tick();
         ctx.progress(standing.rows_read.unsigned_abs(), total, "rows read");
         if ledger.order.on_error == OnError::Abort && standing.rows_rejected > 0 {
             let why = format!(
@@ -168,6 +184,31 @@ async fn store(ledger: &Ledger<'_>, source: &Source, standing: &mut Standing, ct
         }
     }
     Ok(source.check_unchanged()?)
+}
+
+/// Whether another batch fits into the time of a run: a tenth of it stays free, and twice what the slowest batch took.
+struct Clock {
+    deadline: Option<Instant>,
+    spare: Duration,
+    at: Instant,
+}
+
+impl Clock {
+    fn new(deadline: Option<Instant>) -> Self {
+        let at = Instant::now();
+        let spare = deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(at) / 10);
+        Self { deadline, spare, at }
+    }
+
+    /// A batch is in.
+    fn tick(&mut self) {
+        self.spare = self.spare.max(self.at.elapsed() * 2);
+        self.at = Instant::now();
+    }
+
+    fn has_time(&self) -> bool {
+        self.deadline.is_none_or(|deadline| self.at + self.spare < deadline)
+    }
 }
 
 impl Processor for ImportProcessor {

@@ -18,6 +18,8 @@ pub struct Audit {
     pub lines: u64,
     /// Mails that no queue has taken yet.
     pub mails_waiting: u64,
+    /// The distributions that these mails are of, at most twenty: running their jobs again queues them.
+    pub waiting: Vec<String>,
     /// What does not add up; nothing where all is well.
     pub findings: Vec<Finding>,
 }
@@ -124,6 +126,8 @@ dialects! {
         let lines: i64 = sqlx::query_scalar("SELECT count(*) FROM distribution_lines").fetch_one(&mut *tx).await?;
         let waiting = "SELECT count(*) FROM outbox WHERE queued_at IS NULL";
         let waiting: i64 = sqlx::query_scalar(waiting).fetch_one(&mut *tx).await?;
+        let of = "SELECT DISTINCT reference FROM outbox WHERE queued_at IS NULL ORDER BY reference LIMIT 20";
+        let of: Vec<String> = sqlx::query_scalar(of).fetch_all(&mut *tx).await?;
         findings.extend(entries(&mut tx).await?);
         findings.extend(mails(&mut tx).await?);
         findings.extend(balances(&mut tx).await?);
@@ -132,6 +136,7 @@ dialects! {
             distributions: distributions.unsigned_abs(),
             lines: lines.unsigned_abs(),
             mails_waiting: waiting.unsigned_abs(),
+            waiting: of,
             findings,
         })
     }

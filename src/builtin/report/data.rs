@@ -91,6 +91,37 @@ pub(super) struct Payout {
     pub amount: Money,
 }
 
+/// What properties were worth, by day, and found by property without a look at those of others.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Valuations {
+    by_day: Vec<Valuation>,
+    places: BTreeMap<String, Vec<usize>>,
+}
+
+impl From<Vec<Valuation>> for Valuations {
+    fn from(by_day: Vec<Valuation>) -> Self {
+        let mut places = BTreeMap::<String, Vec<usize>>::new();
+        for (place, valuation) in by_day.iter().enumerate() {
+            places.entry(valuation.property.clone()).or_default().push(place);
+        }
+        Self { by_day, places }
+    }
+}
+
+impl Valuations {
+    /// All of them, by day.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Valuation> {
+        self.by_day.iter()
+    }
+
+    /// The latest one of a property up to a day.
+    pub fn latest(&self, property: &str, on: NaiveDate) -> Option<&Valuation> {
+        let places = self.places.get(property)?;
+        let until = places.partition_point(|&place| self.by_day[place].on <= on);
+        until.checked_sub(1).map(|last| &self.by_day[places[last]])
+    }
+}
+
 /// Everything that a report of an order is made from: of its investor and property where it names them, else of all.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Data {
@@ -103,8 +134,8 @@ pub(super) struct Data {
     pub holdings: Vec<Holding>,
     /// What all investors hold of each property on the last day.
     pub held: BTreeMap<String, Money>,
-    /// By day, up to the last day.
-    pub valuations: Vec<Valuation>,
+    /// Up to the last day.
+    pub valuations: Valuations,
     /// By day, from the beginning up to the last day.
     pub flows: Vec<Flow>,
     /// Of the period, by day; where the report lists them.
@@ -196,10 +227,12 @@ dialects! {
         let mut data = Data { tenant: tenant(&mut tx, order).await?, ..Data::default() };
         data.investor = investor(&mut tx, order).await?;
         data.properties = properties(&mut tx, order).await?;
-        data.holdings = holdings(&mut tx, order, &data.properties).await?;
-        data.held = held(&mut tx, order, &data.properties).await?;
-        data.valuations = valuations(&mut tx, order, &data.properties).await?;
-        data.flows = flows(&mut tx, order).await?;
+        data.valuations = valuations(&mut tx, order, &data.properties).await?.into();
+        if order.report.is_about_investors() {
+            data.holdings = holdings(&mut tx, order, &data.properties).await?;
+            data.held = held(&mut tx, order, &data.properties).await?;
+            data.flows = flows(&mut tx, order).await?;
+        }
         if order.report.lists_entries() || order.detailed {
             data.entries = entries(&mut tx, order, entries_max).await?;
         }

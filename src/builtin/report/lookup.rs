@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 
 use super::chart::{Chart, Form, of_money};
-use super::data::{Data, Holding, Investor, Property, Valuation};
+use super::data::{Data, Holding, Investor, Property};
 use super::figures::{Sums, month_of, months_until, short_month};
 use super::payload::Order;
 use crate::builtin::portfolio::Money;
@@ -26,14 +26,9 @@ impl Data {
         self.properties.get(property).map_or_else(|| property.to_owned(), |property| property.name.clone())
     }
 
-    /// The latest valuation of a property up to a day.
-    pub fn latest(&self, property: &str, on: NaiveDate) -> Option<&Valuation> {
-        self.valuations.iter().rev().find(|valuation| valuation.property == property && valuation.on <= on)
-    }
-
     /// What a property is taken to be worth on a day: its latest valuation, else its price; none before it was acquired.
     pub fn worth(&self, property: &Property, on: NaiveDate) -> Option<Money> {
-        let worth = || self.latest(&property.id, on).map_or(property.price, |latest| latest.value);
+        let worth = || self.valuations.latest(&property.id, on).map_or(property.price, |latest| latest.value);
         (property.acquired_on <= on).then(worth)
     }
 

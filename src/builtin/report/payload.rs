@@ -40,6 +40,11 @@ impl ReportType {
         }
     }
 
+    /// Whether it looks at what investors hold and were paid.
+    pub fn is_about_investors(self) -> bool {
+        self != Self::PortfolioValuation
+    }
+
     /// Whether it lists entries of the ledger also where it is not detailed.
     pub fn lists_entries(self) -> bool {
         matches!(self, Self::InvestorStatement | Self::TransactionHistory | Self::TaxDocument)

@@ -129,7 +129,7 @@ fn facts(paper: &mut Paper, order: &Order, data: &Data, property: &Property, mon
     paper.fact("Property number", &property.id);
     paper.fact("Acquired", long_day(property.acquired_on));
     paper.fact("Price", amount(property.price));
-    match data.latest(&property.id, order.end) {
+    match data.valuations.latest(&property.id, order.end) {
         Some(latest) => paper.fact("Latest value", format!("{} ({})", amount(latest.value), long_day(latest.on))),
         None => paper.fact("Latest value", "not valued yet"),
     }
@@ -158,7 +158,7 @@ fn valuations(data: &Data) -> Result<PaperTable> {
     let columns = ["Valued on", "Method", "Value>", "Change>", "Change in %>"];
     let mut table = PaperTable::new("Valuations", &columns, "The property was not valued yet.");
     let mut before: Option<Money> = None;
-    for valuation in &data.valuations {
+    for valuation in data.valuations.iter() {
         let change = before.map(|before| less(valuation.value, before)).transpose()?;
         table.row(vec![
             day(valuation.on),

@@ -118,7 +118,7 @@ fn summary(order: &Order, data: &Data) -> Result<PaperTable> {
 }
 
 fn value_of(holding: &Holding, order: &Order, data: &Data) -> Option<Money> {
-    let value = data.latest(&holding.property, order.end)?.value;
+    let value = data.valuations.latest(&holding.property, order.end)?.value;
     share(value, holding.amount, *data.held.get(&holding.property)?)
 }
 

@@ -87,7 +87,7 @@ fn data() -> Data {
             holding("c", "20 USD", "2023-06-01", Some("2024-02-29")),
         ],
         held: [("a".to_owned(), money("900 NGN"))].into(),
-        valuations: vec![valued("a", "2023-01-01", "900 NGN"), valued("a", "2024-02-01", "1000 NGN")],
+        valuations: vec![valued("a", "2023-01-01", "900 NGN"), valued("a", "2024-02-01", "1000 NGN")].into(),
         flows: entries.iter().map(flow).collect(),
         entries: entries.into_iter().filter(|entry| entry.on >= date("2024-01-01")).collect(),
         payouts: Vec::new(),
@@ -166,6 +166,18 @@ fn a_portfolio_is_valued_by_its_latest_valuations_and_else_by_price() {
     );
     let changes = table(&document, "Changes");
     assert_eq!(lines(&changes.rows)[1], "House b | – | 500.00 NGN | – | –", "it was not there at the start");
+}
+
+#[test]
+fn the_value_over_time_changes_with_each_acquisition_and_valuation() {
+    let order = order("portfolio-valuation", r#""portfolioId":"all","startDate":"2023-01-01""#);
+    let document = describe(&order, &data()).unwrap();
+    let is_line =
+        |section: &&Section| matches!(section, Section::Chart(chart) if chart.title == "Value over time, NGN");
+    let Some(Section::Chart(chart)) = document.paper.sections.iter().find(is_line) else { panic!("no chart") };
+    let values: Vec<_> = chart.points.iter().map(|point| (&*point.label, &*point.value)).collect();
+    assert_eq!(chart.unit, "NGN thousand");
+    assert_eq!(values, [("Jan 2023", "0.9"), ("Jan 2024", "1.4"), ("Feb 2024", "1.5")]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a portfolio is worth on a day, property by property.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
@@ -63,7 +63,7 @@ pub(super) fn describe(order: &Order, data: &Data) -> Result<Document> {
 
 fn line<'a>(order: &Order, data: &Data, property: &'a Property) -> Option<Line<'a>> {
     let value = data.worth(property, order.end)?;
-    let valued_on = data.latest(&property.id, order.end).map(|latest| latest.on);
+    let valued_on = data.valuations.latest(&property.id, order.end).map(|latest| latest.on);
     let before = order.start.and_then(|start| data.worth(property, start));
     Some(Line { property, valued_on, value, before })
 }
@@ -147,18 +147,27 @@ fn by_property(currency: Currency, lines: &[Line<'_>]) -> Option<Chart> {
 
 /// The value of all properties of a currency on each day that one of them was acquired or valued.
 fn over_time(order: &Order, data: &Data, currency: Currency) -> Result<Option<Chart>> {
-    let ours: BTreeMap<_, _> =
-        data.properties.iter().filter(|(_, property)| property.price.currency() == currency).collect();
-    let valued = data.valuations.iter().filter(|valuation| ours.contains_key(&valuation.property)).map(|one| one.on);
-    let days: BTreeSet<NaiveDate> = ours.values().map(|property| property.acquired_on).chain(valued).collect();
-    let mut points = Vec::new();
-    for on in days.into_iter().filter(|on| *on >= order.first_day() && *on <= order.end) {
-        let sums = Sums::over(ours.values().filter_map(|property| data.worth(property, on)))?;
-        points.push((on.format("%b %Y").to_string(), sums.of(currency)));
+    let is_ours = |property: &&Property| property.price.currency() == currency;
+    let ours = data.properties.values().filter(is_ours);
+    let acquired = ours.filter_map(|property| {
+        Some((property.acquired_on, property.id.as_str(), data.worth(property, property.acquired_on)?))
+    });
+    let valued = data.valuations.iter().filter_map(|valuation| {
+        let property = data.properties.get(&valuation.property).filter(is_ours)?;
+        (valuation.on > property.acquired_on).then_some((valuation.on, property.id.as_str(), valuation.value))
+    });
+    let mut steps: Vec<_> = acquired.chain(valued).filter(|(on, ..)| *on <= order.end).collect();
+    steps.sort_by_key(|(on, ..)| *on);
+    let (mut worth, mut sums, mut points) = (BTreeMap::new(), Sums::default(), Vec::new());
+    for steps in steps.chunk_by(|(one, ..), (other, ..)| one == other) {
+        for (_, property, value) in steps {
+            let before = worth.insert(*property, *value).unwrap_or(Money::from_minor(0, currency));
+            sums.add(less(*value, before)?)?;
+        }
+        if let Some((on, ..)) = steps.first().filter(|(on, ..)| *on >= order.first_day()) {
+            points.push((on.format("%b %Y").to_string(), sums.of(currency)));
+        }
     }
-    Ok(if points.len() < 2 {
-        None
-    } else {
-        of_money(&format!("Value over time, {currency}"), Form::Line, currency, &points)
-    })
+    let title = format!("Value over time, {currency}");
+    Ok(if points.len() < 2 { None } else { of_money(&title, Form::Line, currency, &points) })
 }

@@ -131,6 +131,11 @@ pub fn names(directory: &Path) -> Vec<String> {
 pub struct Ran(TestRun);
 
 impl Ran {
+    /// Whether it was put off with this code.
+    pub fn is_throttled(&self, code: &str) -> bool {
+        self.0.result.as_ref().is_err_and(|error| error.class() == ErrorClass::Throttled && error.code() == code)
+    }
+
     /// Its result.
     #[track_caller]
     pub fn done(&self) -> Value {

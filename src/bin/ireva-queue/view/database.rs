@@ -94,7 +94,8 @@ impl View for Audit {
         let mut blocks = vec![Block::Text(format!("{distributions}, {lines}: {verdict}"))];
         if self.mails_waiting > 0 {
             let waiting = many(self.mails_waiting, "mail");
-            blocks.push(Block::Text(format!("{waiting} to be queued when the distribution is run again")));
+            blocks.push(Block::Text(format!("{waiting} to be queued when these distributions are run again:")));
+            blocks.extend(self.waiting.iter().map(|reference| Block::Text(format!("  {reference}"))));
         }
         blocks.extend(
             self.findings
