@@ -1,6 +1,6 @@
 # make demo   shows the queue at work: installs redis-server if need be, builds, runs
 # make test   installs what the tests need, runs them all
-.PHONY: demo test test-without-nextest lint bench chaos soak man completions openapi help
+.PHONY: demo test test-without-nextest lint bench chaos parquet soak man completions openapi help
 
 BINARY  := target/debug/ireva-queue
 MINUTES ?= 30
@@ -12,6 +12,7 @@ help:
 	@echo 'make lint                    formatting, clippy, rustdoc, tidiness'
 	@echo 'make bench                   the speeds of the engine'
 	@echo 'make chaos                   200 distributions on each database, each worker killed at some moment'
+	@echo 'make parquet                 the tests of Parquet files, whose feature is not part of the rest'
 	@echo 'make soak MINUTES=30 SEED=   the model test for so long'
 	@echo 'make man completions openapi the generated files that are checked in'
 
@@ -48,6 +49,10 @@ bench:
 chaos:
 	tests/install.sh test
 	KILL_RUNS=200 cargo test --test it -- --nocapture --test-threads 1 scenario::money::
+
+parquet:
+	tests/install.sh test
+	cargo nextest run --features parquet -E 'test(/parquet/)'
 
 soak:
 	tests/install.sh test
