@@ -139,7 +139,8 @@ pub fn router(client: Client, settings: ApiSettings) -> Router {
         .router
         .fallback(async || Problem::new(Refusal::NoRoute, "see /api/openapi.json for those there are"))
         .method_not_allowed_fallback(async |method: Method| {
-            Problem::new(Refusal::NoMethod, format!("{method} is not for this path; Allow names those that are"))
+            let hint = if method == Method::POST { "; jobs of any queue go to /api/jobs/queues/{queue}" } else { "" };
+            Problem::new(Refusal::NoMethod, format!("{method} is not for this path; Allow names those that are{hint}"))
         })
         .layer(from_fn_with_state(api.clone(), gate::admit));
     let mut router = guarded.merge(health::router()).with_state(api);

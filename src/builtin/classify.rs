@@ -8,7 +8,7 @@ use std::error::Error as StdError;
 #[cfg(any(feature = "email", feature = "exec", feature = "http", all(feature = "db", feature = "tables")))]
 use std::io;
 
-#[cfg(any(feature = "email", feature = "http"))]
+#[cfg(any(feature = "email", feature = "http", feature = "db"))]
 use crate::retry::ErrorClass::Throttled;
 use crate::retry::ErrorClass::{self, Permanent, Transient};
 
@@ -252,6 +252,14 @@ pub(super) fn object(error: &object_store::Error) -> Verdict {
     }
 }
 
+/// Why a queue has not taken what was handed to it. What will pass by itself uses no attempt: the work before it is done.
+#[cfg(feature = "db")]
+pub(super) fn handing_over(error: &crate::error::Error) -> Verdict {
+    use crate::error::ErrorKind::{Full, NotNow};
+    let class = if matches!(error.kind(), Full | NotNow) { Throttled } else { Transient };
+    (class, "queue_refused")
+}
+
 /// What a database says; PostgreSQL by its SQLSTATE, SQLite by its result code.
 #[cfg(feature = "db")]
 pub(super) fn database(error: &sqlx::Error) -> Verdict {
@@ -418,6 +426,16 @@ mod tests {
     }
 
     #[cfg(feature = "exec")]
+    #[cfg(feature = "db")]
+    #[test]
+    fn what_a_queue_does_not_take_is_classified() {
+        use crate::error::{Error, ErrorKind};
+        let table = [(ErrorKind::Full, Throttled), (ErrorKind::NotNow, Throttled), (ErrorKind::Unreachable, Transient)];
+        for (kind, class) in table {
+            assert_eq!(handing_over(&Error::new(kind, "")), (class, "queue_refused"), "{kind:?}");
+        }
+    }
+
     #[test]
     fn exit_codes_are_classified() {
         let table = [(0, None), (1, Some(Transient)), (2, Some(Transient)), (63, Some(Transient))];

@@ -85,7 +85,11 @@ impl Fields {
         for field in std::mem::take(&mut inner.fields).into_keys() {
             inner.problem(format!("unknown field {}", shown(&field)));
         }
-        self.problems.extend(inner.problems.into_iter().map(|problem| format!("{name}.{problem}")));
+        let unknown = "unknown field ";
+        self.problems.extend(inner.problems.into_iter().map(|problem| match problem.strip_prefix(unknown) {
+            Some(field) => format!("{unknown}{name}.{field}"),
+            None => format!("{name}.{problem}"),
+        }));
     }
 
     /// A field that must be there.
@@ -251,7 +255,12 @@ impl Fields {
 pub(super) fn shown(text: &str) -> String {
     let short: String = text.chars().take(SHOWN_MAX_CHARS).collect();
     let more = if short.len() < text.len() { "…" } else { "" };
-    format!("{}{more}", short.escape_debug())
+    let plain = |letter: char| matches!(letter, '"' | '\'' | '\\');
+    let mut text = String::with_capacity(short.len());
+    for letter in short.chars() {
+        if plain(letter) { text.push(letter) } else { text.extend(letter.escape_debug()) }
+    }
+    format!("{text}{more}")
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use crate::builtin::classify;
 use crate::builtin::portfolio::Database;
+use crate::error::Error;
+use crate::job::QueueName;
 use crate::processor::ProcessError;
 
 /// What stood in the way.
@@ -27,10 +29,16 @@ impl From<sqlx::Error> for Refusal {
 
 /// Of something stored that cannot be read as what it should be.
 #[cfg(feature = "tables")]
-impl From<crate::error::Error> for Refusal {
-    fn from(error: crate::error::Error) -> Self {
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
         Self::Job(ProcessError::permanent("data_corrupt", error.to_string()))
     }
+}
+
+/// Why a queue has not taken what was handed to it, to the job that hands over.
+pub(in crate::builtin) fn not_taken(queue: &QueueName, error: &Error) -> ProcessError {
+    let (class, code) = classify::handing_over(error);
+    ProcessError::new(class, code, format!("queue {queue}: {error}"))
 }
 
 impl Refusal {

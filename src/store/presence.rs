@@ -97,8 +97,12 @@ impl Store {
         Error::not_found(format!("queue \"{queue}\" not found{hint}"))
     }
 
-    /// At most three names like this one, of queues that are known under the prefix or to the platform.
+    /// At most three names like this one, of queues that are known under the prefix or to the platform; none where the name
+    /// itself is known to the platform.
     pub(crate) async fn similar_queues(&self, queue: &QueueName) -> Result<Vec<QueueName>> {
+        if QueueName::KNOWN.contains(&queue.as_str()) {
+            return Ok(Vec::new());
+        }
         let mut known = self.queues().await?;
         known.extend(QueueName::KNOWN.iter().filter_map(|name| QueueName::new(name).ok()));
         known.sort();

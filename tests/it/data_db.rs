@@ -1,5 +1,9 @@
 //! The platform's database through `db`, on both kinds.
 
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use ireva_queue::builtin::portfolio::Database;
 use serde_json::json;
 
 use crate::support::*;
@@ -19,6 +23,19 @@ fn db_brings_a_file_of_its_own_into_being_and_fills_it_once() {
     assert!(migrated["steps"].as_array().unwrap().iter().all(|step| step["applied"] == true), "{migrated}");
     assert_eq!(cli.json(["db", "check"])["findings"], json!([]));
     assert_eq!(cli.ok(["db", "check", "-o", "table"]), "0 distributions, 0 lines: everything adds up\n");
+}
+
+#[tokio::test]
+async fn two_first_starts_on_one_file_both_find_it_up_to_date_and_nobody_else_may_read_it() {
+    for _ in 0..10 {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("data").join("portfolio.db");
+        let [one, other] = [Database::open_file(&path).unwrap(), Database::open_file(&path).unwrap()];
+        let (one, other) = tokio::join!(one.migrate(), other.migrate());
+        assert!(one.unwrap().is_current() && other.unwrap().is_current());
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode(path.parent().unwrap()), mode(&path)), (0o700, 0o600));
+    }
 }
 
 #[test]
@@ -54,6 +71,8 @@ fn db_check_finds_what_does_not_add_up() {
     let expected =
         ["entry_missing", "ledger_differs", "ledger_differs", "lines_differ", "outbox_missing", "reference_unbalanced"];
     assert_eq!(codes, expected, "{found}");
+    let plain = cli.run(["db", "check", "-o", "plain"]).expect(1);
+    assert!(plain.stderr.contains("lines_differ  default/distribution/123/p: "), "{}", plain.stderr);
 }
 
 #[test]

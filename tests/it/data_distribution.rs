@@ -175,3 +175,24 @@ fn a_database_that_is_away_is_waited_for() {
     assert_eq!((&failed["class"], &failed["code"]), (&json!("transient"), &json!("database_unreachable")), "{failed}");
     assert_eq!(worker.stop(LONG), Some(0));
 }
+
+#[test]
+fn mails_that_a_full_queue_does_not_take_wait_without_using_an_attempt() {
+    let [desk, _] = &desks()[..] else { unreachable!("two desks") };
+    desk.cli.ok(["queues", "set", "email", "--max-length", "3"]);
+    let enqueue = ["enqueue", "roi-distribution", DOCUMENTED, "--id", "jan", "--no-check", "--attempts", "1"];
+    desk.cli.ok(enqueue);
+    let mut worker = desk.cli.work(["roi-distribution"]);
+    let shown = || desk.cli.json(["jobs", "show", "jan"]);
+    wait_for(LONG, "the job to be put off", || (shown()["snoozed"].as_u64() >= Some(1)).then_some(()));
+    assert_eq!((&shown()["failed"], desk.mails()), (&json!(0), 3));
+    let audit = desk.cli.json(["db", "check"]);
+    assert_eq!(audit["waiting"], json!(["default/distribution/123/202401"]), "{audit}");
+    assert!(desk.cli.ok(["db", "check", "-o", "table"]).contains("default/distribution/123/202401"));
+
+    desk.cli.ok(["queues", "set", "email", "--max-length", "none"]);
+    wait_for(LONG, "the job to end", || (shown()["state"] == "completed").then_some(()));
+    let audit = desk.cli.json(["db", "check"]);
+    assert_eq!((audit["lines"].as_u64(), &audit["mailsWaiting"]), (Some(desk.mails()), &json!(0)));
+    assert_eq!(worker.stop(LONG), Some(0), "{:?}", worker.log());
+}

@@ -139,6 +139,24 @@ async fn amounts_are_of_the_currency_of_their_property_and_exact() {
 }
 
 #[tokio::test]
+async fn entries_that_only_distributions_write_are_rejected() {
+    let desk = FileDesk::sqlite().await;
+    desk.database.seed().await.unwrap();
+    let row = |id: &str, kind: &str, reference: &str| format!("{id},123,456,{kind},1.00,NGN,2024-01-31,{reference}\n");
+    let header = "id,propertyId,investorId,kind,amount,currency,occurredOn,reference\n";
+    let wrong = [
+        row("distribution/123/202401/456", "rent", "r"),
+        row("a", "distribution", "r"),
+        row("b", "rent", "distribution/123/202401"),
+    ];
+    desk.put("t.csv", format!("{header}{}{}", wrong.concat(), row("c", "rent", "r")));
+    let done = desk.import(&json!({"source": "t.csv", "target": "transactions"})).await.done();
+    assert_eq!((&done["rowsIn"], &done["rowsRejected"]), (&json!(1), &json!(3)), "{done}");
+    let columns: Vec<_> = rejects(&done)[1..].iter().map(|row| row[2].clone()).collect();
+    assert_eq!(columns, ["id", "kind", "reference"]);
+}
+
+#[tokio::test]
 async fn a_file_that_does_not_fit_leaves_nothing_behind_and_says_what_to_change() {
     let far = format!("{HEADER}{}", (0..2_000).map(|row| format!("i{row},A,,NG,,2024-01-31\n")).collect::<String>());
     let latin = [far.as_bytes(), b"x,M\xfcller,,NG,,2024-01-31\n"].concat();

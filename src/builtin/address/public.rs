@@ -35,6 +35,12 @@ fn flaw_v6(address: Ipv6Addr) -> Option<&'static str> {
     if let Some(carried) = carried(address) {
         return flaw_v4(carried);
     }
+    // ISATAP (RFC 5214): the network is looked at as well as the address in it.
+    if let [_, _, _, _, 0 | 0x200, 0x5efe, high, low] = address.segments()
+        && let Some(flaw) = flaw_v4(joined(high, low))
+    {
+        return Some(flaw);
+    }
     Some(match address.segments() {
         [0, 0, 0, 0, 0, 0, 0, 0] => "an address of this network (::)",
         [0, 0, 0, 0, 0, 0, 0, 1] => "a loopback address",
@@ -49,14 +55,16 @@ fn flaw_v6(address: Ipv6Addr) -> Option<&'static str> {
     })
 }
 
-/// The IPv4 address inside: mapped (RFC 4291), NAT64 (RFC 6052), 6to4 (RFC 3056) or ISATAP (RFC 5214).
+fn joined(high: u16, low: u16) -> Ipv4Addr {
+    Ipv4Addr::from(u32::from(high) << 16 | u32::from(low))
+}
+
+/// The IPv4 address that is all there is to this one: mapped (RFC 4291), NAT64 (RFC 6052) or 6to4 (RFC 3056).
 fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let join = |high: u16, low: u16| Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
     match address.segments() {
-        [0, 0, 0, 0, 0, 0xffff, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
-        | [0x2002, high, low, ..]
-        | [_, _, _, _, 0 | 0x200, 0x5efe, high, low] => join(high, low),
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
+            Some(joined(high, low))
+        }
         _ => None,
     }
 }
@@ -85,6 +93,7 @@ mod tests {
                     "2002:c0a8:101::1",
                     "2606:4700::5efe:10.0.0.1",
                     "2606:4700::200:5efe:c0a8:101",
+                    "fd00::5efe:808:808",
                 ],
             ),
             ("shared", &["100.64.0.0", "100.127.255.255", "100.100.100.200"]),

@@ -123,9 +123,14 @@ fn total(order: &Order, currency: Currency) -> Result<Money, ProcessError> {
         .map_err(|error| ProcessError::permanent("amount_invalid", format!("totalAmount: {error}")))
 }
 
+/// The lines of investors who are paid something: a share may be rounded to nothing.
+fn paid(lines: &[Line]) -> impl Iterator<Item = &Line> {
+    lines.iter().filter(|line| line.amount.minor() != 0)
+}
+
 /// Everybody is told of what was paid, so everybody must have an address.
 fn have_addresses(lines: &[Line]) -> Result<(), ProcessError> {
-    let missing: Vec<_> = lines.iter().filter(|line| line.email.is_none()).collect();
+    let missing: Vec<_> = paid(lines).filter(|line| line.email.is_none()).collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -143,7 +148,7 @@ fn have_addresses(lines: &[Line]) -> Result<(), ProcessError> {
 /// A mail that would be refused is found before anything is paid: behind the commit nobody could mend it any more.
 fn mails_can_be_sent(order: &Order, property: &str, lines: &[Line]) -> Result<(), ProcessError> {
     #[cfg(feature = "email")]
-    for line in lines {
+    for line in paid(lines) {
         if let Err(error) = crate::builtin::email::check(&mail(order, property, line).1) {
             let why = format!(
                 "the mail to investor {} ({}) could not be sent: {error}; correct the investor or the name of property {}, \
@@ -294,7 +299,7 @@ dialects! {
         let (reference, currency) = (reference(order), total.currency().as_str().to_owned());
         let paid_out = (None, Money::from_minor(-total.minor(), total.currency()));
         let entries: Vec<_> =
-            std::iter::once(paid_out).chain(lines.iter().map(|line| (Some(&line.investor), line.amount))).collect();
+            std::iter::once(paid_out).chain(paid(lines).map(|line| (Some(&line.investor), line.amount))).collect();
         for rows in entries.chunks(ROWS) {
             let insert = "INSERT INTO transactions \
                           (tenant_id, id, property_id, investor_id, kind, amount, currency, occurred_on, reference) ";
@@ -312,6 +317,7 @@ dialects! {
 
     async fn write_outbox(tx: &mut Connection, order: &Order, property: &str, lines: &[Line]) -> sqlx::Result<()> {
         let reference = outbox_reference(order);
+        let lines: Vec<_> = paid(lines).collect();
         for rows in lines.chunks(ROWS) {
             let mut query = QueryBuilder::<Db>::new("INSERT INTO outbox (job_id, reference, queue, payload) ");
             query.push_values(rows, |mut row, line| {

@@ -12,9 +12,9 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::builtin::portfolio::Database;
-use crate::builtin::refusal::Refusal;
+use crate::builtin::refusal::{Refusal, not_taken};
 use crate::clock::local_now;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::job::{JobId, NewJob, QueueName};
 use crate::processor::{JobContext, Outcome, Outlet, ProcessError, Processor};
 use apply::{Applied, Run};
@@ -90,17 +90,18 @@ impl DistributionProcessor {
             let jobs: Result<Vec<_>> =
                 mails.iter().map(|(id, payload)| Ok(NewJob::from_json(payload.clone())?.id(JobId::new(id)?))).collect();
             let jobs = jobs.map_err(|error| ProcessError::permanent("data_corrupt", format!("outbox: {error}")))?;
-            let not_taken =
-                |error: Error| ProcessError::transient("queue_refused", format!("queue {}: {error}", self.email));
-            let answers = self.outlet.hand_over(&self.email, jobs).await.map_err(not_taken)?;
-            if let Some(error) = answers.into_iter().find_map(Result::err) {
-                return Err(not_taken(error));
-            }
-            let ids: Vec<_> = mails.iter().map(|(id, _)| id.clone()).collect();
+            let answers = self.outlet.hand_over(&self.email, jobs).await;
+            let answers = answers.map_err(|error| not_taken(&self.email, &error))?;
+            // What was taken is noted also where the rest was not.
+            let taken = mails.iter().zip(&answers).filter(|(_, answer)| answer.is_ok());
+            let ids: Vec<_> = taken.map(|((id, _), _)| id.clone()).collect();
             apply::queued(&self.database, &ids, local_now())
                 .await
                 .map_err(|error| Refusal::Database(error).of(&self.database))?;
             ctx.log(format!("{} mails handed to queue {}", ids.len(), self.email));
+            if let Some(error) = answers.into_iter().find_map(Result::err) {
+                return Err(not_taken(&self.email, &error));
+            }
         }
         Ok(waiting.len())
     }

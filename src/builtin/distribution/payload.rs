@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::builtin::fields::{Fields, shown};
-use crate::builtin::portfolio::{Currency, DEFAULT_TENANT};
+use crate::builtin::portfolio::{Currency, DEFAULT_TENANT, exact};
 use crate::error::Result;
 
 /// How the total is shared out.
@@ -59,6 +59,9 @@ pub(super) struct Order {
     pub dry_run: bool,
 }
 
+/// What the first four digits of a period are taken for.
+const YEARS: std::ops::RangeInclusive<i32> = 1900..=2999;
+
 const METHODS: [(&str, Method); 3] =
     [("pro-rata", Method::ProRata), ("time-weighted", Method::TimeWeighted), ("fixed", Method::Fixed)];
 
@@ -66,6 +69,7 @@ const METHODS: [(&str, Method); 3] =
 pub(super) fn read(payload: &str) -> Result<Order> {
     let mut fields = Fields::read("distribution", payload)?;
     let (property, period) = (fields.id_that_must_be("propertyId"), fields.id_that_must_be("periodId"));
+    let period = period.map(|period| one_spelling(&mut fields, period));
     let date = fields.date_that_must_be("distributionDate");
     let total = fields.digits_that_must_be("totalAmount");
     if let Some(total) = &total {
@@ -96,12 +100,10 @@ pub(super) fn read(payload: &str) -> Result<Order> {
 }
 
 fn positive(fields: &mut Fields, total: &str) {
-    let number =
-        if total.contains(['e', 'E']) { Decimal::from_scientific(total) } else { Decimal::from_str_exact(total) };
-    match number {
-        Ok(number) if number > Decimal::ZERO => {}
-        Ok(_) => fields.problem(format!("totalAmount must be more than 0, not {}", shown(total))),
-        Err(_) => fields.problem(format!("totalAmount is not an amount: {}", shown(total))),
+    match exact(total) {
+        Some(number) if number > Decimal::ZERO => {}
+        Some(_) => fields.problem(format!("totalAmount must be more than 0, not {}", shown(total))),
+        None => fields.problem(format!("totalAmount is not an amount: {}", shown(total))),
     }
 }
 
@@ -118,7 +120,18 @@ fn days(fields: &mut Fields, method: Method, period: Option<&str>) -> Option<(Na
             fields.problem(format!("periodStart {start} is after periodEnd {end}"));
             None
         }
-        (Some(start), Some(end)) => Some((start, end)),
+        (Some(start), Some(end)) => {
+            if let (Some(period), Some((first, last))) = (period, period.and_then(named_period))
+                && (first, last) != (start, end)
+            {
+                fields.problem(format!(
+                    "periodStart {start} and periodEnd {end} are not the days of periodId {}, {first} and {last}: leave them \
+                     out, or give the period another id",
+                    shown(period)
+                ));
+            }
+            Some((start, end))
+        }
         (None, None) if method != Method::TimeWeighted => None,
         (None, None) => {
             let named = period.and_then(named_period);
@@ -138,10 +151,33 @@ fn days(fields: &mut Fields, method: Method, period: Option<&str>) -> Option<(Na
     }
 }
 
+/// The spelling under which a period is kept: `2024-01` is `202401`, `2024Q1` is `2024-Q1`, so that neither is paid twice.
+/// What looks like one of them and is none is wrong.
+fn one_spelling(fields: &mut Fields, period: String) -> String {
+    let Some((first, last)) = named_period(&period) else {
+        let looks_like = |year: &str, rest: &str| {
+            let rest = rest.strip_prefix('-').unwrap_or(rest);
+            let (quarter, digits) =
+                (rest.strip_prefix(['Q', 'q']), |text: &str| text.bytes().all(|b| b.is_ascii_digit()));
+            year.parse().is_ok_and(|year: i32| YEARS.contains(&year))
+                && (quarter.is_some_and(digits) || rest.len() == 2 && digits(rest))
+        };
+        if period.split_at_checked(4).is_some_and(|(year, rest)| looks_like(year, rest)) {
+            fields.problem(format!("periodId {} is no month or quarter that there is", shown(&period)));
+        }
+        return period;
+    };
+    match (first.month(), last.month() - first.month()) {
+        (month, 0) => format!("{}{month:02}", first.year()),
+        (month, 2) => format!("{}-Q{}", first.year(), month / 3 + 1),
+        _ => first.year().to_string(),
+    }
+}
+
 /// First and last day of `202401`, `2024-01`, `2024-Q1`, `2024Q1` or `2024`.
 fn named_period(period: &str) -> Option<(NaiveDate, NaiveDate)> {
     let (year, rest) = period.split_at_checked(4)?;
-    let year: i32 = year.parse().ok().filter(|year| (1900..=2999).contains(year))?;
+    let year: i32 = year.parse().ok().filter(|year| YEARS.contains(year))?;
     let rest = rest.trim_start_matches('-');
     let (month, months) = match (rest, rest.strip_prefix(['Q', 'q'])) {
         ("", _) => (1, 12),
@@ -241,6 +277,31 @@ mod tests {
             let found = named_period(period).map(|(first, last)| (first.to_string(), last.to_string()));
             assert_eq!(found, days.map(|(first, last)| (first.to_owned(), last.to_owned())), "{period}");
         }
+    }
+
+    #[test]
+    fn the_spellings_of_a_period_are_one() {
+        let table = [
+            ("202401", "202401"),
+            ("2024-01", "202401"),
+            ("2024-12", "202412"),
+            ("2024-q4", "2024-Q4"),
+            ("2024Q1", "2024-Q1"),
+            ("2024", "2024"),
+            ("spring", "spring"),
+            ("123456", "123456"),
+        ];
+        for (period, kept) in table {
+            let payload = DOCUMENTED.replace("202401", &format!("{period:?}"));
+            assert_eq!(read(&payload).unwrap().period, kept, "{period}");
+        }
+        for period in ["202413", "2024-13", "2024-Q9", "2024Q0"] {
+            let error = read(&DOCUMENTED.replace("202401", &format!("{period:?}"))).unwrap_err().to_string();
+            assert!(error.contains(&format!("periodId {period} is no month or quarter")), "{error}");
+        }
+        let days = r#""periodStart":"2024-01-01","periodEnd":"2024-03-31"}"#;
+        let error = read(&DOCUMENTED.replace('}', &format!(",{days}"))).unwrap_err().to_string();
+        assert!(error.contains("are not the days of periodId 202401, 2024-01-01 and 2024-01-31"), "{error}");
     }
 
     #[test]

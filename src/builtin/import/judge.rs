@@ -112,7 +112,9 @@ impl<'a> Judge<'a> {
                 .filter(|text| is(text))
                 .map(|_| self.reject(record, field, "is an entry of a distribution, which only distributions write"))
         };
-        theirs("id", |id| id.starts_with("distribution/")).or_else(|| theirs("kind", |kind| kind == "distribution"))
+        let of_one: fn(&str) -> bool = |text| text.starts_with("distribution/");
+        let by_id = theirs("id", of_one).or_else(|| theirs("reference", of_one));
+        by_id.or_else(|| theirs("kind", |kind| kind == "distribution"))
     }
 
     /// Makes money of the amount of a row.

@@ -34,6 +34,8 @@ pub(super) const QUEUE: &str = "data-import";
 pub(super) const SCHEMA: &str = include_str!("schema.json");
 /// Rejects that a message names.
 const REJECTS_TOLD: usize = 5;
+/// Rows of a file that is imported whole or not at all: their ids are held in memory.
+const ABORT_ROWS_MAX: u64 = 2_000_000;
 
 /// Reads a file into a table, each of its rows once.
 ///
@@ -147,9 +149,16 @@ impl ImportProcessor {
 async fn look_through(ledger: &Ledger<'_>, source: &Source, ctx: &JobContext) -> Result<Findings, Refusal> {
     let (mut findings, mut seen) = (Findings::default(), Seen::default());
     let mut batches = source.batches(ledger.order, 0);
-    while let Some(batch) = batches.recv().await {
-        let mut batch = batch?;
+    while let Some(mut batch) = batches.next().await? {
         if ledger.order.on_error == OnError::Abort {
+            if batch.last_row > ABORT_ROWS_MAX {
+                let why = format!(
+                    "{}: onError abort holds at most {ABORT_ROWS_MAX} rows against each other: split the file, or import it \
+                     with onError reject",
+                    source.path
+                );
+                return Err(ProcessError::permanent("too_many_rows", why).into());
+            }
             ledger.check(&mut batch, &mut seen).await?;
         }
         findings.add(batch);
@@ -159,14 +168,26 @@ async fn look_through(ledger: &Ledger<'_>, source: &Source, ctx: &JobContext) ->
     Ok(findings)
 }
 
+/// Where all rows were to come in or none, and the table has changed since they were checked: no further ones do.
+fn check_whole(ledger: &Ledger<'_>, source: &Source, standing: &Standing) -> Result<(), Refusal> {
+    if ledger.order.on_error == OnError::Reject || standing.rows_rejected == 0 {
+        return Ok(());
+    }
+    let why = format!(
+        "{}: the table was changed after the file was checked, so that rows no longer fit: {} of the first {} rows are in, \
+         see import_rejects of {} for the others; import the rest as a new job with onError reject and mode upsert",
+        source.path, standing.rows_in, standing.rows_read, ledger.run.id
+    );
+    Err(ProcessError::permanent("import_rejected", why).into())
+}
+
 /// Stores the rows behind those that are in. What does not fit into the time of a run goes on in the next one.
 async fn store(ledger: &Ledger<'_>, source: &Source, standing: &mut Standing, ctx: &JobContext) -> Result<(), Refusal> {
     let total = standing.rows_total.map(i64::unsigned_abs);
     let before = standing.rows_read;
     let mut clock = Clock::new(ctx.deadline());
     let mut batches = source.batches(ledger.order, standing.rows_read.unsigned_abs());
-    while let Some(batch) = batches.recv().await {
-        let batch = batch?;
+    while let Some(batch) = batches.next().await? {
         if standing.rows_read > before && !clock.has_time() {
             let why = format!("{} rows are in; the others follow in the next run", standing.rows_read);
             return Err(ProcessError::throttled("import_goes_on", why).retry_after(Duration::ZERO).into());
@@ -174,14 +195,11 @@ async fn store(ledger: &Ledger<'_>, source: &Source, standing: &mut Standing, ct
         ledger.apply(batch, standing).await?;
         clock.tick();
         ctx.progress(standing.rows_read.unsigned_abs(), total, "rows read");
-        if ledger.order.on_error == OnError::Abort && standing.rows_rejected > 0 {
-            let why = format!(
-                "{}: the table was changed after the file was checked, so that rows no longer fit: {} rows are in, \
-                 see import_rejects of {} for the others",
-                source.path, standing.rows_in, ledger.run.id
-            );
-            return Err(ProcessError::permanent("import_rejected", why).into());
-        }
+        check_whole(ledger, source, standing)?;
+    }
+    if standing.rows_total.is_some_and(|total| total != standing.rows_read) {
+        let why = format!("{} rows were read of {:?}", standing.rows_read, standing.rows_total);
+        return Err(ProcessError::transient("rows_broken_off", why).into());
     }
     Ok(source.check_unchanged()?)
 }

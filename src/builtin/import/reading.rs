@@ -39,6 +39,21 @@ pub(super) struct Identity {
     pub sha256: String,
 }
 
+/// The batches of a file as they are read.
+#[derive(Debug)]
+pub(super) struct Batches(mpsc::Receiver<Result<Option<Batch>, ProcessError>>);
+
+impl Batches {
+    /// The next one; `None` at the end of the file, which is told apart from a reader that broke off.
+    ///
+    /// # Errors
+    /// What is wrong with the file; it is the last answer.
+    pub async fn next(&mut self) -> Result<Option<Batch>, ProcessError> {
+        let broken_off = || Err(ProcessError::transient("rows_broken_off", "reading the file broke off"));
+        self.0.recv().await.unwrap_or_else(broken_off)
+    }
+}
+
 /// Rows that follow each other in the file.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
@@ -65,17 +80,16 @@ impl Source {
         Ok(Self { path, identity, file, modified })
     }
 
-    /// The rows behind the first `skipped` of the file. A batch that is an error is the last.
-    pub fn batches(&self, order: &Order, skipped: u64) -> mpsc::Receiver<Result<Batch, ProcessError>> {
+    /// The rows behind the first `skipped` of the file.
+    pub fn batches(&self, order: &Order, skipped: u64) -> Batches {
         let (sender, receiver) = mpsc::channel(BATCHES_WAITING);
         let (file, path, order) = (Arc::clone(&self.file), self.path.clone(), order.clone());
         tokio::task::spawn_blocking(move || {
-            // Whoever does not listen any more wants no error either.
-            if let Err(error) = read(&file, &order, skipped, &sender) {
-                let _ = sender.blocking_send(Err(error.of(&path)));
-            }
+            let end = read(&file, &order, skipped, &sender).map(|()| None).map_err(|error| error.of(&path));
+            // Whoever does not listen any more wants no end either.
+            let _ = sender.blocking_send(end);
         });
-        receiver
+        Batches(receiver)
     }
 
     /// Whether the file is still what it was when it was opened.
@@ -142,7 +156,7 @@ fn read(
     mut file: &File,
     order: &Order,
     skipped: u64,
-    sender: &mpsc::Sender<Result<Batch, ProcessError>>,
+    sender: &mpsc::Sender<Result<Option<Batch>, ProcessError>>,
 ) -> Result<(), Broken> {
     file.rewind().map_err(Broken::Io)?;
     let options = ReadOptions { compression: order.compression, ..ReadOptions::default() };
@@ -158,7 +172,7 @@ fn read(
     }
     let mut row = skipped;
     while let Some(batch) = next_batch(reader.as_mut(), &shape, &mut row)? {
-        if sender.blocking_send(Ok(batch)).is_err() {
+        if sender.blocking_send(Ok(Some(batch))).is_err() {
             return Ok(());
         }
     }

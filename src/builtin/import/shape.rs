@@ -11,6 +11,9 @@ use super::reject::Reject;
 use crate::builtin::portfolio::{Currency, Field, Holds, Money, Sign, Table};
 use crate::format::{Column, Kind, Place, Row, Value};
 
+/// Columns of one row that are told to be none of the table.
+const STRAYS_MAX: usize = 20;
+
 const ID_MAX_BYTES: usize = 64;
 const ENTRY_MAX_BYTES: usize = 256;
 const NAME_MAX_BYTES: usize = 256;
@@ -122,7 +125,7 @@ impl Shape {
         let place = row.place();
         let mut rejects = Vec::new();
         for (name, value) in row.cells() {
-            if !self.places.contains_key(name) {
+            if !self.places.contains_key(name) && rejects.len() < STRAYS_MAX {
                 let reason = format!("is no column of {}: leave it out, or map it to null", self.table.name);
                 rejects.push(Reject::new(place, name, &value.to_text(), reason));
             }

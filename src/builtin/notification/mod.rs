@@ -21,6 +21,7 @@ use crate::builtin::classify;
 use crate::builtin::email::{self, Templates};
 use crate::builtin::fields::shown;
 use crate::builtin::portfolio::Database;
+use crate::builtin::refusal::not_taken;
 use crate::clock::local_now;
 use crate::error::{Error, Result};
 use crate::job::{JobId, NewJob, QueueName};
@@ -168,7 +169,7 @@ impl NotificationProcessor {
         if jobs.is_empty() {
             return Ok(());
         }
-        let refused = |error: Error| ProcessError::transient("queue_refused", format!("queue {queue}: {error}"));
+        let refused = |error: Error| not_taken(queue, &error);
         let answers = self.outlet.hand_over(queue, jobs).await.map_err(refused)?;
         for answer in answers {
             let taken = answer.map_err(refused)?;

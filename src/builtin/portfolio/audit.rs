@@ -95,21 +95,21 @@ const SUMS: &str = "SELECT d.tenant_id, d.property_id, d.period_id, d.currency, 
     COALESCE((SELECT SUM(l.amount) FROM distribution_lines l WHERE l.tenant_id = d.tenant_id \
         AND l.property_id = d.property_id AND l.period_id = d.period_id), 0), \
     COALESCE((SELECT SUM(t.amount) FROM transactions t WHERE t.tenant_id = d.tenant_id \
-        AND t.reference = 'distribution/' || d.property_id || '/' || d.period_id AND t.investor_id IS NOT NULL), 0), \
+        AND t.kind = 'distribution' AND t.reference = 'distribution/' || d.property_id || '/' || d.period_id AND t.investor_id IS NOT NULL), 0), \
     COALESCE((SELECT SUM(t.amount) FROM transactions t WHERE t.tenant_id = d.tenant_id \
-        AND t.reference = 'distribution/' || d.property_id || '/' || d.period_id AND t.investor_id IS NULL), 0) \
+        AND t.kind = 'distribution' AND t.reference = 'distribution/' || d.property_id || '/' || d.period_id AND t.investor_id IS NULL), 0) \
     FROM distributions d ORDER BY d.tenant_id, d.property_id, d.period_id";
 
 /// Lines without an entry of their own that holds the same amount.
 const ENTRIES: &str = "SELECT l.tenant_id, 'distribution/' || l.property_id || '/' || l.period_id, l.investor_id, count(t.id) \
     FROM distribution_lines l LEFT JOIN transactions t ON t.tenant_id = l.tenant_id AND t.investor_id = l.investor_id \
-        AND t.reference = 'distribution/' || l.property_id || '/' || l.period_id AND t.amount = l.amount \
-    GROUP BY l.tenant_id, l.property_id, l.period_id, l.investor_id HAVING count(t.id) <> 1 LIMIT 1000";
+        AND t.kind = 'distribution' AND t.reference = 'distribution/' || l.property_id || '/' || l.period_id AND t.amount = l.amount \
+    WHERE l.amount <> 0 GROUP BY l.tenant_id, l.property_id, l.period_id, l.investor_id HAVING count(t.id) <> 1 LIMIT 1000";
 
 /// Distributions whose number of mails is not that of their lines.
 const MAILS: &str = "SELECT d.tenant_id, 'distribution/' || d.property_id || '/' || d.period_id, \
     (SELECT count(*) FROM distribution_lines l WHERE l.tenant_id = d.tenant_id AND l.property_id = d.property_id \
-        AND l.period_id = d.period_id), \
+        AND l.period_id = d.period_id AND l.amount <> 0), \
     (SELECT count(*) FROM outbox o WHERE o.reference = d.tenant_id || '/distribution/' || d.property_id || '/' || d.period_id) \
     FROM distributions d";
 

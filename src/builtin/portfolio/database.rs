@@ -1,5 +1,8 @@
 //! The handle to the database, SQLite or PostgreSQL.
 
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
@@ -107,15 +110,21 @@ impl Database {
         }
     }
 
-    /// The SQLite file at `path`, whose directory is made where it is missing.
+    /// The SQLite file at `path`. It and its directory are made where they are missing, for this user alone.
     ///
     /// # Errors
-    /// `Config` when the directory cannot be made.
+    /// `Config` when they cannot be made.
     pub fn open_file(path: &Path) -> Result<Self> {
-        if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory).map_err(|error| {
-                Error::new(crate::ErrorKind::Config, format!("cannot make directory {}: {error}", directory.display()))
-            })?;
+        let failed = |what: &str, path: &Path, error: &io::Error| {
+            Error::new(crate::ErrorKind::Config, format!("cannot make {what} {}: {error}", path.display()))
+        };
+        if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+            let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
+            made.map_err(|error| failed("directory", directory, &error))?;
+        }
+        if !path.exists() {
+            let made = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
+            made.map_err(|error| failed("file", path, &error))?;
         }
         Ok(Self::sqlite(SqliteConnectOptions::new().filename(path)))
     }

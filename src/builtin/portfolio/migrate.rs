@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use sqlx::migrate::{Migrate, Migration, MigrationType, Migrator};
+use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
 use sqlx::{Acquire, SqlSafeStr};
 
 use super::database::each;
@@ -53,20 +53,21 @@ impl Database {
         let migrator = Migrator::with_migrations(self.migrations());
         let outcome = each!(self, pool => migrator.run(pool).await);
         // SQLite knows no lock for this: who comes second fails, and finds the work done.
-        if let (Err(sqlx::migrate::MigrateError::Execute(_)), Ok(status)) = (&outcome, self.migration_status().await)
+        if let Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) = &outcome
+            && let Ok(status) = self.migration_status().await
             && status.is_current()
         {
             return Ok(status);
         }
         outcome.map_err(|error| match error {
-            sqlx::migrate::MigrateError::VersionMissing(version) => Error::refused(format!(
+            MigrateError::VersionMissing(version) => Error::refused(format!(
                 "{}: step {version} of its schema is unknown to this version: use the newer ireva-queue that made it",
                 self.place()
             )),
-            sqlx::migrate::MigrateError::VersionMismatch(version) => {
+            MigrateError::VersionMismatch(version) => {
                 Error::refused(format!("{}: step {version} of its schema is not the one of this version", self.place()))
             }
-            sqlx::migrate::MigrateError::Execute(error) => trouble(self, error),
+            MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => trouble(self, error),
             other => Error::new(ErrorKind::Internal, format!("{}: {other}", self.place())),
         })?;
         self.migration_status().await

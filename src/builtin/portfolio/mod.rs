@@ -20,6 +20,7 @@ pub(super) use database::dialects;
 pub use migrate::{MigrationStatus, Step};
 pub use money::Money;
 pub(super) use money::Stored;
+pub(super) use money::exact;
 pub use seed::Seeded;
 #[cfg(feature = "tables")]
 pub(super) use table::{

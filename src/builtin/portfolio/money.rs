@@ -21,6 +21,23 @@ pub struct Money {
     currency: Currency,
 }
 
+/// The number that `text` writes, with an exponent as JSON numbers may have one; nothing where it would have to be rounded.
+pub(in crate::builtin) fn exact(text: &str) -> Option<Decimal> {
+    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return Decimal::from_str_exact(text).ok() };
+    let (mantissa, exponent) = (Decimal::from_str_exact(mantissa).ok()?.normalize(), exponent.parse::<i32>().ok()?);
+    if mantissa.is_zero() {
+        return Some(mantissa);
+    }
+    let scale = i64::from(mantissa.scale()) - i64::from(exponent);
+    match u32::try_from(scale) {
+        Ok(scale) => Decimal::try_from_i128_with_scale(mantissa.mantissa(), scale).ok(),
+        Err(_) => {
+            let factor = 10_i128.checked_pow(u32::try_from(-scale).ok()?)?;
+            Decimal::try_from_i128_with_scale(mantissa.mantissa().checked_mul(factor)?, 0).ok()
+        }
+    }
+}
+
 impl Money {
     /// So many minor units (kobo, cents) of a currency.
     pub fn from_minor(minor: i64, currency: Currency) -> Self {
@@ -33,11 +50,7 @@ impl Money {
     /// `Invalid` when it is no number, has more decimals than the currency, or is too large.
     pub fn parse(text: &str, currency: Currency) -> Result<Self> {
         let shown = || text.chars().take(60).collect::<String>();
-        let number = match text.contains(['e', 'E']) {
-            true => Decimal::from_scientific(text),
-            false => Decimal::from_str_exact(text),
-        };
-        let number = number.map_err(|_| Error::invalid(format!("{:?} is not an amount", shown())))?;
+        let number = exact(text).ok_or_else(|| Error::invalid(format!("{:?} is not an amount", shown())))?;
         let fits = number.normalize().scale() <= u32::from(currency.decimals());
         if !fits {
             let decimals = currency.decimals();
@@ -178,6 +191,8 @@ mod tests {
             ("25000.5", "NGN", "25000.50"),
             ("0.10", "USD", "0.10"),
             ("2.5e4", "NGN", "25000.00"),
+            ("1250E-1", "USD", "125.00"),
+            ("0e99", "USD", "0.00"),
             ("-12.34", "USD", "-12.34"),
             ("1000", "JPY", "1000"),
             ("1000.000", "JPY", "1000"),
@@ -200,6 +215,8 @@ mod tests {
             ("0.00000001", "USD", "more decimals"),
             ("1.5", "JPY", "which has 0"),
             ("1e30", "NGN", "not an amount"),
+            ("1.00000000000000000000000000000049e2", "NGN", "not an amount"),
+            ("1e", "NGN", "not an amount"),
             ("100000000000000000", "NGN", "too large"),
         ];
         for (text, currency, part) in table {

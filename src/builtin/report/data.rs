@@ -221,6 +221,21 @@ fn currency(properties: &BTreeMap<String, Property>, property: &str) -> Result<C
     })
 }
 
+/// Rows of a table that a report is made from.
+const ROWS_MAX: usize = 1_000_000;
+
+/// Rows that were asked for up to one more than there may be.
+fn bounded<T>(rows: Vec<T>) -> Result<Vec<T>, Refusal> {
+    if rows.len() <= ROWS_MAX {
+        return Ok(rows);
+    }
+    let why = format!(
+        "the report is made from more than {ROWS_MAX} rows: ask for one property or one investor, or for a transaction-history, \
+         which may have any number"
+    );
+    Err(ProcessError::permanent("report_too_large", why).into())
+}
+
 dialects! {
     pub(super) async fn read(pool: &Pool, order: &Order, entries_max: i64) -> Result<Data, Refusal> {
         let mut tx = pool.begin_with(<Db as Snapshot>::BEGIN).await?;
@@ -246,8 +261,8 @@ dialects! {
         let mut tx = pool.begin_with(<Db as Snapshot>::BEGIN).await?;
         tenant(&mut tx, &order).await?;
         investor(&mut tx, &order).await?;
-        let properties = properties(&mut tx, &order).await?;
-        let decimals = properties.values().map(|property| property.price.currency().decimals()).max().unwrap_or(2);
+        properties(&mut tx, &order).await?;
+        let decimals = decimals(&mut tx, &order).await?;
         let (sender, batches) = mpsc::channel(BATCHES_WAITING);
         tokio::spawn(async move {
             let end = send(&mut tx, &order, &sender).await.map(|()| Vec::new()).map_err(|refusal| refusal.at(&place));
@@ -276,6 +291,15 @@ dialects! {
         // The receiver may be gone, which is its own affair.
         let _ = sender.send(Ok(batch)).await;
         Ok(())
+    }
+
+    /// The most decimals of the currencies that the tenant's ledger has.
+    async fn decimals(tx: &mut Connection, order: &Order) -> Result<u8, Refusal> {
+        let sql = "SELECT DISTINCT currency FROM transactions WHERE tenant_id = $1";
+        let currencies: Vec<String> = sqlx::query_scalar(sql).bind(&order.tenant).fetch_all(tx).await?;
+        let currencies = currencies.iter().map(|currency| currency.parse::<Currency>());
+        let currencies = currencies.collect::<Result<Vec<_>, _>>()?;
+        Ok(currencies.iter().map(|currency| currency.decimals()).max().unwrap_or(2))
     }
 
     async fn tenant(tx: &mut Connection, order: &Order) -> Result<String, Refusal> {
@@ -328,9 +352,9 @@ dialects! {
         let sql = "SELECT property_id, investor_id, amount, invested_on, exited_on FROM investments \
                    WHERE tenant_id = $1 AND invested_on <= $2 AND (CAST($3 AS TEXT) IS NULL OR investor_id = $3) \
                        AND (CAST($4 AS TEXT) IS NULL OR property_id = $4) \
-                   ORDER BY invested_on, property_id, id";
+                   ORDER BY invested_on, property_id, id LIMIT 1000001";
         let query = sqlx::query_as(sql).bind(&order.tenant).bind(order.end).bind(&order.investor).bind(&order.property);
-        let rows: Vec<Row> = query.fetch_all(tx).await?;
+        let rows: Vec<Row> = bounded(query.fetch_all(tx).await?)?;
         let holding = |(property, investor, amount, invested_on, exited_on): Row| {
             let amount = amount.of(currency(properties, &property)?)?;
             Ok(Holding { property, investor, amount, invested_on, exited_on })
@@ -362,9 +386,9 @@ dialects! {
     ) -> Result<Vec<Valuation>, Refusal> {
         let sql = "SELECT property_id, valued_on, amount, method FROM valuations \
                    WHERE tenant_id = $1 AND valued_on <= $2 AND (CAST($3 AS TEXT) IS NULL OR property_id = $3) \
-                   ORDER BY valued_on, property_id, id";
+                   ORDER BY valued_on, property_id, id LIMIT 1000001";
         let query = sqlx::query_as(sql).bind(&order.tenant).bind(order.end).bind(&order.property);
-        let rows: Vec<(String, NaiveDate, Stored, String)> = query.fetch_all(tx).await?;
+        let rows: Vec<(String, NaiveDate, Stored, String)> = bounded(query.fetch_all(tx).await?)?;
         let valuation = |(property, on, value, method): (String, NaiveDate, Stored, String)| {
             let value = value.of(currency(properties, &property)?)?;
             Ok(Valuation { property, on, value, method })
@@ -379,9 +403,9 @@ dialects! {
                    WHERE tenant_id = $1 AND occurred_on <= $2 AND (CAST($3 AS TEXT) IS NULL OR investor_id = $3) \
                        AND (CAST($4 AS TEXT) IS NULL OR property_id = $4) \
                    GROUP BY property_id, side, kind, currency, occurred_on \
-                   ORDER BY occurred_on, property_id, side, kind, currency";
+                   ORDER BY occurred_on, property_id, side, kind, currency LIMIT 1000001";
         let query = sqlx::query_as(sql).bind(&order.tenant).bind(order.end).bind(&order.investor).bind(&order.property);
-        let rows: Vec<Row> = query.fetch_all(tx).await?;
+        let rows: Vec<Row> = bounded(query.fetch_all(tx).await?)?;
         let flow = |(property, side, kind, currency, on, amount): Row| {
             let amount = amount.of(currency.parse()?)?;
             Ok(Flow { property, of_investors: side == 1, kind, on, amount })

@@ -32,7 +32,7 @@ pub(super) struct Letter<'a> {
 }
 
 impl Letter<'_> {
-    /// The payload for the queue `email`: with the file where it is small enough, else with the path to it.
+    /// The payload for the queue `email`: with the file where it is small enough, else with its name, not where it is.
     pub async fn payload(&self, storage: &Storage) -> Result<Value, ProcessError> {
         let Self { order, to, name, file, made_on } = self;
         let (report, period) = (order.report.title(), period(order.start, order.end));
@@ -51,7 +51,7 @@ impl Letter<'_> {
             attachments =
                 json!([{"filename": filename, "content": content, "contentType": order.format.content_type()}]);
         } else {
-            context["location"] = json!(file.path);
+            context["location"] = json!(name);
         }
         Ok(json!({
             "to": to,

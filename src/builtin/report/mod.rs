@@ -27,6 +27,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::builtin::portfolio::Database;
+use crate::builtin::refusal::not_taken;
 use crate::builtin::storage::{Storage, StoredTable, TableFile, store_table};
 use crate::error::{Error, Result};
 use crate::format::{Format, Heading, WriteOptions};
@@ -182,10 +183,9 @@ impl ReportProcessor {
         let id = mail::id(job);
         let mail = NewJob::from_json(payload.to_string()).and_then(|mail| Ok(mail.id(JobId::new(&id)?)));
         let mail = mail.map_err(|error| ProcessError::permanent("mail_invalid", format!("mail {id}: {error}")))?;
-        let not_taken =
-            |error: Error| ProcessError::transient("queue_refused", format!("queue {}: {error}", self.email));
-        let answers = self.outlet.hand_over(&self.email, vec![mail]).await.map_err(not_taken)?;
-        answers.into_iter().find_map(Result::err).map_or(Ok(()), |error| Err(not_taken(error)))
+        let refused = |error: Error| not_taken(&self.email, &error);
+        let answers = self.outlet.hand_over(&self.email, vec![mail]).await.map_err(refused)?;
+        answers.into_iter().find_map(Result::err).map_or(Ok(()), |error| Err(refused(error)))
     }
 }
 

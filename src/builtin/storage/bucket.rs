@@ -96,7 +96,7 @@ impl Bucket {
         path: &str,
         (mut file, size_bytes): (File, u64),
     ) -> Result<(), ProcessError> {
-        let refused = |error: object_store::Error| object_trouble(path, &error);
+        let refused = |error: object_store::Error| upload_trouble(path, &error);
         let location = self.location(name).map_err(refused)?;
         file.rewind().map_err(|error| trouble(path, &error))?;
         let mut file = tokio::fs::File::from_std(file);
@@ -137,7 +137,7 @@ async fn put_parts(
     file: &mut tokio::fs::File,
     path: &str,
 ) -> Result<(), ProcessError> {
-    let refused = |error: object_store::Error| object_trouble(path, &error);
+    let refused = |error: object_store::Error| upload_trouble(path, &error);
     loop {
         let part = read_part(file).await.map_err(|error| trouble(path, &error))?;
         if part.is_empty() {
@@ -153,6 +153,17 @@ async fn read_part(file: &mut tokio::fs::File) -> io::Result<Vec<u8>> {
     let mut part = Vec::new();
     file.take(PART_BYTES as u64).read_to_end(&mut part).await?;
     Ok(part)
+}
+
+/// The same of an object that is written: what is missing is not the object.
+fn upload_trouble(path: &str, error: &object_store::Error) -> ProcessError {
+    match classify::object(error) {
+        (class, "file_missing") => {
+            let why = format!("{path}: there is no such bucket: check the name, and S3_ENDPOINT");
+            ProcessError::new(class, "storage_unreachable", why)
+        }
+        _ => object_trouble(path, error),
+    }
 }
 
 /// What an object's trouble means to its job.

@@ -191,7 +191,10 @@ pub(super) fn trouble(path: &str, error: &std::io::Error) -> ProcessError {
     let said = match code {
         "file_missing" => "there is no such file".to_owned(),
         "file_refused" => format!("{error}: a name leads to a plain file, and symbolic links are not followed"),
-        "storage_unreachable" => format!("{error}: is its directory there, and what is mounted on it?"),
+        "storage_unreachable" if error.raw_os_error() == Some(rustix::io::Errno::NODEV.raw_os_error()) => {
+            "its directory is not there, or is no directory: make it, or mount what belongs there".to_owned()
+        }
+        "storage_unreachable" => format!("{error}: what is mounted on its directory?"),
         _ => error.to_string(),
     };
     ProcessError::new(class, code, format!("{path}: {said}"))

@@ -8,7 +8,7 @@ use super::super::row::CELL_BYTES_MAX;
 use super::package::Package;
 use super::serial::Epoch;
 use super::styles::{Form, read_forms};
-use super::xml::{Node, Xml};
+use super::xml::{Node, Tag, Xml};
 
 /// What the shared texts of a workbook may take, all together; they are held in memory.
 const TEXTS_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -51,6 +51,19 @@ fn lacks(what: &str) -> Error {
     Error::invalid(format!("the workbook is damaged: it has not {what}"))
 }
 
+/// A workbook may have so many sheets and relations, each text of a relation so long: far beyond what people make, and
+/// little enough to hold.
+pub(super) const SHEETS_MAX: usize = 2_000;
+const RELATIONS_MAX: usize = 10_000;
+const RELATION_BYTES_MAX: usize = 1_024;
+/// Letters of a sheet's name, of which Excel allows 31.
+const SHEET_NAME_MAX: usize = 255;
+
+/// What a sheet is called; no longer than a name may be.
+pub(super) fn sheet_name(tag: &Tag) -> String {
+    tag.attribute("name").unwrap_or_default().chars().take(SHEET_NAME_MAX).collect()
+}
+
 /// A sheet as the workbook lists it.
 struct Listed {
     name: String,
@@ -91,7 +104,10 @@ fn read_workbook(mut xml: Xml, relations: &Relations) -> Result<(Epoch, Vec<List
                 if let Some((kind, path)) = target
                     && kind == "worksheet"
                 {
-                    let name = tag.attribute("name").unwrap_or_default();
+                    if sheets.len() == SHEETS_MAX {
+                        return Err(xml.damaged(format!("there are more than {SHEETS_MAX} sheets")));
+                    }
+                    let name = sheet_name(&tag);
                     let is_hidden = tag.attribute("state").is_some_and(|state| state != "visible");
                     sheets.push(Listed { name, path, is_hidden });
                 }
@@ -115,6 +131,10 @@ impl Relations {
                 Node::Open(tag) if tag.name() == "Relationship" => {
                     let (id, kind) = (tag.attribute("Id"), tag.attribute("Type"));
                     if let (Some(id), Some(kind), Some(target)) = (id, kind, tag.attribute("Target")) {
+                        let is_long = [&id, &kind, &target].iter().any(|text| text.len() > RELATION_BYTES_MAX);
+                        if is_long || relations.len() == RELATIONS_MAX {
+                            return Err(xml.damaged("there are too many relations, or a longer one than there may be"));
+                        }
                         let kind = kind.rsplit('/').next().unwrap_or_default().to_owned();
                         relations.insert(id, (kind, join(dir, &target)));
                     }

@@ -6,7 +6,7 @@ use crate::error::Result;
 
 use super::super::row::CELL_BYTES_MAX;
 use super::super::value::Value;
-use super::book::no_sheet;
+use super::book::{SHEETS_MAX, no_sheet, sheet_name};
 use super::cells::{SHEET_COLUMNS_MAX, SheetRow, iso_moment, number, text};
 use super::package::Package;
 use super::serial::Epoch;
@@ -41,13 +41,19 @@ impl OdsSheet {
         let mut style = String::new();
         loop {
             match xml.next()? {
-                Node::Open(tag) if tag.name() == "style" => style = tag.attribute("name").unwrap_or_default(),
+                Node::Open(tag) if tag.name() == "style" => style = sheet_name(&tag),
                 Node::Open(tag) if tag.name() == "table-properties" => {
                     let is_hidden = tag.attribute("display").is_some_and(|shown| shown == "false");
                     hidden.extend(is_hidden.then(|| style.clone()));
+                    if hidden.len() > SHEETS_MAX {
+                        return Err(xml.damaged(format!("there are more than {SHEETS_MAX} hidden styles")));
+                    }
                 }
                 Node::Open(tag) if tag.name() == "table" => {
-                    let name = tag.attribute("name").unwrap_or_default();
+                    if names.len() == SHEETS_MAX {
+                        return Err(xml.damaged(format!("there are more than {SHEETS_MAX} sheets")));
+                    }
+                    let name = sheet_name(&tag);
                     let is_hidden = tag.attribute("style-name").is_some_and(|style| hidden.contains(&style));
                     if wanted.map_or(!is_hidden, |wanted| wanted == name) {
                         return Ok(Self { xml, line: 0, repeated: None, is_past: false, is_over: false });

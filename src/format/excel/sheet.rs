@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 
+use super::super::row::CELL_BYTES_MAX;
 use super::super::value::Value;
 use super::book::{Book, read_text, unescaped};
 use super::cells::{SHEET_COLUMNS_MAX, SheetRow, iso_moment, number, text};
@@ -77,7 +78,12 @@ impl Sheet {
                 Node::Open(tag) if tag.name() == "is" => inline = read_text(&mut self.xml, "is")?,
                 Node::Close(name) if name == "v" => is_value = false,
                 Node::Close(name) if name == "c" => break,
-                Node::Text(part) if is_value => raw.push_str(&part),
+                Node::Text(part) if is_value => {
+                    raw.push_str(&part);
+                    if raw.len() > CELL_BYTES_MAX {
+                        return Err(self.xml.damaged(format!("a cell of row {} is too long", self.line)));
+                    }
+                }
                 Node::End => return Err(self.xml.damaged(format!("a cell of row {} has no end", self.line))),
                 _ => {}
             }

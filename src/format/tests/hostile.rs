@@ -130,6 +130,28 @@ fn no_node_of_a_sheet_is_held_that_is_larger_than_any_needs_to_be() {
 }
 
 #[test]
+fn no_cell_and_no_list_of_a_workbook_grows_beyond_what_there_may_be() {
+    let half = "1".repeat(CELL_BYTES_MAX / 2 + 1);
+    let found = sheet_problem(&format!("<row><c><v>{half}<!-- -->{half}</v></c></row>"));
+    assert!(found.contains("a cell of row 1 is too long"), "{found}");
+
+    let book = |relations: &str, sheets: &str| {
+        let relations = format!("<Relationships>{relations}</Relationships>");
+        let sheets = format!("<workbook><sheets>{sheets}</sheets></workbook>");
+        let package = include_str!("files/package.rels");
+        let parts = [("_rels/.rels", package), ("xl/_rels/book.xml.rels", &*relations), ("xl/book.xml", &*sheets)];
+        problem(Format::Excel, &archive(&parts))
+    };
+    let relation = |target: &str| format!("<Relationship Id=\"r\" Type=\"a/worksheet\" Target=\"{target}\"/>");
+    let found = book(&relation(&"x".repeat(1_025)), "");
+    assert!(found.contains("too many relations, or a longer one"), "{found}");
+    let found = book(&relation("one.xml"), &"<sheet name=\"S\" id=\"r\"/>".repeat(2_001));
+    assert!(found.contains("there are more than 2000 sheets"), "{found}");
+    let found = problem(Format::Excel, &ods(&"<table:table table:name=\"S\" table:style-name=\"h\"/>".repeat(3)));
+    assert!(!found.contains("more than"), "{found}");
+}
+
+#[test]
 fn an_opendocument_sheet_cannot_grow_beyond_a_sheet() {
     let found =
         |rows: &str| problem(Format::Excel, &ods(&format!("<table:table table:name=\"S\">{rows}</table:table>")));

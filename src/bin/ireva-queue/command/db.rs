@@ -2,12 +2,12 @@
 
 use anyhow::Result;
 use clap::Subcommand;
-use ireva_queue::builtin::portfolio::Database;
+use ireva_queue::builtin::portfolio::{Database, Finding};
 use ireva_queue::config::Config;
 
 use crate::context::Context;
 use crate::exit::Code;
-use crate::output::Answer;
+use crate::output::{Answer, Format};
 
 /// Bring the platform's database up to date, fill it, prove it
 ///
@@ -57,8 +57,16 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         Verb::Check => {
             database.ready(is_own).await?;
             let audit = database.audit().await?;
-            let code = if audit.findings.is_empty() { Code::Done } else { Code::Failed };
-            Ok(Answer::one(audit).code(code))
+            if audit.findings.is_empty() {
+                return Ok(Answer::one(audit));
+            }
+            // Where the answer is a line of numbers, this is what cron sends a mail about.
+            if !matches!(context.ui.format(), Format::Table | Format::Wide) {
+                for Finding { code, about, message } in &audit.findings {
+                    context.ui.note(&format!("{code}  {about}: {message}"));
+                }
+            }
+            Ok(Answer::one(audit).code(Code::Failed))
         }
     }
 }

@@ -261,6 +261,12 @@ async fn send(queue: &Queue, job: NewJob, context: &Context) -> Result<(Enqueued
 }
 
 async fn wait(queue: &Queue, enqueued: Enqueued, timeout: Option<Duration>, context: &Context) -> Result<Answer> {
+    if let Ok(stats) = queue.stats().await
+        && stats.workers == 0
+    {
+        let name = queue.name();
+        context.ui.note(&format!("no worker takes jobs of {name} now: start one with ireva-queue work {name}"));
+    }
     let progress = context.ui.progress(&format!("waiting for {}", enqueued.id), None);
     let ended = context.interrupt.or(queue.wait(&enqueued.id, timeout)).await;
     drop(progress);
