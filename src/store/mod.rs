@@ -6,6 +6,7 @@ mod codec;
 mod confirmer;
 mod connection;
 mod dead;
+mod diagnose;
 mod dial;
 mod embedded;
 mod errand;
@@ -17,6 +18,7 @@ mod lifecycle;
 mod limits;
 mod maintenance;
 mod presence;
+mod rights;
 mod route;
 mod scripts;
 mod sentinel;
@@ -30,13 +32,18 @@ mod witnesses;
 pub(crate) use confirmer::{Calls, Confirmation, Confirmer};
 pub(crate) use connection::{Connection, Patience};
 pub(crate) use dead::{REVIVE_STEP, Replaced, Revived};
+#[cfg(test)]
+pub(crate) use diagnose::{ClaimSample, LockSample};
+pub(crate) use diagnose::{Diagnosed, SentinelLook, ServerLook, look_at_sentinels};
 pub use embedded::{EmbeddedStatus, embedded_status, embedded_stop};
 pub(crate) use events::read_events;
 pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range};
 pub(crate) use keys::{Key, QueueKeys};
 pub(crate) use lifecycle::{Accepted, Claimed, End, FetchCall, Fetched, Settled, Standing};
 pub(crate) use maintenance::{Audited, Auditor};
-pub(crate) use presence::WorkerSelf;
+#[cfg(test)]
+pub(crate) use presence::Held;
+pub(crate) use presence::{Vitals, WorkerSelf};
 #[cfg(feature = "api")]
 pub(crate) use tokens::StoredToken;
 pub(crate) use view::worker_info;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use serde::Serialize;
+
 use crate::error::{Error, Result};
 use crate::job::QueueName;
 use crate::store::codec::{read, whole};
@@ -26,6 +28,22 @@ pub(crate) struct WorkerSelf {
     pub completed: u64,
     /// Attempts that failed since its start.
     pub failed: u64,
+    /// What it uses of its machine, where that is known.
+    pub vitals: Option<Vitals>,
+}
+
+/// What a worker's process uses of its machine, its children that have ended included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Vitals {
+    /// Thousandths of the time of all cores that it may use.
+    pub cpu_permille: u64,
+    /// The cores that it may use.
+    pub cores: u64,
+    /// The memory that it holds.
+    pub memory_bytes: u64,
+    /// The memory that it may hold: of its group, else of the machine.
+    pub memory_limit_bytes: u64,
 }
 
 impl WorkerSelf {
@@ -34,9 +52,9 @@ impl WorkerSelf {
         (self.lease_ms.saturating_mul(3) / 1000).max(60)
     }
 
-    fn fields(&self) -> [(&'static str, String); 9] {
+    fn fields(&self) -> Vec<(&'static str, String)> {
         let queues: Vec<_> = self.queues.iter().map(QueueName::as_str).collect();
-        [
+        let mut fields = vec![
             ("host", self.host.clone()),
             ("pid", self.pid.to_string()),
             ("version", self.version.clone()),
@@ -46,7 +64,16 @@ impl WorkerSelf {
             ("started_ms", self.started_ms.to_string()),
             ("completed", self.completed.to_string()),
             ("failed", self.failed.to_string()),
-        ]
+        ];
+        if let Some(vitals) = self.vitals {
+            fields.extend([
+                ("cpu_permille", vitals.cpu_permille.to_string()),
+                ("cores", vitals.cores.to_string()),
+                ("memory_bytes", vitals.memory_bytes.to_string()),
+                ("memory_limit_bytes", vitals.memory_limit_bytes.to_string()),
+            ]);
+        }
+        fields
     }
 
     /// What is not there or not readable counts as nothing said.
@@ -66,6 +93,12 @@ impl WorkerSelf {
             started_ms: number(field("started_ms")),
             completed: number(field("completed")),
             failed: number(field("failed")),
+            vitals: fields.contains_key("cpu_permille").then(|| Vitals {
+                cpu_permille: number(field("cpu_permille")),
+                cores: number(field("cores")),
+                memory_bytes: number(field("memory_bytes")),
+                memory_limit_bytes: number(field("memory_limit_bytes")),
+            }),
         }
     }
 }
@@ -227,6 +260,7 @@ mod tests {
             started_ms: 5,
             completed: 3,
             failed: 1,
+            vitals: Some(Vitals { cpu_permille: 950, cores: 2, memory_bytes: 7, memory_limit_bytes: 9 }),
         };
         let fields = said.fields().into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
         assert_eq!(WorkerSelf::read("w", &fields), said);

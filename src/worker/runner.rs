@@ -311,6 +311,7 @@ fn about(builder: &WorkerBuilder, worker: &str, lanes: &[Arc<Lane>]) -> WorkerSe
         started_ms: crate::clock::local_now().timestamp_millis(),
         completed: 0,
         failed: 0,
+        vitals: None,
     }
 }
 
