@@ -59,7 +59,7 @@ pub(super) fn judge(queue: &QueueFacts, workers: &[&WorkerFacts]) -> Option<Find
         return Some(Finding::of_queue(
             Code::NoWorker,
             &stats.queue,
-            format!("{} and no worker takes them", waiting(queue)),
+            format!("{}, and no worker takes them", waiting(queue)),
         ));
     }
     let has_waited = stats.oldest_pending_ms.unwrap_or_default() >= WAITED_MS;
@@ -68,8 +68,7 @@ pub(super) fn judge(queue: &QueueFacts, workers: &[&WorkerFacts]) -> Option<Find
         if let Some(limit) = limit(queue) {
             return Some(Finding::of_queue(Code::LimitReached, &stats.queue, format!("{}; {limit}", waiting(queue))));
         }
-        let is_full = |worker: &&WorkerFacts| worker.info.active >= worker.info.concurrency.max(1);
-        if !workers.is_empty() && workers.iter().all(is_full) {
+        if !workers.is_empty() && workers.iter().all(|worker| is_full(queue, worker)) {
             return Some(saturated(queue, workers));
         }
     }
@@ -80,6 +79,18 @@ pub(super) fn judge(queue: &QueueFacts, workers: &[&WorkerFacts]) -> Option<Find
     let late_ms = stats.late_ms.filter(|late_ms| *late_ms >= WAITED_MS)?;
     let message = format!("the most overdue job is {} past its time", about_ms(late_ms));
     Some(Finding::of_queue(Code::JobsOverdue, &stats.queue, message))
+}
+
+/// The slots that a worker has for a queue: its own, or those that it shares with others.
+fn slots(queue: &QueueFacts, worker: &WorkerFacts) -> u64 {
+    worker.slots.get(&queue.stats.queue).copied().unwrap_or(worker.info.concurrency).max(1)
+}
+
+fn is_full(queue: &QueueFacts, worker: &WorkerFacts) -> bool {
+    let has_own = worker.slots.contains_key(&queue.stats.queue);
+    let here = || queue.diagnosed.holders.iter().find(|held| held.worker == worker.info.worker);
+    let busy = if has_own { here().map_or(0, |held| held.claims) } else { worker.info.active };
+    busy >= slots(queue, worker)
 }
 
 /// `12 jobs wait, the first for 3m 5s`.
@@ -119,7 +130,7 @@ fn limit(queue: &QueueFacts) -> Option<String> {
 fn saturated(queue: &QueueFacts, workers: &[&WorkerFacts]) -> Finding {
     let stats = &queue.stats;
     let load = Load::of(queue, workers.len() as u64);
-    let slots: u64 = workers.iter().map(|worker| worker.info.concurrency.max(1)).sum();
+    let slots: u64 = workers.iter().map(|worker| slots(queue, worker)).sum();
     let needed = load.workers_needed();
     let mut message = format!(
         "{}, and all {slots} slots of {} are busy: {:.0} come in and {:.0} are done a minute",
@@ -160,6 +171,8 @@ mod tests {
     use super::*;
     use crate::doctor::queues::tests::queue;
     use crate::doctor::workers::tests::worker;
+    use crate::job::QueueName;
+    use crate::store::Held;
 
     fn code(queue: &QueueFacts, workers: &[&WorkerFacts]) -> Option<Code> {
         judge(queue, workers).map(|finding| finding.code)
@@ -191,6 +204,21 @@ mod tests {
         assert_eq!(code(&facts, &[&busy]), Some(Code::LimitReached));
         facts.stats.paused = true;
         assert_eq!(code(&facts, &[&busy]), Some(Code::QueuePaused));
+    }
+
+    #[test]
+    fn slots_that_queues_do_not_share_count_by_queue() {
+        let mut facts = queue("email");
+        (facts.stats.pending, facts.stats.oldest_pending_ms, facts.stats.workers) = (50, Some(120_000), 1);
+        let mut both = worker("w-1", "email");
+        (both.info.active, both.info.concurrency) = (2, 12);
+        both.slots = [("email", 2), ("reports", 10)].map(|(queue, n)| (QueueName::new(queue).unwrap(), n)).into();
+        let hold = |claims| vec![Held { worker: "w-1".to_owned(), lease_until_ms: i64::MAX, claims }];
+        facts.diagnosed.holders = hold(1);
+        assert_eq!(code(&facts, &[&both]), Some(Code::JobsNotStarted));
+        facts.diagnosed.holders = hold(2);
+        let finding = judge(&facts, &[&both]).unwrap();
+        assert!(finding.message.contains("all 2 slots of 1 worker are busy"), "{}", finding.message);
     }
 
     #[test]

@@ -74,6 +74,8 @@ impl QueueFacts {
 pub(crate) struct WorkerFacts {
     pub info: WorkerInfo,
     pub vitals: Option<Vitals>,
+    /// The slots of each queue, where queues do not share them.
+    pub slots: BTreeMap<QueueName, u64>,
 }
 
 /// Looks at everything, or at one queue and what it needs.
@@ -201,8 +203,8 @@ async fn workers(store: &Store, queues: &[QueueFacts]) -> Result<Vec<WorkerFacts
     let mut workers = Vec::new();
     while let Some((said, held)) = asked.next().await {
         let said = said?;
-        let vitals = said.as_ref().and_then(|said| said.vitals);
-        workers.extend(worker_info(said, &held, now_ms).map(|info| WorkerFacts { info, vitals }));
+        let (vitals, slots) = said.as_ref().map(|said| (said.vitals, said.slots.clone())).unwrap_or_default();
+        workers.extend(worker_info(said, &held, now_ms).map(|info| WorkerFacts { info, vitals, slots }));
     }
     Ok(workers)
 }

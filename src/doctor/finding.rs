@@ -151,9 +151,16 @@ impl Finding {
     }
 }
 
-/// `1 job`, `12 jobs`.
+/// `1 job`, `1,200 jobs`.
 pub(super) fn many(count: u64, thing: &str) -> String {
-    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+    format!("{} {thing}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
+
+/// `1,234,567`.
+pub(super) fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join(",")
 }
 
 /// A span in its two largest units, as people say it: `3m 20s`.
@@ -191,6 +198,7 @@ mod tests {
     #[test]
     fn numbers_are_said_as_people_say_them() {
         assert_eq!((many(1, "job"), many(0, "job")), ("1 job".to_owned(), "0 jobs".to_owned()));
+        assert_eq!([999, 1_000, 1_234_567].map(grouped), ["999", "1,000", "1,234,567"]);
         let spans = [(5, "5ms"), (59_000, "59s"), (200_000, "3m 20s"), (7_260_000, "2h 1m"), (90_000_000, "1d 1h")];
         for (ms, text) in spans {
             assert_eq!(about_ms(ms), text);

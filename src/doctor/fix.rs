@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::doctor::code::Code;
-use crate::doctor::finding::{Finding, many};
+use crate::doctor::finding::{Finding, grouped, many};
 use crate::doctor::{Doctor, Examination};
 use crate::error::Result;
 use crate::job::QueueName;
@@ -42,7 +42,7 @@ async fn mend(store: &Store, keys: &QueueKeys, finding: &Finding, done: &mut Don
     match finding.code {
         Code::UniqueLeaked => {
             let removed = store.sweep(keys).await?;
-            Ok((removed > 0).then(|| format!("let go of {}", many(removed, "key or id that held nothing"))))
+            Ok((removed > 0).then(|| format!("let go of {} keys and ids that held nothing", grouped(removed))))
         }
         Code::JobsAdrift | Code::ClaimsMiscounted => {
             let audited = match done.audited.get(&queue) {
@@ -57,7 +57,7 @@ async fn mend(store: &Store, keys: &QueueKeys, finding: &Finding, done: &mut Don
                 Code::JobsAdrift => (audited.orphaned, "let go of ids without a record"),
                 _ => (audited.recounted, "counted the claims of workers anew"),
             };
-            Ok((count > 0).then(|| format!("{what}: {count}")))
+            Ok((count > 0).then(|| format!("{what}: {}", grouped(count))))
         }
         Code::RetentionBehind => {
             let removed = match done.trimmed.get(&queue) {

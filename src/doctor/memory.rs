@@ -3,7 +3,7 @@
 use crate::config::Retention;
 use crate::doctor::code::Code;
 use crate::doctor::facts::{QueueFacts, ServerFacts};
-use crate::doctor::finding::{Finding, Severity, about_bytes, many};
+use crate::doctor::finding::{Finding, Severity, about_bytes, grouped, many};
 
 /// Of its limit, from which on memory is low, and from which on it is as good as full.
 const LOW: f64 = 0.8;
@@ -103,7 +103,8 @@ pub(super) fn judge_kept(queue: &QueueFacts, server: Option<&ServerFacts>) -> Ve
     if ended >= most && !is_count_below(settings.remove_on_complete, most) {
         let message = format!(
             "{} completed and cancelled jobs are kept; removeOnComplete is {}",
-            ended, settings.remove_on_complete
+            grouped(ended),
+            settings.remove_on_complete
         );
         findings.push(Finding::of_queue(Code::KeepsCompleted, &stats.queue, message));
     }
@@ -118,7 +119,7 @@ pub(super) fn judge_kept(queue: &QueueFacts, server: Option<&ServerFacts>) -> Ve
     ];
     findings.extend(kept.into_iter().filter_map(|(state, count, rule)| {
         let Retention::Count(limit) = rule else { return None };
-        let message = || format!("{count} {state} jobs are there, and {limit} are to be kept");
+        let message = || format!("{} {state} jobs are there, and {} are to be kept", grouped(count), grouped(limit));
         (count > limit.saturating_add(BEHIND))
             .then(|| Finding::of_queue(Code::RetentionBehind, &stats.queue, message()).fixable())
     }));

@@ -134,6 +134,16 @@ impl Examination {
         &self.facts.services
     }
 
+    /// How many queues were looked at.
+    pub fn queues(&self) -> usize {
+        self.facts.queues.len() + self.facts.unreadable.len()
+    }
+
+    /// How many workers were looked at.
+    pub fn workers(&self) -> usize {
+        self.facts.workers.len()
+    }
+
     /// Whether something wants to be done.
     pub fn is_open(&self) -> bool {
         self.findings.iter().any(Finding::is_open)

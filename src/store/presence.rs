@@ -30,6 +30,8 @@ pub(crate) struct WorkerSelf {
     pub failed: u64,
     /// What it uses of its machine, where that is known.
     pub vitals: Option<Vitals>,
+    /// The slots of each queue, where queues do not share them.
+    pub slots: BTreeMap<QueueName, u64>,
 }
 
 /// What a worker's process uses of its machine, its children that have ended included.
@@ -65,6 +67,10 @@ impl WorkerSelf {
             ("completed", self.completed.to_string()),
             ("failed", self.failed.to_string()),
         ];
+        if !self.slots.is_empty() {
+            let slots: Vec<_> = self.slots.iter().map(|(queue, slots)| format!("{queue}={slots}")).collect();
+            fields.push(("slots", slots.join(" ")));
+        }
         if let Some(vitals) = self.vitals {
             fields.extend([
                 ("cpu_permille", vitals.cpu_permille.to_string()),
@@ -93,6 +99,7 @@ impl WorkerSelf {
             started_ms: number(field("started_ms")),
             completed: number(field("completed")),
             failed: number(field("failed")),
+            slots: field("slots").split(' ').filter_map(slots).collect(),
             vitals: fields.contains_key("cpu_permille").then(|| Vitals {
                 cpu_permille: number(field("cpu_permille")),
                 cores: number(field("cores")),
@@ -101,6 +108,12 @@ impl WorkerSelf {
             }),
         }
     }
+}
+
+/// `email=20`.
+fn slots(text: &str) -> Option<(QueueName, u64)> {
+    let (queue, slots) = text.split_once('=')?;
+    Some((QueueName::new(queue).ok()?, slots.parse().ok()?))
 }
 
 /// What a queue knows of a worker.
@@ -260,6 +273,7 @@ mod tests {
             started_ms: 5,
             completed: 3,
             failed: 1,
+            slots: QueueName::new("a").map(|queue| (queue, 3)).into_iter().collect(),
             vitals: Some(Vitals { cpu_permille: 950, cores: 2, memory_bytes: 7, memory_limit_bytes: 9 }),
         };
         let fields = said.fields().into_iter().map(|(field, value)| (field.to_owned(), value)).collect();

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use ireva_queue::config::Config;
-use ireva_queue::doctor::CODES;
+use ireva_queue::doctor::{CODES, Service, ServiceState};
 use ireva_queue::{Doctor, Examination, Finding, JobId, QueueName};
 
 use crate::context::Context;
 use crate::exit::Code;
-use crate::output::Answer;
+use crate::output::{Answer, counted};
 use crate::view::Findings;
 
 /// Find out what is wrong, and what mends it
@@ -84,8 +84,12 @@ fn tell(examination: &Examination, context: &Context) {
         context.ui.note(&format!("{} {}: {done}", finding.code, finding.about));
     }
     if open == 0 {
-        let mended = if fixed.is_empty() { "nothing is wrong" } else { "nothing else is wrong" };
-        context.ui.note(mended);
+        let is_tried = |service: &&Service| service.state != ServiceState::Unconfigured;
+        let tried = examination.services().iter().filter(is_tried).count();
+        let looked_at = [(examination.queues(), "queue"), (examination.workers(), "worker"), (tried, "service")];
+        let looked_at = looked_at.map(|(count, thing)| counted(count as u64, thing)).join(", ");
+        let verdict = if fixed.is_empty() { "nothing is wrong" } else { "nothing else is wrong" };
+        context.ui.note(&format!("the server answers; {looked_at}: {verdict}"));
     }
 }
 

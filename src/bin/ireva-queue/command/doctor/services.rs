@@ -44,7 +44,9 @@ pub async fn all(config: &Config, only: Option<&QueueName>) -> Vec<Service> {
         (("chat", "SLACK_URL"), vec![NOTIFICATION], reach(slack).boxed_local()),
         (("requests", "HTTP_URL"), others(only), reach(posts).boxed_local()),
     ];
-    let wanted = tries.into_iter().filter(|(_, queues, _)| only.is_none_or(|only| queues.contains(&only.as_str())));
+    // Queues without a processor of their own have other ways to be run.
+    let tries = tries.into_iter().filter(|((_, variable), ..)| *variable != "HTTP_URL" || posts.is_some());
+    let wanted = tries.filter(|(_, queues, _)| only.is_none_or(|only| queues.contains(&only.as_str())));
     let asked = wanted.map(|(name, queues, tried)| async move { Service::new(name, &queues, tried.await) });
     join_all(asked).await
 }
