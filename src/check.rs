@@ -184,12 +184,13 @@ impl Check {
 
     fn message(self, stats: &QueueStats, value: f64) -> String {
         let queue = &stats.queue;
+        let (count, s) = (format!("{value:.0}"), if value == 1.0 { "" } else { "s" });
         let what = match self {
-            Self::Backlog => format!("{value:.0} jobs in line in {queue}"),
+            Self::Backlog => format!("{count} job{s} in line in {queue}"),
             Self::Latency => format!("the first job in line in {queue} has waited {}", self.text(value.round())),
             Self::Failures => format!("{} of the attempts in {queue} failed in the last hour", self.text(value)),
-            Self::Dead => format!("{value:.0} dead letters in {queue}"),
-            Self::Workers => format!("{value:.0} workers take jobs of {queue}"),
+            Self::Dead => format!("{count} dead letter{s} in {queue}"),
+            Self::Workers => format!("{count} worker{s} for the jobs of {queue}"),
         };
         if stats.paused { format!("{what}, which is paused") } else { what }
     }

@@ -68,7 +68,7 @@ fn dead(queue: &QueueFacts) -> Option<Finding> {
             Some(Finding::of_queue(Code::DeadWaiting, &stats.queue, message).causes(&queue.causes))
         }
         (grown, _) => {
-            let message = format!("{grown} jobs have died in the last hour; {there} in all");
+            let message = format!("{} died in the last hour; {there} in all", many(grown, "job"));
             Some(Finding::of_queue(Code::DeadGrowing, &stats.queue, message).causes(&queue.causes))
         }
     }

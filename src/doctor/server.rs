@@ -113,7 +113,7 @@ fn outdated(server: &ServerFacts) -> Option<Finding> {
         // A series without a mended release: older than the last one that has one.
         None => mended.last().is_some_and(|newest| [major, minor] < [newest[0], newest[1]]),
     };
-    is_old.then(|| Finding::server(Code::ServerOutdated, format!("{name} {version}")))
+    is_old.then(|| Finding::server(Code::ServerOutdated, format!("it is {name} {version}")))
 }
 
 fn clients(server: &ServerFacts) -> Option<Finding> {

@@ -26,10 +26,10 @@ fn a_check_is_one_line_and_a_code() {
         line(&["backlog", "q", "--warn", "1", "--crit", "2"], 2),
         "BACKLOG CRITICAL - 3 jobs in line in q | backlog=3;1;2;0\n"
     );
-    assert_eq!(line(&["workers", "q"], 2), "WORKERS CRITICAL - 0 workers take jobs of q | workers=0;1:;1:;0\n");
+    assert_eq!(line(&["workers", "q"], 2), "WORKERS CRITICAL - 0 workers for the jobs of q | workers=0;1:;1:;0\n");
     assert_eq!(
         line(&["workers", "q", "--warn", "0", "--crit", "0"], 0),
-        "WORKERS OK - 0 workers take jobs of q | workers=0;0:;0:;0\n"
+        "WORKERS OK - 0 workers for the jobs of q | workers=0;0:;0:;0\n"
     );
     assert_eq!(line(&["dead", "q"], 0), "DEAD OK - 0 dead letters in q | dead=0;1;100;0\n");
     cli.ok(["queues", "pause", "q"]);

@@ -141,7 +141,7 @@ fn repeated_failures_are_told_by_cause_and_the_service_is_tried() {
     assert_eq!((text(cause, "code"), cause["count"].as_u64()), ("smtp_5xx", Some(6)), "{failing}");
     assert!(text(cause, "example").contains("no such user"), "{failing}");
     let dead = finding(&cli, "dead_growing");
-    assert!(text(&dead, "message").starts_with("6 jobs have died in the last hour; 6 dead letters"), "{dead}");
+    assert!(text(&dead, "message").starts_with("6 jobs died in the last hour; 6 dead letters"), "{dead}");
     assert!(found(&cli, "service_failed").is_none(), "the server itself is well");
     assert!(sink.raw().contains("NOOP"), "{}", sink.raw());
 

@@ -69,7 +69,8 @@ struct Against {
     #[arg(value_name = "QUEUE")]
     queue: QueueName,
 
-    /// A warning from here on: a number, 5m, 5%
+    /// A warning from here on: a number; a span such as 5m for latency, per cent
+    /// such as 5% for failures
     #[arg(long, value_name = "THRESHOLD", allow_hyphen_values = true)]
     warn: Option<String>,
 
@@ -77,7 +78,7 @@ struct Against {
     #[arg(long, value_name = "THRESHOLD", allow_hyphen_values = true)]
     crit: Option<String>,
 
-    /// How the answer is written: nagios, prometheus, json or text
+    /// How the answer is written: nagios, prometheus, json or text [default: nagios]
     #[arg(long, value_name = "FORMAT", hide_possible_values = true)]
     format: Option<CheckFormat>,
 }
