@@ -99,6 +99,11 @@ impl Client {
         Tokens::new(self.store.clone())
     }
 
+    /// The way to everything that is stored.
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
+    }
+
     /// What it was made from.
     pub(crate) fn config(&self) -> &Config {
         &self.config

@@ -95,7 +95,7 @@
 //! | `unique`, `keys` | hash | unique key -> end of window and id; id -> unique key |
 //! | `expiring` | zset | id by expiry in ms, only for jobs with a `ttl` |
 //! | `seen` | zset | ids chosen by producers, and all of a durable queue, remembered for a day after the job is gone |
-//! | `config`, `meta` | hash | settings; layout version, last fence and arrival, totals, rate limiter |
+//! | `config`, `meta` | hash | settings, thresholds of checks; layout version, last fence and arrival, totals, rate limiter |
 //! | `minute:<n>` | hash, 2 h | counters of one minute |
 //! | `events` | stream, capped | failures, burials, recoveries, operator acts; jobs by name, or `+` and how many |
 //! | `wake` | list | at most one wake-up token |
@@ -109,7 +109,8 @@
 //!
 //! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], [`stats`], `event`; [`mod@format`], tables
 //! in files, which knows nothing of jobs. Contracts: [`config`], [`processor`]. Store: the only code that speaks Redis.
-//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`], [`Worker`]. Then [`builtin`], the processors that ship, and
+//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`], [`Worker`]; [`doctor`] finds out what is wrong, [`check`]
+//! holds one number of a queue against its thresholds. Then [`builtin`], the processors that ship, and
 //! [`service`], the platform's business in words of its own, above them because it holds payloads against what they want;
 //! and the shells, which know public names only: the binary, and the REST API.
 //!
@@ -127,12 +128,14 @@
 #[cfg(feature = "api")]
 pub mod api;
 pub mod builtin;
+pub mod check;
 mod client;
 mod clock;
 pub mod config;
 #[cfg(any(feature = "db", feature = "tables"))]
 mod currency;
 mod dead_letters;
+pub mod doctor;
 mod error;
 mod event;
 mod events;
@@ -159,6 +162,7 @@ mod worker;
 pub use client::Client;
 pub use clock::{Clock, instant_from_text, local_now, span_from_text, span_text};
 pub use dead_letters::{DeadLetters, GroupBy, ReviveOptions};
+pub use doctor::{Doctor, Examination, Finding};
 pub use error::{Error, ErrorKind, FieldProblem, Result};
 pub use event::{Event, EventId, EventKind, QueueEvent};
 pub use events::Events;

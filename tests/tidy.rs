@@ -18,6 +18,7 @@ const ENGINE: &[&str] = &[
     "events",
     "tokens",
     "doctor",
+    "check",
     "alert",
     "worker",
     "testing",

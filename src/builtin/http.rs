@@ -36,6 +36,17 @@ impl fmt::Debug for HttpSettings {
     }
 }
 
+/// Whether anything answers where `url` leads: a HEAD request to its host, without its path and its login, so that no
+/// hook is set off. What it found there.
+///
+/// # Errors
+/// As a job would get it, or `timeout` after `limit`.
+pub async fn probe(url: &str, limit: Duration) -> Result<String, ProcessError> {
+    let invalid = |error: crate::Error| ProcessError::transient("url_invalid", error.to_string());
+    let target = Target::parse(url).map_err(invalid)?;
+    post::reach(&post::client().map_err(invalid)?, &target, limit).await
+}
+
 /// The connection pool, the address and the key.
 struct Endpoint {
     client: Client,

@@ -147,6 +147,28 @@ impl Post {
     }
 }
 
+/// Whether anything answers at the host of a target; any status will do.
+pub(super) async fn reach(client: &Client, target: &Target, limit: Duration) -> Result<String, ProcessError> {
+    let mut origin = target.url.clone();
+    origin.set_path("/");
+    origin.set_query(None);
+    // Only where a URL cannot have a login at all are these refused.
+    let _ = origin.set_username("");
+    let _ = origin.set_password(None);
+    let place = origin.origin().ascii_serialization();
+    match tokio::time::timeout(limit, client.head(origin).send()).await {
+        Ok(Ok(_)) => Ok(format!("{place} answers")),
+        Ok(Err(error)) => {
+            let (class, code) = classify::http(&error);
+            Err(ProcessError::new(class, code, format!("{place}: {}", causes(&error.without_url()))))
+        }
+        Err(_) => {
+            let limit = crate::clock::span_text(limit);
+            Err(ProcessError::transient("timeout", format!("{place} did not answer within {limit}")))
+        }
+    }
+}
+
 /// What a target is told about the job.
 pub(super) fn job_headers(ctx: &JobContext) -> Vec<(&'static str, String)> {
     vec![

@@ -3,11 +3,11 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::Config;
 use super::file::ProfileFile;
 use super::problems::ConfigProblems;
 use super::source::user_dir;
 use super::variable::VARIABLES;
+use super::{Config, Configured};
 
 impl Config {
     /// The configuration that the environment and the profile file describe: the file that `IREVA_QUEUE_CONFIG` names,
@@ -43,6 +43,19 @@ impl Config {
                 Err(problems)
             }
         }
+    }
+
+    /// Every variable with the value that holds and where that comes from, secrets hidden.
+    ///
+    /// # Errors
+    /// The profile file cannot be read.
+    pub fn origins_from_env() -> Result<Vec<Configured>, ConfigProblems> {
+        let read = read_profile(&variable).map_err(|problem| {
+            let mut problems = ConfigProblems::default();
+            problems.push(problem);
+            problems
+        });
+        Ok(Self::origins(variable, read?.as_ref()))
     }
 }
 

@@ -40,7 +40,8 @@ impl<'a> Source<'a> {
         if self.problems.is_empty() { Ok(config) } else { Err(self.problems) }
     }
 
-    fn find(&self, name: &str) -> Option<ProfileValue> {
+    /// A value and where it comes from; an empty one counts as not set.
+    pub(super) fn find(&self, name: &str) -> Option<ProfileValue> {
         let set = (self.lookup)(name).filter(|text| !text.is_empty());
         set.map(|text| ProfileValue { text, origin: name.to_owned() }).or_else(|| self.profile.get(name).cloned())
     }

@@ -58,7 +58,7 @@ fn entry_id(text: &str) -> Result<EventId> {
 }
 
 /// One entry: its id, then fields and values.
-fn event(keys: &QueueKeys, mut entry: Reply) -> Result<QueueEvent> {
+pub(super) fn event(keys: &QueueKeys, mut entry: Reply) -> Result<QueueEvent> {
     let id = entry_id(&entry.text()?)?;
     let mut fields = entry.map()?;
     let mut field = |name: &str| fields.remove(name).unwrap_or_default();

@@ -152,6 +152,11 @@ impl Store {
         self.write(keys, Mode::All, event, vec![("paused", value.to_owned())]).await
     }
 
+    /// Sets fields of other modules in the settings, such as thresholds; an empty value lifts one.
+    pub(crate) async fn set_texts(&self, keys: &QueueKeys, fields: Vec<(&'static str, String)>) -> Result<bool> {
+        self.write(keys, Mode::All, "settings", fields).await
+    }
+
     async fn write(
         &self,
         keys: &QueueKeys,

@@ -6,6 +6,7 @@ mod codec;
 mod confirmer;
 mod connection;
 mod dead;
+mod diagnose;
 mod dial;
 mod embedded;
 mod errand;
@@ -18,6 +19,7 @@ mod limits;
 mod maintenance;
 mod presence;
 mod progress;
+mod rights;
 mod route;
 mod scripts;
 mod sentinel;
@@ -31,14 +33,19 @@ mod witnesses;
 pub(crate) use confirmer::{Calls, Confirmation, Confirmer};
 pub(crate) use connection::{Connection, Patience};
 pub(crate) use dead::{REVIVE_STEP, Replaced, Revived};
+#[cfg(test)]
+pub(crate) use diagnose::{ClaimSample, LockSample};
+pub(crate) use diagnose::{Diagnosed, SentinelLook, ServerLook, look_at_sentinels};
 pub use embedded::{EmbeddedStatus, embedded_status, embedded_stop};
 pub(crate) use events::read_events;
 pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range};
 pub(crate) use keys::{Key, QueueKeys};
 pub(crate) use lifecycle::{Accepted, Claimed, End, FetchCall, Fetched, Settled, Standing};
 pub(crate) use maintenance::{Audited, Auditor};
-pub(crate) use presence::WorkerSelf;
 pub(crate) use progress::text as progress_text;
+#[cfg(test)]
+pub(crate) use presence::Held;
+pub(crate) use presence::{Vitals, WorkerSelf};
 #[cfg(feature = "api")]
 pub(crate) use tokens::StoredToken;
 pub(crate) use view::worker_info;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
+use serde::Serialize;
+
 use crate::error::{Error, Result};
 use crate::job::QueueName;
 use crate::store::codec::{read, whole};
@@ -26,6 +28,24 @@ pub(crate) struct WorkerSelf {
     pub completed: u64,
     /// Attempts that failed since its start.
     pub failed: u64,
+    /// What it uses of its machine, where that is known.
+    pub vitals: Option<Vitals>,
+    /// The slots of each queue, where queues do not share them.
+    pub slots: BTreeMap<QueueName, u64>,
+}
+
+/// What a worker's process uses of its machine, its children that have ended included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Vitals {
+    /// Thousandths of the time of all cores that it may use.
+    pub cpu_permille: u64,
+    /// The cores that it may use.
+    pub cores: u64,
+    /// The memory that it holds.
+    pub memory_bytes: u64,
+    /// The memory that it may hold: of its group, else of the machine.
+    pub memory_limit_bytes: u64,
 }
 
 impl WorkerSelf {
@@ -34,9 +54,9 @@ impl WorkerSelf {
         (self.lease_ms.saturating_mul(3) / 1000).max(60)
     }
 
-    fn fields(&self) -> [(&'static str, String); 9] {
+    fn fields(&self) -> Vec<(&'static str, String)> {
         let queues: Vec<_> = self.queues.iter().map(QueueName::as_str).collect();
-        [
+        let mut fields = vec![
             ("host", self.host.clone()),
             ("pid", self.pid.to_string()),
             ("version", self.version.clone()),
@@ -46,7 +66,20 @@ impl WorkerSelf {
             ("started_ms", self.started_ms.to_string()),
             ("completed", self.completed.to_string()),
             ("failed", self.failed.to_string()),
-        ]
+        ];
+        if !self.slots.is_empty() {
+            let slots: Vec<_> = self.slots.iter().map(|(queue, slots)| format!("{queue}={slots}")).collect();
+            fields.push(("slots", slots.join(" ")));
+        }
+        if let Some(vitals) = self.vitals {
+            fields.extend([
+                ("cpu_permille", vitals.cpu_permille.to_string()),
+                ("cores", vitals.cores.to_string()),
+                ("memory_bytes", vitals.memory_bytes.to_string()),
+                ("memory_limit_bytes", vitals.memory_limit_bytes.to_string()),
+            ]);
+        }
+        fields
     }
 
     /// What is not there or not readable counts as nothing said.
@@ -66,8 +99,21 @@ impl WorkerSelf {
             started_ms: number(field("started_ms")),
             completed: number(field("completed")),
             failed: number(field("failed")),
+            slots: field("slots").split(' ').filter_map(slots).collect(),
+            vitals: fields.contains_key("cpu_permille").then(|| Vitals {
+                cpu_permille: number(field("cpu_permille")),
+                cores: number(field("cores")),
+                memory_bytes: number(field("memory_bytes")),
+                memory_limit_bytes: number(field("memory_limit_bytes")),
+            }),
         }
     }
+}
+
+/// `email=20`.
+fn slots(text: &str) -> Option<(QueueName, u64)> {
+    let (queue, slots) = text.split_once('=')?;
+    Some((QueueName::new(queue).ok()?, slots.parse().ok()?))
 }
 
 /// What a queue knows of a worker.
@@ -231,6 +277,8 @@ mod tests {
             started_ms: 5,
             completed: 3,
             failed: 1,
+            slots: QueueName::new("a").map(|queue| (queue, 3)).into_iter().collect(),
+            vitals: Some(Vitals { cpu_permille: 950, cores: 2, memory_bytes: 7, memory_limit_bytes: 9 }),
         };
         let fields = said.fields().into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
         assert_eq!(WorkerSelf::read("w", &fields), said);

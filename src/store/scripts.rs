@@ -81,6 +81,8 @@ scripts! {
     READMIT "readmit",
     RECOUNT "recount",
     DELETE "delete",
+    DIAGNOSE "diagnose",
+    RIGHTS "rights",
 }
 
 shared! {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use redis::Value;
 use redis::aio::MultiplexedConnection;
@@ -11,6 +12,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::connection::plain;
+use super::diagnose::SentinelLook;
 use super::dial::{self, Address, Login, text};
 use super::failure::{Failure, words};
 use crate::config::{Endpoint, RedisConfig, RedisMode, TlsConfig};
@@ -104,6 +106,18 @@ impl Sentinels {
         cmd.arg("CKQUORUM").arg(&self.master);
         let reply = timeout(SENTINEL_LIMIT, connection.send_packed_command(&cmd)).await.ok()?;
         plain(reply).err().map(|error| words(&error))
+    }
+
+    /// Asks all of them at once whether they know the master and could have another elected.
+    pub(super) async fn look(&self) -> Vec<SentinelLook> {
+        let look = |place| async move {
+            let (problem, no_quorum) = match self.ask_anew(place).await {
+                Ok(_) => (None, self.no_quorum(place).await),
+                Err(reason) => (Some(self.reason(place, &reason)), None),
+            };
+            SentinelLook { place: place.to_string(), problem, no_quorum }
+        };
+        join_all(self.places.iter().map(look)).await
     }
 
     /// Where they are.

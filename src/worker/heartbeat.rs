@@ -12,6 +12,7 @@ use crate::store::{Claimed, End, Settled, Standing, Store};
 use crate::worker::lane::Lane;
 use crate::worker::progress::Teller;
 use crate::worker::shared::Shared;
+use crate::worker::vitals::Pulse;
 
 /// What stands before the claim of a cancelled job.
 const CANCELLED: &str = "cancelled|";
@@ -80,6 +81,7 @@ async fn beat(shared: &Arc<Shared>, store: &Store) {
     let mut tellers: Vec<_> = shared.lanes.iter().map(|_| Teller::default()).collect();
     let mut renewed = Instant::now();
     let mut announced = None::<Instant>;
+    let mut pulse = Pulse::begin();
     while !shared.ended.is_cancelled() {
         let held = shared.held();
         let busy = if held > 0 { Duration::from_secs(1) } else { shared.lease };
@@ -103,7 +105,7 @@ async fn beat(shared: &Arc<Shared>, store: &Store) {
         }
         if announced.is_none_or(|at| at.elapsed() >= ANNOUNCE) {
             announced = Some(Instant::now());
-            if let Err(error) = store.announce(&shared.about()).await {
+            if let Err(error) = store.announce(&shared.about(pulse.read())).await {
                 shared.warn_seldom(&error, "the worker could not announce itself");
             }
         }

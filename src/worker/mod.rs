@@ -19,6 +19,7 @@ mod runner;
 mod shared;
 mod shutdown;
 mod table;
+mod vitals;
 
 pub use builder::{Concurrency, WorkerBuilder};
 pub use runner::{Worker, WorkerReport};

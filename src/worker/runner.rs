@@ -1,5 +1,6 @@
 //! Starts the actors of a worker and sees them to their end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -296,21 +297,27 @@ fn pools(lanes: &[Arc<Lane>], concurrency: &Concurrency) -> Vec<Arc<Pool>> {
 }
 
 fn about(builder: &WorkerBuilder, worker: &str, lanes: &[Arc<Lane>]) -> WorkerSelf {
+    let slots: BTreeMap<_, _> = match &builder.concurrency {
+        Concurrency::Shared(_) => BTreeMap::new(),
+        Concurrency::PerQueue(queues) => queues.iter().map(|(queue, slots)| (queue.clone(), *slots as u64)).collect(),
+    };
     let concurrency = match &builder.concurrency {
-        Concurrency::Shared(slots) => *slots,
-        Concurrency::PerQueue(queues) => queues.iter().map(|(_, slots)| slots).sum(),
+        Concurrency::Shared(shared) => *shared as u64,
+        Concurrency::PerQueue(_) => slots.values().sum(),
     };
     WorkerSelf {
         worker: worker.to_owned(),
         host: host(),
         pid: std::process::id(),
         queues: lanes.iter().map(|lane| lane.keys.queue().clone()).collect(),
-        concurrency: concurrency as u64,
+        concurrency,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         lease_ms: u64::try_from(builder.lease.as_millis()).unwrap_or(u64::MAX),
         started_ms: crate::clock::local_now().timestamp_millis(),
         completed: 0,
         failed: 0,
+        vitals: None,
+        slots,
     }
 }
 

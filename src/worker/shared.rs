@@ -12,7 +12,7 @@ use crate::config::{Rate, RedisConfig};
 use crate::error::Error;
 use crate::event::{Event, EventKind};
 use crate::job::QueueName;
-use crate::store::{Store, WorkerSelf};
+use crate::store::{Store, Vitals, WorkerSelf};
 use crate::worker::builder::Listener;
 use crate::worker::finisher::Ended;
 use crate::worker::lane::{Lane, Pool};
@@ -163,9 +163,9 @@ impl Shared {
     }
 
     /// What the worker says of itself.
-    pub(crate) fn about(&self) -> WorkerSelf {
+    pub(crate) fn about(&self, vitals: Option<Vitals>) -> WorkerSelf {
         let completed = self.completed.load(Ordering::Relaxed);
-        WorkerSelf { completed, failed: self.failed.load(Ordering::Relaxed), ..self.about.clone() }
+        WorkerSelf { completed, failed: self.failed.load(Ordering::Relaxed), vitals, ..self.about.clone() }
     }
 
     /// Claims held over all queues.

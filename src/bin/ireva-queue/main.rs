@@ -24,9 +24,10 @@ use crate::exit::Code;
 use crate::ui::Ui;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse_from(ui::arguments()) {
+    let arguments = ui::arguments();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return ui::usage(&error).into(),
+        Err(error) => return command::check::usage_code(ui::usage(&error), &arguments).into(),
     };
     let context = Context::new(Ui::new(&cli.globals));
     log::start(&context.ui, &cli.command);

@@ -90,6 +90,18 @@ impl EmailProcessor {
         let transport = Transport::new(&settings.url, settings.ca.as_deref())?;
         Ok(Self { templates, transport, from, timeout: settings.timeout })
     }
+
+    /// Tries the way out without sending anything: a connection with its login and a word back, or a file that is written
+    /// and removed. What it found there.
+    ///
+    /// # Errors
+    /// As a mail would get it, or `timeout` where it takes longer than `limit`.
+    pub async fn probe(&self, limit: Duration) -> Result<String, ProcessError> {
+        tokio::time::timeout(limit, self.transport.probe()).await.unwrap_or_else(|_| {
+            let limit = span_text(limit);
+            Err(ProcessError::transient("timeout", format!("{} did not answer within {limit}", self.transport)))
+        })
+    }
 }
 
 impl Processor for EmailProcessor {

@@ -56,6 +56,27 @@ impl Transport {
             }
         }
     }
+
+    /// Tries the way without a mail.
+    pub async fn probe(&self) -> Result<String, ProcessError> {
+        match self {
+            Self::Smtp(pool) => match pool.probe().await {
+                Ok(()) => Ok(format!("{self} answers")),
+                Err(Refusal { verdict: (class, code), error }) => {
+                    Err(ProcessError::new(class, code, format!("{self}: {error}")))
+                }
+            },
+            Self::Files(directory) => {
+                let directory = directory.clone();
+                let tried = tokio::task::spawn_blocking(move || try_writing(&directory)).await;
+                tried.map_err(io::Error::other).flatten().map(|()| format!("{self} can be written to")).map_err(
+                    |error| {
+                        ProcessError::transient("file_failed", format!("mails cannot be written to {self}: {error}"))
+                    },
+                )
+            }
+        }
+    }
 }
 
 impl fmt::Display for Transport {
@@ -76,6 +97,14 @@ fn write_whole(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<PathBuf
         let _ = std::fs::remove_file(&under_way);
     }
     written.map(|()| path)
+}
+
+/// Writes a file and removes it.
+fn try_writing(directory: &Path) -> io::Result<()> {
+    let path = directory.join(format!(".probe.{}", JobId::generate()));
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    let written = file.write_all(b"probe");
+    std::fs::remove_file(&path).and(written)
 }
 
 impl SmtpUrl {
@@ -103,5 +132,7 @@ mod tests {
         }
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
         assert!(write_whole(&directory.path().join("gone"), "a.eml", b"x").is_err());
+        try_writing(directory.path()).unwrap();
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "a probe leaves nothing");
     }
 }

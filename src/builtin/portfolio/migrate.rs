@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::Serialize;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
@@ -9,7 +10,10 @@ use sqlx::{Acquire, SqlSafeStr};
 
 use super::database::each;
 use super::{Database, trouble};
+use crate::builtin::classify;
+use crate::clock::span_text;
 use crate::error::{Error, ErrorKind, Result};
+use crate::processor::ProcessError;
 
 /// The steps, oldest first: what they do, for SQLite and for PostgreSQL.
 const STEPS: &[(&str, &str, &str)] =
@@ -101,6 +105,30 @@ impl Database {
         };
         let steps = self.migrations().into_iter().map(step).collect();
         Ok(MigrationStatus { database: self.place(), steps })
+    }
+
+    /// Asks the database for a word back, and whether its schema is that of this version. What it found there.
+    ///
+    /// # Errors
+    /// As a job would get it; `database_outdated` where somebody has to migrate it; `timeout` after `limit`.
+    pub async fn probe(&self, limit: Duration) -> Result<String, ProcessError> {
+        let asked = tokio::time::timeout(limit, self.migration_status()).await;
+        let status = asked.map_err(|_| {
+            let limit = span_text(limit);
+            ProcessError::transient("timeout", format!("{} did not answer within {limit}", self.place()))
+        })?;
+        match status {
+            Ok(status) if status.is_current() => Ok(format!("{} answers", self.place())),
+            Ok(_) => {
+                let why = format!("{} is not up to date: run ireva-queue db migrate", self.place());
+                Err(ProcessError::transient("database_outdated", why))
+            }
+            Err(error) => {
+                let source = std::error::Error::source(&error).and_then(|source| source.downcast_ref());
+                let code = source.map_or("database_error", |error| classify::database(error).1);
+                Err(ProcessError::transient(code, error.to_string()))
+            }
+        }
     }
 
     /// Sees to it that the schema is up to date: migrates the file of one's own, and asks for it anywhere else.

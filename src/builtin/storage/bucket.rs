@@ -89,6 +89,15 @@ impl Bucket {
         Ok(Location::parse(format!("{}/{name}", self.prefix))?)
     }
 
+    /// Asks for an object that need not be there: any answer but a refusal is a good one.
+    pub async fn look(&self, name: &FileName, path: &str) -> Result<(), ProcessError> {
+        let location = self.location(name).map_err(|error| object_trouble(path, &error))?;
+        match self.store.head(&location).await {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(object_trouble(path, &error)),
+        }
+    }
+
     /// Puts the bytes of a file under the name; `size_bytes` of them.
     pub async fn put(
         &self,

@@ -48,6 +48,16 @@ impl Directory {
         Self { path: Arc::new(path.to_owned()) }
     }
 
+    /// Whether it is there and lets itself be read.
+    pub fn look(&self) -> io::Result<()> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        // Then it is not a file in it that is missing.
+        let away = |error| if error == Errno::NOENT { Errno::NODEV } else { error };
+        let directory = open(self.path.as_path(), flags, Mode::empty()).map_err(away)?;
+        Dir::read_from(&directory)?.next().transpose().map(drop)?;
+        Ok(())
+    }
+
     /// Opens a plain file for reading.
     pub fn open_file(&self, name: &FileName) -> io::Result<File> {
         let directory = self.descend(name, false)?;

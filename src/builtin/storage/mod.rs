@@ -13,6 +13,7 @@ mod table;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -43,6 +44,15 @@ enum Root {
     Directory(Directory),
     #[cfg(feature = "s3")]
     Bucket(Bucket),
+}
+
+/// What a storage is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Files are read.
+    Read,
+    /// Files are written.
+    Write,
 }
 
 /// A file that stands under its name.
@@ -120,6 +130,38 @@ impl Storage {
     /// Where it is, as users write it.
     pub fn place(&self) -> &str {
         &self.place
+    }
+
+    /// Tries the storage: whether its directory can be read, and written to where that is what it is for; whether its
+    /// bucket answers. What it found there.
+    ///
+    /// # Errors
+    /// As a job would get it, or `timeout` after `limit`.
+    pub async fn probe(&self, access: Access, limit: Duration) -> Result<String, ProcessError> {
+        let tried = async {
+            match (self.root.clone(), access) {
+                (Root::Directory(_), Access::Write) => {
+                    // Dropped before it is finished, it was never there.
+                    self.create("probe").await.map(drop)?;
+                    Ok(format!("{} can be written to", self.place))
+                }
+                (Root::Directory(directory), Access::Read) => {
+                    let place = self.place.clone();
+                    self.blocking(move || directory.look().map_err(|error| trouble(&place, &error))).await?;
+                    Ok(format!("{} can be read", self.place))
+                }
+                #[cfg(feature = "s3")]
+                (Root::Bucket(bucket), _) => {
+                    let name = FileName::parse(&self.place, "probe")?;
+                    bucket.look(&name, &self.place).await?;
+                    Ok(format!("{} answers", self.place))
+                }
+            }
+        };
+        tokio::time::timeout(limit, tried).await.unwrap_or_else(|_| {
+            let limit = crate::clock::span_text(limit);
+            Err(ProcessError::transient("timeout", format!("{} did not answer within {limit}", self.place)))
+        })
     }
 
     /// Begins the file `name`, which is not there until the draft is finished; one of that name is replaced then.

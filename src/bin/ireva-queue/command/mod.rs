@@ -1,10 +1,12 @@
 //! One file per command: its arguments, and a `run` that calls the library and returns a value.
 
+pub mod check;
 pub mod clear;
 pub mod completions;
 pub mod db;
 pub mod demo;
 pub mod dlq;
+pub mod doctor;
 pub mod embedded;
 pub mod enqueue;
 pub mod jobs;
@@ -40,6 +42,8 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Jobs(args) => brief(jobs::run(args, context), context),
         Command::Queues(args) => brief(queues::run(args, context), context),
         Command::Workers(args) => brief(workers::run(args, context), context),
+        Command::Doctor(args) => brief(doctor::run(args, context), context),
+        Command::Check(args) => brief(check::run(args, context), context),
         Command::Token(args) => brief(token::run(args, context), context),
         Command::Db(args) => brief(db::run(args, context), context),
         Command::Embedded(args) => brief(embedded::run(args, context), context),

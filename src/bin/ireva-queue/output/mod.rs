@@ -145,18 +145,7 @@ impl<T: View> Body for List<T> {
         match format {
             Format::Json => json::write(&self.0, out),
             // What tells everything about one thing does so about each of several.
-            Format::Table | Format::Wide | Format::Plain if T::PLAIN_CARD => {
-                for (index, card) in self.0.iter().filter_map(View::card).enumerate() {
-                    if index > 0 {
-                        writeln!(out)?;
-                    }
-                    match format {
-                        Format::Plain => plain::card(&card, out)?,
-                        _ => table::card(&card, look, out)?,
-                    }
-                }
-                Ok(())
-            }
+            Format::Table | Format::Wide | Format::Plain if T::PLAIN_CARD => cards(&self.0, format, look, out),
             _ => rows(&self.0, format, look, out),
         }
     }
@@ -179,6 +168,20 @@ pub fn rows<T: View>(values: &[T], format: Format, look: Look, out: &mut dyn Wri
         Format::Csv => csv::rows(values, out),
         Format::Name => name::rows(values, out),
     }
+}
+
+/// Writes the card of each value, an empty line between them.
+pub fn cards<T: View>(values: &[T], format: Format, look: Look, out: &mut dyn Write) -> io::Result<()> {
+    for (index, card) in values.iter().filter_map(View::card).enumerate() {
+        if index > 0 {
+            writeln!(out)?;
+        }
+        match format {
+            Format::Plain => plain::card(&card, out)?,
+            _ => table::card(&card, look, out)?,
+        }
+    }
+    Ok(())
 }
 
 /// Writes one JSON value: indented, or on one line.

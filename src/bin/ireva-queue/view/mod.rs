@@ -2,12 +2,14 @@
 
 mod acted;
 mod bulk;
+mod checked;
 mod database;
 mod dead_group;
 mod dead_letter;
 mod demo_report;
 mod embedded_status;
 mod enqueued;
+mod finding;
 mod job_details;
 mod job_summary;
 mod queue_settings;
@@ -20,9 +22,11 @@ mod worker_report;
 use serde::Serialize;
 
 pub use bulk::{Act, Bulk};
+pub use checked::{CheckAnswer, CheckFormat};
 pub use demo_report::{DemoReport, PlatformStep, QueueGroup};
 pub use embedded_status::Stopped;
 pub use enqueued::{Awaited, EnqueueReport, Planned};
+pub use finding::Findings;
 pub use queue_settings::Settings;
 pub use token::Revoked;
 pub use worker_report::Worked;

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use lettre::transport::smtp::Error as SmtpError;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, CertificateStore, TlsParameters};
+use lettre::transport::smtp::commands::Noop;
 use lettre::transport::smtp::extension::ClientId;
 
 use crate::builtin::classify::{self, Verdict};
@@ -75,6 +76,16 @@ impl Pool {
         self.keep(connection);
         let words = reply.message().collect::<Vec<_>>().join(" ");
         Ok(format!("{} {}", reply.code(), words.chars().take(REPLY_MAX_CHARS).collect::<String>()))
+    }
+
+    /// Connects, logs in where there is a login, and asks for a word back (NOOP).
+    pub async fn probe(&self) -> Result<(), Refusal> {
+        let connected = self.connect().await;
+        let mut connection = connected.map_err(|error| Refusal { verdict: classify::smtp_connect(&error), error })?;
+        let said = connection.command(Noop).await;
+        said.map_err(|error| Refusal { verdict: classify::smtp_connect(&error), error })?;
+        let _ = connection.quit().await;
+        Ok(())
     }
 
     async fn connect(&self) -> Result<AsyncSmtpConnection, SmtpError> {

@@ -7,6 +7,7 @@ mod storage;
 
 pub use journal::Journal;
 pub use processors::{email_settings, register_builtin};
+pub use storage::{Place, storage};
 
 use std::ffi::OsString;
 use std::time::Duration;

@@ -1,0 +1,210 @@
+//! What an examination looks at, gathered: a handful of quick questions a queue, all queues at once, never a scan.
+
+use std::collections::BTreeMap;
+
+use futures_util::{StreamExt, stream};
+
+use crate::clock::local_now;
+use crate::config::{RedisConfig, RedisMode};
+use crate::doctor::finding::Cause;
+use crate::doctor::services::Service;
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::{JobState, QueueName};
+use crate::stats::{QueueStats, WorkerInfo};
+use crate::store::{
+    Detail, Diagnosed, Found, Key, QueueKeys, Range, SentinelLook, ServerLook, Store, Vitals, look_at_sentinels,
+    worker_info,
+};
+
+/// Queues or workers that are asked about at the same time.
+const CALLS_AT_ONCE: usize = 32;
+/// Jobs that failed last, of each state, from which causes are told.
+const CAUSES_FROM: u64 = 50;
+/// Causes that a finding names.
+const CAUSES_MAX: usize = 5;
+
+/// Everything that findings are made from.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub server: Option<ServerFacts>,
+    pub queues: Vec<QueueFacts>,
+    /// Queues that could not be read, and why.
+    pub unreadable: Vec<(QueueName, Error)>,
+    pub workers: Vec<WorkerFacts>,
+    pub services: Vec<Service>,
+}
+
+/// The server, as it tells of itself and as it is reached.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ServerFacts {
+    pub look: ServerLook,
+    /// How far its clock is ahead of this host's, in ms.
+    pub skew_ms: i64,
+    /// `None` in another mode.
+    pub sentinels: Option<Vec<SentinelLook>>,
+    /// Whether only this host can reach it: a socket or a loopback address.
+    pub is_local: bool,
+    /// Whether a password or a certificate is needed to get in.
+    pub is_guarded: bool,
+}
+
+/// A queue.
+#[derive(Debug, Clone)]
+pub(crate) struct QueueFacts {
+    pub stats: QueueStats,
+    /// Records there are; as many as ids, where nothing is wrong.
+    pub records: u64,
+    pub setting_problems: Vec<String>,
+    pub diagnosed: Diagnosed,
+    /// Why its latest jobs failed, the most frequent first.
+    pub causes: Vec<Cause>,
+}
+
+impl QueueFacts {
+    /// Ids in all its states.
+    pub fn ids(&self) -> u64 {
+        let stats = &self.stats;
+        let waiting = stats.pending + stats.scheduled + stats.retrying;
+        waiting + stats.active + stats.completed + stats.cancelled + stats.dead
+    }
+}
+
+/// A worker.
+#[derive(Debug, Clone)]
+pub(crate) struct WorkerFacts {
+    pub info: WorkerInfo,
+    pub vitals: Option<Vitals>,
+    /// The slots of each queue, where queues do not share them.
+    pub slots: BTreeMap<QueueName, u64>,
+}
+
+/// Looks at everything, or at one queue and what it needs.
+///
+/// # Errors
+/// `NotFound` when that queue was never used; whatever keeps the server from answering.
+pub(crate) async fn gather(store: &Store, config: &RedisConfig, only: Option<&QueueName>) -> Result<Facts> {
+    let (server, queues) = tokio::join!(server(store, config), queue_names(store, only));
+    let mut facts = Facts { server: Some(server?), ..Facts::default() };
+    let ask = |queue: QueueName| async move { (look_at_queue(store, &queue).await, queue) };
+    let mut asked = stream::iter(queues?).map(ask).buffered(CALLS_AT_ONCE);
+    while let Some((looked, queue)) = asked.next().await {
+        match looked {
+            Ok(looked) => facts.queues.extend(looked),
+            // Of one queue alone: the others are looked at all the same.
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Internal) => {
+                facts.unreadable.push((queue, error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    facts.workers = workers(store, &facts.queues).await?;
+    Ok(facts)
+}
+
+async fn queue_names(store: &Store, only: Option<&QueueName>) -> Result<Vec<QueueName>> {
+    let Some(queue) = only else { return store.queues().await };
+    match store.is_known(&store.keys(queue)).await? {
+        true => Ok(vec![queue.clone()]),
+        false => Err(store.unknown_queue(queue).await),
+    }
+}
+
+async fn server(store: &Store, config: &RedisConfig) -> Result<ServerFacts> {
+    let (before, (look, sentinels)) = (local_now(), tokio::join!(timed(store), look_at_sentinels(config)));
+    let (look, after) = look?;
+    // The clock was read somewhere between.
+    let (before_us, after_us) = (before.timestamp_micros(), after.timestamp_micros());
+    let skew_us = match look.time_us {
+        time if time < before_us => time - before_us,
+        time if time > after_us => time - after_us,
+        _ => 0,
+    };
+    let is_loopback = |host: &str| host == "localhost" || host == "::1" || host.starts_with("127.");
+    let is_local = match &config.mode {
+        RedisMode::Embedded { .. } => true,
+        RedisMode::Standalone(endpoint) => is_loopback(&endpoint.host),
+        RedisMode::Sentinel { sentinels, .. } => sentinels.iter().all(|place| is_loopback(&place.host)),
+    };
+    let is_guarded = config.password.is_some() || config.tls.cert.is_some();
+    Ok(ServerFacts { look, skew_ms: skew_us / 1000, sentinels, is_local, is_guarded })
+}
+
+/// What the server says, and when it had said it.
+async fn timed(store: &Store) -> Result<(ServerLook, chrono::DateTime<chrono::Utc>)> {
+    let look = store.look_at_server().await?;
+    Ok((look, local_now()))
+}
+
+async fn look_at_queue(store: &Store, queue: &QueueName) -> Result<Option<QueueFacts>> {
+    let keys = store.keys(queue);
+    let (counts, diagnosed) = tokio::join!(store.counts(&keys), store.diagnose(&keys));
+    let Some(counts) = counts? else { return Ok(None) };
+    let stats = counts.stats(queue.clone());
+    let failed = [(stats.dead, Key::Dead), (stats.retrying, Key::Retrying)];
+    let failed = stream::iter(failed).filter(|(count, _)| std::future::ready(*count > 0));
+    let pages: Vec<Result<Vec<Found>>> = failed.then(|(_, set)| failed_last(store, &keys, set)).collect().await;
+    let mut found = Vec::new();
+    for page in pages {
+        found.extend(page?);
+    }
+    Ok(Some(QueueFacts {
+        records: counts.records,
+        setting_problems: counts.setting_problems(queue),
+        causes: causes(&found, queue),
+        diagnosed: diagnosed?,
+        stats,
+    }))
+}
+
+async fn failed_last(store: &Store, keys: &QueueKeys, set: Key) -> Result<Vec<Found>> {
+    store.page(keys, set, Range::Newest { first: 0, count: CAUSES_FROM }, Detail::Arrival).await
+}
+
+/// Why these jobs failed last, by code.
+fn causes(found: &[Found], queue: &QueueName) -> Vec<Cause> {
+    let mut by_code = BTreeMap::<String, Cause>::new();
+    for job in found {
+        let (code, class, error) = match job.place.state {
+            JobState::Dead => {
+                let letter = job.letter(queue);
+                (letter.code, letter.class, letter.error)
+            }
+            _ => match job.last_error() {
+                Some(failure) => (failure.code, failure.class, failure.message),
+                None => continue,
+            },
+        };
+        // The latest come first, so the first that is met tells what is going on.
+        let first_line = error.lines().next().unwrap_or_default().to_owned();
+        let example = Some(first_line).filter(|line| !line.is_empty());
+        by_code.entry(code.clone()).or_insert(Cause { code, class, count: 0, example }).count += 1;
+    }
+    let mut causes: Vec<_> = by_code.into_values().collect();
+    causes.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.code.cmp(&b.code)));
+    causes.truncate(CAUSES_MAX);
+    causes
+}
+
+/// The workers that these queues know, by id.
+async fn workers(store: &Store, queues: &[QueueFacts]) -> Result<Vec<WorkerFacts>> {
+    let now_ms = queues.iter().map(|queue| queue.diagnosed.now_ms).max().unwrap_or_default();
+    let mut held_by = BTreeMap::<&str, Vec<_>>::new();
+    for queue in queues {
+        for held in &queue.diagnosed.holders {
+            held_by.entry(&held.worker).or_default().push((queue.stats.queue.clone(), held.clone()));
+        }
+    }
+    let ask = |(worker, held): (&str, Vec<_>)| {
+        let worker = worker.to_owned();
+        async move { (store.worker(&worker).await, held) }
+    };
+    let asks: Vec<_> = held_by.into_iter().map(ask).collect();
+    let mut asked = stream::iter(asks).buffered(CALLS_AT_ONCE);
+    let mut workers = Vec::new();
+    while let Some((said, held)) = asked.next().await {
+        let said = said?;
+        let (vitals, slots) = said.as_ref().map(|said| (said.vitals, said.slots.clone())).unwrap_or_default();
+        workers.extend(worker_info(said, &held, now_ms).map(|info| WorkerFacts { info, vitals, slots }));
+    }
+    Ok(workers)
+}

@@ -1,0 +1,248 @@
+//! Judges a queue: why its jobs wait is in `backlog`; here is what fails, what is stuck and what contradicts itself.
+
+use crate::doctor::backlog;
+use crate::doctor::code::Code;
+use crate::doctor::facts::{QueueFacts, ServerFacts, WorkerFacts};
+use crate::doctor::finding::{Finding, Severity, about_ms, many};
+use crate::doctor::memory;
+
+/// A job that has run for so long is stuck, as far as anyone can tell from outside.
+const STUCK_MS: i64 = 3_600_000;
+/// Failed attempts of all that ended in the last hour, from which on a queue fails, and from which on it is down.
+const FAILING: f64 = 0.1;
+const DOWN: f64 = 0.5;
+/// Fewer failures than this in an hour tell nothing.
+const FAILURES_MIN: u64 = 5;
+/// Of `maxLength`.
+const FULL: f64 = 0.9;
+
+/// What is to be said of a queue.
+pub(super) fn judge(queue: &QueueFacts, workers: &[WorkerFacts], server: Option<&ServerFacts>) -> Vec<Finding> {
+    let takes = |worker: &&WorkerFacts| !worker.info.silent && worker.info.queues.contains(&queue.stats.queue);
+    let takers: Vec<_> = workers.iter().filter(takes).collect();
+    let mut findings = Vec::new();
+    findings.extend(backlog::judge(queue, &takers));
+    findings.extend(settings(queue));
+    findings.extend(full(queue));
+    findings.extend(failing(queue));
+    findings.extend(dead(queue));
+    findings.extend(stuck(queue));
+    findings.extend(orphaned(queue));
+    findings.extend(adrift(queue));
+    findings.extend(leaked(queue));
+    findings.extend(memory::judge_kept(queue, server));
+    findings
+}
+
+fn settings(queue: &QueueFacts) -> Option<Finding> {
+    let problems = &queue.setting_problems;
+    let message = || problems.join("; ");
+    (!problems.is_empty()).then(|| Finding::of_queue(Code::SettingsUnreadable, &queue.stats.queue, message()))
+}
+
+fn full(queue: &QueueFacts) -> Option<Finding> {
+    let stats = &queue.stats;
+    let most = stats.settings.max_length?;
+    let waiting = stats.pending + stats.scheduled + stats.retrying;
+    let is_full = waiting as f64 >= most as f64 * FULL;
+    let message = || format!("{waiting} of the {most} jobs wait that may");
+    is_full.then(|| Finding::of_queue(Code::QueueFull, &stats.queue, message()))
+}
+
+fn failing(queue: &QueueFacts) -> Option<Finding> {
+    let (stats, hour) = (&queue.stats, &queue.stats.last_hour);
+    let rate = hour.failure_rate.filter(|rate| *rate >= FAILING && hour.failed >= FAILURES_MIN)?;
+    let ended = hour.completed + hour.failed;
+    let message = format!("{:.0} % of {} failed in the last hour", rate * 100.0, many(ended, "attempt"));
+    let severity = if rate >= DOWN { Severity::Critical } else { Severity::Warning };
+    Some(Finding::of_queue(Code::JobsFailing, &stats.queue, message).severity(severity).causes(&queue.causes))
+}
+
+fn dead(queue: &QueueFacts) -> Option<Finding> {
+    let (stats, grown) = (&queue.stats, queue.stats.last_hour.dead);
+    let there = many(stats.dead, "dead letter");
+    match (grown, stats.dead) {
+        (_, 0) => None,
+        (0, _) => {
+            let message = format!("{there}, none of them of the last hour");
+            Some(Finding::of_queue(Code::DeadWaiting, &stats.queue, message).causes(&queue.causes))
+        }
+        (grown, _) => {
+            let message = format!("{} died in the last hour; {there} in all", many(grown, "job"));
+            Some(Finding::of_queue(Code::DeadGrowing, &stats.queue, message).causes(&queue.causes))
+        }
+    }
+}
+
+fn stuck(queue: &QueueFacts) -> Option<Finding> {
+    let diagnosed = &queue.diagnosed;
+    let ended = |worker: &str| {
+        let held = diagnosed.holders.iter().find(|held| held.worker == worker);
+        held.is_none_or(|held| held.lease_until_ms <= diagnosed.now_ms)
+    };
+    let running = diagnosed.sample.iter().filter(|claim| !ended(&claim.worker));
+    let oldest = running.min_by_key(|claim| claim.since_ms)?;
+    let for_ms = diagnosed.now_ms - oldest.since_ms;
+    let message = || {
+        format!(
+            "job {} has been running for {} in worker {}",
+            oldest.id,
+            about_ms(for_ms.unsigned_abs()),
+            oldest.worker
+        )
+    };
+    (for_ms >= STUCK_MS).then(|| {
+        let remedy = format!("ireva-queue jobs show {0}; ireva-queue jobs cancel {0}", oldest.id);
+        Finding::of_queue(Code::JobStuck, &queue.stats.queue, message()).remedy(remedy)
+    })
+}
+
+/// Claims of workers that are gone, or that nobody counts.
+fn orphaned(queue: &QueueFacts) -> Vec<Finding> {
+    let (diagnosed, name) = (&queue.diagnosed, &queue.stats.queue);
+    let counted: u64 = diagnosed.holders.iter().map(|held| held.claims).sum();
+    let gone = diagnosed.holders.iter().filter(|held| held.lease_until_ms <= diagnosed.now_ms);
+    let of_gone: u64 = gone.map(|held| held.claims).sum();
+    let unknown = diagnosed.claims.saturating_sub(counted);
+    let mut findings = Vec::new();
+    if of_gone + unknown > 0 {
+        let message = match unknown {
+            0 => format!("{} held by workers whose lease has ended", many(of_gone, "job")),
+            unknown => format!(
+                "{} held by workers whose lease has ended or that the queue does not know",
+                many(of_gone + unknown, "job")
+            ),
+        };
+        findings.push(Finding::of_queue(Code::ClaimsOrphaned, name, message));
+    }
+    if counted > diagnosed.claims {
+        let message = format!("{counted} claims are counted and {} are there", diagnosed.claims);
+        findings.push(Finding::of_queue(Code::ClaimsMiscounted, name, message).fixable());
+    }
+    findings
+}
+
+fn adrift(queue: &QueueFacts) -> Option<Finding> {
+    let (records, ids) = (queue.records, queue.ids());
+    let message = match records < ids {
+        true => format!("{} without a record", many(ids - records, "id")),
+        false => format!("{} in no state", many(records - ids, "record")),
+    };
+    (records != ids).then(|| Finding::of_queue(Code::JobsAdrift, &queue.stats.queue, message).fixable())
+}
+
+fn leaked(queue: &QueueFacts) -> Option<Finding> {
+    let locks = &queue.diagnosed.locks;
+    let message = match locks.looked_at < locks.all {
+        true => format!("{} of {} unique keys that were looked at, of {}", locks.leaked, locks.looked_at, locks.all),
+        false => format!("{} of {}", locks.leaked, many(locks.all, "unique key")),
+    };
+    (locks.leaked > 0).then(|| Finding::of_queue(Code::UniqueLeaked, &queue.stats.queue, message).fixable())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::config::QueueSettings;
+    use crate::doctor::finding::Cause;
+    use crate::job::{JobId, QueueName};
+    use crate::retry::ErrorClass;
+    use crate::stats::{QueueStats, Rates, Totals};
+    use crate::store::{ClaimSample, Diagnosed, Held, LockSample};
+
+    const NOW_MS: i64 = 1_764_000_000_000;
+
+    /// A queue that nothing is wrong with.
+    pub(in crate::doctor) fn queue(name: &str) -> QueueFacts {
+        let stats = QueueStats {
+            queue: QueueName::new(name).unwrap(),
+            pending: 0,
+            pending_by_priority: [0; 4],
+            scheduled: 0,
+            active: 0,
+            retrying: 0,
+            completed: 0,
+            cancelled: 0,
+            dead: 0,
+            oldest_pending_ms: None,
+            late_ms: None,
+            totals: Totals::default(),
+            last_minute: Rates::default(),
+            last_hour: Rates::default(),
+            paused: false,
+            settings: QueueSettings::default(),
+            workers: 0,
+        };
+        let diagnosed = Diagnosed { now_ms: NOW_MS, ..Diagnosed::default() };
+        QueueFacts { stats, records: 0, setting_problems: Vec::new(), diagnosed, causes: Vec::new() }
+    }
+
+    fn codes(queue: &QueueFacts) -> Vec<Code> {
+        judge(queue, &[], None).iter().map(|finding| finding.code).collect()
+    }
+
+    #[test]
+    fn a_sound_queue_is_not_spoken_of() {
+        assert_eq!(codes(&queue("q")), []);
+    }
+
+    #[test]
+    fn failures_and_dead_letters_come_with_their_causes() {
+        let mut facts = queue("q");
+        let cause = Cause { code: "smtp_5xx".to_owned(), class: ErrorClass::Permanent, count: 3, example: None };
+        facts.causes = vec![cause.clone()];
+        facts.stats.last_hour = Rates { completed: 15, failed: 4, failure_rate: Some(0.21), ..Rates::default() };
+        assert_eq!(codes(&facts), [], "four failures tell nothing");
+        facts.stats.last_hour =
+            Rates { completed: 5, failed: 15, dead: 3, failure_rate: Some(0.75), ..Rates::default() };
+        (facts.stats.dead, facts.records) = (3, 3);
+        let findings = judge(&facts, &[], None);
+        assert_eq!(findings[0].code, Code::JobsFailing);
+        assert_eq!((findings[0].severity, &findings[0].causes), (Severity::Critical, &vec![cause]));
+        assert_eq!(findings[0].message, "75 % of 20 attempts failed in the last hour");
+        assert_eq!(findings[1].code, Code::DeadGrowing);
+        facts.stats.last_hour = Rates::default();
+        assert_eq!(codes(&facts), [Code::DeadWaiting]);
+    }
+
+    #[test]
+    fn what_is_held_for_hours_is_stuck_where_its_worker_lives() {
+        let mut facts = queue("q");
+        let hold = |lease_ms: i64| Held { worker: "w-1".to_owned(), lease_until_ms: NOW_MS + lease_ms, claims: 1 };
+        let since_ms = NOW_MS - STUCK_MS;
+        facts.diagnosed.sample =
+            vec![ClaimSample { id: JobId::trusted("job-0001"), worker: "w-1".to_owned(), since_ms }];
+        facts.diagnosed.claims = 1;
+        facts.diagnosed.holders = vec![hold(1)];
+        assert_eq!(codes(&facts), [Code::JobStuck]);
+        facts.diagnosed.holders = vec![hold(0)];
+        assert_eq!(codes(&facts), [Code::ClaimsOrphaned]);
+        facts.diagnosed.holders = Vec::new();
+        assert_eq!(codes(&facts), [Code::ClaimsOrphaned], "of a worker that nobody knows");
+        facts.diagnosed.holders = vec![Held { claims: 3, ..hold(1) }];
+        facts.diagnosed.sample.clear();
+        assert_eq!(codes(&facts), [Code::ClaimsMiscounted]);
+    }
+
+    #[test]
+    fn what_contradicts_itself_can_be_mended() {
+        let mut facts = queue("q");
+        facts.records = 2;
+        facts.diagnosed.locks = LockSample { all: 900, looked_at: 50, leaked: 7 };
+        facts.setting_problems = vec!["field \"rate\" holds \"x\": no".to_owned()];
+        let findings = judge(&facts, &[], None);
+        let told: Vec<_> = findings.iter().map(|finding| (finding.code, finding.fixable)).collect();
+        assert_eq!(told, [(Code::SettingsUnreadable, false), (Code::JobsAdrift, true), (Code::UniqueLeaked, true)]);
+        assert_eq!(findings[1].message, "2 records in no state");
+    }
+
+    #[test]
+    fn a_queue_close_to_its_length_is_named() {
+        let mut facts = queue("q");
+        facts.stats.settings.max_length = Some(100);
+        (facts.stats.scheduled, facts.records) = (89, 89);
+        assert_eq!(codes(&facts), []);
+        (facts.stats.scheduled, facts.records) = (90, 90);
+        assert_eq!(codes(&facts), [Code::QueueFull]);
+    }
+}
