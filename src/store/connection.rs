@@ -21,12 +21,13 @@ use crate::error::{ErrorKind, Result};
 const ENDLESS_ANSWER: Duration = Duration::from_secs(10);
 
 /// The commands that only look, of those that are sent without a script.
-const LOOKS: [&[u8]; 16] = [
+const LOOKS: [&[u8]; 19] = [
     b"PING",
     b"TIME",
     b"INFO",
     b"EXISTS",
     b"GET",
+    b"GETRANGE",
     b"HGET",
     b"HGETALL",
     b"HLEN",
@@ -36,6 +37,8 @@ const LOOKS: [&[u8]; 16] = [
     b"HSTRLEN",
     b"SISMEMBER",
     b"SMEMBERS",
+    b"XRANGE",
+    b"XREVRANGE",
     b"ZCARD",
     b"ZRANGE",
 ];

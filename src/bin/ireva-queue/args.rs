@@ -4,8 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    clear, completions, db, demo, dlq, embedded, enqueue, jobs, man, openapi, queues, schema, serve, stats, token,
-    work, workers,
+    clear, completions, db, demo, dlq, embedded, enqueue, events, jobs, logs, man, openapi, queues, schema, serve,
+    spool, stats, token, work, workers,
 };
 use crate::output::Format;
 
@@ -110,12 +110,15 @@ pub enum ColorChoice {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Enqueue(enqueue::Args),
+    Spool(spool::Args),
     Schema(schema::Args),
     Work(work::Args),
     Stats(stats::Args),
     Clear(clear::Args),
     Dlq(dlq::Args),
     Jobs(jobs::Args),
+    Logs(logs::Args),
+    Events(events::Args),
     Queues(queues::Args),
     Workers(workers::Args),
     Serve(serve::Args),

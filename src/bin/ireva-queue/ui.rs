@@ -11,7 +11,8 @@ use ireva_queue::local_now;
 
 use crate::args::{ColorChoice, Globals};
 use crate::exit::{Code, Stop, is_closed_pipe};
-use crate::output::{Answer, Format, Look, visible, visible_lines};
+use crate::output::{self, Answer, Format, Look, visible, visible_lines};
+use crate::view::View;
 
 /// The terminal, or what stands in for it.
 pub struct Ui {
@@ -112,6 +113,21 @@ impl Ui {
         answer.render(self.format, self.look(), &mut rows)?;
         let rows = rows.splitn(2, |&byte| byte == b'\n').nth(1).unwrap_or_default();
         self.write(|_, _, out| out.write_all(rows))
+    }
+
+    /// Writes values of a row that goes on: each a line at once, without a header again; for people as `line` says.
+    pub fn stream<T: View>(&self, values: &[T], again: bool, line: impl Fn(&T, Look) -> String) -> Result<()> {
+        self.write(|format, look, out| match format {
+            Format::Table | Format::Wide => values.iter().try_for_each(|value| writeln!(out, "{}", line(value, look))),
+            Format::Csv if again => {
+                let mut rows = Vec::new();
+                output::rows(values, format, look, &mut rows)?;
+                out.write_all(rows.splitn(2, |&byte| byte == b'\n').nth(1).unwrap_or_default())
+            }
+            // One JSON value would have no end.
+            Format::Json => output::rows(values, Format::Jsonl, look, out),
+            format => output::rows(values, format, look, out),
+        })
     }
 
     /// Writes to stdout with the format and look in force.

@@ -7,13 +7,16 @@ pub mod demo;
 pub mod dlq;
 pub mod embedded;
 pub mod enqueue;
+pub mod events;
 pub mod jobs;
+pub mod logs;
 pub mod man;
 pub mod openapi;
 pub mod queues;
 pub mod schema;
 mod selecting;
 pub mod serve;
+pub mod spool;
 pub mod stats;
 pub mod token;
 pub mod work;
@@ -38,6 +41,9 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Clear(args) => brief(clear::run(args, context), context),
         Command::Dlq(args) => brief(dlq::run(args, context), context),
         Command::Jobs(args) => brief(jobs::run(args, context), context),
+        Command::Spool(args) => brief(spool::run(args, context), context),
+        Command::Events(args) => brief(events::run(args, context), context),
+        Command::Logs(args) => brief(logs::run(args, context), context),
         Command::Queues(args) => brief(queues::run(args, context), context),
         Command::Workers(args) => brief(workers::run(args, context), context),
         Command::Token(args) => brief(token::run(args, context), context),
