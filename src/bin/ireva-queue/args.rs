@@ -4,8 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    clear, completions, db, demo, dlq, embedded, enqueue, events, jobs, logs, man, openapi, queues, schema, serve,
-    spool, stats, token, work, workers,
+    clear, complete, completions, config, db, demo, dlq, embedded, enqueue, events, help, jobs, logs, man, openapi,
+    queues, schema, serve, spool, stats, token, work, workers,
 };
 use crate::output::Format;
 
@@ -93,6 +93,14 @@ pub struct Globals {
     /// Never ask a question
     #[arg(long, global = true, help_heading = "Global options")]
     pub no_input: bool,
+
+    /// Never show a long answer through a pager
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub no_pager: bool,
+
+    /// Work with this profile (see config list)
+    #[arg(long, global = true, value_name = "PROFILE", help_heading = "Global options")]
+    pub profile: Option<String>,
 }
 
 /// When colours are shown.
@@ -126,7 +134,11 @@ pub enum Command {
     Openapi(openapi::Args),
     Db(db::Args),
     Embedded(embedded::Args),
+    Config(config::Args),
     Demo(demo::Args),
     Completions(completions::Args),
     Man(man::Args),
+    Help(help::Args),
+    #[command(name = "__complete", hide = true)]
+    Complete(complete::Args),
 }

@@ -1,13 +1,16 @@
 //! One file per command: its arguments, and a `run` that calls the library and returns a value.
 
 pub mod clear;
+pub mod complete;
 pub mod completions;
+pub mod config;
 pub mod db;
 pub mod demo;
 pub mod dlq;
 pub mod embedded;
 pub mod enqueue;
 pub mod events;
+pub mod help;
 pub mod jobs;
 pub mod logs;
 pub mod man;
@@ -49,6 +52,7 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Token(args) => brief(token::run(args, context), context),
         Command::Db(args) => brief(db::run(args, context), context),
         Command::Embedded(args) => brief(embedded::run(args, context), context),
+        Command::Config(args) => config::run(args, context),
         Command::Work(args) => work::run(args, context),
         Command::Serve(args) => serve::run(args, context),
         Command::Openapi(args) => openapi::run(args),
@@ -56,6 +60,8 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Demo(args) => demo::run(args, context),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
+        Command::Help(args) => help::run(args),
+        Command::Complete(args) => complete::run(args),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod acted;
 mod bulk;
+mod config_value;
 mod database;
 mod dead_group;
 mod dead_letter;
@@ -23,6 +24,7 @@ mod worker_report;
 use serde::Serialize;
 
 pub use bulk::{Act, Bulk};
+pub use config_value::{ListedProfile, ProfilePath, WithOrigin};
 pub use demo_report::{DemoReport, PlatformStep, QueueGroup};
 pub use embedded_status::Stopped;
 pub use enqueued::{Awaited, EnqueueReport, Planned};

@@ -1,0 +1,172 @@
+//! Completions with values, long answers through a pager, and help on what all commands share.
+
+use std::time::{Duration, Instant};
+
+use expectrl::{Eof, Expect, Session};
+
+use crate::support::*;
+
+/// What is offered for the word `current` behind these words, without the meanings.
+fn offered(cli: &Cli, current: &str, before: &[&str]) -> Vec<String> {
+    let output = cli.run(["__complete", "zsh", "--", current].iter().chain(before)).expect(0);
+    assert!(output.stderr.is_empty(), "{before:?} {current}: {}", output.stderr);
+    output.stdout.lines().map(|line| line.split('\t').next().unwrap().to_owned()).collect()
+}
+
+/// What the script for bash puts into `COMPREPLY` at the end of `line`.
+fn in_bash(cli: &Cli, line: &str) -> Vec<String> {
+    let binary = Cli::binary().display();
+    let script = format!(
+        "source <('{binary}' completions bash)\nCOMP_LINE=$LINE COMP_POINT=${{#LINE}} COMP_WORDS=('{binary}')\n\
+         _ireva_queue\nprintf '%s\\n' \"${{COMPREPLY[@]}}\""
+    );
+    let mut command = cli.around(&["bash", "-c", &script], [""; 0]);
+    command.env("LINE", line);
+    let output = cli.finish(command).expect(0);
+    output.stdout.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+fn filled() -> (TestRedis, Cli) {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    cli.enqueue("email", "{}", &["--id", "mail-1"]);
+    cli.enqueue("email", "{}", &["--id", "mail-2", "--delay", "1h"]);
+    cli.enqueue("report", "{}", &["--id", "order:17"]);
+    bury(&cli, "dead", 1);
+    (redis, cli)
+}
+
+#[test]
+fn queues_jobs_tokens_and_profiles_are_offered() {
+    let (redis, cli) = filled();
+    cli.ok(["token", "create", "web", "--scope", "read"]);
+    assert_eq!(offered(&cli, "", &["stats"]), ["dead", "email", "report"]);
+    assert_eq!(offered(&cli, "e", &["queues", "pause"]), ["email"]);
+    assert_eq!(offered(&cli, "--queue=e", &["jobs", "show"]), ["--queue=email"]);
+    let mut jobs = offered(&cli, "", &["jobs", "show"]);
+    jobs.sort();
+    assert_eq!(jobs, ["dead-0", "mail-1", "mail-2", "order:17"]);
+    assert_eq!(offered(&cli, "mail", &["logs"]), ["mail-1", "mail-2"]);
+    assert_eq!(offered(&cli, "", &["jobs", "show", "--queue", "report"]), ["order:17"]);
+    assert_eq!(offered(&cli, "", &["dlq", "show", "dead"]), ["dead-0"]);
+    assert_eq!(offered(&cli, "", &["dlq", "show", "email"]), Vec::<String>::new());
+    assert_eq!(offered(&cli, "", &["token", "revoke"]), ["web"]);
+    assert_eq!(offered(&cli, "pending,ac", &["jobs", "list", "email", "--state"]), ["pending,active"]);
+    assert_eq!(offered(&cli, "", &["spool", "flush"]), [":dirs"]);
+    let meanings = cli.ok(["__complete", "fish", "--", "em", "stats"]);
+    assert_eq!(meanings, "email\t2 live, 0 dead\n");
+
+    let profiles = cli.home().join(".config/ireva-queue/profiles");
+    std::fs::create_dir_all(&profiles).unwrap();
+    std::fs::write(profiles.join("prod.toml"), format!("[redis]\nhost = '127.0.0.1'\nport = {}\n", redis.port()))
+        .unwrap();
+    assert_eq!(offered(&cli, "", &["--profile"]), ["prod"]);
+    let bare = cli.clone().without("REDIS_HOST").env("REDIS_PORT", "");
+    assert_eq!(offered(&bare, "", &["--profile", "prod", "stats"]), ["dead", "email", "report"]);
+}
+
+#[test]
+fn bash_is_offered_what_stands_behind_its_word_breaks() {
+    let (_redis, cli) = filled();
+    assert_eq!(in_bash(&cli, "ireva-queue queues pa"), ["pause"]);
+    assert_eq!(in_bash(&cli, "ireva-queue stats e"), ["email"]);
+    assert_eq!(in_bash(&cli, "ireva-queue stats "), ["dead", "email", "report"]);
+    assert_eq!(in_bash(&cli, "ireva-queue jobs show --queue=em"), ["email"]);
+    assert_eq!(in_bash(&cli, "ireva-queue jobs show order:1"), ["17"]);
+    assert_eq!(in_bash(&cli, "ireva-queue jobs show 'mail-1' mail-"), ["mail-1", "mail-2"]);
+}
+
+#[test]
+fn a_redis_that_is_away_or_silent_is_not_waited_for_and_nothing_is_said() {
+    let port = free_port().to_string();
+    let away = Cli::bare().env("REDIS_HOST", "127.0.0.1").env("REDIS_PORT", &port);
+    assert_eq!(offered(&away, "", &["stats"]), Vec::<String>::new());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = away.clone().env("REDIS_PORT", listener.local_addr().unwrap().port().to_string());
+    let began = Instant::now();
+    assert_eq!(offered(&silent, "", &["jobs", "show"]), Vec::<String>::new());
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert_eq!(offered(&away.clone().env("REDIS_PORT", "abc"), "", &["stats"]), Vec::<String>::new());
+    // A question starts no server.
+    let embedded = away.env("REDIS_MODE", "embedded");
+    assert_eq!(offered(&embedded, "", &["stats"]), Vec::<String>::new());
+    assert!(!embedded.home().join(".local/share/ireva-queue/redis.sock").exists());
+}
+
+#[test]
+fn values_come_within_a_tenth_of_a_second() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    for n in 0..20 {
+        cli.enqueue_lines(
+            &format!("queue-{n}"),
+            (0..500).map(|job| format!(r#"{{"payload":1,"id":"job-{n}-{job}"}}"#)),
+        );
+    }
+    let quickest = |before: &[&str], expected: usize| {
+        let once = || {
+            let began = Instant::now();
+            assert!(offered(&cli, "", before).len() >= expected, "{before:?}");
+            began.elapsed()
+        };
+        (0..10).map(|_| once()).min().unwrap()
+    };
+    let (queues, jobs) = (quickest(&["stats"], 20), quickest(&["jobs", "show", "--queue", "queue-7"], 30));
+    assert!(queues < Duration::from_millis(100) && jobs < Duration::from_millis(100), "{queues:?} {jobs:?}");
+}
+
+/// All that is shown on a terminal of 20 lines.
+fn shown(cli: &Cli, args: &[&str]) -> String {
+    let cli = cli.clone().env("TERM", "xterm").env("NO_COLOR", "1");
+    let mut command = cli.around(&["sh", "-c", "stty rows 20 cols 100; exec \"$0\" \"$@\""], args);
+    command.stdin(std::process::Stdio::inherit());
+    let mut session = Session::spawn(command).unwrap();
+    session.set_expect_timeout(Some(Duration::from_secs(20)));
+    String::from_utf8_lossy(session.expect(Eof).unwrap().as_bytes()).into_owned()
+}
+
+#[test]
+fn an_answer_longer_than_the_terminal_goes_through_the_pager() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis).env("PAGER", "sed 's/^/paged: /'");
+    cli.enqueue_lines("q", (0..40).map(|n| format!(r#"{{"payload":1,"id":"job-{n:04}"}}"#)));
+    let long = ["jobs", "list", "q"];
+    assert_eq!(shown(&cli, &long).matches("paged: ").count(), 41);
+    assert!(shown(&cli, &["help", "examples"]).contains("paged: enqueue: "));
+    for args in [&["stats"][..], &["jobs", "list", "q", "--no-pager"], &["jobs", "list", "q", "-o", "plain"]] {
+        let text = shown(&cli, args);
+        assert!(!text.contains("paged: ") && text.contains('q'), "{args:?}: {text}");
+    }
+    assert!(!cli.ok(["jobs", "list", "q", "-o", "table"]).contains("paged: "));
+    // Where there is no such program, or nobody wants one, the answer is there all the same.
+    for pager in ["nowhere-to-be-found", "cat", ""] {
+        let text = shown(&cli.clone().env("PAGER", pager), &long);
+        assert!(text.contains("job-0039") && !text.contains("paged: "), "{pager:?}: {text}");
+    }
+    // One that is left early is no error.
+    assert!(!shown(&cli.env("PAGER", "head -n 1"), &long).contains("error"));
+}
+
+#[test]
+fn help_has_pages_on_what_commands_share() {
+    let cli = Cli::bare();
+    let examples = cli.ok(["help", "examples"]);
+    for shown in ["enqueue: Enqueue jobs\n  ireva-queue enqueue email", "\nqueues pause: ", "\nspool flush: "] {
+        assert!(examples.contains(shown), "{shown}: {examples}");
+    }
+    assert!(!examples.contains("__complete"));
+    let environment = cli.ok(["help", "environment"]);
+    let named =
+        ireva_queue::config::VARIABLES.iter().all(|variable| environment.contains(&format!("\n{}", variable.name)));
+    assert!(named, "{environment}");
+    assert!(cli.ok(["help", "exit-codes"]).contains("124 --wait: time is up"));
+    assert!(cli.ok(["help", "profiles"]).contains("read_only = true"));
+    for topic in ["examples", "environment", "exit-codes", "formats", "profiles"] {
+        let page = cli.ok(["help", topic]);
+        let wide = page.lines().find(|line| line.chars().count() > 120);
+        assert_eq!(wide, None, "{topic}");
+    }
+    assert_eq!(cli.ok(["help", "queues", "set"]), cli.ok(["queues", "set", "--help"]));
+    assert_eq!(cli.ok(["help"]), cli.ok(["--help"]));
+    cli.run(["help", "nope"]).expect(2);
+}
