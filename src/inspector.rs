@@ -61,6 +61,11 @@ impl Inspector {
         Self { store }
     }
 
+    /// The names of the queues that were ever used: one quick question, however many there are.
+    pub async fn queue_names(&self) -> Result<Vec<QueueName>> {
+        self.store.queues().await
+    }
+
     /// Every queue that was ever used, by name.
     pub async fn queues(&self) -> Result<Vec<QueueSummary>> {
         self.every_queue(|queue, counts| counts.summary(queue)).await

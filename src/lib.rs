@@ -82,6 +82,15 @@
 //!
 //! What operators do (retry, edit, cancel, delete, settings) and what workers report is answered by the master alone.
 //!
+//! # Following, and looking without touching
+//!
+//! [`Client::events_of`] follows what happens in some queues or in all of them, with the failed attempts that led to it,
+//! and [`Client::last_events`] looks back; both read the queues' event streams and cost the jobs nothing. Of one job
+//! [`Inspector::timeline`] tells the life and [`Inspector::log`] what its attempts said.
+//!
+//! A configuration that is [read-only](config::RedisConfig::read_only) sends nothing to Redis that writes: one check, where
+//! every command goes through, refuses it.
+//!
 //! # What Redis holds
 //!
 //! Every key of a queue begins with `<prefix>{<queue>}:`, so that a queue stays in one cluster slot.

@@ -150,7 +150,7 @@ impl Spool {
 
     /// A file has its name once all of it is on the disk.
     fn write(&self, name: &str, text: &str) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
+        self.make()?;
         let unfinished = self.directory.join(format!(".{name}"));
         let mut file = File::options().write(true).create_new(true).mode(0o600).open(&unfinished)?;
         let written =
@@ -161,6 +161,18 @@ impl Spool {
             let _ = fs::remove_file(&unfinished);
         }
         named.and_then(|()| File::open(&self.directory)?.sync_all())
+    }
+
+    /// Makes the directory, which is on the disk too when this returns.
+    fn make(&self) -> io::Result<()> {
+        let missing = |path: &&Path| !path.as_os_str().is_empty() && !path.exists();
+        let made: Vec<_> = self.directory.ancestors().take_while(missing).collect();
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.directory)?;
+        for directory in made {
+            let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+            File::open(parent.unwrap_or(Path::new(".")))?.sync_all()?;
+        }
+        Ok(())
     }
 
     /// What stands in it, oldest first, and what was set aside.
@@ -191,7 +203,7 @@ impl Spool {
 
     /// Hands over what stands in it, oldest first. A file goes once Redis has answered; what no queue can ever take is set
     /// aside under another name. `progress` gets the number of files done. Safe to break off, to repeat, and to run twice at
-    /// a time.
+    /// a time. Files are read and removed on the thread of the caller, a few hundred at a time.
     ///
     /// # Errors
     /// `NotFound` where there is no such directory. Why files stay is among what it answers.

@@ -113,6 +113,10 @@ fn refused_writes_are_spooled_and_a_refused_job_is_not() {
     redis.query::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
     let lost = cli.run(["enqueue", "q", "{}", "--spool", "/dev/null/spool"]).expect(75);
     assert!(lost.stdout.is_empty() && lost.stderr.contains("cannot be spooled"), "{lost:?}");
+    // A spool that cannot be read does not keep a job from Redis that is there.
+    redis.query::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
+    let there = cli.run(["enqueue", "q", "{}", "--id", "job-2", "--spool", "/dev/null"]).expect(0);
+    assert!(there.stdout == "job-2\n" && there.stderr.contains("/dev/null"), "{there:?}");
 }
 
 #[test]

@@ -133,9 +133,9 @@ fn environment() -> String {
     let mut text = "A flag goes before a variable, a variable before the profile file.\n".to_owned();
     for variable in VARIABLES {
         let note = match (variable.secret, variable.default.is_empty()) {
-            (true, _) => " (a secret: never a flag, never shown)".to_owned(),
+            (true, _) => "\n  a secret: never a flag, never shown".to_owned(),
             (false, true) => String::new(),
-            (false, false) => format!(" [default: {}]", variable.default),
+            (false, false) => format!("\n  default: {}", variable.default),
         };
         let key = variable.profile.map(|key| format!(" (in a profile: {key})")).unwrap_or_default();
         let _ = writeln!(text, "\n{}{key}\n  {}{note}", variable.name, variable.meaning);

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use ireva_queue::config::{Config, RedisMode};
 use ireva_queue::stats::JobSummary;
 use ireva_queue::{Client, JobState, QueueName, Result};
@@ -12,6 +13,7 @@ use super::place::{Candidate, Place, Wanted};
 
 /// Jobs of each state and queue that are offered; nobody looks through more.
 const JOBS: u64 = 30;
+const QUEUES_AT_ONCE: usize = 16;
 /// The states whose jobs are offered, those that people look at first.
 const STATES: [JobState; 7] = [
     JobState::Active,
@@ -57,9 +59,8 @@ async fn find(wanted: &Wanted, place: &Place<'_>, config: &Config, found: &RefCe
     };
     match wanted {
         Wanted::Queues => {
-            for queue in client.inspector().queues().await? {
-                add(queue.queue.as_str(), format!("{} live, {} dead", queue.live, queue.dead));
-            }
+            let queues = client.inspector().queue_names().await?;
+            queues.iter().for_each(|queue| add(queue.as_str(), String::new()));
         }
         Wanted::Jobs => jobs(&client, place, &STATES, &add).await?,
         Wanted::DeadLetters => jobs(&client, place, &[JobState::Dead], &add).await?,
@@ -78,12 +79,15 @@ async fn jobs(client: &Client, place: &Place<'_>, states: &[JobState], add: &imp
     let inspector = client.inspector();
     let queues = match place.queue().map(QueueName::new) {
         Some(queue) => vec![queue?],
-        None => inspector.queues().await?.into_iter().map(|queue| queue.queue).collect(),
+        None => inspector.queue_names().await?,
     };
     let meaning = |job: &JobSummary| format!("{} in {}", job.state, job.queue);
     for state in states {
-        for queue in &queues {
-            let page = inspector.jobs(queue, &[*state], 0, JOBS).await?;
+        let ask = |queue| inspector.jobs(queue, std::slice::from_ref(state), 0, JOBS);
+        let asks: Vec<_> = queues.iter().map(ask).collect();
+        let mut pages = stream::iter(asks).buffered(QUEUES_AT_ONCE);
+        while let Some(page) = pages.next().await {
+            let page = page?;
             let fits = page.items.iter().filter(|job| job.id.as_str().starts_with(place.typed()));
             fits.for_each(|job| add(job.id.as_str(), meaning(job)));
         }

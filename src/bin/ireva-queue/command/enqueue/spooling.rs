@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use ireva_queue::{Error, ErrorKind, NewJob, Queue, Spool};
+use ireva_queue::{Error, ErrorKind, Flushed, NewJob, Queue, Spool};
 
 use crate::command::spool;
 use crate::context::Context;
@@ -15,8 +15,14 @@ use crate::view::EnqueuedOnDisk;
 pub async fn run(queue: &Queue, job: NewJob, directory: PathBuf, context: &Context) -> Result<Answer> {
     let spool = Spool::new(directory);
     if spool.directory().exists() {
-        let Some(mut flushed) = spool::flush(&spool, context).await? else {
-            return Err(Stop::new(Code::Interrupted, "interrupted: the job was not enqueued").into());
+        let mut flushed = match spool::flush(&spool, context).await {
+            Ok(Some(flushed)) => flushed,
+            Ok(None) => return Err(Stop::new(Code::Interrupted, "interrupted: the job was not enqueued").into()),
+            // A directory that cannot be read is no reason to lose the job that is at hand.
+            Err(error) => {
+                context.ui.refusal(&format!("warning: {error}"));
+                Flushed::default()
+            }
         };
         if let Some(at) = flushed.errors.iter().position(|error| error.kind() != ErrorKind::Full) {
             let error = flushed.errors.swap_remove(at);
