@@ -1,9 +1,10 @@
 //! `events`: what happened in queues, and what happens.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::Result;
-use ireva_queue::{EventId, Events, Level, QueueEvent, QueueName};
+use ireva_queue::{EventId, Events, JobId, Level, QueueEvent, QueueName};
 
 use crate::context::Context;
 use crate::exit::Code;
@@ -70,29 +71,23 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     }
     // From now on before the look back, so that nothing falls between the two.
     let events = client.events_of(&args.queues, args.after).await?;
-    let mut shown = false;
-    let mut last_id = None;
+    let mut before = Vec::new();
     if let Some(last) = args.last {
-        let before = client.last_events(&args.queues, args.level, last as usize).await?;
-        last_id = before.iter().map(|event| event.id).max();
-        shown = show(&before, shown, context)?;
+        before = client.last_events(&args.queues, args.level, last as usize).await?;
+        show(&before, false, context)?;
     }
     if events.has_gap() {
         context.ui.note("events behind that one are no longer kept: some may be missing");
     }
-    follow(events.with_failures(), &args, (shown, last_id), context).await?;
+    follow(events.with_failures(), args.level, &before, context).await?;
     // Ctrl-C is how following ends: nothing was left undone, so nothing is said.
     Ok(Answer::none().code(Code::Interrupted))
 }
 
 /// Writes what comes until Ctrl-C. An outage is told once, and so is its end.
-async fn follow(
-    mut events: Events,
-    args: &Args,
-    (mut shown, last_id): (bool, Option<EventId>),
-    context: &Context,
-) -> Result<()> {
-    let mut away = false;
+async fn follow(mut events: Events, level: Level, before: &[QueueEvent], context: &Context) -> Result<()> {
+    let (mut away, mut shown) = (false, !before.is_empty());
+    let known: BTreeSet<_> = before.iter().map(place).collect();
     while let Some(looked) = context.interrupt.or(events.next(LOOK)).await {
         match looked {
             Ok(come) => {
@@ -100,11 +95,10 @@ async fn follow(
                     context.ui.note("events come again");
                 }
                 away = false;
-                let wanted = come.into_iter().filter(|event| event.level >= args.level);
+                let mut new: Vec<_> = come.into_iter().flat_map(QueueEvent::each).collect();
                 // What the look back has shown is not shown again.
-                let new = wanted.filter(|event| last_id.is_none_or(|last_id| event.id > last_id));
-                let lines: Vec<_> = new.flat_map(QueueEvent::each).collect();
-                shown = show(&lines, shown, context)?;
+                new.retain(|event| event.level >= level && !known.contains(&place(event)));
+                shown = show(&new, shown, context)?;
             }
             Err(error) if error.is_transient() => {
                 if !away {
@@ -116,6 +110,11 @@ async fn follow(
         }
     }
     Ok(())
+}
+
+/// What tells an event of one job from every other.
+fn place(event: &QueueEvent) -> (&QueueName, EventId, Option<&JobId>) {
+    (&event.queue, event.id, event.jobs.first())
 }
 
 /// Writes events, each on a line; whether any were written by now.

@@ -13,7 +13,7 @@ use super::place::{Candidate, Place, Wanted};
 
 /// Jobs of each state and queue that are offered; nobody looks through more.
 const JOBS: u64 = 30;
-const QUEUES_AT_ONCE: usize = 16;
+const LISTS_AT_ONCE: usize = 64;
 /// The states whose jobs are offered, those that people look at first.
 const STATES: [JobState; 7] = [
     JobState::Active,
@@ -82,15 +82,15 @@ async fn jobs(client: &Client, place: &Place<'_>, states: &[JobState], add: &imp
         None => inspector.queue_names().await?,
     };
     let meaning = |job: &JobSummary| format!("{} in {}", job.state, job.queue);
-    for state in states {
-        let ask = |queue| inspector.jobs(queue, std::slice::from_ref(state), 0, JOBS);
-        let asks: Vec<_> = queues.iter().map(ask).collect();
-        let mut pages = stream::iter(asks).buffered(QUEUES_AT_ONCE);
-        while let Some(page) = pages.next().await {
-            let page = page?;
-            let fits = page.items.iter().filter(|job| job.id.as_str().starts_with(place.typed()));
-            fits.for_each(|job| add(job.id.as_str(), meaning(job)));
-        }
+    // All at once: what counts is the time of one answer, not the number of questions.
+    let of_state = |state| queues.iter().map(move |queue| (queue, std::slice::from_ref(state)));
+    let asks: Vec<_> = states.iter().flat_map(of_state).collect();
+    let asks: Vec<_> = asks.into_iter().map(|(queue, state)| inspector.jobs(queue, state, 0, JOBS)).collect();
+    let mut pages = stream::iter(asks).buffered(LISTS_AT_ONCE);
+    while let Some(page) = pages.next().await {
+        let page = page?;
+        let fits = page.items.iter().filter(|job| job.id.as_str().starts_with(place.typed()));
+        fits.for_each(|job| add(job.id.as_str(), meaning(job)));
     }
     Ok(())
 }
