@@ -114,17 +114,17 @@ fn values_come_within_a_tenth_of_a_second() {
             (0..500).map(|job| format!(r#"{{"payload":1,"id":"job-{n}-{job}"}}"#)),
         );
     }
-    let quickest = |before: &[&str], expected: usize| {
-        // Where the machine is busy with something else, less is offered, not later.
-        let once = |_| {
+    // Where the machine is busy with something else, less is offered, not later: one run in its own time tells.
+    let in_time = |before: &[&str], expected: usize| {
+        wait_until(Duration::from_secs(60), &format!("{expected} values behind {before:?} within 100 ms"), || {
             let began = Instant::now();
             let offered = offered(&cli, "", before).len();
-            (offered >= expected).then(|| began.elapsed())
-        };
-        (0..20).filter_map(once).min().unwrap_or(Duration::MAX)
+            offered >= expected && began.elapsed() < Duration::from_millis(100)
+        });
     };
-    let (queues, jobs) = (quickest(&["stats"], 20), quickest(&["jobs", "show", "--queue", "queue-7"], 30));
-    assert!(queues < Duration::from_millis(100) && jobs < Duration::from_millis(100), "{queues:?} {jobs:?}");
+    in_time(&["stats"], 20);
+    in_time(&["jobs", "show", "--queue", "queue-7"], 30);
+    in_time(&["jobs", "show"], 600);
 }
 
 /// All that is shown on a terminal of 20 lines.
