@@ -253,6 +253,22 @@ fn nothing_is_added_where_a_job_waits_or_runs() {
 }
 
 #[test]
+fn an_empty_queue_and_a_free_key_can_be_asked_for_together() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    let both = |key: &str| {
+        let answer = cli.json(["enqueue", "q", "{}", "--unless-queued", "--unique", key, "--unique-for", "1h"]);
+        (answer["id"].as_str().unwrap().to_owned(), answer["duplicate"].as_bool().unwrap())
+    };
+    let (first, duplicate) = both("k");
+    assert!(!duplicate);
+    assert_eq!(both("other"), (first.clone(), true), "the queue holds a job");
+    cli.ok(["jobs", "delete", &first]);
+    assert_eq!(both("k"), (first, true), "the window of the key is open");
+    assert!(!both("other").1);
+}
+
+#[test]
 fn what_cron_spooled_again_and_again_is_added_once_where_it_asks_for_an_empty_queue() {
     let mut redis = TestRedis::builder().append_only().start();
     let cli = Cli::new(&redis);
