@@ -51,6 +51,7 @@ impl Server {
             db: 0,
             tls: TlsConfig::default(),
             prefix: "ireva:queue:".to_owned(),
+            read_only: false,
         };
         let config = Config {
             redis,

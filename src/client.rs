@@ -7,8 +7,8 @@ use crate::clock::Clock;
 use crate::config::{Config, Durable};
 use crate::dead_letters::DeadLetters;
 use crate::error::Result;
-use crate::event::EventId;
-use crate::events::Events;
+use crate::event::{EventId, Level, QueueEvent};
+use crate::events::{self, Events};
 use crate::inspector::Inspector;
 use crate::job::{NewJob, QueueName};
 use crate::processor::{HandedOver, Outlet};
@@ -90,7 +90,25 @@ impl Client {
     /// # Errors
     /// `NotFound` when the queue has never been used; as for [`Client::ping`].
     pub async fn events(&self, queue: &QueueName, after: Option<EventId>) -> Result<Events> {
-        Events::open(&self.store, Waiter::new(self.config.redis.clone()), queue, after).await
+        self.events_of(std::slice::from_ref(queue), after).await
+    }
+
+    /// What happens in these queues (none named: in all, also in those that are yet to come) from behind `after` on, or from
+    /// now on.
+    ///
+    /// # Errors
+    /// `NotFound` when a named queue has never been used; as for [`Client::ping`].
+    pub async fn events_of(&self, queues: &[QueueName], after: Option<EventId>) -> Result<Events> {
+        Events::open(&self.store, Waiter::new(self.config.redis.clone()), queues, after).await
+    }
+
+    /// The last `count` things of at least this level that happened in these queues (none named: in all), oldest first, each
+    /// about one job, with the failures that led to them.
+    ///
+    /// # Errors
+    /// As for [`Client::events_of`].
+    pub async fn last_events(&self, queues: &[QueueName], level: Level, count: usize) -> Result<Vec<QueueEvent>> {
+        events::last(&self.store, queues, level, count).await
     }
 
     /// The tokens of the REST API.

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::job::{JobId, QueueName};
+use crate::job::{Failure, JobId, QueueName};
 use crate::retry::ErrorClass;
 
 /// What happened.
@@ -155,6 +155,12 @@ pub struct EventId {
 impl EventId {
     /// Before every event.
     pub const START: Self = Self { at_ms: 0, number: 0 };
+
+    /// Before every event of this millisecond, and behind all earlier ones.
+    pub(crate) fn before_ms(at_ms: i64) -> Self {
+        let at_ms = u64::try_from(at_ms).unwrap_or_default();
+        at_ms.checked_sub(1).map_or(Self::START, |at_ms| Self { at_ms, number: u64::MAX })
+    }
 }
 
 impl fmt::Display for EventId {
@@ -181,6 +187,63 @@ impl From<EventId> for String {
     }
 }
 
+/// How much an event wants to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// The way it goes.
+    Info,
+    /// Something went wrong and is seen to.
+    Warn,
+    /// Something ended badly.
+    Error,
+}
+
+impl Level {
+    /// Every level, the least first.
+    pub const ALL: [Self; 3] = [Self::Info, Self::Warn, Self::Error];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+
+    /// The level of what a stream calls `event`.
+    fn of(event: &str) -> Self {
+        match event {
+            "dead" | "crash_loop" | "expired" | "orphaned" => Self::Error,
+            "retrying" | "snoozed" | "recovered" | "dropped" | "reconciled" => Self::Warn,
+            _ => Self::Info,
+        }
+    }
+}
+
+impl FromStr for Level {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let level = Self::ALL.into_iter().find(|level| level.as_str() == text);
+        level.ok_or_else(|| Error::invalid(format!("level {text:?} is not one of info, warn, error")))
+    }
+}
+
+/// A failed attempt of a job that an event is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct JobFailure {
+    /// The job.
+    pub job: JobId,
+    /// What went wrong.
+    #[serde(flatten)]
+    pub failure: Failure,
+}
+
 /// Something that a queue noted in its event stream: one entry for all jobs that it happened to in one call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
@@ -190,6 +253,8 @@ pub struct QueueEvent {
     pub id: EventId,
     /// When it happened.
     pub at: DateTime<Utc>,
+    /// How much it wants to be looked at.
+    pub level: Level,
     /// The queue.
     pub queue: QueueName,
     /// What happened: retrying, snoozed, released, recovered, dead, crash_loop, expired, dropped, cancelling, cancelled,
@@ -205,6 +270,9 @@ pub struct QueueEvent {
     pub changes: Vec<String>,
     /// Who did it: a worker's id, a producer's id, `operator`, `janitor`; empty where the queue did.
     pub by: String,
+    /// The attempts that ended in this, where they were asked for and are still known.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<JobFailure>,
 }
 
 impl QueueEvent {
@@ -220,7 +288,39 @@ impl QueueEvent {
             _ => jobs = words().map(JobId::trusted).collect(),
         }
         let count = counted.unwrap_or(jobs.len() as u64);
-        Self { id, at, queue, event, jobs, count, changes, by }
+        let level = Level::of(&event);
+        Self { id, at, level, queue, event, jobs, count, changes, by, failures: Vec::new() }
+    }
+
+    /// Whether a failed attempt is what it tells of.
+    pub(crate) fn tells_of_failures(&self) -> bool {
+        matches!(self.event.as_str(), "retrying" | "dead")
+    }
+
+    /// Of the failures that are known of a job, the one that ended in this: its own worker's that is nearest in time, since
+    /// that worker wrote the one by its clock and the server the other.
+    pub(crate) fn failure_of<'a>(&self, failures: &'a [Failure]) -> Option<&'a Failure> {
+        let distance = |failure: &&Failure| (failure.at - self.at).num_milliseconds().unsigned_abs();
+        let own = failures.iter().filter(|failure| failure.worker == self.by);
+        own.min_by_key(distance).filter(|_| self.tells_of_failures())
+    }
+
+    /// The same for each job by itself, in their order; what is not about several jobs, or about a pair of them, as it is.
+    pub fn each(self) -> Vec<Self> {
+        if self.jobs.len() < 2 || self.event == "replaced" {
+            return vec![self];
+        }
+        let of_job = |job: &JobId| Self {
+            jobs: vec![job.clone()],
+            count: 1,
+            failures: self.failures.iter().filter(|failure| failure.job == *job).cloned().collect(),
+            changes: self.changes.clone(),
+            queue: self.queue.clone(),
+            event: self.event.clone(),
+            by: self.by.clone(),
+            ..self
+        };
+        self.jobs.iter().map(of_job).collect()
     }
 }
 
@@ -242,6 +342,40 @@ mod tests {
         assert_eq!(read("removed", "25").jobs[0].as_str(), "25");
         let set = read("settings", "rate=5/s rate_us=200000");
         assert_eq!((set.count, set.changes.len()), (0, 2));
+    }
+
+    #[test]
+    fn an_entry_about_several_jobs_is_one_event_for_each() {
+        let each = |event, about| read(event, about).each();
+        let dead = each("dead", "a b");
+        assert_eq!(
+            dead.iter().map(|event| (event.jobs[0].as_str(), event.count)).collect::<Vec<_>>(),
+            [("a", 1), ("b", 1)]
+        );
+        assert!(dead.iter().all(|event| event.level == Level::Error && event.id == dead[0].id));
+        assert_eq!(
+            (each("replaced", "a b").len(), each("removed", "+500").len(), each("settings", "a=1 b=2").len()),
+            (1, 1, 1)
+        );
+    }
+
+    #[test]
+    fn the_failure_of_an_event_is_its_workers_nearest() {
+        let failure = |worker: &str, at_ms: i64| Failure {
+            at: DateTime::from_timestamp_millis(at_ms).unwrap(),
+            attempt: 1,
+            class: ErrorClass::Transient,
+            code: "x".to_owned(),
+            message: String::new(),
+            duration_ms: 1,
+            worker: worker.to_owned(),
+        };
+        let at_ms = 1_764_000_000_123;
+        let failures = [failure("w", at_ms - 9_000), failure("w", at_ms + 40), failure("other", at_ms)];
+        let event = |kind| QueueEvent { by: "w".to_owned(), ..read(kind, "a") };
+        assert_eq!(event("retrying").failure_of(&failures), Some(&failures[1]));
+        assert_eq!(event("released").failure_of(&failures), None);
+        assert_eq!(QueueEvent { by: "third".to_owned(), ..event("dead") }.failure_of(&failures), None);
     }
 
     #[test]

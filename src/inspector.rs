@@ -7,8 +7,10 @@ use serde_json::value::RawValue;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, JobState, QueueName};
+use crate::job_log::{self, JobLog};
 use crate::stats::{Child, JobDetails, JobSummary, Page, QueueStats, QueueSummary, WorkerInfo};
 use crate::store::{Counts, Detail, Found, Key, Place, QueueKeys, Range, Revived, Store, worker_info};
+use crate::timeline::{self, TimelineStep};
 
 /// Queues or workers that are asked about at the same time.
 const CALLS_AT_ONCE: usize = 16;
@@ -57,6 +59,11 @@ pub struct Acted {
 impl Inspector {
     pub(crate) fn new(store: Store) -> Self {
         Self { store }
+    }
+
+    /// The names of the queues that were ever used: one quick question, however many there are.
+    pub async fn queue_names(&self) -> Result<Vec<QueueName>> {
+        self.store.queues().await
     }
 
     /// Every queue that was ever used, by name.
@@ -261,6 +268,21 @@ impl Inspector {
     pub async fn job(&self, job: &Located) -> Result<JobDetails> {
         let shown = self.store.show(&self.store.keys(&job.queue), &job.id).await?;
         shown.map(|shown| shown.details(&job.queue)).ok_or_else(|| gone(job))
+    }
+
+    /// The life of a job, step by step: what is stored of it, and what its queue still has in its event stream.
+    ///
+    /// # Errors
+    /// `NotFound` when it is gone.
+    pub async fn timeline(&self, job: &Located) -> Result<Vec<TimelineStep>> {
+        let details = self.job(job).await?;
+        timeline::of(&self.store, job, &details).await
+    }
+
+    /// What the attempts of a job have said from byte `from` of its log on: whole lines, at most 256 KiB of them. The log is
+    /// kept for a day, also where the job is gone.
+    pub async fn log(&self, job: &Located, from: u64) -> Result<JobLog> {
+        job_log::read(&self.store, job, from).await
     }
 
     /// Everything about a job, and where the jobs stand that it hands over; `children` says from a queue, an id and a

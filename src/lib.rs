@@ -57,6 +57,10 @@
 //! otherwise empty worker, and only a crash there buries it (`crash_loop`). A poison job ends among the dead letters, its
 //! neighbours never do.
 //!
+//! A job may ask to be added only where its queue holds no job that waits or runs ([`NewJob::unless_queued`]); else it is
+//! answered as a duplicate of one of those. What cannot be handed over may be put into a [`Spool`], a directory with a file
+//! for each job under the id that it keeps, from which it is delivered once.
+//!
 //! A unique key is held while its job is scheduled, pending, active or retrying, and, with a window, until the window ends
 //! however the job ends; completion, death, cancellation, expiry and removal give it back otherwise. A revived job takes it
 //! again, or is refused where another holds it.
@@ -77,6 +81,15 @@
 //! `replica-priority`, so that the one that has read most is elected. The server's user needs the rights `+wait` and `+info`.
 //!
 //! What operators do (retry, edit, cancel, delete, settings) and what workers report is answered by the master alone.
+//!
+//! # Following, and looking without touching
+//!
+//! [`Client::events_of`] follows what happens in some queues or in all of them, with the failed attempts that led to it,
+//! and [`Client::last_events`] looks back; both read the queues' event streams and cost the jobs nothing. Of one job
+//! [`Inspector::timeline`] tells the life and [`Inspector::log`] what its attempts said.
+//!
+//! A configuration that is [read-only](config::RedisConfig::read_only) sends nothing to Redis that writes: one check, where
+//! every command goes through, refuses it.
 //!
 //! # What Redis holds
 //!
@@ -109,8 +122,8 @@
 //!
 //! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], [`stats`], `event`; [`mod@format`], tables
 //! in files, which knows nothing of jobs. Contracts: [`config`], [`processor`]. Store: the only code that speaks Redis.
-//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`], [`Worker`]; [`doctor`] finds out what is wrong, [`check`]
-//! holds one number of a queue against its thresholds. Then [`builtin`], the processors that ship, and
+//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`], [`Worker`], [`Spool`]; [`doctor`] finds out what is wrong,
+//! [`check`] holds one number of a queue against its thresholds. Then [`builtin`], the processors that ship, and
 //! [`service`], the platform's business in words of its own, above them because it holds payloads against what they want;
 //! and the shells, which know public names only: the binary, and the REST API.
 //!
@@ -143,16 +156,19 @@ mod events;
 pub mod format;
 mod inspector;
 pub mod job;
+mod job_log;
 pub mod processor;
 mod producer;
 mod queue;
 pub mod retry;
 mod selection;
 pub mod service;
+mod spool;
 pub mod stats;
 mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod timeline;
 #[cfg(feature = "api")]
 mod token;
 #[cfg(feature = "api")]
@@ -164,15 +180,18 @@ pub use clock::{Clock, instant_from_text, local_now, span_from_text, span_text};
 pub use dead_letters::{DeadLetters, GroupBy, ReviveOptions};
 pub use doctor::{Doctor, Examination, Finding};
 pub use error::{Error, ErrorKind, FieldProblem, Result};
-pub use event::{Event, EventId, EventKind, QueueEvent};
+pub use event::{Event, EventId, EventKind, JobFailure, Level, QueueEvent};
 pub use events::Events;
 pub use inspector::{Acted, Inspector, Located};
 pub use job::{JobId, JobOptions, JobState, NewJob, Priority, QueueName};
+pub use job_log::JobLog;
 pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, Outlet, ProcessError, Processor, Registry};
 pub use queue::Queue;
 pub use retry::ErrorClass;
 pub use selection::Selection;
+pub use spool::{Flushed, SetAside, Spool, SpoolEntry, Spooled};
 pub use store::{EmbeddedStatus, embedded_status, embedded_stop};
+pub use timeline::TimelineStep;
 #[cfg(feature = "api")]
 pub use token::{NewToken, Scope, TokenInfo, TokenName};
 #[cfg(feature = "api")]

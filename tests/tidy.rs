@@ -23,6 +23,9 @@ const ENGINE: &[&str] = &[
     "worker",
     "testing",
     "producer",
+    "spool",
+    "timeline",
+    "job_log",
 ];
 
 /// The longest Rust file without its inline tests, and the longest script.

@@ -16,9 +16,10 @@ mod variable;
 mod worker;
 
 pub use channels::ChannelsConfig;
+pub use environment::{Explained, Profile};
 pub use file::ProfileFile;
 pub use files::{FilesConfig, S3Config};
-pub use origin::{Configured, Origin};
+pub use origin::{ConfigValue, Origin};
 pub use problems::ConfigProblems;
 pub use queue::{Durable, PriorityMode, QueueSettings, Rate, Retention, Setting};
 pub use redis::{Endpoint, RedisConfig, RedisMode, Secret, TlsConfig};

@@ -1,60 +1,122 @@
-//! Where each value of the configuration comes from, fit to be shown.
+//! Every value of a configuration with where it comes from.
+
+use std::path::PathBuf;
 
 use serde::Serialize;
 
+use super::endpoint;
+use super::file::ProfileFile;
 use super::problems::ConfigProblems;
-use super::source::Source;
-use super::variable::VARIABLES;
-use super::{Config, ProfileFile, endpoint};
-
-/// What stands in place of a secret.
-const HIDDEN: &str = "********";
-
-/// A variable, the value that holds, and where that comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Configured {
-    /// Its name.
-    pub name: &'static str,
-    /// Its value, a secret as stars; `None` where nothing holds.
-    pub value: Option<String>,
-    /// Where the value comes from.
-    pub origin: Origin,
-}
+use super::redis::Secret;
+use super::variable::{VARIABLES, Variable};
 
 /// Where a value comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Origin {
-    /// The variable is set.
+    /// A flag of the command line.
+    Flag,
+    /// A variable of the environment.
     Environment,
-    /// The profile file says so, at this place.
-    Profile(String),
-    /// Nobody says so.
+    /// The profile file.
+    Profile,
+    /// Nobody set it.
     Default,
 }
 
-impl Config {
-    /// Every variable of the table with the value that `lookup` and `profile` give it, whether it is valid or not.
-    pub fn origins(lookup: impl Fn(&str) -> Option<String>, profile: Option<&ProfileFile>) -> Vec<Configured> {
-        let mut ignored = ConfigProblems::default();
-        let settings = profile.map(|profile| profile.parse(&mut ignored).0).unwrap_or_default();
-        let source = Source::new(&lookup, settings, ignored);
-        let configured = |variable: &super::Variable| {
-            let Some(found) = source.find(variable.name) else {
-                let default = Some(variable.default).filter(|default| !default.is_empty());
-                return Configured { name: variable.name, value: default.map(str::to_owned), origin: Origin::Default };
-            };
-            let origin = match found.origin == variable.name {
-                true => Origin::Environment,
-                false => Origin::Profile(found.origin),
-            };
-            // A login that stands where none belongs is hidden all the same.
-            let value = if variable.secret { HIDDEN.to_owned() } else { endpoint::without_login(&found.text) };
-            Configured { name: variable.name, value: Some(value), origin }
-        };
-        VARIABLES.iter().map(configured).collect()
+impl Origin {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Flag => "flag",
+            Self::Environment => "environment",
+            Self::Profile => "profile",
+            Self::Default => "default",
+        }
     }
+}
+
+/// A value and where it comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigValue {
+    /// The name of its variable; of a queue's setting `queues.NAME.SETTING`.
+    pub name: String,
+    /// The value, or what holds where it is not set; a secret is hidden. `None`: nothing.
+    pub value: Option<String>,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The file and the key where it comes from a profile file.
+    pub file: Option<PathBuf>,
+    /// See `file`.
+    pub key: Option<String>,
+    /// Whether the profile file has another value, which does not count.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub before_profile: bool,
+}
+
+/// The values that these three say, and the defaults.
+pub(super) fn values(
+    flags: &dyn Fn(&str) -> Option<String>,
+    environment: &dyn Fn(&str) -> Option<String>,
+    profile: Option<&ProfileFile>,
+) -> Vec<ConfigValue> {
+    // What is wrong with the file is told by whoever reads the configuration for good.
+    let in_file = profile.map(|profile| profile.parse(&mut ConfigProblems::default()).0).unwrap_or_default();
+    let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let value = |variable: &Variable| {
+        let (key, of_file) = (variable.profile, in_file.get(variable.name));
+        let (text, origin) = match (filled(flags(variable.name)), filled(environment(variable.name)), of_file) {
+            (Some(text), ..) => (text, Origin::Flag),
+            (None, Some(text), _) => (text, Origin::Environment),
+            (None, None, Some(value)) => (value.text.clone(), Origin::Profile),
+            (None, None, None) => (variable.default.to_owned(), Origin::Default),
+        };
+        let from_file = origin == Origin::Profile;
+        ConfigValue {
+            name: variable.name.to_owned(),
+            value: shown(variable, origin, &text),
+            origin,
+            file: profile.filter(|_| from_file).map(|profile| profile.path.clone()),
+            key: key.filter(|_| from_file).map(str::to_owned),
+            before_profile: !from_file && of_file.is_some_and(|value| value.text != text),
+        }
+    };
+    let mut values: Vec<_> = VARIABLES.iter().map(value).collect();
+    values.extend(profile.into_iter().flat_map(of_queues));
+    values
+}
+
+fn shown(variable: &Variable, origin: Origin, text: &str) -> Option<String> {
+    match text {
+        "" => None,
+        text if origin == Origin::Default => Some(text.to_owned()),
+        text if variable.secret => Some(Secret::new(text).to_string()),
+        // A URL may have a login in it.
+        text => Some(endpoint::without_login(text)),
+    }
+}
+
+/// What the file says of queues.
+fn of_queues(profile: &ProfileFile) -> Vec<ConfigValue> {
+    let table: toml::Table = profile.text.parse().unwrap_or_default();
+    let queues = table.get("queues").and_then(toml::Value::as_table);
+    let mut values = Vec::new();
+    for (queue, settings) in queues.into_iter().flatten() {
+        for (setting, value) in settings.as_table().into_iter().flatten() {
+            let key = format!("queues.{queue}.{setting}");
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            values.push(ConfigValue {
+                name: key.clone(),
+                value: Some(text),
+                origin: Origin::Profile,
+                file: Some(profile.path.clone()),
+                key: Some(key),
+                before_profile: false,
+            });
+        }
+    }
+    values
 }
 
 #[cfg(test)]
@@ -62,27 +124,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_value_tells_its_origin_and_no_secret() {
-        let profile =
-            ProfileFile { path: "/etc/q.toml".into(), text: "[redis]\nhost = \"db\"\nport = 6380\n".to_owned() };
-        let lookup = |name: &str| match name {
-            "REDIS_PORT" => Some("6381".to_owned()),
-            "REDIS_PASSWORD" => Some("hush".to_owned()),
-            "AWS_ENDPOINT_URL" => Some("https://me:hush@store".to_owned()),
-            "SMS_FROM" => Some(String::new()),
-            _ => None,
+    fn each_value_says_where_it_comes_from_and_no_secret_shows() {
+        let text =
+            "read_only = true\n[redis]\nhost = 'file'\nport = 7000\n[queues.email]\nrate = '5/s'\nconcurrency = 3\n";
+        let profile = ProfileFile { path: "c.toml".into(), text: text.to_owned() };
+        let pairs = |pairs: &'static [(&str, &str)]| {
+            move |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
         };
-        let all = Config::origins(lookup, Some(&profile));
+        let flags = pairs(&[("IREVA_QUEUE_PROFILE", "prod")]);
+        let environment = pairs(&[
+            ("REDIS_HOST", "env"),
+            ("REDIS_PASSWORD", "hunter2"),
+            ("SMS_URL", "https://u:hunter2@h/"),
+            ("REDIS_DB", ""),
+        ]);
+        let values = values(&flags, &environment, Some(&profile));
         let of = |name: &str| {
-            let found = all.iter().find(|configured| configured.name == name).unwrap();
-            (found.value.clone().unwrap_or_default(), found.origin.clone())
+            let value = values.iter().find(|value| value.name == name).unwrap();
+            (value.value.as_deref(), value.origin, value.before_profile)
         };
-        assert_eq!(of("REDIS_HOST"), ("db".to_owned(), Origin::Profile("/etc/q.toml: redis.host".to_owned())));
-        assert_eq!(of("REDIS_PORT"), ("6381".to_owned(), Origin::Environment));
-        assert_eq!(of("REDIS_PASSWORD"), (HIDDEN.to_owned(), Origin::Environment));
-        assert_eq!(of("QUEUE_PREFIX"), ("ireva:queue:".to_owned(), Origin::Default));
-        assert_eq!(of("SMS_FROM"), (String::new(), Origin::Default));
-        assert!(!serde_json::to_string(&all).unwrap().contains("hush"));
-        assert_eq!(all.len(), VARIABLES.len());
+        assert_eq!(of("IREVA_QUEUE_PROFILE"), (Some("prod"), Origin::Flag, false));
+        assert_eq!(of("REDIS_HOST"), (Some("env"), Origin::Environment, true));
+        assert_eq!(of("REDIS_PORT"), (Some("7000"), Origin::Profile, false));
+        assert_eq!(of("REDIS_DB"), (Some("0"), Origin::Default, false));
+        assert_eq!(of("REDIS_USERNAME"), (None, Origin::Default, false));
+        assert_eq!(of("IREVA_QUEUE_READ_ONLY"), (Some("true"), Origin::Profile, false));
+        assert_eq!(of("queues.email.rate"), (Some("5/s"), Origin::Profile, false));
+        assert_eq!(of("queues.email.concurrency"), (Some("3"), Origin::Profile, false));
+        assert!(!format!("{values:?}").contains("hunter2"));
+        assert_eq!(of("REDIS_PASSWORD"), (Some("********"), Origin::Environment, false));
     }
 }

@@ -135,6 +135,23 @@ pub struct RedisConfig {
     pub tls: TlsConfig,
     /// What every key begins with.
     pub prefix: String,
+    /// Whether every act that writes is refused.
+    pub read_only: bool,
+}
+
+impl RedisConfig {
+    /// The one check that keeps a read-only configuration from changing anything.
+    ///
+    /// # Errors
+    /// `Refused` where it is read-only.
+    pub fn must_be_writable(&self) -> crate::Result<()> {
+        if !self.read_only {
+            return Ok(());
+        }
+        Err(crate::Error::refused(
+            "nothing was changed: this configuration is read-only (read_only, IREVA_QUEUE_READ_ONLY)",
+        ))
+    }
 }
 
 /// Reads this part; what is wrong goes to the source's problems.
@@ -151,6 +168,7 @@ pub(super) fn read(source: &mut Source<'_>, data_dir: &Path) -> RedisConfig {
                 is_prefix(text).then(|| text.to_owned())
             })
             .unwrap_or_else(|| "ireva:queue:".to_owned()),
+        read_only: source.parse("IREVA_QUEUE_READ_ONLY", "on or off", on_or_off).unwrap_or(false),
     }
 }
 
@@ -211,11 +229,7 @@ fn read_embedded(source: &mut Source<'_>, data_dir: &Path) -> Option<RedisMode> 
 }
 
 fn read_tls(source: &mut Source<'_>) -> TlsConfig {
-    let enabled = source.parse("REDIS_TLS", "on or off", |text| match text.to_ascii_lowercase().as_str() {
-        "on" | "true" | "1" | "yes" => Some(true),
-        "off" | "false" | "0" | "no" => Some(false),
-        _ => None,
-    });
+    let enabled = source.parse("REDIS_TLS", "on or off", on_or_off);
     let path = |name| source.text(name).map(PathBuf::from);
     let config = TlsConfig {
         enabled: enabled.unwrap_or(false),
@@ -231,6 +245,14 @@ fn read_tls(source: &mut Source<'_>) -> TlsConfig {
         source.problem(format!("{there} is set without {missing}: a certificate and its key come together"));
     }
     config
+}
+
+fn on_or_off(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "on" | "true" | "1" | "yes" => Some(true),
+        "off" | "false" | "0" | "no" => Some(false),
+        _ => None,
+    }
 }
 
 /// What every key may begin with: it must stay whole in patterns, shells and cluster slots.

@@ -111,5 +111,11 @@ pub const VARIABLES: &[Variable] = &[
         "$XDG_DATA_HOME/ireva-queue",
         "where the embedded server and the database file are kept",
     ),
+    plain("IREVA_QUEUE_READ_ONLY", "read_only", "off", "on: refuse every act that writes"),
     outside("IREVA_QUEUE_CONFIG", "$XDG_CONFIG_HOME/ireva-queue/config.toml", "the profile file"),
+    outside(
+        "IREVA_QUEUE_PROFILE",
+        "",
+        "name of a profile, in place of that file: $XDG_CONFIG_HOME/ireva-queue/profiles/NAME.toml",
+    ),
 ];

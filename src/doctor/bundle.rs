@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::clock::local_now;
-use crate::config::Configured;
+use crate::config::ConfigValue;
 use crate::dead_letters::GroupBy;
 use crate::doctor::finding::{Cause, Finding};
 use crate::doctor::services::Service;
@@ -33,7 +33,7 @@ pub struct Bundle {
     /// When it was made, by this host's clock.
     pub made_at: DateTime<Utc>,
     /// Every variable, its value with secrets hidden, and where it comes from.
-    pub configuration: Vec<Configured>,
+    pub configuration: Vec<ConfigValue>,
     /// What was found.
     pub findings: Vec<Finding>,
     /// The services that were tried.
@@ -97,11 +97,11 @@ pub struct DeadCause {
 }
 
 impl Doctor {
-    /// The report of an examination; `configuration` comes from [`Config::origins`](crate::config::Config::origins).
+    /// The report of an examination; `configuration` comes from [`Config::explain_env_with`](crate::config::Config::explain_env_with).
     ///
     /// # Errors
     /// What keeps the server from answering, unless that is what the examination found: then those parts are empty.
-    pub async fn bundle(&self, examination: &Examination, configuration: Vec<Configured>) -> Result<Bundle> {
+    pub async fn bundle(&self, examination: &Examination, configuration: Vec<ConfigValue>) -> Result<Bundle> {
         let facts = &examination.facts;
         let (mut events, mut dead_letters) = (Vec::new(), Vec::new());
         for stats in facts.queues.iter().map(|queue| &queue.stats) {

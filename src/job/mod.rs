@@ -2,6 +2,7 @@
 
 mod history;
 mod id;
+mod line;
 mod new;
 mod options;
 mod priority;

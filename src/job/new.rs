@@ -44,6 +44,7 @@ pub struct NewJob {
     pub(crate) timeout: Option<Duration>,
     pub(crate) ttl: Option<Duration>,
     pub(crate) unique: Option<Unique>,
+    pub(crate) unless_queued: bool,
     pub(crate) awaited: bool,
     pub(crate) revives: Option<JobId>,
 }
@@ -101,6 +102,7 @@ impl NewJob {
             timeout: None,
             ttl: None,
             unique: None,
+            unless_queued: false,
             awaited: false,
             revives: None,
         }
@@ -169,6 +171,12 @@ impl NewJob {
         self
     }
 
+    /// Adds it only where the queue holds no job that waits or runs; else it is answered as a duplicate of one of those.
+    pub fn unless_queued(mut self) -> Self {
+        self.unless_queued = true;
+        self
+    }
+
     /// Keeps the result for an hour, for somebody who waits for it.
     pub fn awaited(mut self) -> Self {
         self.awaited = true;
@@ -183,6 +191,16 @@ impl NewJob {
     /// The payload as it will be stored.
     pub fn payload(&self) -> &RawValue {
         &self.payload
+    }
+
+    /// The unique key that it asks for.
+    pub fn unique_key(&self) -> Option<&str> {
+        self.unique.as_ref().map(|unique| unique.key.as_str())
+    }
+
+    /// Whether it is added only where no job of the queue waits or runs.
+    pub fn asks_for_empty_queue(&self) -> bool {
+        self.unless_queued
     }
 
     /// Checks what the builder cannot: lengths and spans.

@@ -149,14 +149,17 @@ struct Line<'a> {
     unique: Option<Value>,
     #[serde(alias = "unique_for")]
     unique_for: Option<Value>,
+    #[serde(alias = "unless_queued")]
+    unless_queued: Option<Value>,
 }
 
-const FIELDS: &str = "payload, id, priority, delay, at, attempts, backoff, timeout, ttl, unique, uniqueFor";
+const FIELDS: &str =
+    "payload, id, priority, delay, at, attempts, backoff, timeout, ttl, unique, uniqueFor, unlessQueued";
 
 impl NewJob {
     /// A job written as one JSON object: `{"payload":…}` with, as wanted, `id`, `priority`, `delay`, `at`, `attempts`,
-    /// `backoff`, `timeout`, `ttl`, `unique`, `uniqueFor`. `defaults` puts on it what holds where the object says
-    /// nothing. The payload is kept byte for byte.
+    /// `backoff`, `timeout`, `ttl`, `unique`, `uniqueFor`, `unlessQueued` (true). `defaults` puts on it what holds where the
+    /// object says nothing. The payload is kept byte for byte.
     ///
     /// # Errors
     /// `Invalid`, naming every field that is wrong.
@@ -191,11 +194,20 @@ impl NewJob {
                 problems.push(FieldProblem::new("attempts", message));
             }
         }
+        let unless_queued = match line.unless_queued {
+            None | Some(Value::Null | Value::Bool(false)) => false,
+            Some(Value::Bool(true)) => true,
+            Some(other) => {
+                problems.push(FieldProblem::new("unlessQueued", format!("must be true or false, not {other}")));
+                false
+            }
+        };
         if !problems.is_empty() {
             return Err(Error::invalid_fields(problems));
         }
         let id = id.map(|id| JobId::new(&id).map_err(|error| error.about("id"))).transpose()?;
         let job = defaults(Self::from_raw(line.payload.to_owned())?);
+        let job = if unless_queued { job.unless_queued() } else { job };
         options.put_on(id.into_iter().fold(job, Self::id))
     }
 }

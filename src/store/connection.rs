@@ -21,12 +21,13 @@ use crate::error::{ErrorKind, Result};
 const ENDLESS_ANSWER: Duration = Duration::from_secs(10);
 
 /// The commands that only look, of those that are sent without a script.
-const LOOKS: [&[u8]; 16] = [
+const LOOKS: [&[u8]; 19] = [
     b"PING",
     b"TIME",
     b"INFO",
     b"EXISTS",
     b"GET",
+    b"GETRANGE",
     b"HGET",
     b"HGETALL",
     b"HLEN",
@@ -36,6 +37,8 @@ const LOOKS: [&[u8]; 16] = [
     b"HSTRLEN",
     b"SISMEMBER",
     b"SMEMBERS",
+    b"XRANGE",
+    b"XREVRANGE",
     b"ZCARD",
     b"ZRANGE",
 ];
@@ -86,6 +89,8 @@ pub(crate) struct Connection(Arc<Inner>);
 struct Inner {
     route: Route,
     patience: Patience,
+    /// Asked before anything is sent that writes.
+    config: RedisConfig,
     current: Mutex<Option<Link>>,
     generation: AtomicU64,
     /// Held by the one caller that connects; the others wait for what comes of it.
@@ -141,8 +146,9 @@ struct Dialled {
 impl Connection {
     pub(crate) fn new(config: RedisConfig, patience: Patience) -> Self {
         Self(Arc::new(Inner {
-            route: Route::new(config),
+            route: Route::new(config.clone()),
             patience,
+            config,
             current: Mutex::default(),
             generation: AtomicU64::new(0),
             dialling: tokio::sync::Mutex::default(),
@@ -176,7 +182,11 @@ impl Connection {
 
 impl Inner {
     async fn carry(self: &Arc<Self>, cmd: &redis::Cmd, source: Option<&str>) -> Result<Answer> {
-        let mut errand = Errand::new(self.patience, changes(cmd, source));
+        let changes = changes(cmd, source);
+        if changes {
+            self.config.must_be_writable()?;
+        }
+        let mut errand = Errand::new(self.patience, changes);
         loop {
             let failure = match self.attempt(&mut errand, cmd, source).await {
                 Ok(value) => return Ok(Answer { value, repeated: errand.executed }),

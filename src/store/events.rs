@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 use crate::event::{EventId, QueueEvent};
+use crate::job::{History, JobId};
 use crate::store::codec::Reply;
 use crate::store::{Key, QueueKeys, Store, Waiter};
 
@@ -21,6 +22,55 @@ impl Store {
         self.end_event(keys, "XREVRANGE", ["+", "-"]).await
     }
 
+    /// Up to `count` entries before `before`, the last one first; from the last of all where it is `None`.
+    pub(crate) async fn events_before(
+        &self,
+        keys: &QueueKeys,
+        before: Option<EventId>,
+        count: usize,
+    ) -> Result<Vec<QueueEvent>> {
+        let before = before.map_or_else(|| "+".to_owned(), |before| format!("({before}"));
+        self.entries(keys, "XREVRANGE", [&before, "-"], count).await
+    }
+
+    /// Up to `count` entries from `from` on, in their order.
+    pub(crate) async fn events_from(&self, keys: &QueueKeys, from: EventId, count: usize) -> Result<Vec<QueueEvent>> {
+        self.entries(keys, "XRANGE", [&format!("({from}"), "+"], count).await
+    }
+
+    async fn entries(
+        &self,
+        keys: &QueueKeys,
+        verb: &'static str,
+        range: [&str; 2],
+        count: usize,
+    ) -> Result<Vec<QueueEvent>> {
+        let mut command = redis::cmd(verb);
+        command.arg(keys.name(Key::Events)).arg(&range).arg("COUNT").arg(count);
+        let mut entries = Reply::new(verb, self.connection.call(&command).await?.value)?;
+        let mut events = Vec::with_capacity(entries.len());
+        while !entries.is_empty() {
+            events.push(event(keys, entries.list()?)?);
+        }
+        Ok(events)
+    }
+
+    /// What is known to have happened to jobs, one answer for each; empty where nothing did or nobody can read it.
+    pub(crate) async fn histories(&self, keys: &QueueKeys, ids: &[JobId]) -> Result<Vec<History>> {
+        let mut histories = Vec::with_capacity(ids.len());
+        for ids in ids.chunks(BATCH) {
+            let mut command = redis::cmd("HMGET");
+            command.arg(keys.name(Key::History));
+            ids.iter().for_each(|id| _ = command.arg(id.as_str()));
+            let mut texts = Reply::new("HMGET", self.connection.call(&command).await?.value)?;
+            while !texts.is_empty() {
+                let history = texts.optional()?.and_then(|text| History::decode(&text).ok());
+                histories.push(history.unwrap_or_default());
+            }
+        }
+        Ok(histories)
+    }
+
     async fn end_event(&self, keys: &QueueKeys, verb: &'static str, range: [&str; 2]) -> Result<EventId> {
         let mut command = redis::cmd(verb);
         command.arg(keys.name(Key::Events)).arg(&range).arg("COUNT").arg(1);
@@ -29,27 +79,33 @@ impl Store {
     }
 }
 
-/// Waits on the waiter's own connection until there are entries behind `after`, at most `timeout`; those entries.
+/// Waits on the waiter's own connection until there are entries behind one of these places, at most `timeout`; those
+/// entries, in the order of their ids.
 pub(crate) async fn read_events(
     waiter: &mut Waiter,
-    keys: &QueueKeys,
-    after: EventId,
+    places: &[(QueueKeys, EventId)],
     timeout: Duration,
 ) -> Result<Vec<QueueEvent>> {
     let mut command = redis::cmd("XREAD");
     command.arg("COUNT").arg(BATCH).arg("BLOCK").arg(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1));
-    command.arg("STREAMS").arg(keys.name(Key::Events)).arg(after.to_string());
+    command.arg("STREAMS");
+    places.iter().for_each(|(keys, _)| _ = command.arg(keys.name(Key::Events)));
+    places.iter().for_each(|(_, after)| _ = command.arg(after.to_string()));
     let mut streams = Reply::new("XREAD", waiter.ask(&command, timeout).await?)?;
     if streams.is_empty() {
         return Ok(Vec::new());
     }
-    let mut stream = streams.list()?;
-    stream.text()?;
-    let mut entries = stream.list()?;
-    let mut events = Vec::with_capacity(entries.len());
-    while !entries.is_empty() {
-        events.push(event(keys, entries.list()?)?);
+    let mut events = Vec::new();
+    while !streams.is_empty() {
+        let mut stream = streams.list()?;
+        let name = stream.text()?;
+        let mut entries = stream.list()?;
+        let Some((keys, _)) = places.iter().find(|(keys, _)| keys.name(Key::Events) == name) else { continue };
+        while !entries.is_empty() {
+            events.push(event(keys, entries.list()?)?);
+        }
     }
+    events.sort_by_key(|event: &QueueEvent| event.id);
     Ok(events)
 }
 

@@ -322,6 +322,13 @@ impl Store {
         Ok(Standstill { found, result: reply.optional()? })
     }
 
+    /// A part of a job's log; empty where there is none, or no more.
+    pub(crate) async fn log_part(&self, keys: &QueueKeys, id: &JobId, from: u64, bytes: u64) -> Result<Vec<u8>> {
+        let mut command = redis::cmd("GETRANGE");
+        command.arg(keys.log_of(id)).arg(from).arg((from + bytes).saturating_sub(1));
+        read("GETRANGE", self.connection.call(&command).await?.value)
+    }
+
     /// How many jobs a set holds.
     pub(crate) async fn size(&self, keys: &QueueKeys, set: Key) -> Result<u64> {
         let mut command = redis::cmd(if set == Key::Active { "HLEN" } else { "ZCARD" });

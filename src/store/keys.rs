@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::job::QueueName;
+use crate::job::{JobId, QueueName};
 
 macro_rules! keys {
     ($($variant:ident $suffix:literal $kind:literal $what:literal,)*) => {
@@ -70,6 +70,11 @@ impl QueueKeys {
     /// The queue.
     pub(crate) fn queue(&self) -> &QueueName {
         &self.queue
+    }
+
+    /// The name of the key under which a job's log is kept.
+    pub(crate) fn log_of(&self, id: &JobId) -> String {
+        format!("{}log:{id}", self.name(Key::Meta).trim_end_matches(Key::Meta.suffix()))
     }
 
     /// The name of a key.

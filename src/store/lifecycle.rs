@@ -323,7 +323,7 @@ fn answered(text: &str, jobs: usize) -> Option<Answered> {
 /// A new job's options as `enqueue` reads them; empty where nothing differs from the defaults.
 pub(super) fn options(job: &NewJob) -> String {
     let plain = job.start == Start::Now && job.ttl.is_none() && !job.id_is_chosen && job.unique.is_none();
-    if plain && job.priority.is_default() {
+    if plain && !job.unless_queued && job.priority.is_default() {
         return String::new();
     }
     let due = match job.start {
@@ -334,9 +334,10 @@ pub(super) fn options(job: &NewJob) -> String {
     let millis = |span: Option<std::time::Duration>| span.map(|span| span.as_millis().to_string()).unwrap_or_default();
     let level = job.priority.level();
     let chosen = if job.id_is_chosen { "1" } else { "" };
+    let unless = if job.unless_queued { "1" } else { "" };
     let window = millis(job.unique.as_ref().and_then(|unique| unique.window));
     let key = job.unique.as_ref().map(|unique| unique.key.as_str()).unwrap_or_default();
-    format!("{level}|{due}|{}|{chosen}|{window}|{key}", millis(job.ttl))
+    format!("{level}|{due}|{}|{chosen}|{unless}|{window}|{key}", millis(job.ttl))
 }
 
 fn unexpected(script: &str) -> Error {

@@ -18,6 +18,10 @@ const ASKING: &[&[&str]] = &[
     &["dlq", "list", "q"],
     &["dlq", "list", "q", "--group-by", "code"],
     &["token", "list"],
+    &["jobs", "show", "job-0001", "--timeline"],
+    &["events"],
+    &["events", "--queue", "q", "--level", "warn"],
+    &["logs", "job-0001"],
 ];
 
 /// Those that change something.
@@ -263,7 +267,7 @@ fn every_answer_comes_in_every_format_and_alone_on_stdout() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis).env("COLUMNS", "100");
     cli.enqueue("q", "{\"a\":1}", &["--id", "job-0001"]);
-    for args in ASKING.iter().filter(|args| !["workers", "dlq", "token"].contains(&args[0])) {
+    for args in ASKING.iter().filter(|args| !["workers", "dlq", "token", "events", "logs"].contains(&args[0])) {
         let run = |format: &str| cli.run(args.iter().copied().chain(["-o", format])).expect(0);
         for format in ["table", "wide", "plain", "csv", "name"] {
             let output = run(format);

@@ -4,8 +4,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    check, clear, completions, db, demo, dlq, doctor, embedded, enqueue, jobs, man, openapi, queues, schema, serve,
-    stats, token, work, workers,
+    check, clear, complete, completions, config, db, demo, dlq, doctor, embedded, enqueue, events, help, jobs, logs, man, openapi, queues, schema, serve, spool, stats, token, work, workers,
 };
 use crate::output::Format;
 
@@ -93,6 +92,14 @@ pub struct Globals {
     /// Never ask a question
     #[arg(long, global = true, help_heading = "Global options")]
     pub no_input: bool,
+
+    /// Never show a long answer through a pager
+    #[arg(long, global = true, help_heading = "Global options")]
+    pub no_pager: bool,
+
+    /// Work with this profile (see config list)
+    #[arg(long, global = true, value_name = "PROFILE", help_heading = "Global options")]
+    pub profile: Option<String>,
 }
 
 /// When colours are shown.
@@ -110,12 +117,15 @@ pub enum ColorChoice {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Enqueue(enqueue::Args),
+    Spool(spool::Args),
     Schema(schema::Args),
     Work(work::Args),
     Stats(stats::Args),
     Clear(clear::Args),
     Dlq(dlq::Args),
     Jobs(jobs::Args),
+    Logs(logs::Args),
+    Events(events::Args),
     Queues(queues::Args),
     Workers(workers::Args),
     Doctor(doctor::Args),
@@ -125,7 +135,11 @@ pub enum Command {
     Openapi(openapi::Args),
     Db(db::Args),
     Embedded(embedded::Args),
+    Config(config::Args),
     Demo(demo::Args),
     Completions(completions::Args),
     Man(man::Args),
+    Help(help::Args),
+    #[command(name = "__complete", hide = true)]
+    Complete(complete::Args),
 }

@@ -3,7 +3,7 @@
 use std::cell::{Cell, OnceCell};
 use std::future::Future;
 
-use ireva_queue::config::Config;
+use ireva_queue::config::{Config, Explained};
 use ireva_queue::{Client, Result};
 use tokio_util::sync::CancellationToken;
 
@@ -15,14 +15,25 @@ pub struct Context {
     pub ui: Ui,
     /// Ctrl-C.
     pub interrupt: Interrupt,
+    profile: Option<String>,
     config: OnceCell<Config>,
     client: OnceCell<Client>,
 }
 
 impl Context {
-    /// Nothing is read and nobody is called yet.
-    pub fn new(ui: Ui) -> Self {
-        Self { ui, interrupt: Interrupt::default(), config: OnceCell::new(), client: OnceCell::new() }
+    /// Nothing is read and nobody is called yet. `profile`: the one that was named on the command line.
+    pub fn new(ui: Ui, profile: Option<String>) -> Self {
+        Self { ui, interrupt: Interrupt::default(), profile, config: OnceCell::new(), client: OnceCell::new() }
+    }
+
+    /// What flags say in place of variables.
+    fn flag(&self, variable: &str) -> Option<String> {
+        self.profile.clone().filter(|_| variable == "IREVA_QUEUE_PROFILE")
+    }
+
+    /// The configuration with where each value comes from, as far as it can be told.
+    pub fn explained(&self) -> Explained {
+        Config::explain_env_with(|variable| self.flag(variable))
     }
 
     /// The configuration of the environment and the profile file.
@@ -33,7 +44,13 @@ impl Context {
         if let Some(config) = self.config.get() {
             return Ok(config);
         }
-        let config = Config::from_env()?;
+        let config = Config::from_env_with(|variable| self.flag(variable))?;
+        if let Some(profile) = &self.profile {
+            // Whoever names a profile expects to work with its server.
+            for value in self.explained().values.iter().filter(|value| value.before_profile) {
+                self.ui.note(&format!("{} of the environment goes before profile {profile}", value.name));
+            }
+        }
         Ok(self.config.get_or_init(|| config))
     }
 

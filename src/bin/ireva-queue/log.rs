@@ -8,6 +8,8 @@ use crate::ui::Ui;
 /// Starts logging for the whole process. A server of requests logs each of them.
 pub fn start(ui: &Ui, command: &Command) {
     let level = match ui.verbosity() {
+        // Nothing may appear between what is typed and what is offered.
+        _ if matches!(command, Command::Complete(_)) => "off",
         _ if ui.is_quiet() => "error",
         0 if matches!(command, Command::Serve(_)) => "warn,ireva_queue::api=info",
         0 => "warn",

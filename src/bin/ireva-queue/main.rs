@@ -8,6 +8,7 @@ mod context;
 mod exit;
 mod log;
 mod output;
+mod pager;
 mod parse;
 mod signals;
 mod systemd;
@@ -29,10 +30,10 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return command::check::usage_code(ui::usage(&error), &arguments).into(),
     };
-    let context = Context::new(Ui::new(&cli.globals));
+    let context = Context::new(Ui::new(&cli.globals), cli.globals.profile);
     log::start(&context.ui, &cli.command);
     let ended = command::run(cli.command, &context).and_then(|answer| {
-        context.ui.answer(&answer)?;
+        context.ui.last_answer(&answer)?;
         Ok(answer.into_end())
     });
     let (errors, code) = ended.unwrap_or_else(|error| {

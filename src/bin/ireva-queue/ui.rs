@@ -11,7 +11,8 @@ use ireva_queue::local_now;
 
 use crate::args::{ColorChoice, Globals};
 use crate::exit::{Code, Stop, is_closed_pipe};
-use crate::output::{Answer, Format, Look, visible, visible_lines};
+use crate::output::{self, Answer, Format, Look, visible, visible_lines};
+use crate::view::View;
 
 /// The terminal, or what stands in for it.
 pub struct Ui {
@@ -25,6 +26,7 @@ pub struct Ui {
     can_draw: bool,
     out_is_terminal: bool,
     err_is_terminal: bool,
+    pager: Option<String>,
 }
 
 impl Ui {
@@ -51,6 +53,7 @@ impl Ui {
             can_draw: err && !dumb && !flags.quiet,
             out_is_terminal: out,
             err_is_terminal: err,
+            pager: (out && !dumb && !flags.no_pager).then(pager).flatten(),
         }
     }
 
@@ -103,6 +106,22 @@ impl Ui {
         self.write(|format, look, out| answer.render(format, look, out)).map_err(lost)
     }
 
+    /// Writes the answer that a command ends with: for people, where it is longer than the terminal, through a pager.
+    pub fn last_answer(&self, answer: &Answer) -> Result<()> {
+        let for_people = matches!(self.format, Format::Table | Format::Wide);
+        let Some(pager) = self.pager.as_deref().filter(|_| for_people && answer.is_paged()) else {
+            return self.answer(answer);
+        };
+        let mut text = Vec::new();
+        answer.render(self.format, self.look(), &mut text)?;
+        let rows = Term::stdout().size_checked().map_or(usize::MAX, |(rows, _)| usize::from(rows));
+        let long = text.iter().filter(|&&byte| byte == b'\n').count() >= rows;
+        if long && crate::pager::show(pager, &text).context("cannot write to the pager")? {
+            return Ok(());
+        }
+        self.answer(answer)
+    }
+
     /// Writes an answer of a row of them: csv has its header only once.
     pub fn answer_again(&self, answer: &Answer, again: bool) -> Result<()> {
         if !(again && self.format == Format::Csv) {
@@ -112,6 +131,21 @@ impl Ui {
         answer.render(self.format, self.look(), &mut rows)?;
         let rows = rows.splitn(2, |&byte| byte == b'\n').nth(1).unwrap_or_default();
         self.write(|_, _, out| out.write_all(rows))
+    }
+
+    /// Writes values of a row that goes on: each a line at once, without a header again; for people as `line` says.
+    pub fn stream<T: View>(&self, values: &[T], again: bool, line: impl Fn(&T, Look) -> String) -> Result<()> {
+        self.write(|format, look, out| match format {
+            Format::Table | Format::Wide => values.iter().try_for_each(|value| writeln!(out, "{}", line(value, look))),
+            Format::Csv if again => {
+                let mut rows = Vec::new();
+                output::rows(values, format, look, &mut rows)?;
+                out.write_all(rows.splitn(2, |&byte| byte == b'\n').nth(1).unwrap_or_default())
+            }
+            // One JSON value would have no end.
+            Format::Json => output::rows(values, Format::Jsonl, look, out),
+            format => output::rows(values, format, look, out),
+        })
     }
 
     /// Writes to stdout with the format and look in force.
@@ -237,6 +271,17 @@ pub fn told(error: &anyhow::Error) -> String {
     parts.join(": ")
 }
 
+/// The pager that the user wants: `PAGER`, else less; `None` where it is set to nothing, or to what does not page.
+fn pager() -> Option<String> {
+    let set = env::var("PAGER").unwrap_or_else(|_| "less".to_owned());
+    Some(set).filter(|pager| !["", "cat"].contains(&pager.trim()))
+}
+
+/// How less behaves where `LESS` does not say.
+pub fn less_options() -> String {
+    env::var("LESS").ok().filter(|options| !options.is_empty()).unwrap_or_else(|| "FRX".to_owned())
+}
+
 fn width(out_is_terminal: bool) -> Option<u16> {
     let asked = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).filter(|&columns| columns >= 20);
     asked.or_else(|| out_is_terminal.then(|| Term::stdout().size_checked().map_or(80, |(_, columns)| columns)))
@@ -255,10 +300,13 @@ pub fn temporary_directory() -> std::path::PathBuf {
     env::temp_dir()
 }
 
-/// The command line; `help work` asks for what `work --help` does.
+/// The command line; `help work` asks for what `work --help` does, but for topics.
 pub fn arguments() -> Vec<std::ffi::OsString> {
     let mut arguments: Vec<_> = env::args_os().collect();
-    if arguments.get(1).is_some_and(|first| first == "help") {
+    let topic = |word: &std::ffi::OsString| {
+        word.to_str().is_some_and(|word| word.starts_with('-') || crate::command::help::is_topic(word))
+    };
+    if arguments.get(1).is_some_and(|first| first == "help") && !arguments.get(2).is_some_and(topic) {
         arguments.remove(1);
         arguments.push("--help".into());
     }

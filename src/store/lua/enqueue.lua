@@ -1,9 +1,9 @@
 -- enqueue: puts new jobs into line, or among the scheduled ones; the same call again gets the same answer.
 -- KEYS: jobs pending scheduled retrying active unique keys expiring seen config meta events wake
 -- ARGV: clock producer call usual jobs...   usual: durable where nothing is set; jobs: id, options, record; options: '' or
---       level|due|ttl_ms|chosen|window_ms|unique, where due is '' (now), '+ms' (from now) or '@ms' (an instant)
--- returns: one word a job: '+' added, '=' the id is taken, '=<id>' that job holds the unique key, '!' full; '+' alone: all
---          added; before them, on a durable queue, '~<mode> <since> '
+--       level|due|ttl_ms|chosen|unless_queued|window_ms|unique, where due is '' (now), '+ms' (from now) or '@ms' (an instant)
+-- returns: one word a job: '+' added, '=' the id is taken, '=<id>' that job holds the unique key, or the queue where the job
+--          asks for an empty one, '!' full; '+' alone: all added; before them, on a durable queue, '~<mode> <since> '
 -- refuses: LAYOUT
 -- cost: 3 µs a job in batches; 300 jobs a call
 -- flags:
@@ -28,8 +28,9 @@ local records, lines, taken, held, answer, added = {}, {{}, {}, {}, {}, {}}, {},
 for n = 1, #ids do
   local id, at = ids[n], jobs_at + (n - 1) * 3
   local job = options(ARGV[at + 1], now_us)
-  local holder = not known[n] and not before[n] and not taken[id] and (held[job.unique] or holder_of(job.unique, now_ms))
-  if known[n] or before[n] or taken[id] then
+  local new = not known[n] and not before[n] and not taken[id]
+  local holder = new and not job.plain and (held[job.unique] or barred_by(job, added[1], now_ms))
+  if not new then
     answer[n] = '='
   elseif holder then
     answer[n] = '=' .. holder
@@ -37,8 +38,7 @@ for n = 1, #ids do
     answer[n] = '!'
   else
     answer[n], taken[id] = '+', true
-    added[#added + 1] = id
-    records[#records + 1] = id
+    added[#added + 1], records[#records + 1] = id, id
     local arrived = int(arrival + n - 1)
     records[#records + 1] = arrived .. ARGV[at + 2]
     local into = lines[job.due_ms and 5 or job.level + 1]

@@ -46,6 +46,9 @@ enum Verb {
 /// Runs the verb.
 pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     let config = context.config()?;
+    if matches!(args.verb, Verb::Migrate | Verb::Seed) {
+        config.redis.must_be_writable()?;
+    }
     let (database, is_own) = database(config)?;
     match args.verb {
         Verb::Migrate => Ok(Answer::one(database.migrate().await?)),

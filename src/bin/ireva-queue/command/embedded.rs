@@ -36,6 +36,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     let config = context.config()?;
     match args.verb {
         Verb::Status => Ok(Answer::one(ireva_queue::embedded_status(config).await?)),
-        Verb::Stop => Ok(Answer::one(Stopped { stopped: ireva_queue::embedded_stop(config).await? })),
+        Verb::Stop => {
+            config.redis.must_be_writable()?;
+            Ok(Answer::one(Stopped { stopped: ireva_queue::embedded_stop(config).await? }))
+        }
     }
 }

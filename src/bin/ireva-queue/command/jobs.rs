@@ -30,8 +30,9 @@ enum Verb {
     /// Show everything about jobs
     #[command(before_help = "Example:
   ireva-queue jobs show 7G3K
+  ireva-queue jobs show 7G3K --timeline
   ireva-queue jobs show 7G3K -o json | jq .payload")]
-    Show(Ids),
+    Show(ShowArgs),
     /// Cancel jobs: waiting ones at once, active ones within a second
     #[command(before_help = "Example:
   ireva-queue jobs cancel 7G3K")]
@@ -95,6 +96,17 @@ struct Ids {
 }
 
 #[derive(Debug, clap::Args)]
+struct ShowArgs {
+    #[command(flatten)]
+    which: Ids,
+
+    /// Show its life, a line for each step, from what is stored of it and from the
+    /// events that its queue still has
+    #[arg(long)]
+    timeline: bool,
+}
+
+#[derive(Debug, clap::Args)]
 struct DeleteArgs {
     #[command(flatten)]
     which: Ids,
@@ -109,7 +121,10 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     let inspector = async || anyhow::Ok(context.client()?.inspector());
     match args.verb {
         Verb::List(args) => list(args, context).await,
-        Verb::Show(Ids { ids, queue }) => {
+        Verb::Show(ShowArgs { which: Ids { ids, queue }, timeline: true }) => {
+            timelines(&ids, queue.as_ref(), context).await
+        }
+        Verb::Show(ShowArgs { which: Ids { ids, queue }, timeline: false }) => {
             let inspector = inspector().await?;
             each(&ids, queue.as_ref(), context, async |job| inspector.job_with_children(&job, children).await).await
         }
@@ -180,6 +195,28 @@ pub async fn each<T: View + 'static>(
     }
     let done = values.len();
     let answer = if done == 0 { Answer::none() } else { Answer::one_or_list(ids.len(), values) };
+    Ok(answer.errors(done, errors))
+}
+
+/// The steps of each job, one job behind the other.
+async fn timelines(ids: &[String], queue: Option<&QueueName>, context: &Context) -> Result<Answer> {
+    let inspector = context.client()?.inspector();
+    let (mut steps, mut errors, mut done) = (Vec::new(), Vec::<anyhow::Error>::new(), 0);
+    for id in ids {
+        let told = match inspector.find(id, queue).await {
+            Ok(job) => inspector.timeline(&job).await,
+            Err(error) => Err(error),
+        };
+        match told {
+            Ok(told) => {
+                done += 1;
+                steps.extend(told);
+            }
+            Err(error) if is_about_one(error.kind()) => errors.push(error.into()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let answer = if done == 0 { Answer::none() } else { Answer::list(steps) };
     Ok(answer.errors(done, errors))
 }
 

@@ -2,20 +2,26 @@
 
 pub mod check;
 pub mod clear;
+pub mod complete;
 pub mod completions;
+pub mod config;
 pub mod db;
 pub mod demo;
 pub mod dlq;
 pub mod doctor;
 pub mod embedded;
 pub mod enqueue;
+pub mod events;
+pub mod help;
 pub mod jobs;
+pub mod logs;
 pub mod man;
 pub mod openapi;
 pub mod queues;
 pub mod schema;
 mod selecting;
 pub mod serve;
+pub mod spool;
 pub mod stats;
 pub mod token;
 pub mod work;
@@ -40,6 +46,9 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Clear(args) => brief(clear::run(args, context), context),
         Command::Dlq(args) => brief(dlq::run(args, context), context),
         Command::Jobs(args) => brief(jobs::run(args, context), context),
+        Command::Spool(args) => brief(spool::run(args, context), context),
+        Command::Events(args) => brief(events::run(args, context), context),
+        Command::Logs(args) => brief(logs::run(args, context), context),
         Command::Queues(args) => brief(queues::run(args, context), context),
         Command::Workers(args) => brief(workers::run(args, context), context),
         Command::Doctor(args) => brief(doctor::run(args, context), context),
@@ -47,6 +56,7 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Token(args) => brief(token::run(args, context), context),
         Command::Db(args) => brief(db::run(args, context), context),
         Command::Embedded(args) => brief(embedded::run(args, context), context),
+        Command::Config(args) => config::run(args, context),
         Command::Work(args) => work::run(args, context),
         Command::Serve(args) => serve::run(args, context),
         Command::Openapi(args) => openapi::run(args),
@@ -54,6 +64,8 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Demo(args) => demo::run(args, context),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),
+        Command::Help(args) => help::run(args),
+        Command::Complete(args) => complete::run(args),
     }
 }
 

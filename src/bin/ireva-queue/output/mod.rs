@@ -55,17 +55,18 @@ pub struct Answer {
     body: Box<dyn Body>,
     errors: Vec<anyhow::Error>,
     code: Code,
+    paged: bool,
 }
 
 impl Answer {
     /// One value.
     pub fn one<T: View + 'static>(value: T) -> Self {
-        Self::of(One(value))
+        Self { paged: true, ..Self::of(One(value)) }
     }
 
     /// A list of values.
     pub fn list<T: View + 'static>(values: Vec<T>) -> Self {
-        Self::of(List(values))
+        Self { paged: true, ..Self::of(List(values)) }
     }
 
     /// One value where one was asked for, else a list.
@@ -84,6 +85,11 @@ impl Answer {
         Self::of(Verbatim(text))
     }
 
+    /// Text for people to read.
+    pub fn page(text: String) -> Self {
+        Self { paged: true, ..Self::of(Verbatim(text)) }
+    }
+
     /// Nothing to say.
     pub fn none() -> Self {
         Self::verbatim(String::new())
@@ -91,7 +97,7 @@ impl Answer {
 
     /// Whatever renders itself.
     pub fn of(body: impl Body + 'static) -> Self {
-        Self { body: Box::new(body), errors: Vec::new(), code: Code::Done }
+        Self { body: Box::new(body), errors: Vec::new(), code: Code::Done, paged: false }
     }
 
     /// Ends with `code` instead of 0.
@@ -105,6 +111,11 @@ impl Answer {
         self.code = code_of_some(done, &errors);
         self.errors = errors;
         self
+    }
+
+    /// Whether a pager may show it: text that is the same for everybody may be meant for a program.
+    pub fn is_paged(&self) -> bool {
+        self.paged
     }
 
     /// Writes the value.

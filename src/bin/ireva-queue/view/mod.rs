@@ -3,6 +3,7 @@
 mod acted;
 mod bulk;
 mod checked;
+mod config_value;
 mod database;
 mod dead_group;
 mod dead_letter;
@@ -12,9 +13,12 @@ mod enqueued;
 mod finding;
 mod job_details;
 mod job_summary;
+mod queue_event;
 mod queue_settings;
 mod queue_stats;
 mod queue_summary;
+mod spooled;
+mod timeline;
 mod token;
 mod worker_info;
 mod worker_report;
@@ -23,11 +27,15 @@ use serde::Serialize;
 
 pub use bulk::{Act, Bulk};
 pub use checked::{CheckAnswer, CheckFormat};
+pub use config_value::{ListedProfile, ProfilePath, WithOrigin};
 pub use demo_report::{DemoReport, PlatformStep, QueueGroup};
 pub use embedded_status::Stopped;
 pub use enqueued::{Awaited, EnqueueReport, Planned};
 pub use finding::Findings;
+pub use queue_event::event_line;
 pub use queue_settings::Settings;
+pub use spooled::EnqueuedOnDisk;
+pub use timeline::LogLine;
 pub use token::Revoked;
 pub use worker_report::Worked;
 

@@ -65,7 +65,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         doctor.fix(&mut examination).await?;
     }
     if let Some(path) = &args.bundle {
-        let bundle = doctor.bundle(&examination, Config::origins_from_env().map_err(ireva_queue::Error::from)?).await?;
+        let bundle = doctor.bundle(&examination, context.explained().values).await?;
         let text = serde_json::to_vec_pretty(&bundle).context("cannot write the report")?;
         write_private(path, &text).with_context(|| format!("cannot write {}", path.display()))?;
         context.ui.note(&format!("the report is in {}", path.display()));

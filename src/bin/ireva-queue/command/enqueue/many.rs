@@ -165,10 +165,11 @@ fn stopped(number: u64, error: &Error) -> anyhow::Error {
         ErrorKind::NotNow | ErrorKind::Full => (Code::NotNow, "not now"),
         ErrorKind::Unreachable => (Code::Unreachable, "not reachable"),
         ErrorKind::AccessDenied => (Code::Denied, "access refused"),
+        ErrorKind::Refused => (Code::Refused, "refused"),
         kind => (kind.into(), "failed"),
     };
     let rest = match error.kind() {
-        ErrorKind::NotNow | ErrorKind::Full | ErrorKind::Unreachable => {
+        ErrorKind::NotNow | ErrorKind::Full | ErrorKind::Unreachable | ErrorKind::Refused => {
             format!("nothing from line {number} on was added: send again from there")
         }
         // In a durable queue it may be the right to wait for a replica that is missing, and the lines be stored.

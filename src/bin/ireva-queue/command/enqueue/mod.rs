@@ -4,6 +4,7 @@ mod many;
 mod ndjson;
 mod pairs;
 pub mod payload;
+mod spooling;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,9 +37,14 @@ use crate::view::{Awaited, Planned};
 /// time the exit code is 75: the job is stored, and the same command with --id
 /// and its id adds nothing and waits again.
 ///
+/// From cron: --unique-for holds a key for a window, --unless-queued adds nothing
+/// where a job of the queue waits or runs, and --spool writes the job to a file
+/// where Redis is down or refuses writes. It is delivered once, by 'spool flush'
+/// or the next 'enqueue --spool'; the exit code is 0, with a warning on stderr.
+///
 /// With --ndjson or --from each line is a job: {"payload":…} with, as wanted,
-/// id, priority, delay, at, attempts, backoff, timeout, ttl, unique, uniqueFor.
-/// Refused lines go to stderr with their number, and the exit code is 3, also
+/// id, priority, delay, at, attempts, backoff, timeout, ttl, unique, uniqueFor,
+/// unlessQueued. Refused lines go to stderr with their number, and the exit code is 3, also
 /// where every line is refused. How many were enqueued is printed; -q, -o name
 /// and -o jsonl print each job.
 #[derive(Debug, clap::Args)]
@@ -46,6 +52,7 @@ use crate::view::{Awaited, Planned};
   ireva-queue enqueue email to=ada@example.com subject=Welcome \\
       template=welcome-email context.firstName=Ada
   ireva-queue enqueue email @mail.json --delay 10m --priority high
+  ireva-queue enqueue nightly --unless-queued --spool /var/spool/ireva-queue
   ireva-queue enqueue email --ndjson - < mails.ndjson")]
 pub struct Args {
     /// The queue
@@ -77,6 +84,15 @@ pub struct Args {
     /// Wait no longer than this
     #[arg(long, value_name = "SPAN", allow_hyphen_values = true, requires = "wait", value_parser = parse::span)]
     wait_timeout: Option<Duration>,
+
+    /// Where Redis is down or refuses writes, write the job to a file in DIR
+    #[arg(
+        long,
+        value_name = "DIR",
+        value_hint = clap::ValueHint::DirPath,
+        conflicts_with_all = ["ndjson", "from", "dry_run", "wait"]
+    )]
+    spool: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -137,6 +153,10 @@ struct JobArgs {
     /// Hold the key for this long, even when the job ends sooner
     #[arg(long, value_name = "SPAN", allow_hyphen_values = true, requires = "unique", value_parser = parse::positive_span)]
     unique_for: Option<Duration>,
+
+    /// Add nothing where a job of the queue waits or runs
+    #[arg(long)]
+    unless_queued: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -186,6 +206,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         job = job.awaited();
     }
     let queue = context.client()?.queue(args.queue);
+    if let Some(directory) = args.spool {
+        return spooling::run(&queue, job, directory, context).await;
+    }
     let (enqueued, is_there) = send(&queue, job, context).await?;
     match (args.wait, is_there) {
         (false, _) => Ok(Answer::one(enqueued)),
@@ -219,6 +242,9 @@ fn apply(mut job: NewJob, args: &JobArgs) -> NewJob {
     if let Some(id) = &args.id {
         job = job.id(id.clone());
     }
+    if args.unless_queued {
+        job = job.unless_queued();
+    }
     if let Some(unique) = &args.unique {
         job = job.unique(unique);
     }
@@ -233,6 +259,7 @@ async fn send(queue: &Queue, job: NewJob, context: &Context) -> Result<(Enqueued
     let id = job.job_id().clone();
     // Whoever does not hear the answer is told this id to send again, so it is remembered like one of the user's choice.
     let job = job.id(id.clone());
+    let asks = (job.asks_for_empty_queue(), job.unique_key().is_some());
     let in_doubt = format!("job {id} may be there; run it again with --id {id}");
     let Some(sent) = context.interrupt.or(queue.enqueue(job)).await else {
         return Err(Stop::new(Code::Interrupted, format!("interrupted: {in_doubt}")).into());
@@ -251,7 +278,11 @@ async fn send(queue: &Queue, job: NewJob, context: &Context) -> Result<(Enqueued
     let holder = &enqueued.id;
     let is_there = queue.contains(holder).await?;
     context.ui.note(&match (*holder != id, is_there) {
-        (true, _) => format!("job {holder} holds the unique key; nothing was added"),
+        (true, _) => match asks {
+            (true, true) => format!("job {holder} waits or runs in the queue, or holds the unique key; nothing was added"),
+            (true, false) => format!("job {holder} waits or runs in the queue; nothing was added"),
+            (false, _) => format!("job {holder} holds the unique key; nothing was added"),
+        },
         (false, true) => format!("job {holder} is there already; nothing was added"),
         (false, false) => {
             format!("id {holder} was used before, and that job is gone; nothing was added (an id is remembered for a day after)")
