@@ -13,6 +13,7 @@ use crate::inspector::Inspector;
 use crate::job::{NewJob, QueueName};
 use crate::processor::{HandedOver, Outlet};
 use crate::queue::Queue;
+use crate::schedules::Schedules;
 use crate::store::{Confirmer, Connection, Patience, Store, Waiter};
 #[cfg(feature = "api")]
 use crate::tokens::Tokens;
@@ -91,6 +92,11 @@ impl Client {
     /// `NotFound` when the queue has never been used; as for [`Client::ping`].
     pub async fn events(&self, queue: &QueueName, after: Option<EventId>) -> Result<Events> {
         Events::open(&self.store, Waiter::new(self.config.redis.clone()), queue, after).await
+    }
+
+    /// The schedules of every queue.
+    pub fn schedules(&self) -> Schedules {
+        Schedules::new(self.clone(), self.store.clone())
     }
 
     /// The tokens of the REST API.

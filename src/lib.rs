@@ -78,6 +78,19 @@
 //!
 //! What operators do (retry, edit, cancel, delete, settings) and what workers report is answered by the master alone.
 //!
+//! # Schedules
+//!
+//! A [`Schedule`] enqueues a job at each tick of a cron pattern in a time zone, or of a span ([`Timing`] says which ticks
+//! there are on days on which clocks are set forward or back). Workers fire the schedules of their queues, and a
+//! [`Scheduler`] those of all queues; however many do, a tick has at most one job: the script that fires it compares the
+//! tick with what the caller saw, moves the schedule to its next one and enqueues the job under an id that follows from
+//! both, all in one. Ticks go by the server's clock, never early. A failover undoes the move and the job together.
+//!
+//! Where nobody fired for a while, [`Missed`] says what becomes of the ticks: by default (`once`) one job, that of the last
+//! tick, stands for all of them; `skip` drops them, `all` fires each; with a grace a tick later than that is dropped in any
+//! case. Whoever comes first decides, and all decide the same. [`Overlap`] says what becomes of a tick while the job of the
+//! one before is not done; a paused queue goes on to get the jobs of its schedules.
+//!
 //! # What Redis holds
 //!
 //! Every key of a queue begins with `<prefix>{<queue>}:`, so that a queue stays in one cluster slot.
@@ -99,6 +112,7 @@
 //! | `minute:<n>` | hash, 2 h | counters of one minute |
 //! | `events` | stream, capped | failures, burials, recoveries, operator acts; jobs by name, or `+` and how many |
 //! | `wake` | list | at most one wake-up token |
+//! | `schedules`, `ticks` | hash, zset | name -> `revision\|paused\|fired\|missed\|overlapped\|last tick` and the schedule as JSON; name by its next tick in ms |
 //! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer, in a durable queue `~<mode> <since> ` before it |
 //! | `log:<id>`, `result:<id>` | string, 24 h and 1 h | what attempts said; a result |
 //!
@@ -107,9 +121,9 @@
 //!
 //! # The modules
 //!
-//! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], [`stats`], `event`; [`mod@format`], tables
+//! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], `schedule`, [`stats`], `event`; [`mod@format`], tables
 //! in files, which knows nothing of jobs. Contracts: [`config`], [`processor`]. Store: the only code that speaks Redis.
-//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`], [`Worker`]. Then [`builtin`], the processors that ship, and
+//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`], [`Schedules`], [`Worker`]. Then [`builtin`], the processors that ship, and
 //! [`service`], the platform's business in words of its own, above them because it holds payloads against what they want;
 //! and the shells, which know public names only: the binary, and the REST API.
 //!
@@ -144,6 +158,8 @@ pub mod processor;
 mod producer;
 mod queue;
 pub mod retry;
+mod schedule;
+mod schedules;
 mod selection;
 pub mod service;
 pub mod stats;
@@ -167,6 +183,11 @@ pub use job::{JobId, JobOptions, JobState, NewJob, Priority, QueueName};
 pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, Outlet, ProcessError, Processor, Registry};
 pub use queue::Queue;
 pub use retry::ErrorClass;
+pub use schedule::{
+    ChangeKind, LastTick, Missed, Overlap, SCHEDULE_PAYLOAD_MAX_BYTES, Schedule, ScheduleChange, ScheduleInfo,
+    ScheduleName, ScheduleState, ScheduleSwitched, Tick, Timing,
+};
+pub use schedules::{ImportOptions, Scheduler, SchedulerReport, Schedules};
 pub use selection::Selection;
 pub use store::{EmbeddedStatus, embedded_status, embedded_stop};
 #[cfg(feature = "api")]

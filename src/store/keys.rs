@@ -50,6 +50,8 @@ keys! {
     Events "events" "stream" "what happened, capped",
     Wake "wake" "list" "at most one wake-up token",
     Progress "progress" "hash" "id -> progress of a running job",
+    Schedules "schedules" "hash" "name -> schedule: revision|paused|fired|missed|overlapped|last tick, then a JSON object",
+    Ticks "ticks" "zset" "schedule by its next tick in ms",
 }
 
 /// The key names of one queue, spelled once.

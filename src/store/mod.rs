@@ -18,6 +18,7 @@ mod limits;
 mod maintenance;
 mod presence;
 mod route;
+mod schedules;
 mod scripts;
 mod sentinel;
 mod tls;
@@ -37,6 +38,7 @@ pub(crate) use keys::{Key, QueueKeys};
 pub(crate) use lifecycle::{Accepted, Claimed, End, FetchCall, Fetched, Settled, Standing};
 pub(crate) use maintenance::{Audited, Auditor};
 pub(crate) use presence::WorkerSelf;
+pub(crate) use schedules::{Appointed, Appointment, Fired, Firing, StoredSchedule, too_many};
 #[cfg(feature = "api")]
 pub(crate) use tokens::StoredToken;
 pub(crate) use view::worker_info;

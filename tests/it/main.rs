@@ -21,6 +21,7 @@ mod cli_embedded;
 mod cli_enqueue;
 mod cli_generated;
 mod cli_operate;
+mod cli_schedule;
 mod cli_terminal;
 mod cli_told;
 mod cli_work;

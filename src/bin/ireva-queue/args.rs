@@ -4,8 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    clear, completions, db, demo, dlq, embedded, enqueue, jobs, man, openapi, queues, schema, serve, stats, token,
-    work, workers,
+    clear, completions, db, demo, dlq, embedded, enqueue, jobs, man, openapi, queues, schedule, scheduler, schema,
+    serve, stats, token, work, workers,
 };
 use crate::output::Format;
 
@@ -118,6 +118,8 @@ pub enum Command {
     Jobs(jobs::Args),
     Queues(queues::Args),
     Workers(workers::Args),
+    Schedule(schedule::Args),
+    Scheduler(scheduler::Args),
     Serve(serve::Args),
     Token(token::Args),
     Openapi(openapi::Args),

@@ -11,6 +11,8 @@ pub mod jobs;
 pub mod man;
 pub mod openapi;
 pub mod queues;
+pub mod schedule;
+pub mod scheduler;
 pub mod schema;
 mod selecting;
 pub mod serve;
@@ -40,10 +42,12 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Jobs(args) => brief(jobs::run(args, context), context),
         Command::Queues(args) => brief(queues::run(args, context), context),
         Command::Workers(args) => brief(workers::run(args, context), context),
+        Command::Schedule(args) => brief(schedule::run(args, context), context),
         Command::Token(args) => brief(token::run(args, context), context),
         Command::Db(args) => brief(db::run(args, context), context),
         Command::Embedded(args) => brief(embedded::run(args, context), context),
         Command::Work(args) => work::run(args, context),
+        Command::Scheduler(args) => scheduler::run(args, context),
         Command::Serve(args) => serve::run(args, context),
         Command::Openapi(args) => openapi::run(args),
         Command::Schema(args) => schema::run(args),

@@ -13,6 +13,7 @@ mod job_summary;
 mod queue_settings;
 mod queue_stats;
 mod queue_summary;
+mod schedule;
 mod token;
 mod worker_info;
 mod worker_report;
