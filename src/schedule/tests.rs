@@ -25,8 +25,8 @@ fn ticks(timing: &Timing, from: &str, to: &str) -> Vec<String> {
     ticks
 }
 
-/// From `timing` asked at every second of a span: whoever asks, and whenever, is told the same ticks.
-fn asked_each_second(timing: &Timing, from: &str, to: &str) -> Vec<String> {
+/// The same, asked every few seconds: whoever asks, and whenever, is told the same ticks.
+fn asked_often(timing: &Timing, from: &str, to: &str) -> Vec<String> {
     let (mut at, to) = (instant(from), instant(to));
     let mut ticks = Vec::new();
     while at < to {
@@ -34,7 +34,8 @@ fn asked_each_second(timing: &Timing, from: &str, to: &str) -> Vec<String> {
         if tick <= to && ticks.last() != Some(&tick) {
             ticks.push(tick);
         }
-        at += Duration::from_secs(1);
+        // Every second of a minute comes up in turn.
+        at += Duration::from_secs(17);
     }
     ticks.iter().map(|tick| tick.to_rfc3339_opts(SecondsFormat::Secs, true)).collect()
 }
@@ -88,7 +89,7 @@ fn r27_whoever_asks_whenever_is_told_the_same_ticks() {
         for (from, to) in
             [("2027-03-28T00:00:00Z", "2027-03-28T03:00:00Z"), ("2027-10-30T23:30:00Z", "2027-10-31T03:00:00Z")]
         {
-            assert_eq!(asked_each_second(&timing, from, to), ticks(&timing, from, to), "{pattern} from {from}");
+            assert_eq!(asked_often(&timing, from, to), ticks(&timing, from, to), "{pattern} from {from}");
         }
     }
 }

@@ -25,6 +25,8 @@ const REFERENCE_MS: i64 = 946_684_800_000;
 /// twice the first counts. Any other pattern (`*`, a list, a step in seconds, minutes or hours) follows the wall clock: no
 /// ticks in the hour that is left out, ticks in both of an hour that comes twice.
 ///
+/// Zones are those of the IANA database, in the edition that the `chrono-tz` crate of this build carries.
+///
 /// Ticks of a span are its whole multiples since 1970 in UTC: 15 minutes are every quarter of an hour.
 #[derive(Debug, Clone)]
 pub struct Timing(Kind);
@@ -46,6 +48,12 @@ impl Timing {
         let wrong = |why: &str| Error::invalid(format!("cron pattern {pattern:?} is not valid: {why}")).about("cron");
         if pattern.len() > PATTERN_MAX_BYTES {
             return Err(Error::invalid(format!("cron pattern has more than {PATTERN_MAX_BYTES} bytes")).about("cron"));
+        }
+        let fields = pattern.split(' ').count();
+        if !pattern.starts_with('@') && !(5..=6).contains(&fields) {
+            return Err(wrong(
+                "write minute, hour, day of the month, month and day of the week, or seconds before them",
+            ));
         }
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
         let cron = parser.parse(&pattern).map_err(|error| wrong(&plain(&error.to_string())))?;

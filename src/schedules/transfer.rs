@@ -60,9 +60,9 @@ impl Schedules {
             } else {
                 // Removed first: a tick that comes in between is missed rather than run in both queues.
                 for found in &elsewhere {
-                    self.remove(schedule.name(), Some(&found.queue)).await?;
+                    self.remove(schedule.name(), Some(&found.queue)).await.map_err(|error| halfway(error, &changes))?;
                 }
-                self.write(schedule, true).await?
+                self.write(schedule, true).await.map_err(|error| halfway(error, &changes))?
             };
             if !elsewhere.is_empty() {
                 change.change = ChangeKind::Moved;
@@ -81,11 +81,19 @@ impl Schedules {
                         next_at: None,
                         dry_run: true,
                     },
-                    false => self.remove(&name, Some(&found.queue)).await?,
+                    false => self.remove(&name, Some(&found.queue)).await.map_err(|error| halfway(error, &changes))?,
                 });
             }
         }
         Ok(changes)
+    }
+}
+
+/// What stopped a file halfway; what was done until then holds.
+fn halfway(error: Error, done: &[ScheduleChange]) -> Error {
+    match done.len() {
+        0 => error,
+        done => error.context(format!("{done} schedules of the file are applied, the rest is not; run it again")),
     }
 }
 

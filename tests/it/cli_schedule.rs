@@ -22,7 +22,7 @@ const MORNING: &[&str] =
 #[test]
 fn a_schedule_is_added_once_and_replaced_when_told() {
     let (_redis, cli) = setup();
-    let add = |more: &[&str]| MORNING.iter().chain(more).copied().collect::<Vec<_>>();
+    let add = |more: &[&'static str]| MORNING.iter().chain(more).copied().collect::<Vec<_>>();
     let added = cli.json(add(&["--tz", "Africa/Lagos", "--priority", "high", "--attempts", "3"]));
     assert_eq!((&added["name"], &added["queue"], &added["change"]), (&json!("morning"), &json!("q"), &json!("added")));
     assert!(added["nextAt"].as_str().unwrap().ends_with("T08:00:00Z"), "{added}");
@@ -191,6 +191,7 @@ fn wrong_usage_is_2_and_names_the_flag_or_argument() {
     let table = [
         (add(&[]), "--cron"),
         (add(&["--cron", "61 * * * *"]), "--cron"),
+        (add(&["--cron", "* * * *"]), "write minute, hour"),
         (add(&["--cron", "0 0 31 2 *"]), "no day fits it"),
         (add(&["--cron", "@daily", "--tz", "Lagos"]), "Africa/Lagos"),
         (add(&["--cron", "@daily", "--every", "1h"]), "--every"),
