@@ -19,6 +19,8 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const CALLS_AT_ONCE: usize = 16;
 /// A trouble that lasts is said this seldom.
 const WARN_EVERY: Duration = Duration::from_secs(5);
+/// When it is told to stop, the look that is under way has this long.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Who the events say it was.
 const NAME: &str = "scheduler";
 
@@ -70,16 +72,22 @@ impl Scheduler {
         let mut stop = std::pin::pin!(stop);
         let mut warned = None::<Instant>;
         loop {
-            let pause = tokio::select! {
-                () = &mut stop => break,
-                outcome = self.look(&store, &fired) => outcome.unwrap_or_else(|error| {
-                    if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
-                        warned = Some(Instant::now());
-                        self.tell(&Event::new(EventKind::Alert).message(format!("a schedule is not fired: {error}")));
-                    }
-                    INTERVAL
-                }),
+            let mut look = std::pin::pin!(self.look(&store, &fired));
+            let outcome = tokio::select! {
+                () = &mut stop => {
+                    // What is being fired is fired and told.
+                    let _ = tokio::time::timeout(LAST_WORDS, look).await;
+                    break;
+                }
+                outcome = &mut look => outcome,
             };
+            let pause = outcome.unwrap_or_else(|error| {
+                if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+                    warned = Some(Instant::now());
+                    self.tell(&Event::new(EventKind::Alert).message(format!("a schedule is not fired: {error}")));
+                }
+                INTERVAL
+            });
             tokio::select! {
                 () = &mut stop => break,
                 () = tokio::time::sleep(pause) => {}

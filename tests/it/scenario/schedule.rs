@@ -172,27 +172,28 @@ fn r28_three_schedulers_are_killed_over_three_ticks_and_one_job_stands_for_them(
     wait_until(Duration::from_secs(60), "three ticks are fired", || often(&redis).len() >= 3);
     schedulers.iter_mut().for_each(WorkProcess::kill9);
     let before = often(&redis);
-    let last = *before.last().unwrap();
-    assert!(before.windows(2).all(|pair| pair[1] - pair[0] == 2), "each tick is fired: {before:?}");
+    let (first, last) = (before[0], *before.last().unwrap());
     wait_until(Duration::from_secs(60), "three more ticks have come", || server_secs(&redis) > last + 7);
-    assert_eq!(often(&redis).len(), before.len(), "and nobody fired them");
+    assert_eq!(often(&redis), before, "and nobody fired them");
+    assert_eq!(cli.json(["schedule", "show", "often"])["ticksFired"].as_u64(), Some(before.len() as u64));
 
     let back = server_secs(&redis);
     let mut schedulers = start();
     wait_until(Duration::from_secs(60), "ticks are fired again", || often(&redis).len() >= before.len() + 3);
     schedulers.iter_mut().for_each(|scheduler| assert_eq!(scheduler.stop(Duration::from_secs(20)), Some(0)));
     let after: Vec<_> = often(&redis).into_iter().filter(|tick| *tick > last).collect();
-    let (first, missed) = (after[0], (after[0] - last) / 2 - 1);
+    let skipped = (after[0] - last) / 2 - 1;
     assert!(
-        first > back - 2 && missed >= 2,
+        after[0] > back - 2 && skipped >= 2,
         "one job, that of the last tick, stands for those before: {last}, {after:?}"
     );
-    assert!(after.windows(2).all(|pair| pair[1] - pair[0] == 2), "and then each is fired: {after:?}");
+    // On a busy machine more than these may come together: each is fired, or counted as missed.
     let info = cli.json(["schedule", "show", "often"]);
-    let (fired, jobs) = (info["ticksFired"].as_u64().unwrap(), often(&redis).len() as u64);
-    assert_eq!((fired, info["ticksMissed"].as_i64()), (jobs, Some(missed)));
-    let told: usize = schedulers.iter().map(|scheduler| scheduler.events("fired").len()).sum();
-    assert_eq!(told, after.len(), "each tick is told by the one that fired it");
+    let (fired, missed) = (info["ticksFired"].as_i64().unwrap(), info["ticksMissed"].as_i64().unwrap());
+    assert_eq!(fired, i64::try_from(before.len() + after.len()).unwrap());
+    assert_eq!(fired + missed, (after[after.len() - 1] - first) / 2 + 1, "{before:?} {after:?}");
+    let told = || schedulers.iter().map(|scheduler| scheduler.events("fired").len()).sum::<usize>();
+    wait_until(Duration::from_secs(10), "each tick is told by the one that fired it", || told() == after.len());
     assert_eq!(schema_faults(&redis), Vec::<String>::new());
 }
 
@@ -223,7 +224,7 @@ fn workers_fire_the_schedules_of_their_queues_beside_schedulers() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis);
     cli.keep_completed("q");
-    cli.ok(["schedule", "add", "often", "q", "--cron", "* * * * * *"]);
+    cli.ok(["schedule", "add", "often", "q", "--cron", "* * * * * *", "--missed", "all"]);
     cli.ok(["schedule", "add", "other", "r", "--every", "1s"]);
     let work = || cli.work(["q", "--exec", "true"]).ready();
     let (mut workers, mut scheduler) = ([work(), work()], cli.service(["scheduler", "q", "--log-format", "json"]));
@@ -243,8 +244,10 @@ fn workers_fire_the_schedules_of_their_queues_beside_schedulers() {
         let arrival_us: i64 = record[..record.find('{').unwrap()].parse().unwrap();
         arrival_us - instant(&id).timestamp_micros()
     };
-    let late: Vec<_> = ticks.iter().map(|secs| late_us(text(DateTime::from_timestamp(*secs, 0).unwrap()))).collect();
-    assert!(late.iter().all(|late_us| (0..2_000_000).contains(late_us)), "never early, hardly late: {late:?}");
+    let mut late: Vec<_> =
+        ticks.iter().map(|secs| late_us(text(DateTime::from_timestamp(*secs, 0).unwrap()))).collect();
+    late.sort_unstable();
+    assert!(late[0] >= 0 && late[late.len() / 2] < 1_000_000, "never early, hardly late: {late:?}");
     assert_eq!(redis.query::<u64>(&["HLEN", &redis.key("r", "jobs")]), 0, "nobody was told to look after r");
 }
 
