@@ -13,6 +13,7 @@ use crate::inspector::Inspector;
 use crate::job::{NewJob, QueueName};
 use crate::processor::{HandedOver, Outlet};
 use crate::queue::Queue;
+use crate::schedules::Schedules;
 use crate::store::{Confirmer, Connection, Patience, Store, Waiter};
 #[cfg(feature = "api")]
 use crate::tokens::Tokens;
@@ -109,6 +110,11 @@ impl Client {
     /// As for [`Client::events_of`].
     pub async fn last_events(&self, queues: &[QueueName], level: Level, count: usize) -> Result<Vec<QueueEvent>> {
         events::last(&self.store, queues, level, count).await
+    }
+
+    /// The schedules of every queue.
+    pub fn schedules(&self) -> Schedules {
+        Schedules::new(self.clone(), self.store.clone())
     }
 
     /// The tokens of the REST API.

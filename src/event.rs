@@ -38,6 +38,8 @@ pub enum EventKind {
     Cancelled,
     /// The claim was no longer this worker's; its result was dropped.
     LeaseLost,
+    /// A schedule's tick was fired; `message` names both.
+    Fired,
     /// The worker takes jobs.
     WorkerStarted,
     /// The worker fetches no more and lets its jobs end.
@@ -67,6 +69,7 @@ impl EventKind {
             Self::Released => "released",
             Self::Cancelled => "cancelled",
             Self::LeaseLost => "lease_lost",
+            Self::Fired => "fired",
             Self::WorkerStarted => "worker_started",
             Self::WorkerStopping => "worker_stopping",
             Self::WorkerStopped => "worker_stopped",
@@ -259,13 +262,14 @@ pub struct QueueEvent {
     pub queue: QueueName,
     /// What happened: retrying, snoozed, released, recovered, dead, crash_loop, expired, dropped, cancelling, cancelled,
     /// promoted, revived, replaced (the old job, then the new one), removed, orphaned, reconciled, settings, paused,
-    /// resumed; where the queue is set to tell all, also enqueued, started, completed.
+    /// resumed, schedule; where the queue is set to tell all, also enqueued, started, completed.
     pub event: String,
     /// The jobs that it happened to; empty where they are only counted.
     pub jobs: Vec<JobId>,
     /// How many jobs it happened to.
     pub count: u64,
-    /// The settings that changed, as `field=value`.
+    /// The settings that changed, as `field=value`; of `schedule` its name and what became of it: added, changed, removed,
+    /// paused, resumed, `missed:` and how many ticks.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
     /// Who did it: a worker's id, a producer's id, `operator`, `janitor`; empty where the queue did.
@@ -283,7 +287,7 @@ impl QueueEvent {
         let (mut jobs, mut changes) = (Vec::new(), Vec::new());
         let counted = about.strip_prefix('+').and_then(|count| count.parse().ok());
         match event.as_str() {
-            "settings" | "paused" | "resumed" => changes = words().map(str::to_owned).collect(),
+            "settings" | "paused" | "resumed" | "schedule" => changes = words().map(str::to_owned).collect(),
             _ if counted.is_some() => {}
             _ => jobs = words().map(JobId::trusted).collect(),
         }

@@ -91,6 +91,19 @@
 //! A configuration that is [read-only](config::RedisConfig::read_only) sends nothing to Redis that writes: one check, where
 //! every command goes through, refuses it.
 //!
+//! # Schedules
+//!
+//! A [`Schedule`] enqueues a job at each tick of a cron pattern in a time zone, or of a span ([`Timing`] says which ticks
+//! there are on days on which clocks are set forward or back). Workers fire the schedules of their queues, and a
+//! [`Scheduler`] those of all queues; however many do, a tick has at most one job: the script that fires it compares the
+//! tick with what the caller saw, moves the schedule to its next one and enqueues the job under an id that follows from
+//! both, all in one. Ticks go by the server's clock, never early. A failover undoes the move and the job together.
+//!
+//! Where nobody fired for a while, [`Missed`] says what becomes of the ticks: by default (`once`) one job, that of the last
+//! tick, stands for all of them; `skip` drops them, `all` fires each; with a grace a tick later than that is dropped in any
+//! case. Whoever comes first decides, and all decide the same. [`Overlap`] says what becomes of a tick while the job of the
+//! one before is not done; a paused queue goes on to get the jobs of its schedules.
+//!
 //! # What Redis holds
 //!
 //! Every key of a queue begins with `<prefix>{<queue>}:`, so that a queue stays in one cluster slot.
@@ -112,6 +125,7 @@
 //! | `minute:<n>` | hash, 2 h | counters of one minute |
 //! | `events` | stream, capped | failures, burials, recoveries, operator acts; jobs by name, or `+` and how many |
 //! | `wake` | list | at most one wake-up token |
+//! | `schedules`, `ticks` | hash, zset | name -> `revision\|paused\|fired\|missed\|overlapped\|last tick` and the schedule as JSON; name by its next tick in ms |
 //! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer, in a durable queue `~<mode> <since> ` before it |
 //! | `log:<id>`, `result:<id>` | string, 24 h and 1 h | what attempts said; a result |
 //!
@@ -120,10 +134,11 @@
 //!
 //! # The modules
 //!
-//! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], [`stats`], `event`; [`mod@format`], tables
+//! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], `schedule`, [`stats`], `event`; [`mod@format`], tables
 //! in files, which knows nothing of jobs. Contracts: [`config`], [`processor`]. Store: the only code that speaks Redis.
-//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`], [`Worker`], [`Spool`]; [`doctor`] finds out what is wrong,
-//! [`check`] holds one number of a queue against its thresholds. Then [`builtin`], the processors that ship, and
+//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`], [`Schedules`], [`Worker`], [`Spool`]; [`doctor`] finds out
+//! what is wrong, [`check`] holds one number of a queue against its thresholds. Then [`builtin`], the processors that ship,
+//! and
 //! [`service`], the platform's business in words of its own, above them because it holds payloads against what they want;
 //! and the shells, which know public names only: the binary, and the REST API.
 //!
@@ -161,6 +176,8 @@ pub mod processor;
 mod producer;
 mod queue;
 pub mod retry;
+mod schedule;
+mod schedules;
 mod selection;
 pub mod service;
 mod spool;
@@ -188,6 +205,11 @@ pub use job_log::JobLog;
 pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, Outlet, ProcessError, Processor, Registry};
 pub use queue::Queue;
 pub use retry::ErrorClass;
+pub use schedule::{
+    ChangeKind, LastTick, Missed, Overlap, SCHEDULE_PAYLOAD_MAX_BYTES, Schedule, ScheduleChange, ScheduleInfo,
+    ScheduleName, ScheduleState, ScheduleSwitched, Tick, Timing,
+};
+pub use schedules::{ImportOptions, Scheduler, SchedulerReport, Schedules};
 pub use selection::Selection;
 pub use spool::{Flushed, SetAside, Spool, SpoolEntry, Spooled};
 pub use store::{EmbeddedStatus, embedded_status, embedded_stop};

@@ -173,7 +173,7 @@ impl Queue {
     /// Deletes the queue: its settings, counters and events, and the ids that it remembers. A later job makes it anew.
     ///
     /// # Errors
-    /// `NotFound`; `Refused` while it holds a job in whatever state, or a worker takes its jobs.
+    /// `NotFound`; `Refused` while it holds a job in whatever state, has a schedule, or a worker takes its jobs.
     pub async fn delete(&self) -> Result<()> {
         let stats = self.stats().await?;
         let refused = |why: String| Err(Error::refused(format!("queue {} is not deleted: {why}", self.name())));
@@ -199,9 +199,15 @@ impl Queue {
         if stats.workers > 0 {
             return refused(format!("{} workers take its jobs; stop them first", stats.workers));
         }
+        if stats.schedules > 0 {
+            let name = self.name();
+            return refused(format!(
+                "it has schedules; remove them first (schedule list {name}, schedule remove NAME)"
+            ));
+        }
         match self.store.delete_queue(&self.keys).await? {
             true => Ok(()),
-            false => refused("a job or a worker has just come; look again".to_owned()),
+            false => refused("a job, a worker or a schedule has just come; look again".to_owned()),
         }
     }
 

@@ -47,6 +47,10 @@ pub struct QueueStats {
     pub settings: QueueSettings,
     /// Workers that take jobs of this queue.
     pub workers: u64,
+    /// Schedules of this queue.
+    pub schedules: u64,
+    /// Schedules whose tick came more than a minute ago and that nobody fired.
+    pub late_schedules: u64,
 }
 
 /// How often each thing has happened since the queue exists. Never falls.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const DOMAIN: &[&str] =
-    &["error", "clock", "currency", "retry", "job", "stats", "event", "token", "selection", "format"];
+    &["error", "clock", "currency", "retry", "job", "schedule", "stats", "event", "token", "selection", "format"];
 const ENGINE: &[&str] = &[
     "client",
     "queue",

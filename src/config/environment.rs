@@ -3,12 +3,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::Config;
 use super::file::ProfileFile;
 use super::origin::{ConfigValue, values};
 use super::problems::ConfigProblems;
 use super::source::user_dir;
 use super::variable::VARIABLES;
-use super::Config;
 
 /// What names a profile.
 const PROFILE: &str = "IREVA_QUEUE_PROFILE";

@@ -108,8 +108,8 @@ use JobState::{Active, Cancelled, Completed, Dead, Pending, Retrying, Scheduled}
 /// What may follow what. Nothing else decides it; a unit test holds every script's header against it.
 #[rustfmt::skip]
 pub const TRANSITIONS: &[TransitionRow] = &[
-    row(Transition::Enqueue,  &[],                              &[Pending],            &["enqueue"]),
-    row(Transition::Schedule, &[],                              &[Scheduled],          &["enqueue"]),
+    row(Transition::Enqueue,  &[],                              &[Pending],            &["enqueue", "fire"]),
+    row(Transition::Schedule, &[],                              &[Scheduled],          &["enqueue", "fire"]),
     row(Transition::Promote,  &[Scheduled, Retrying],           &[Pending],            &["promote", "fetch", "advance"]),
     row(Transition::Claim,    &[Pending],                       &[Active],             &["fetch"]),
     row(Transition::Complete, &[Active],                        &[Completed],          &["complete"]),
@@ -119,8 +119,8 @@ pub const TRANSITIONS: &[TransitionRow] = &[
     row(Transition::Recover,  &[Active],                        &[Pending, Dead],      &["recover"]),
     row(Transition::Bury,     &[Active],                        &[Dead],               &["bury"]),
     row(Transition::Expire,   &[Scheduled, Pending, Retrying],  &[Dead],               &["promote", "fetch"]),
-    row(Transition::Cancel,   &[Scheduled, Pending, Retrying],  &[Cancelled],          &["cancel"]),
-    row(Transition::Cancel,   &[Active],                        &[Cancelled],          &["cancel", "cancelled", "recover"]),
+    row(Transition::Cancel,   &[Scheduled, Pending, Retrying],  &[Cancelled],          &["cancel", "fire"]),
+    row(Transition::Cancel,   &[Active],                        &[Cancelled],          &["cancel", "cancelled", "recover", "fire"]),
     row(Transition::Revive,   &[Dead],                          &[Pending, Scheduled], &["revive", "replace"]),
     row(Transition::Remove,   &[Scheduled, Pending, Retrying, Completed, Cancelled, Dead], &[], &["remove"]),
 ];

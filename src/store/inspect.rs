@@ -172,6 +172,8 @@ pub(crate) struct Counts {
     pub config: BTreeMap<String, String>,
     /// Enqueued, completed, failed and dead: this minute, then the sixty before it.
     pub minutes: Vec<[u64; 4]>,
+    /// Schedules, and those whose tick came more than a minute ago.
+    pub schedules: [u64; 2],
 }
 
 impl Store {
@@ -199,10 +201,22 @@ impl Store {
             }
             minutes.push(minute);
         }
+        let schedules = [reply.count()?, reply.count()?];
         if !used && !self.is_registered(keys.queue()).await? {
             return Ok(None);
         }
-        Ok(Some(Counts { now_us, records, sizes, workers, oldest_arrival_us, first_due_ms, totals, config, minutes }))
+        Ok(Some(Counts {
+            now_us,
+            records,
+            sizes,
+            workers,
+            oldest_arrival_us,
+            first_due_ms,
+            totals,
+            config,
+            minutes,
+            schedules,
+        }))
     }
 
     /// Whether the queue was ever used.

@@ -49,6 +49,8 @@ keys! {
     Meta "meta" "hash" "layout version, last fence and arrival, totals, rate limiter",
     Events "events" "stream" "what happened, capped",
     Wake "wake" "list" "at most one wake-up token",
+    Schedules "schedules" "hash" "name -> schedule: revision|paused|fired|missed|overlapped|last tick, then a JSON object",
+    Ticks "ticks" "zset" "schedule by its next tick in ms",
 }
 
 /// The key names of one queue, spelled once.

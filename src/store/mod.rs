@@ -21,6 +21,7 @@ mod presence;
 mod progress;
 mod rights;
 mod route;
+mod schedules;
 mod scripts;
 mod sentinel;
 mod tls;
@@ -42,10 +43,11 @@ pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range};
 pub(crate) use keys::{Key, QueueKeys};
 pub(crate) use lifecycle::{Accepted, Claimed, End, FetchCall, Fetched, Settled, Standing};
 pub(crate) use maintenance::{Audited, Auditor};
-pub(crate) use progress::text as progress_text;
 #[cfg(test)]
 pub(crate) use presence::Held;
 pub(crate) use presence::{Vitals, WorkerSelf};
+pub(crate) use progress::text as progress_text;
+pub(crate) use schedules::{Appointed, Appointment, Fired, Firing, StoredSchedule, too_many};
 #[cfg(feature = "api")]
 pub(crate) use tokens::StoredToken;
 pub(crate) use view::worker_info;

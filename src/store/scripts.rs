@@ -83,12 +83,16 @@ scripts! {
     DELETE "delete",
     DIAGNOSE "diagnose",
     RIGHTS "rights",
+    FIRE "fire",
+    APPOINT "appoint",
+    DUE "due",
+    AGENDA "agenda",
 }
 
 shared! {
     "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "put_off", "rank", "promote",
     "expire", "options", "place", "line", "grant", "replay", "claim", "unline", "hand", "fallen",
-    "lines", "durable",
+    "lines", "durable", "schedule", "supersede",
 }
 
 /// What the header of a script says.

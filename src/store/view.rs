@@ -41,6 +41,8 @@ impl Counts {
             paused: stored.paused,
             settings: stored.settings,
             workers: self.workers,
+            schedules: self.schedules[0],
+            late_schedules: self.schedules[1],
         }
     }
 
@@ -266,6 +268,7 @@ mod tests {
             totals: BTreeMap::new(),
             config: BTreeMap::new(),
             minutes: (0..61).map(|back| [if back < 2 { 100 } else { 10 }, 6, 2, 0]).collect(),
+            schedules: [0; 2],
         };
         assert_eq!(counts.sliding(1), [175, 11, 4, 0]);
         assert_eq!(counts.sliding(60)[0], 200 + 58 * 10 + 8);

@@ -1,4 +1,5 @@
-//! The worker: fetcher, executor and finisher, with heartbeat, promoter, recoverer and janitor beside them.
+//! The worker: fetcher, executor and finisher, with heartbeat, promoter, recoverer, scheduler and janitor
+//! beside them.
 //!
 //! A *lane* is one queue as the worker sees it; a *pool* is a number of slots that one or more lanes share. The fetcher of
 //! a pool claims jobs for its slots and some ahead of them; a slot runs one job (or batch) after another; the finisher of
@@ -16,6 +17,7 @@ mod progress;
 mod promoter;
 mod recoverer;
 mod runner;
+mod scheduler;
 mod shared;
 mod shutdown;
 mod table;

@@ -22,7 +22,7 @@ use crate::worker::finisher::{Ended, finisher};
 use crate::worker::lane::{Lane, Pool};
 use crate::worker::shared::{Heard, Limiter, Shared};
 use crate::worker::shutdown::{LAST_WORDS, Stopper, give_up_after, wind_down};
-use crate::worker::{actor, executor, fetcher, heartbeat, janitor, promoter, recoverer};
+use crate::worker::{actor, executor, fetcher, heartbeat, janitor, promoter, recoverer, scheduler};
 
 /// Ends that may wait for the finisher of a queue; beyond that, slots wait.
 const ENDS_WAITING: usize = 2_000;
@@ -228,10 +228,11 @@ async fn sign_off(shared: &Shared) {
     }
 }
 
-/// Promoter, recoverer and janitor of a queue.
+/// Promoter, recoverer, scheduler and janitor of a queue.
 fn start_keepers(actors: &mut JoinSet<()>, shared: &Arc<Shared>, lane: &Arc<Lane>) {
     keep(actors, (shared, lane), ("promoter", promoter::INTERVAL), promoter::promote);
     keep(actors, (shared, lane), ("recoverer", recoverer::interval(shared.lease)), recoverer::recover);
+    keep(actors, (shared, lane), ("scheduler", scheduler::INTERVAL), scheduler::fire);
     keep(actors, (shared, lane), ("janitor", janitor::INTERVAL), janitor::tidy);
 }
 

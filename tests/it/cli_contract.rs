@@ -22,6 +22,8 @@ const ASKING: &[&[&str]] = &[
     &["events"],
     &["events", "--queue", "q", "--level", "warn"],
     &["logs", "job-0001"],
+    &["schedule", "list"],
+    &["schedule", "next"],
 ];
 
 /// Those that change something.
@@ -45,6 +47,14 @@ const ACTING: &[&[&str]] = &[
     &["check", "set", "q", "--backlog", "10:20"],
     &["token", "create", "web", "--scope", "read"],
     &["token", "revoke", "web"],
+    &["schedule", "add", "morning", "q", "--every", "1h"],
+    &["schedule", "show", "morning"],
+    &["schedule", "pause", "morning"],
+    &["schedule", "resume", "morning"],
+    &["schedule", "run", "morning"],
+    &["schedule", "remove", "morning"],
+    &["schedule", "export"],
+    &["scheduler", "--once"],
 ];
 
 fn all() -> impl Iterator<Item = &'static &'static [&'static str]> {
@@ -267,7 +277,9 @@ fn every_answer_comes_in_every_format_and_alone_on_stdout() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis).env("COLUMNS", "100");
     cli.enqueue("q", "{\"a\":1}", &["--id", "job-0001"]);
-    for args in ASKING.iter().filter(|args| !["workers", "dlq", "token", "events", "logs"].contains(&args[0])) {
+    for args in
+        ASKING.iter().filter(|args| !["workers", "dlq", "token", "events", "logs", "schedule"].contains(&args[0]))
+    {
         let run = |format: &str| cli.run(args.iter().copied().chain(["-o", format])).expect(0);
         for format in ["table", "wide", "plain", "csv", "name"] {
             let output = run(format);

@@ -26,6 +26,7 @@ mod cli_events;
 mod cli_generated;
 mod cli_operate;
 mod cli_profile;
+mod cli_schedule;
 mod cli_spool;
 mod cli_terminal;
 mod cli_told;

@@ -4,7 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    check, clear, complete, completions, config, db, demo, dlq, doctor, embedded, enqueue, events, help, jobs, logs, man, openapi, queues, schema, serve, spool, stats, token, work, workers,
+    check, clear, complete, completions, config, db, demo, dlq, doctor, embedded, enqueue, events, help, jobs, logs,
+    man, openapi, queues, schedule, scheduler, schema, serve, spool, stats, token, work, workers,
 };
 use crate::output::Format;
 
@@ -130,6 +131,8 @@ pub enum Command {
     Workers(workers::Args),
     Doctor(doctor::Args),
     Check(check::Args),
+    Schedule(schedule::Args),
+    Scheduler(scheduler::Args),
     Serve(serve::Args),
     Token(token::Args),
     Openapi(openapi::Args),

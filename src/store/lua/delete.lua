@@ -1,12 +1,13 @@
--- delete: removes a queue that holds no job and that no worker takes jobs of, with all that is kept about it.
--- KEYS: jobs history crashes pending scheduled retrying active workers handed completed cancelled dead unique keys expiring seen config meta events wake
+-- delete: removes a queue that holds no job, that no worker takes jobs of and that has no schedule, with all that is kept
+--         about it.
+-- KEYS: jobs history crashes pending scheduled retrying active workers handed completed cancelled dead unique keys expiring seen config meta events wake schedules ticks
 -- ARGV: clock
--- returns: 1 where it is gone, 0 where a job or a worker keeps it
+-- returns: 1 where it is gone, 0 where a job, a worker or a schedule keeps it
 -- cost: 20 µs; what it holds is freed in the background
 -- flags: allow-oom
 -- uses: now
 local now_ms = math.floor(now() / 1000)
-if redis.call('EXISTS', jobs, active, scheduled, retrying, completed, cancelled, dead, unpack(pending)) > 0 then return 0 end
+if redis.call('EXISTS', jobs, schedules, active, scheduled, retrying, completed, cancelled, dead, unpack(pending)) > 0 then return 0 end
 if redis.call('ZCOUNT', workers, '(' .. string.format('%.0f', now_ms), '+inf') > 0 then return 0 end
-redis.call('UNLINK', history, crashes, workers, handed, unique, keys, expiring, seen, config, meta, events, wake)
+redis.call('UNLINK', history, crashes, workers, handed, unique, keys, expiring, seen, config, meta, events, wake, ticks)
 return 1

@@ -1,10 +1,10 @@
 -- stats: everything that is counted about a queue, at one instant.
--- KEYS: jobs pending scheduled active retrying completed cancelled dead workers config meta
+-- KEYS: jobs pending scheduled active retrying completed cancelled dead workers config meta schedules ticks
 -- ARGV: clock
 -- returns: now in µs; 1 where the queue was ever used; the number of records; sizes of the four lines, scheduled, active,
 --          retrying, completed, cancelled, dead; workers whose lease stands; the oldest arrival in line and the earliest due
 --          score ('' for none); totals and settings, name and value of each that is there; what was enqueued, completed,
---          failed and dead in this minute and each of the sixty before it
+--          failed and dead in this minute and each of the sixty before it; schedules, and those whose tick is a minute late
 -- cost: 0.1 ms
 -- flags: no-writes
 -- uses: now int
@@ -43,4 +43,5 @@ local settings = named(config, {'paused', 'rate', 'rate_us', 'rate_burst', 'conc
   'remove_on_fail', 'aging_us', 'max_length', 'crash_limit', 'durable', 'retry'})
 local live = redis.call('ZCOUNT', workers, '(' .. int(math.floor(now_us / 1000)), '+inf')
 return {int(now_us), redis.call('EXISTS', meta, config), redis.call('HLEN', jobs), sizes, live, oldest, due, totals,
-  settings, minutes}
+  settings, minutes, redis.call('HLEN', schedules),
+  redis.call('ZCOUNT', ticks, '-inf', int(math.floor(now_us / 1000) - 60000))}

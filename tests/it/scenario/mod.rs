@@ -13,6 +13,7 @@ mod order;
 mod outage;
 mod payload;
 mod reports;
+mod schedule;
 mod secrets;
 mod shutdown;
 mod timing;

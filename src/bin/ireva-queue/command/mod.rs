@@ -18,6 +18,8 @@ pub mod logs;
 pub mod man;
 pub mod openapi;
 pub mod queues;
+pub mod schedule;
+pub mod scheduler;
 pub mod schema;
 mod selecting;
 pub mod serve;
@@ -53,11 +55,13 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Workers(args) => brief(workers::run(args, context), context),
         Command::Doctor(args) => brief(doctor::run(args, context), context),
         Command::Check(args) => brief(check::run(args, context), context),
+        Command::Schedule(args) => brief(schedule::run(args, context), context),
         Command::Token(args) => brief(token::run(args, context), context),
         Command::Db(args) => brief(db::run(args, context), context),
         Command::Embedded(args) => brief(embedded::run(args, context), context),
         Command::Config(args) => config::run(args, context),
         Command::Work(args) => work::run(args, context),
+        Command::Scheduler(args) => scheduler::run(args, context),
         Command::Serve(args) => serve::run(args, context),
         Command::Openapi(args) => openapi::run(args),
         Command::Schema(args) => schema::run(args),

@@ -17,6 +17,7 @@ mod queue_event;
 mod queue_settings;
 mod queue_stats;
 mod queue_summary;
+mod schedule;
 mod spooled;
 mod timeline;
 mod token;

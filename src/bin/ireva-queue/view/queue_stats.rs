@@ -27,6 +27,7 @@ impl View for QueueStats {
         Column::new("RATE").wide(),
         Column::new("CONCURRENCY").wide(),
         Column::new("DURABLE").wide(),
+        Column::number("LATE SCHEDULES").wide(),
     ];
 
     fn cells(&self) -> Vec<Cell> {
@@ -49,6 +50,7 @@ impl View for QueueStats {
             Cell::maybe(self.settings.rate),
             Cell::maybe(self.settings.concurrency),
             Cell::text(self.settings.durable.as_str()),
+            Cell::alarm(self.late_schedules, Tone::Bad),
         ]
     }
 
@@ -78,6 +80,12 @@ impl View for QueueStats {
         ]);
         if self.settings.durable != Durable::Off {
             blocks.push(Block::Field("durable", Cell::text(self.settings.durable.as_str())));
+        }
+        if self.schedules > 0 {
+            blocks.push(Block::Field("schedules", Cell::count(self.schedules)));
+        }
+        if self.late_schedules > 0 {
+            blocks.push(Block::Field("late schedules", Cell::alarm(self.late_schedules, Tone::Bad)));
         }
         if let Some(late_ms) = self.late_ms {
             blocks.push(Block::Field("overdue by", Cell::millis(Some(late_ms)).tone(Tone::Warn)));

@@ -5,7 +5,7 @@ mod processors;
 mod signals;
 mod storage;
 
-pub use journal::Journal;
+pub use journal::{Journal, LogFormat};
 pub use processors::{email_settings, register_builtin};
 pub use storage::{Place, storage};
 

@@ -1,0 +1,106 @@
+//! Fires what is due in one queue: the step that workers and schedulers repeat.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, EventKind};
+use crate::schedule::Plan;
+use crate::store::{Appointment, Fired, Firing, QueueKeys, Store, StoredSchedule};
+
+/// Ticks that one round fires at most; the rest comes with the next.
+const ROUND_MAX: usize = 500;
+
+/// Fires every tick of a queue that has come, by the policies of its schedules, and tells of each. How long it is to the
+/// next tick that is known; `None` where there is none.
+///
+/// Every script call compares the tick and the schedule with what was seen, so it does not matter how many do this at the
+/// same time, nor where one of them stops.
+///
+/// # Errors
+/// The first trouble with one schedule, when all others are fired: it is not readable (`Corrupt`), its queue is full
+/// (`Full`); its tick waits. Whatever the connection says, at once.
+pub(crate) async fn round(
+    store: &Store,
+    keys: &QueueKeys,
+    by: &str,
+    tell: &(dyn Fn(Event) + Sync),
+) -> Result<Option<Duration>> {
+    let (mut trouble, mut stuck, mut steps) = (None, BTreeSet::new(), 0);
+    loop {
+        let due = store.due(keys).await?;
+        let before = steps;
+        for seen in &due.schedules {
+            if stuck.contains(&seen.name) {
+                continue;
+            }
+            match fire(store, keys, (by, due.now_ms), seen).await {
+                Ok(event) => {
+                    steps += 1;
+                    event.into_iter().for_each(tell);
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Full) => {
+                    trouble = trouble.or(Some(error));
+                    stuck.insert(seen.name.clone());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if steps == before || steps >= ROUND_MAX {
+            let next_in = due.next_in_ms.map(Duration::from_millis);
+            return trouble.map_or(Ok(next_in), Err);
+        }
+    }
+}
+
+/// Fires one tick; what there is to tell of it.
+async fn fire(
+    store: &Store,
+    keys: &QueueKeys,
+    (by, now_ms): (&str, i64),
+    seen: &StoredSchedule,
+) -> Result<Option<Event>> {
+    let (queue, name) = (keys.queue(), &seen.name);
+    let Some(tick_ms) = seen.next_ms else { return Ok(None) };
+    if seen.text.is_empty() && store.schedule(keys, name).await?.1.is_none() {
+        // A tick of nothing: a hand has removed the schedule alone.
+        let gone = Appointment { name, revision: "", paused: false, next_ms: None, word: "removed", text: "" };
+        store.appoint(keys, by, gone).await?;
+        return Ok(None);
+    }
+    let schedule = seen.schedule(queue)?;
+    let plan = Plan::of(&schedule, tick_ms, now_ms);
+    let job = plan.fire_ms.map(|fire_ms| schedule.job_of(fire_ms, now_ms));
+    let firing = Firing {
+        seen,
+        tick_ms,
+        next_ms: plan.next_ms,
+        missed: plan.missed,
+        overlap: schedule.overlaps().as_str(),
+        job: job.as_ref(),
+    };
+    let outcome = match store.fire(keys, by, firing).await? {
+        Fired::Done(outcome) => outcome,
+        Fired::NotAsSeen => return Ok(None),
+        Fired::Full => {
+            let why = format!(
+                "schedule {name} of queue {queue} cannot enqueue its job: as many jobs wait as maxLength allows; its tick waits"
+            );
+            return Err(Error::new(ErrorKind::Full, why));
+        }
+    };
+    let tick = DateTime::from_timestamp_millis(plan.fire_ms.unwrap_or(tick_ms)).unwrap_or_default();
+    let tick = tick.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let missed = if plan.missed == 0 { String::new() } else { format!(", {} missed", plan.missed) };
+    let message = match outcome.as_str() {
+        "enqueued" => format!("schedule {name}, tick {tick}{missed}"),
+        "missed" => format!("schedule {name}, nothing enqueued{missed}"),
+        "overlapped" => format!("schedule {name}, tick {tick}: the job before is not done, nothing enqueued{missed}"),
+        "held" => format!("schedule {name}, tick {tick}: another job holds the unique key, nothing enqueued{missed}"),
+        _ => format!("schedule {name}, tick {tick}: its job was there already{missed}"),
+    };
+    let job = job.filter(|_| outcome == "enqueued").map(|job| job.job_id().clone());
+    Ok(Some(Event { queue: Some(queue.clone()), job, ..Event::new(EventKind::Fired).message(message) }))
+}

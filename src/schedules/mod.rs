@@ -1,0 +1,334 @@
+//! The schedules of all queues: add, look, pause, run by hand, remove, export and import.
+//!
+//! Who fires them is the worker of their queue, or a [`Scheduler`].
+
+mod firing;
+mod scheduler;
+mod transfer;
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use futures_util::stream::{self, StreamExt};
+
+pub(crate) use firing::round;
+pub use scheduler::{Scheduler, SchedulerReport};
+pub use transfer::ImportOptions;
+
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::job::QueueName;
+use crate::schedule::{
+    ChangeKind, Schedule, ScheduleChange, ScheduleInfo, ScheduleName, ScheduleState, ScheduleSwitched, Tick,
+};
+use crate::stats::Enqueued;
+use crate::store::{Appointed, Appointment, Store, StoredSchedule, too_many};
+
+/// Queues that are asked about at the same time.
+const CALLS_AT_ONCE: usize = 16;
+/// Ticks that one list shows.
+const TICKS_MAX: usize = 1_000;
+/// A schedule that changes between the look and the act is looked at again, so often.
+const TRIES: usize = 5;
+/// Who the events say it was.
+const OPERATOR: &str = "operator";
+
+/// The schedules of every queue under one prefix. Cloning shares the connection.
+#[derive(Clone)]
+pub struct Schedules {
+    client: Client,
+    store: Store,
+}
+
+/// What is there of a schedule.
+struct Found {
+    queue: QueueName,
+    now_ms: i64,
+    stored: StoredSchedule,
+}
+
+impl Found {
+    fn schedule(&self) -> Result<Schedule> {
+        self.stored.schedule(&self.queue)
+    }
+
+    fn info(&self) -> Result<ScheduleInfo> {
+        Ok(self.stored.info(&self.schedule()?, self.now_ms))
+    }
+}
+
+impl Schedules {
+    pub(crate) fn new(client: Client, store: Store) -> Self {
+        Self { client, store }
+    }
+
+    /// Every schedule, by queue and name; of these queues, where any are named.
+    ///
+    /// # Errors
+    /// `Corrupt` when a hand has written something unreadable among them: it is named.
+    pub async fn list(&self, queues: &[QueueName]) -> Result<Vec<ScheduleInfo>> {
+        self.all(queues).await?.iter().map(Found::info).collect()
+    }
+
+    /// Schedules whose tick came longer ago than `by` and that nobody fired: no worker of their queue and no scheduler
+    /// runs, or their queue is full.
+    ///
+    /// # Errors
+    /// As for [`Schedules::list`].
+    pub async fn late(&self, by: Duration) -> Result<Vec<ScheduleInfo>> {
+        let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        let mut schedules = self.list(&[]).await?;
+        schedules.retain(|schedule| schedule.late_ms.is_some_and(|late_ms| late_ms > by_ms));
+        Ok(schedules)
+    }
+
+    /// A schedule by its name; the queue is asked for only where several have one of that name.
+    ///
+    /// # Errors
+    /// `NotFound`; `Invalid` when several queues have one.
+    pub async fn find(&self, name: &ScheduleName, queue: Option<&QueueName>) -> Result<ScheduleInfo> {
+        self.found(name, queue).await?.info()
+    }
+
+    /// The next `count` ticks (at most 1,000) of these schedules, or of all that are not paused; the earliest first. A tick
+    /// that has come and was not fired yet is one of them.
+    ///
+    /// # Errors
+    /// `NotFound` when one of the names is nobody's.
+    pub async fn upcoming(&self, names: &[ScheduleName], count: usize) -> Result<Vec<Tick>> {
+        let found = match names {
+            [] => self.all(&[]).await?,
+            names => {
+                let mut found = Vec::with_capacity(names.len());
+                for name in names {
+                    found.push(self.found(name, None).await?);
+                }
+                found
+            }
+        };
+        let mut ticks = Vec::new();
+        for one in &found {
+            let schedule = one.schedule()?;
+            let mut next_ms = one.stored.next_ms;
+            for _ in 0..count.min(TICKS_MAX) {
+                let Some(tick_ms) = next_ms else { break };
+                let at = DateTime::from_timestamp_millis(tick_ms).unwrap_or_default();
+                let (name, queue) = (schedule.name().clone(), one.queue.clone());
+                let local = schedule.timing().wall_clock(at);
+                ticks.push(Tick { name, queue, at, local, job: schedule.id_of(tick_ms) });
+                next_ms = schedule.next_after_ms(tick_ms);
+            }
+        }
+        ticks.sort_by(|a, b| (a.at, &a.name, &a.queue).cmp(&(b.at, &b.name, &b.queue)));
+        ticks.truncate(count.min(TICKS_MAX));
+        Ok(ticks)
+    }
+
+    /// Adds a schedule, whose first tick is the next one from now. The same one again changes nothing; another one of that
+    /// name takes its place only with `replace`, and then goes on with the tick that it was to have next where the ticks
+    /// are the same.
+    ///
+    /// # Errors
+    /// `Refused` when there is another of that name and `replace` is false, when it is another queue's, or when the queue
+    /// has a thousand already; `Invalid` when it would never have a tick.
+    pub async fn add(&self, schedule: &Schedule, replace: bool) -> Result<ScheduleChange> {
+        let name = schedule.name();
+        let others = self.holders(name).await?;
+        if let Some(other) = others.iter().find(|found| found.queue != *schedule.queue()) {
+            let why = format!(
+                "schedule {name} is one of queue {} already: remove it there (schedule remove {name}), or choose another name",
+                other.queue
+            );
+            return Err(Error::refused(why));
+        }
+        self.write(schedule, replace).await
+    }
+
+    /// Writes a schedule into its queue, whatever other queues have.
+    async fn write(&self, schedule: &Schedule, replace: bool) -> Result<ScheduleChange> {
+        let (name, queue, text) = (schedule.name(), schedule.queue(), schedule.to_stored()?);
+        let keys = self.store.keys(queue);
+        for _ in 0..TRIES {
+            let (now_ms, there) = self.store.schedule(&keys, name.as_str()).await?;
+            let paused = schedule.wants_paused().unwrap_or(there.as_ref().is_some_and(|there| there.paused));
+            let next_ms = match &there {
+                _ if paused => None,
+                // A tick that has come and is not fired yet is not lost over a change of the payload.
+                Some(there) if !there.paused && there.schedule(queue).is_ok_and(|old| old.ticks_like(schedule)) => {
+                    there.next_ms
+                }
+                _ => schedule.next_after_ms(now_ms),
+            };
+            let next_at = next_ms.and_then(DateTime::from_timestamp_millis);
+            let change =
+                |change| ScheduleChange { name: name.clone(), queue: queue.clone(), change, next_at, dry_run: false };
+            let (kind, word, revision) = match &there {
+                None => (ChangeKind::Added, "added", ""),
+                Some(there) if there.text == text && there.paused == paused => {
+                    return Ok(change(ChangeKind::Unchanged));
+                }
+                Some(_) if !replace => {
+                    let why = format!(
+                        "there is another schedule {name} in queue {queue}: --replace puts this one in its place"
+                    );
+                    return Err(Error::refused(why));
+                }
+                Some(there) => (ChangeKind::Changed, "changed", there.revision.as_str()),
+            };
+            if there.is_none() && next_ms.is_none() && !paused {
+                return Err(
+                    Error::invalid(format!("schedule {name} would never have a tick: until is past")).about("until")
+                );
+            }
+            let name = name.as_str();
+            let appointment = Appointment { name, revision, paused, next_ms, word, text: &text };
+            match self.store.appoint(&keys, OPERATOR, appointment).await? {
+                Appointed::Done => {
+                    self.store.register(queue).await?;
+                    return Ok(change(kind));
+                }
+                Appointed::TooMany => return Err(too_many(queue)),
+                Appointed::NotAsSeen => {}
+            }
+        }
+        Err(restless(name))
+    }
+
+    /// Stops its ticks until it is resumed; what would have come meanwhile is not made up for.
+    ///
+    /// # Errors
+    /// As for [`Schedules::find`].
+    pub async fn pause(&self, name: &ScheduleName, queue: Option<&QueueName>) -> Result<ScheduleSwitched> {
+        self.switch(name, queue, true).await
+    }
+
+    /// Lets it have ticks again, from the next one on.
+    ///
+    /// # Errors
+    /// As for [`Schedules::find`].
+    pub async fn resume(&self, name: &ScheduleName, queue: Option<&QueueName>) -> Result<ScheduleSwitched> {
+        self.switch(name, queue, false).await
+    }
+
+    async fn switch(&self, name: &ScheduleName, queue: Option<&QueueName>, paused: bool) -> Result<ScheduleSwitched> {
+        for _ in 0..TRIES {
+            let found = self.found(name, queue).await?;
+            let (schedule, stored) = (found.schedule()?, &found.stored);
+            let changed = stored.paused != paused;
+            let next_ms = match (changed, paused) {
+                (false, _) => stored.next_ms,
+                (true, true) => None,
+                (true, false) => schedule.next_after_ms(found.now_ms),
+            };
+            let appointment = Appointment {
+                name: name.as_str(),
+                revision: &stored.revision,
+                paused,
+                next_ms,
+                word: if paused { "paused" } else { "resumed" },
+                text: &stored.text,
+            };
+            let keys = self.store.keys(&found.queue);
+            if !changed || self.store.appoint(&keys, OPERATOR, appointment).await? == Appointed::Done {
+                let next_at = next_ms.and_then(DateTime::from_timestamp_millis);
+                return Ok(ScheduleSwitched { name: name.clone(), queue: found.queue, paused, changed, next_at });
+            }
+        }
+        Err(restless(name))
+    }
+
+    /// Removes it; jobs that it has enqueued stay. Also one that is not readable.
+    ///
+    /// # Errors
+    /// As for [`Schedules::find`].
+    pub async fn remove(&self, name: &ScheduleName, queue: Option<&QueueName>) -> Result<ScheduleChange> {
+        for _ in 0..TRIES {
+            let Found { queue, stored, .. } = self.found(name, queue).await?;
+            let appointment = Appointment {
+                name: name.as_str(),
+                revision: &stored.revision,
+                paused: false,
+                next_ms: None,
+                word: "removed",
+                text: "",
+            };
+            if self.store.appoint(&self.store.keys(&queue), OPERATOR, appointment).await? == Appointed::Done {
+                let change = ChangeKind::Removed;
+                return Ok(ScheduleChange { name: name.clone(), queue, change, next_at: None, dry_run: false });
+            }
+        }
+        Err(restless(name))
+    }
+
+    /// Enqueues a job of its kind now, paused or not, under an id of its own; its ticks, and what they overlap with, stay as
+    /// they are.
+    ///
+    /// # Errors
+    /// As for [`Schedules::find`] and [`Queue::enqueue`](crate::Queue::enqueue).
+    pub async fn run(&self, name: &ScheduleName, queue: Option<&QueueName>) -> Result<Enqueued> {
+        let found = self.found(name, queue).await?;
+        self.client.queue(found.queue.clone()).enqueue(found.schedule()?.job_by_hand()).await
+    }
+
+    /// Everything that is stored, also what is not readable.
+    async fn all(&self, queues: &[QueueName]) -> Result<Vec<Found>> {
+        let mut queues = if queues.is_empty() { self.store.queues().await? } else { queues.to_vec() };
+        queues.sort();
+        let ask = |queue: QueueName| async move { (self.store.schedules(&self.store.keys(&queue)).await, queue) };
+        let mut asked = stream::iter(queues).map(ask).buffered(CALLS_AT_ONCE);
+        let mut all = Vec::new();
+        while let Some((answer, queue)) = asked.next().await {
+            let (now_ms, schedules) = answer?;
+            all.extend(schedules.into_iter().map(|stored| Found { queue: queue.clone(), now_ms, stored }));
+        }
+        Ok(all)
+    }
+
+    /// The schedules of that name in every queue.
+    async fn holders(&self, name: &ScheduleName) -> Result<Vec<Found>> {
+        let ask = |queue: QueueName| async move {
+            (self.store.schedule(&self.store.keys(&queue), name.as_str()).await, queue)
+        };
+        let mut asked = stream::iter(self.store.queues().await?).map(ask).buffered(CALLS_AT_ONCE);
+        let mut holders = Vec::new();
+        while let Some((answer, queue)) = asked.next().await {
+            let (now_ms, stored) = answer?;
+            holders.extend(stored.map(|stored| Found { queue, now_ms, stored }));
+        }
+        Ok(holders)
+    }
+
+    async fn found(&self, name: &ScheduleName, queue: Option<&QueueName>) -> Result<Found> {
+        if let Some(queue) = queue {
+            let (now_ms, stored) = self.store.schedule(&self.store.keys(queue), name.as_str()).await?;
+            let stored = stored
+                .ok_or_else(|| Error::not_found(format!("schedule {:?} not found in queue {queue}", name.as_str())))?;
+            return Ok(Found { queue: queue.clone(), now_ms, stored });
+        }
+        let mut holders = self.holders(name).await?;
+        match (holders.pop(), holders.is_empty()) {
+            (Some(found), true) => Ok(found),
+            (None, _) => Err(Error::not_found(format!("schedule {:?} not found", name.as_str()))),
+            (Some(last), false) => {
+                holders.push(last);
+                let queues: Vec<_> = holders.iter().map(|found| found.queue.as_str()).collect();
+                let queues = queues.join(", ");
+                Err(Error::invalid(format!(
+                    "schedule {:?} is there in several queues: {queues}; name one",
+                    name.as_str()
+                )))
+            }
+        }
+    }
+}
+
+fn restless(name: &ScheduleName) -> Error {
+    Error::refused(format!("schedule {name} is being changed by others; look at it again"))
+}
+
+impl ScheduleInfo {
+    /// Whether its tick came and nobody fired it within `by`.
+    pub fn is_late(&self, by: Duration) -> bool {
+        self.state == ScheduleState::Active && self.late_ms.is_some_and(|late_ms| u128::from(late_ms) > by.as_millis())
+    }
+}

@@ -1,0 +1,139 @@
+//! Fires schedules where no workers run: for fleets that start workers only when there are jobs.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{self, StreamExt};
+
+use super::firing::round;
+use crate::client::Client;
+use crate::error::Result;
+use crate::event::{Event, EventKind};
+use crate::job::QueueName;
+use crate::store::Store;
+
+/// How often it looks, at least.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Queues that are looked at at the same time.
+const CALLS_AT_ONCE: usize = 16;
+/// A trouble that lasts is said this seldom.
+const WARN_EVERY: Duration = Duration::from_secs(5);
+/// When it is told to stop, the look that is under way has this long.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// Who the events say it was.
+const NAME: &str = "scheduler";
+
+type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
+
+/// Fires the schedules of queues until it is told to stop. Any number of them may run, beside workers too: each tick has
+/// at most one job.
+pub struct Scheduler {
+    client: Client,
+    queues: Vec<QueueName>,
+    listener: Option<Listener>,
+}
+
+/// What a scheduler did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SchedulerReport {
+    /// Ticks that it fired; others may have fired more.
+    pub fired: u64,
+}
+
+impl Scheduler {
+    /// For every queue under the prefix of `client`, those that come later included.
+    pub fn new(client: &Client) -> Self {
+        Self { client: client.clone(), queues: Vec::new(), listener: None }
+    }
+
+    /// Only for these queues.
+    pub fn queues(mut self, queues: Vec<QueueName>) -> Self {
+        self.queues = queues;
+        self
+    }
+
+    /// Hands each tick that it fires, and what hinders it, to `listener`, which must not block.
+    pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// Runs until `stop` is done; outages of Redis are waited out. Dropping the future at any point leaves nothing half
+    /// done.
+    ///
+    /// # Errors
+    /// `Unreachable`, `AccessDenied` or `Config` when the server cannot be worked with at the start.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<SchedulerReport> {
+        self.client.ping().await?;
+        let store = self.client.open_store();
+        let fired = AtomicU64::new(0);
+        let mut stop = std::pin::pin!(stop);
+        let mut warned = None::<Instant>;
+        loop {
+            let mut look = std::pin::pin!(self.look(&store, &fired));
+            let outcome = tokio::select! {
+                () = &mut stop => {
+                    // What is being fired is fired and told.
+                    let _ = tokio::time::timeout(LAST_WORDS, look).await;
+                    break;
+                }
+                outcome = &mut look => outcome,
+            };
+            let pause = outcome.unwrap_or_else(|error| {
+                if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+                    warned = Some(Instant::now());
+                    self.tell(&Event::new(EventKind::Alert).message(format!("a schedule is not fired: {error}")));
+                }
+                INTERVAL
+            });
+            tokio::select! {
+                () = &mut stop => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        Ok(SchedulerReport { fired: fired.into_inner() })
+    }
+
+    /// Fires what is due now, and ends: for who is called again and again.
+    ///
+    /// # Errors
+    /// `Unreachable` and its like; what hinders one schedule alone is told when all others are fired.
+    pub async fn once(&self) -> Result<SchedulerReport> {
+        let fired = AtomicU64::new(0);
+        self.look(&self.client.schedules().store, &fired).await?;
+        Ok(SchedulerReport { fired: fired.into_inner() })
+    }
+
+    /// Looks at every queue once; how long until the next look.
+    async fn look(&self, store: &Store, fired: &AtomicU64) -> Result<Duration> {
+        let queues = if self.queues.is_empty() { store.queues().await? } else { self.queues.clone() };
+        let tell = |event: Event| {
+            fired.fetch_add(u64::from(event.job.is_some()), Ordering::Relaxed);
+            self.tell(&event);
+        };
+        let tell = &tell;
+        let ask = |queue: QueueName| async move { round(store, &store.keys(&queue), NAME, tell).await };
+        let mut looks = stream::iter(queues).map(ask).buffer_unordered(CALLS_AT_ONCE);
+        let (mut next, mut trouble) = (INTERVAL, None);
+        while let Some(look) = looks.next().await {
+            match look {
+                Ok(next_in) => next = next.min(next_in.unwrap_or(INTERVAL)),
+                // One queue in trouble does not hold up the others.
+                Err(error) => trouble = trouble.or(Some(error)),
+            }
+        }
+        trouble.map_or(Ok(next), Err)
+    }
+
+    fn tell(&self, event: &Event) {
+        match &self.listener {
+            Some(listener) => listener(event),
+            None if event.event == EventKind::Alert => {
+                tracing::warn!("{}", event.message.as_deref().unwrap_or_default());
+            }
+            None => {}
+        }
+    }
+}
