@@ -20,7 +20,7 @@ struct Done {
 }
 
 impl Doctor {
-    /// Mends the findings that are [`fixable`](Finding::fixable), and notes in each what was done. No job that can run is
+    /// Mends the findings that are [`fixable`](field@Finding::fixable), and notes in each what was done. No job that can run is
     /// touched: unique keys and ids that hold nothing are let go of, numbers of claims are counted anew, ended jobs beyond
     /// what the settings keep are removed. May be broken off and repeated.
     ///

@@ -1,10 +1,10 @@
 //! Finds out what is wrong: with the server, the queues, the workers, and the services that processors need.
 //!
-//! [`facts`] gathers, in a handful of quick questions a queue, whatever its length; the files beside it judge, each one
+//! `facts.rs` gathers, in a handful of quick questions a queue, whatever its length; the files beside it judge, each one
 //! area, from facts alone. Every finding has a code of the table [`CODES`], which says what it means and what mends it.
 //!
-//! What is gathered for another area goes into [`Facts`]; its file judges there and has a line in [`judge`]; its codes
-//! have rows in the table.
+//! What is gathered for another area (schedules, breakers, alerts) goes into `Facts`; a file of its own judges it and has a
+//! line in `judge`; its codes have rows in the table.
 
 mod backlog;
 mod bundle;
