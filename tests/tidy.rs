@@ -22,6 +22,13 @@ const ENGINE: &[&str] = &[
     "worker",
     "testing",
     "producer",
+    "pace",
+    "walk",
+    "audit",
+    "bulk",
+    "undo",
+    "explain",
+    "jobs_file",
 ];
 
 /// The longest Rust file without its inline tests, and the longest script.

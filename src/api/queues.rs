@@ -94,7 +94,7 @@ async fn set(State(api): State<Api>, InQueue { queue }: InQueue, JsonText(text):
 }
 
 async fn delete(State(api): State<Api>, InQueue { queue }: InQueue) -> Answered<Deleted> {
-    api.client.queue(queue.clone()).delete().await?;
+    api.client.queue(queue.clone()).delete(&crate::ActOptions::default()).await?;
     Ok(Json(Deleted { queue, deleted: true }))
 }
 

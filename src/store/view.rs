@@ -2,19 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use serde_json::value::RawValue;
 
+use crate::clock::instant;
 use crate::job::{Failure, History, JobState, Priority, QueueName};
 use crate::retry::ErrorClass;
 use crate::stats::{DeadLetter, JobDetails, JobSummary, QueueStats, QueueSummary, Rates, Totals, WorkerInfo};
 use crate::store::inspect::{Counts, Found, Shown};
 use crate::store::limits;
 use crate::store::presence::{Held, WorkerSelf};
-
-fn instant(ms: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(ms).unwrap_or_default()
-}
 
 impl Counts {
     /// The statistics of the queue.
@@ -38,6 +35,7 @@ impl Counts {
             last_minute: rates(&self.sliding(1)),
             last_hour: rates(&self.sliding(60)),
             paused: stored.paused,
+            protected: stored.protected,
             settings: stored.settings,
             workers: self.workers,
         }
@@ -45,9 +43,10 @@ impl Counts {
 
     /// The queue in a list.
     pub(crate) fn summary(&self, queue: QueueName) -> QueueSummary {
-        let QueueStats { queue, pending, scheduled, active, retrying, dead, paused, settings, workers, .. } =
-            self.stats(queue);
-        QueueSummary { queue, paused, live: pending + scheduled + active + retrying, dead, workers, settings }
+        let stats = self.stats(queue);
+        let live = stats.pending + stats.scheduled + stats.active + stats.retrying;
+        let QueueStats { queue, dead, paused, protected, settings, workers, .. } = stats;
+        QueueSummary { queue, paused, protected, live, dead, workers, settings }
     }
 
     /// What was counted over the last so many minutes: of the oldest, only the part that has not slid out yet.
@@ -208,6 +207,7 @@ impl Shown {
             failures: history.failures,
             result: raw(result),
             log,
+            explanation: None,
         }
     }
 }

@@ -4,8 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    clear, completions, db, demo, dlq, embedded, enqueue, jobs, man, openapi, queues, schema, serve, stats, token,
-    work, workers,
+    audit, clear, completions, db, demo, dlq, embedded, enqueue, explain, jobs, man, openapi, queues, schema, serve,
+    stats, token, undo, work, workers,
 };
 use crate::output::Format;
 
@@ -115,6 +115,9 @@ pub enum Command {
     Stats(stats::Args),
     Clear(clear::Args),
     Dlq(dlq::Args),
+    Explain(explain::Args),
+    Undo(undo::Args),
+    Audit(audit::Args),
     Jobs(jobs::Args),
     Queues(queues::Args),
     Workers(workers::Args),

@@ -1,5 +1,7 @@
 //! One file per command: its arguments, and a `run` that calls the library and returns a value.
 
+mod acting;
+pub mod audit;
 pub mod clear;
 pub mod completions;
 pub mod db;
@@ -7,6 +9,7 @@ pub mod demo;
 pub mod dlq;
 pub mod embedded;
 pub mod enqueue;
+pub mod explain;
 pub mod jobs;
 pub mod man;
 pub mod openapi;
@@ -16,6 +19,7 @@ mod selecting;
 pub mod serve;
 pub mod stats;
 pub mod token;
+pub mod undo;
 pub mod work;
 pub mod workers;
 
@@ -37,6 +41,9 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Stats(args) => brief(stats::run(args, context), context),
         Command::Clear(args) => brief(clear::run(args, context), context),
         Command::Dlq(args) => brief(dlq::run(args, context), context),
+        Command::Explain(args) => brief(explain::run(args, context), context),
+        Command::Undo(args) => brief(undo::run(args, context), context),
+        Command::Audit(args) => brief(audit::run(args, context), context),
         Command::Jobs(args) => brief(jobs::run(args, context), context),
         Command::Queues(args) => brief(queues::run(args, context), context),
         Command::Workers(args) => brief(workers::run(args, context), context),

@@ -1,6 +1,7 @@
 //! What each value looks like: its columns, its name, and its card where it is shown alone. One file per value.
 
 mod acted;
+mod audit_entry;
 mod bulk;
 mod database;
 mod dead_group;
@@ -8,12 +9,15 @@ mod dead_letter;
 mod demo_report;
 mod embedded_status;
 mod enqueued;
+mod explanation;
+mod import_report;
 mod job_details;
 mod job_summary;
 mod queue_settings;
 mod queue_stats;
 mod queue_summary;
 mod token;
+mod undo_report;
 mod worker_info;
 mod worker_report;
 
