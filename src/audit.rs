@@ -1,6 +1,6 @@
 //! Who did what to many jobs at once, and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -130,6 +130,8 @@ struct Reading {
     page: std::vec::IntoIter<Noted>,
     before: Option<String>,
     over: bool,
+    /// Where a reply was lost an act may begin twice; the later entry is its beginning.
+    begun: BTreeSet<String>,
     ends: BTreeMap<String, (ActEnd, Option<u64>)>,
     undone: BTreeMap<String, String>,
 }
@@ -160,12 +162,14 @@ impl Reading {
             self.ends.entry(id).or_insert((ended, field("count").parse().ok()));
             return None;
         }
+        if !self.begun.insert(id.clone()) {
+            return None;
+        }
         let at = DateTime::from_timestamp_millis(noted.at_ms).unwrap_or_default();
         let (of, reason) = (field("of"), field("reason"));
         if !of.is_empty() {
             self.undone.insert(of, id.clone());
         }
-        // An entry that stands there twice began once.
         let (ended, count) = self.ends.remove(&id).unwrap_or((ActEnd::Open, None));
         Some(AuditEntry {
             at,
@@ -256,6 +260,7 @@ mod tests {
         let act = reading.fold(noted(5, &begun("a"))).unwrap();
         assert_eq!((act.count, act.ended, act.undone_by.as_deref()), (None, ActEnd::Open, Some("b")));
         assert_eq!(act.undo_until, Some(act.at + KEPT));
+        assert_eq!(reading.fold(noted(5, &begun("a"))), None, "it stands there twice, and began once");
         assert_eq!(reading.fold(noted(4, &[("step", "begun"), ("queue", "no name")])), None);
     }
 }

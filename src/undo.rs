@@ -78,6 +78,10 @@ impl Audit {
         let note = ActNote::new("undo", &entry.queue, format!("act {}", entry.id), options.told());
         let mut note = note.with("of", &entry.id);
         let mut more = before.more;
+        if more {
+            // It may have been deleted since.
+            store.register(&entry.queue).await?;
+        }
         while more {
             if !pace.wait(STEP).await {
                 report.stopped = true;

@@ -21,7 +21,7 @@ pub(crate) struct Noted {
 }
 
 impl Store {
-    /// Writes an entry. Where the reply is lost it may stand there twice, which says no more than once.
+    /// Writes an entry. Where the reply is lost it may stand there twice: whoever reads it takes it once.
     pub(crate) async fn note(&self, fields: &[(&'static str, String)]) -> Result<()> {
         let mut command = scripts::NOTE.on_key(&keys::audit(&self.prefix), &self.clock);
         command.arg(KEPT);

@@ -125,7 +125,11 @@ fn a_protected_queue_refuses_clear_and_bulk_deletes_with_5() {
     assert_eq!(cli.json(["clear", "q", "--yes"])["changed"], 30);
     cli.run(["queues", "protect", "nope"]).expect(4);
     cli.ok(["queues", "delete", "q", "--reason", "mistyped"]);
-    assert_eq!(cli.json(["audit", "q"])[0]["act"], "delete queue");
+    let acts = cli.json(["audit", "q"]);
+    assert_eq!((&acts[0]["act"], &acts[0]["reason"]), (&json!("delete queue"), &json!("mistyped")));
+    cli.run(["stats", "q"]).expect(4);
+    assert_eq!(cli.json(["undo", acts[1]["id"].as_str().unwrap()])["restored"], 30);
+    assert_eq!(cli.json(["queues", "list"])[0]["live"], 30, "the queue is there again");
 }
 
 #[test]
@@ -149,4 +153,31 @@ fn ctrl_c_ends_an_act_with_130_and_tells_what_was_done() {
     assert_eq!(cli.json(["audit"])[0]["ended"], "stopped");
     assert_eq!(cli.json(["clear", "q", "--yes"])["changed"].as_u64(), Some(left), "it can be run again for the rest");
     assert_eq!(cli.json(["undo", report["act"].as_str().unwrap()])["restored"].as_u64(), Some(30 - left));
+}
+
+#[test]
+fn wrong_usage_of_acts_is_2_and_names_the_flag_or_argument() {
+    let cli = Cli::bare();
+    let table: &[(&[&str], &str)] = &[
+        (&["dlq", "list", "q", "--payload", "to"], "--payload"),
+        (&["dlq", "list", "q", "--attempts", "many"], "--attempts"),
+        (&["dlq", "list", "q", "--priority", "urgent"], "--priority"),
+        (&["jobs", "cancel"], "--queue"),
+        (&["jobs", "delete", "--all", "--yes"], "--queue"),
+        (&["clear", "q", "--all", "--code", "x", "--yes"], "--all"),
+        (&["explain"], "JOB"),
+        (&["jobs", "export", "q", "--state", "nope"], "--state"),
+        (&["jobs", "import"], "FILE"),
+        (&["undo"], "ACT"),
+        (&["undo", "01ARZ3NDEK", "--rate", "fast"], "--rate"),
+        (&["audit", "--since", "0s"], "--since"),
+        (&["queues", "protect"], "QUEUE"),
+        (&["jobs", "list", "q", "--error", "("], "--error"),
+        (&["clear", "q", "--rate", "fast"], "--rate"),
+        (&["jobs", "retry", "--queue", "q", "--state", "completed", "--yes"], "--state"),
+    ];
+    for (args, named) in table {
+        let output = cli.run(*args).expect(2);
+        assert!(output.stderr.contains(named) && output.stdout.is_empty(), "{args:?}: {}", output.stderr);
+    }
 }

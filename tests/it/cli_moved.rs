@@ -26,7 +26,10 @@ fn filled(redis: &TestRedis) {
         format!("{NOW_US}{{\"payload\":{{\n\"to\":\"ada@x.org\",\"n\":9007199254740993,\"f\":1.10,\"e\":[]\n}}}}");
     redis.query::<()>(&["HSET", &seed.key("jobs"), "dead-6", &odd]);
     redis.query::<()>(&["HSET", &seed.key("crashes"), "again-3", "2"]);
+    redis.query::<()>(&["HSET", &seed.key("keys"), "plain-1", "k"]);
+    redis.query::<()>(&["HSET", &seed.key("unique"), "k", "0|plain-1"]);
     redis.query::<()>(&["HSET", &seed.key("config"), "remove_on_complete", "never"]);
+    redis.query::<()>(&["SADD", "ireva:queue:registry", "q"]);
 }
 
 fn shown(cli: &Cli) -> BTreeMap<String, Value> {

@@ -4,22 +4,26 @@ local function weight(id)
     + redis.call('STRLEN', string.sub(meta, 1, -5) .. 'log:' .. id)
 end
 
--- set_aside(act, word, ids): copies all that is stored of jobs of the set `word` into one more piece of what `act` may be
--- undone from, for an hour. A piece is a list, twelve values a job. Needs KEYS jobs history crashes keys unique expiring
--- seen meta and those of lines; uses lines.
+-- set_aside(act, word, ids): copies all that is stored of jobs of the set `word` (at most 500) into one more piece of what
+-- `act` may be undone from, for an hour. A piece is a list, twelve values a job. Needs KEYS jobs history crashes keys unique
+-- expiring seen meta and those of lines; uses lines.
 local function set_aside(act, word, ids)
-  local base = string.sub(meta, 1, -5)
+  local base, names, copies = string.sub(meta, 1, -5), {}, {}
   local head = base .. 'undo:' .. act
   local piece = head .. ':' .. redis.call('HINCRBY', head, 'pieces', 1)
-  local scores = redis.call('ZMSCORE', line_of[word], unpack(ids))
+  for n, id in ipairs(ids) do names[2 * n - 1], names[2 * n] = base .. 'log:' .. id, base .. 'result:' .. id end
+  local said, scores = redis.call('MGET', unpack(names)), redis.call('ZMSCORE', line_of[word], unpack(ids))
+  local records, told = redis.call('HMGET', jobs, unpack(ids)), redis.call('HMGET', history, unpack(ids))
+  local times, owned = redis.call('HMGET', crashes, unpack(ids)), redis.call('HMGET', keys, unpack(ids))
+  local ends, known = redis.call('ZMSCORE', expiring, unpack(ids)), redis.call('ZMSCORE', seen, unpack(ids))
   for n, id in ipairs(ids) do
-    local key = redis.call('HGET', keys, id)
-    redis.call('RPUSH', piece, id, word, scores[n], redis.call('HGET', jobs, id) or '',
-      redis.call('HGET', history, id) or '', redis.call('HGET', crashes, id) or '', key or '',
-      key and redis.call('HGET', unique, key) or '', redis.call('ZSCORE', expiring, id) or '',
-      redis.call('ZSCORE', seen, id) or '', redis.call('GET', base .. 'log:' .. id) or '',
-      redis.call('GET', base .. 'result:' .. id) or '')
+    local lock = owned[n] and redis.call('HGET', unique, owned[n])
+    for _, value in ipairs({id, word, scores[n], records[n] or '', told[n] or '', times[n] or '', owned[n] or '',
+      lock or '', ends[n] or '', known[n] or '', said[2 * n - 1] or '', said[2 * n] or ''}) do
+      copies[#copies + 1] = value
+    end
   end
+  redis.call('RPUSH', piece, unpack(copies))
   redis.call('EXPIRE', piece, 3600)
   redis.call('EXPIRE', head, 3600)
 end
