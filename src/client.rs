@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::config::{Config, Durable};
 use crate::dead_letters::DeadLetters;
@@ -84,6 +85,11 @@ impl Client {
     /// Looks over all queues, jobs and workers.
     pub fn inspector(&self) -> Inspector {
         Inspector::new(self.store.clone())
+    }
+
+    /// What was done to many jobs at once, and how it is undone.
+    pub fn audit(&self) -> Audit {
+        Audit::new(self.store.clone())
     }
 
     /// What happens in a queue from behind `after` on (an event's id), or from now on.

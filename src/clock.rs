@@ -45,6 +45,11 @@ pub fn local_now() -> DateTime<Utc> {
     DateTime::from_timestamp_micros(since.as_micros() as i64).unwrap_or_default()
 }
 
+/// An instant from milliseconds since 1970; 1970 for what no calendar has.
+pub(crate) fn instant(ms: i64) -> DateTime<Utc> {
+    DateTime::from_timestamp_millis(ms).unwrap_or_default()
+}
+
 /// A span in its largest whole unit, as every parser of this crate reads it back: `250ms`, `90s`, `24h`, `30d`.
 pub fn span_text(span: Duration) -> String {
     let units = [(86_400_000, "d", 2), (3_600_000, "h", 1), (60_000, "m", 1), (1_000, "s", 1)];

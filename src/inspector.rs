@@ -8,9 +8,11 @@ use serde_json::value::RawValue;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, JobState, QueueName};
 use crate::job_log::{self, JobLog};
+use crate::selection::Selection;
 use crate::stats::{Child, JobDetails, JobSummary, Page, QueueStats, QueueSummary, WorkerInfo};
-use crate::store::{Counts, Detail, Found, Key, Place, QueueKeys, Range, Revived, Store, worker_info};
+use crate::store::{Care, Counts, Detail, Found, Key, Place, QueueKeys, Range, Revived, Store, worker_info};
 use crate::timeline::{self, TimelineStep};
+use crate::walk::Walk;
 
 /// Queues or workers that are asked about at the same time.
 const CALLS_AT_ONCE: usize = 16;
@@ -27,7 +29,7 @@ const TRIES: usize = 5;
 /// Looks over everything under one prefix.
 #[derive(Clone)]
 pub struct Inspector {
-    store: Store,
+    pub(crate) store: Store,
 }
 
 /// A job and the queue that it is in.
@@ -138,6 +140,37 @@ impl Inspector {
         let more = items.len() >= wanted;
         items.truncate(wanted - 1);
         Ok(Page { items, more })
+    }
+
+    /// The selected jobs of a queue, state by state along a job's life, in each the lowest times first: those from `offset`
+    /// on, at most `limit` of them. Looks at every job before the last one.
+    ///
+    /// # Errors
+    /// `NotFound` when the queue has never been used.
+    pub async fn select(
+        &self,
+        queue: &QueueName,
+        selection: &Selection,
+        offset: u64,
+        limit: u64,
+    ) -> Result<Page<JobSummary>> {
+        let keys = self.store.keys(queue);
+        let states = if selection.states.is_empty() { JobState::ALL.to_vec() } else { selection.states.clone() };
+        let mut walk = Walk::begin(&self.store, &keys, (selection, &states), Detail::Whole).await?;
+        let (mut skip, mut items) = (offset, Vec::new());
+        while let Some((_, chosen)) = walk.next().await? {
+            walk.pass(chosen.len() as u64);
+            for job in chosen {
+                if skip > 0 {
+                    skip -= 1;
+                } else if items.len() as u64 == limit {
+                    return Ok(Page { items, more: true });
+                } else {
+                    items.push(job.summary(queue));
+                }
+            }
+        }
+        Ok(Page { items, more: false })
     }
 
     /// Up to `count` jobs of a sorted set behind the first `skip`, and how many were skipped.
@@ -318,7 +351,7 @@ impl Inspector {
             if place.state.is_final() {
                 return Err(refused(job, place.state, "cancelled"));
             }
-            if self.store.cancel(&keys, &job.id, &place).await? {
+            if one(self.store.cancel(&keys, place.set, &[place.seen(&job.id)], Care::default()).await?) {
                 let to = if place.state == JobState::Active { JobState::Active } else { JobState::Cancelled };
                 return Ok(acted(job, place.state, Some(to)));
             }
@@ -362,7 +395,7 @@ impl Inspector {
             if !matches!(place.state, JobState::Scheduled | JobState::Retrying) {
                 return Err(refused(job, place.state, "promoted"));
             }
-            if self.store.advance(&keys, &job.id, &place).await? {
+            if one(self.store.advance(&keys, place.set, &[place.seen(&job.id)]).await?) {
                 return Ok(acted(job, place.state, Some(JobState::Pending)));
             }
         }
@@ -380,7 +413,7 @@ impl Inspector {
             if place.state == JobState::Active || place.state != job.state {
                 return Err(refused(job, place.state, "deleted"));
             }
-            if self.store.remove(&keys, place.set, &[(job.id.clone(), place.score())]).await? == 1 {
+            if self.store.remove(&keys, place.set, &[(job.id.clone(), place.score())], Care::default()).await? == 1 {
                 return Ok(acted(job, place.state, None));
             }
         }
@@ -397,6 +430,11 @@ impl Inspector {
         let place = self.store.locate(keys, std::slice::from_ref(&job.id)).await?.pop().flatten();
         place.ok_or_else(|| gone(job))
     }
+}
+
+/// The answer about one job.
+fn one(each: Vec<bool>) -> bool {
+    each == [true]
 }
 
 /// The only one of those that were found.

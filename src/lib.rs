@@ -51,6 +51,7 @@
 //! | Cancel | any live state | cancelled | at once; from active when its worker has stopped the processor |
 //! | Revive | dead | pending, scheduled | attempts and crashes begin anew, the history stays |
 //! | Remove | any but active | - | explicit and counted |
+//! | Restore | -, cancelled | any but active | an undo, or an import: as it stood, byte for byte |
 //!
 //! Attempt numbers are failures + crashes + 1. Who crashes is not known when a worker dies with several jobs in hand, so
 //! each counts a crash; a job with a crash is never claimed ahead; one crash short of `crashLimit` (3) it runs alone in an
@@ -104,6 +105,21 @@
 //! case. Whoever comes first decides, and all decide the same. [`Overlap`] says what becomes of a tick while the job of the
 //! one before is not done; a paused queue goes on to get the jobs of its schedules.
 //!
+//! # Acts on many jobs
+//!
+//! One [`Selection`] says which jobs are meant, whatever is done to them: by [`Bulk`] they are removed, cancelled, retried or
+//! promoted, at a pace, until a token stops it. Each step is one script over at most 500 jobs that carries where it saw each,
+//! so an act may be broken off anywhere and repeated.
+//!
+//! Every act is written to the [`Audit`] before its first change (who, what, which, why) and again at its end (how many). What
+//! an act removes or cancels is copied aside in the same script, in pieces of about a mebibyte that are kept for an hour, and
+//! [`Audit::undo`] brings it back exactly as it was: record, history, set, score, unique key. What came again meanwhile is left
+//! and counted; done twice it does nothing twice. Where more than 80 % of the server's `maxmemory` are used nothing is copied,
+//! which a dry run says beforehand. A queue that is [protected](Queue::protect) refuses all that would take jobs from it.
+//!
+//! Jobs move between servers as lines of JSON ([`Queue::export`], [`Queue::import`]): an id that is there, or was within a day,
+//! is never written over.
+//!
 //! # What Redis holds
 //!
 //! Every key of a queue begins with `<prefix>{<queue>}:`, so that a queue stays in one cluster slot.
@@ -128,17 +144,19 @@
 //! | `schedules`, `ticks` | hash, zset | name -> `revision\|paused\|fired\|missed\|overlapped\|last tick` and the schedule as JSON; name by its next tick in ms |
 //! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer, in a durable queue `~<mode> <since> ` before it |
 //! | `log:<id>`, `result:<id>` | string, 24 h and 1 h | what attempts said; a result |
+//! | `undo:<act>`, `undo:<act>:<n>` | hash, list, 1 h | how far an act is undone; copies of what it took, twelve values a job |
 //!
-//! Beside them, `<prefix>registry` (set of queue names), `<prefix>worker:<id>` (what a worker says of itself, expiring) and
-//! `<prefix>tokens` (hash: name of a token of the REST API -> its SHA-256, scopes and time).
+//! Beside them, `<prefix>registry` (set of queue names), `<prefix>worker:<id>` (what a worker says of itself, expiring),
+//! `<prefix>audit` (stream, capped: acts on many jobs) and `<prefix>tokens` (hash: name of a token of the REST API -> its
+//! SHA-256, scopes and time).
 //!
 //! # The modules
 //!
 //! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], `schedule`, [`stats`], `event`; [`mod@format`], tables
 //! in files, which knows nothing of jobs. Contracts: [`config`], [`processor`]. Store: the only code that speaks Redis.
-//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`], [`Schedules`], [`Worker`], [`Spool`]; [`doctor`] finds out
-//! what is wrong, [`check`] holds one number of a queue against its thresholds. Then [`builtin`], the processors that ship,
-//! and
+//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Bulk`], [`Audit`], [`Inspector`], [`Schedules`], [`Worker`], [`Spool`];
+//! [`doctor`] finds out what is wrong, [`check`] holds one number of a queue against its thresholds. Then [`builtin`], the
+//! processors that ship, and
 //! [`service`], the platform's business in words of its own, above them because it holds payloads against what they want;
 //! and the shells, which know public names only: the binary, and the REST API.
 //!
@@ -155,7 +173,9 @@
 
 #[cfg(feature = "api")]
 pub mod api;
+mod audit;
 pub mod builtin;
+mod bulk;
 pub mod check;
 mod client;
 mod clock;
@@ -167,11 +187,14 @@ pub mod doctor;
 mod error;
 mod event;
 mod events;
+mod explain;
 #[cfg(feature = "tables")]
 pub mod format;
 mod inspector;
 pub mod job;
 mod job_log;
+mod jobs_file;
+mod pace;
 pub mod processor;
 mod producer;
 mod queue;
@@ -190,8 +213,12 @@ mod timeline;
 mod token;
 #[cfg(feature = "api")]
 mod tokens;
+mod undo;
+mod walk;
 mod worker;
 
+pub use audit::{ActEnd, Audit, AuditEntry};
+pub use bulk::{ActOptions, Bulk, BulkAct};
 pub use client::Client;
 pub use clock::{Clock, instant_from_text, local_now, span_from_text, span_text};
 pub use dead_letters::{DeadLetters, GroupBy, ReviveOptions};
@@ -202,6 +229,7 @@ pub use events::Events;
 pub use inspector::{Acted, Inspector, Located};
 pub use job::{JobId, JobOptions, JobState, NewJob, Priority, QueueName};
 pub use job_log::JobLog;
+pub use jobs_file::{ImportReport, JOB_LINE_MAX_BYTES, JobLine, Redaction};
 pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, Outlet, ProcessError, Processor, Registry};
 pub use queue::Queue;
 pub use retry::ErrorClass;
@@ -210,7 +238,7 @@ pub use schedule::{
     ScheduleName, ScheduleState, ScheduleSwitched, Tick, Timing,
 };
 pub use schedules::{ImportOptions, Scheduler, SchedulerReport, Schedules};
-pub use selection::Selection;
+pub use selection::{Attempts, Candidate, PayloadMatch, Selection};
 pub use spool::{Flushed, SetAside, Spool, SpoolEntry, Spooled};
 pub use store::{EmbeddedStatus, embedded_status, embedded_stop};
 pub use timeline::TimelineStep;
@@ -218,6 +246,7 @@ pub use timeline::TimelineStep;
 pub use token::{NewToken, Scope, TokenInfo, TokenName};
 #[cfg(feature = "api")]
 pub use tokens::{TokenSet, Tokens};
+pub use undo::UndoReport;
 pub use worker::{Concurrency, Stopper, Worker, WorkerBuilder, WorkerReport};
 
 /// The examples of the README, compiled with the tests.

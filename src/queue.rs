@@ -5,11 +5,14 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
+use crate::audit::{ActEnd, ActNote};
+use crate::bulk::{ActOptions, Bulk, BulkAct};
 use crate::clock::span_text;
 use crate::config::{Durable, QueueSettings, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, JobState, NewJob, QueueName};
 use crate::producer::Producer;
+use crate::selection::Selection;
 use crate::stats::{BulkReport, Enqueued, JobEnd, QueueStats};
 use crate::store::{Confirmer, Key, QueueKeys, Store};
 
@@ -170,11 +173,12 @@ impl Queue {
         Ok(self.store.locate(&self.keys, std::slice::from_ref(id)).await?.iter().any(Option::is_some))
     }
 
-    /// Deletes the queue: its settings, counters and events, and the ids that it remembers. A later job makes it anew.
+    /// Deletes the queue: its settings, counters and events, and the ids that it remembers. A later job makes it anew. The
+    /// audit keeps who did it and why, as `options` say.
     ///
     /// # Errors
-    /// `NotFound`; `Refused` while it holds a job in whatever state, has a schedule, or a worker takes its jobs.
-    pub async fn delete(&self) -> Result<()> {
+    /// `NotFound`; `Refused` while it holds a job in whatever state, has a schedule, a worker takes its jobs, or it is protected.
+    pub async fn delete(&self, options: &ActOptions) -> Result<()> {
         let stats = self.stats().await?;
         let refused = |why: String| Err(Error::refused(format!("queue {} is not deleted: {why}", self.name())));
         let kept = [
@@ -205,7 +209,15 @@ impl Queue {
                 "it has schedules; remove them first (schedule list {name}, schedule remove NAME)"
             ));
         }
-        match self.store.delete_queue(&self.keys).await? {
+        if stats.protected {
+            return refused(format!("it is protected (queues unprotect {})", self.name()));
+        }
+        let mut note = ActNote::new("delete queue", self.name(), "all".to_owned(), options.told());
+        note.begin(&self.store).await?;
+        let deleted = self.store.delete_queue(&self.keys).await?;
+        let ended = if deleted { ActEnd::Done } else { ActEnd::Failed };
+        note.end(&self.store, ended, 0).await?;
+        match deleted {
             true => Ok(()),
             false => refused("a job, a worker or a schedule has just come; look again".to_owned()),
         }
@@ -219,6 +231,23 @@ impl Queue {
     /// Lets jobs start again. Whether that changed anything.
     pub async fn resume(&self) -> Result<bool> {
         self.set_paused(false).await
+    }
+
+    /// Keeps acts on many jobs from removing any of its own ([`Queue::unprotect`] lets them again). Whether that changed
+    /// anything.
+    pub async fn protect(&self) -> Result<bool> {
+        self.set_protected(true).await
+    }
+
+    /// Lets acts on many jobs remove its own again. Whether that changed anything.
+    pub async fn unprotect(&self) -> Result<bool> {
+        self.set_protected(false).await
+    }
+
+    async fn set_protected(&self, protected: bool) -> Result<bool> {
+        let changed = self.store.set_protected(&self.keys, protected).await?;
+        self.producer.register().await?;
+        Ok(changed)
     }
 
     async fn set_paused(&self, paused: bool) -> Result<bool> {
@@ -240,19 +269,25 @@ impl Queue {
     /// `progress` gets the number removed after each. Safe to break off and to repeat.
     ///
     /// # Errors
-    /// `Invalid` when `states` names `active`.
+    /// `Invalid` when `states` names `active`; `Refused` when the queue is protected.
     pub async fn clear(&self, states: &[JobState], progress: &mut (dyn FnMut(u64) + Send)) -> Result<BulkReport> {
-        if states.contains(&JobState::Active) {
-            return Err(Error::invalid("active jobs cannot be cleared: cancel them, or stop their workers"));
-        }
         let states = if states.is_empty() { &WAITING } else { states };
-        let mut report = BulkReport::default();
-        for set in states.iter().flat_map(|state| Key::of_state(*state)) {
-            let before = report.changed;
-            let mut so_far = |removed| progress(before + removed);
-            report.changed += self.store.clear(&self.keys, *set, u64::MAX, &mut so_far).await?;
-        }
-        report.matched = report.changed;
-        Ok(report)
+        let selection = Selection { states: states.to_vec(), ..Selection::default() };
+        self.bulk().run(BulkAct::Remove, &selection, &ActOptions::default(), progress).await
+    }
+
+    /// What its other acts are made of.
+    pub(crate) fn parts(&self) -> (&Store, &QueueKeys) {
+        (&self.store, &self.keys)
+    }
+
+    /// Sees to it that the queue is known under the prefix.
+    pub(crate) async fn make_known(&self) -> Result<()> {
+        self.producer.register().await
+    }
+
+    /// Acts on many of its jobs.
+    pub fn bulk(&self) -> Bulk {
+        Bulk::new(self.store.clone(), self.keys.clone())
     }
 }

@@ -26,6 +26,13 @@ const ENGINE: &[&str] = &[
     "spool",
     "timeline",
     "job_log",
+    "pace",
+    "walk",
+    "audit",
+    "bulk",
+    "undo",
+    "explain",
+    "jobs_file",
 ];
 
 /// The longest Rust file without its inline tests, and the longest script.

@@ -6,8 +6,8 @@ use axum::Json;
 
 use super::problem::{Problem, Refusal};
 use super::{Answered, Api};
-use crate::Result;
 use crate::stats::BulkReport;
+use crate::{ActOptions, Result};
 
 /// How many jobs an act has changed so far.
 #[derive(Debug, Default)]
@@ -18,6 +18,11 @@ impl Progress {
     pub(super) fn note(&self, done: u64) {
         self.0.store(done, Ordering::Relaxed);
     }
+}
+
+/// How it is done, and who the audit says it was.
+pub(super) fn options(dry_run: bool) -> ActOptions {
+    ActOptions { dry_run, by: Some("REST API".to_owned()), ..ActOptions::default() }
 }
 
 /// Carries an act out within the time for such acts.

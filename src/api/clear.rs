@@ -4,7 +4,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::bulk::{Progress, carry_out};
+use super::bulk::{Progress, carry_out, options};
 use super::path::InQueue;
 use super::query::{Query, listed};
 use super::route::Route;
@@ -12,7 +12,7 @@ use super::rules::Pace;
 use super::{Answered, Api};
 use crate::job::JobState;
 use crate::stats::BulkReport;
-use crate::{Error, Scope};
+use crate::{BulkAct, Error, Scope, Selection};
 
 pub(super) fn routes() -> Vec<Route> {
     let description = "Removes what is pending, scheduled or retrying; completed, cancelled and dead ones only where \
@@ -60,7 +60,8 @@ async fn clear(
         if dry_run {
             return Ok(BulkReport { matched: queue.count(&states).await?, dry_run, ..BulkReport::default() });
         }
-        queue.clear(&states, &mut |done| progress.note(done)).await
+        let selection = Selection { states, ..Selection::default() };
+        queue.bulk().run(BulkAct::Remove, &selection, &options(dry_run), &mut |done| progress.note(done)).await
     };
     carry_out(&api, &progress, act).await
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::body::JsonText;
-use super::bulk::{Progress, carry_out};
+use super::bulk::{Progress, carry_out, options};
 use super::enqueue::Accepted;
 use super::jobs::{LINK, USUAL_LIMIT, link_to};
 use super::path::{ByQueueAndId, InQueue, OneJob};
@@ -21,7 +21,7 @@ use super::{Answered, Api};
 use crate::config::Rate;
 use crate::service::QueueService;
 use crate::stats::{BulkReport, DeadGroup, DeadLetter, Enqueued, Skipped};
-use crate::{DeadLetters, Error, GroupBy, NewJob, ReviveOptions, Scope, Selection, span_from_text};
+use crate::{ActOptions, BulkAct, DeadLetters, Error, GroupBy, JobState, NewJob, Scope, Selection, span_from_text};
 
 pub(super) fn routes() -> Vec<Route> {
     let which = "Name jobs (id), select them (class, code, error, olderThan, newerThan), or say all=true. What was done \
@@ -155,17 +155,17 @@ async fn retry(
     Query(revive): Query<ReviveQuery>,
 ) -> Answered<BulkReport> {
     let rate = revive.rate.map(|text| text.parse::<Rate>()).transpose().map_err(|error| error.about("rate"))?;
-    let options = ReviveOptions {
+    let options = ActOptions {
         delay: span("delay", revive.delay)?,
         rate_per_sec: rate.map(|rate| 1e6 / rate.interval_us() as f64),
-        dry_run: act.dry_run,
+        ..options(act.dry_run)
     };
     let selection = selection.read_for_act(act.all, act.limit)?;
-    let letters = api.client.dead_letters(queue);
+    let (letters, bulk) = (api.client.dead_letters(queue.clone()), api.client.queue(queue).bulk());
     let progress = Progress::default();
     let act = async {
         let (selection, missing) = present(&letters, selection).await?;
-        let report = letters.revive(&selection, options, &mut |done| progress.note(done)).await?;
+        let report = bulk.run(BulkAct::Retry, &selection, &options, &mut |done| progress.note(done)).await?;
         Ok(with_missing(report, missing))
     };
     carry_out(&api, &progress, act).await
@@ -178,21 +178,22 @@ async fn delete(
     Query(act): Query<ActQuery>,
 ) -> Answered<BulkReport> {
     let selection = selection.read_for_act(act.all, act.limit)?;
-    let letters = api.client.dead_letters(queue);
-    let progress = Progress::default();
+    let (letters, bulk) = (api.client.dead_letters(queue.clone()), api.client.queue(queue).bulk());
+    let (progress, options) = (Progress::default(), options(act.dry_run));
     let act = async {
         let (selection, missing) = present(&letters, selection).await?;
-        let report = letters.delete(&selection, act.dry_run, &mut |done| progress.note(done)).await?;
+        let report = bulk.run(BulkAct::Remove, &selection, &options, &mut |done| progress.note(done)).await?;
         Ok(with_missing(report, missing))
     };
     carry_out(&api, &progress, act).await
 }
 
-/// The selection without the named jobs that are no dead letters, and why each is not.
+/// The selection among the dead letters without the named jobs that are no dead letters, and why each is not.
 ///
 /// # Errors
 /// Why the first is not, where none of those that were named is left.
 async fn present(letters: &DeadLetters, mut selection: Selection) -> crate::Result<(Selection, Vec<Skipped>)> {
+    selection.states = vec![JobState::Dead];
     if selection.ids.is_empty() {
         return Ok((selection, Vec::new()));
     }

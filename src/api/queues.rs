@@ -8,6 +8,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 
 use super::body::JsonText;
+use super::bulk::options;
 use super::path::InQueue;
 use super::route::Route;
 use super::{Answered, Api};
@@ -94,7 +95,7 @@ async fn set(State(api): State<Api>, InQueue { queue }: InQueue, JsonText(text):
 }
 
 async fn delete(State(api): State<Api>, InQueue { queue }: InQueue) -> Answered<Deleted> {
-    api.client.queue(queue.clone()).delete().await?;
+    api.client.queue(queue.clone()).delete(&options(false)).await?;
     Ok(Json(Deleted { queue, deleted: true }))
 }
 

@@ -53,7 +53,8 @@ impl SelectionQuery {
             return Err(Error::invalid_fields(problems).into());
         }
         let (class, code) = (self.class, self.code);
-        Ok(Selection { ids: self.id, class, code, error: error.flatten(), older_than, newer_than, limit })
+        let error = error.flatten();
+        Ok(Selection { ids: self.id, class, code, error, older_than, newer_than, limit, ..Selection::default() })
     }
 
     /// The same for what changes letters: it wants to be told which.

@@ -10,6 +10,7 @@ mod queue_name;
 mod record;
 mod state;
 
+pub(crate) use history::truncate;
 pub use history::{Failure, History};
 pub use id::JobId;
 pub(crate) use new::LONGEST;

@@ -88,6 +88,7 @@ pub enum Transition {
     Cancel,
     Revive,
     Remove,
+    Restore,
 }
 
 /// A row of the table: from where to where, and the script that does it.
@@ -123,6 +124,8 @@ pub const TRANSITIONS: &[TransitionRow] = &[
     row(Transition::Cancel,   &[Active],                        &[Cancelled],          &["cancel", "cancelled", "recover", "fire"]),
     row(Transition::Revive,   &[Dead],                          &[Pending, Scheduled], &["revive", "replace"]),
     row(Transition::Remove,   &[Scheduled, Pending, Retrying, Completed, Cancelled, Dead], &[], &["remove"]),
+    row(Transition::Restore,  &[],                              &[Scheduled, Pending, Retrying, Completed, Cancelled, Dead], &["restore", "admit"]),
+    row(Transition::Restore,  &[Cancelled],                     &[Scheduled, Pending, Retrying], &["restore"]),
 ];
 
 const fn row(

@@ -58,6 +58,12 @@ impl Place {
         self.mark.strip_prefix("cancelled|").unwrap_or(&self.mark).split('|')
     }
 
+    /// The rank that the claim of an active job remembers, in µs.
+    pub(crate) fn rank_us(&self) -> i64 {
+        let rank = self.claim().nth(1).and_then(|rank| rank.split_once(':')?.1.parse().ok());
+        rank.unwrap_or_default()
+    }
+
     /// The worker that holds the job.
     pub(crate) fn worker(&self) -> Option<&str> {
         (self.state == JobState::Active).then(|| self.claim().nth(3)).flatten()
@@ -399,6 +405,7 @@ mod tests {
             let place = Place::new("active", mark).unwrap();
             assert_eq!((place.worker(), place.fence()), (Some("host-1-01ABC"), Some(77)));
             assert_eq!((place.priority(), place.since_ms()), (Some(Priority::High), 1_764_000_000_999));
+            assert_eq!(place.rank_us(), 1_764_000_000_123_456);
         }
         let due = Place::new("retrying", (1_764_000_000_123_i64 * 4 + 3).to_string()).unwrap();
         assert_eq!((due.priority(), due.since_ms()), (Some(Priority::Low), 1_764_000_000_123));

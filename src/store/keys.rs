@@ -79,6 +79,11 @@ impl QueueKeys {
         format!("{}log:{id}", self.name(Key::Meta).trim_end_matches(Key::Meta.suffix()))
     }
 
+    /// Where what an act removed is set aside: a hash of how far it is brought back; `:1`, `:2`, … behind it are the pieces.
+    pub(crate) fn undo(&self, act: &str) -> String {
+        format!("{}undo:{act}", self.name(Key::Meta).trim_end_matches(Key::Meta.suffix()))
+    }
+
     /// The name of a key.
     pub(crate) fn name(&self, key: Key) -> &str {
         &self.names[key as usize]
@@ -88,6 +93,11 @@ impl QueueKeys {
 /// The set of queue names under a prefix.
 pub(crate) fn registry(prefix: &str) -> String {
     format!("{prefix}registry")
+}
+
+/// What operators did to many jobs at once: a stream, capped.
+pub(crate) fn audit(prefix: &str) -> String {
+    format!("{prefix}audit")
 }
 
 /// The tokens of the REST API: hash of name -> JSON.
@@ -111,5 +121,6 @@ mod tests {
         assert_eq!(keys.name(Key::Jobs), "ireva:queue:{email}:jobs");
         assert_eq!(keys.name(Key::Pending3), "ireva:queue:{email}:pending:3");
         assert_eq!(keys.name(Key::Wake), "ireva:queue:{email}:wake");
+        assert_eq!(keys.undo("01ABC"), "ireva:queue:{email}:undo:01ABC");
     }
 }

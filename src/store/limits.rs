@@ -16,6 +16,7 @@ use crate::store::{Key, QueueKeys, Store, scripts};
 pub(crate) struct Stored {
     pub settings: QueueSettings,
     pub paused: bool,
+    pub protected: bool,
     /// One sentence for each bad field.
     pub problems: Vec<String>,
 }
@@ -44,8 +45,8 @@ pub(crate) fn decode(queue: &QueueName, fields: &BTreeMap<String, String>) -> St
         durable: reader.parse("durable").unwrap_or(defaults.durable),
         retry: retry.unwrap_or(defaults.retry),
     };
-    let paused = fields.get("paused").is_some_and(|text| text == "1");
-    Stored { settings, paused, problems: reader.problems }
+    let is_set = |field: &str| fields.get(field).is_some_and(|text| text == "1");
+    Stored { settings, paused: is_set("paused"), protected: is_set("protected"), problems: reader.problems }
 }
 
 struct Fields<'a> {
@@ -155,6 +156,12 @@ impl Store {
     /// Sets fields of other modules in the settings, such as thresholds; an empty value lifts one.
     pub(crate) async fn set_texts(&self, keys: &QueueKeys, fields: Vec<(&'static str, String)>) -> Result<bool> {
         self.write(keys, Mode::All, "settings", fields).await
+    }
+
+    /// Keeps acts on many jobs from removing any, or lets them again. Whether that changed anything.
+    pub(crate) async fn set_protected(&self, keys: &QueueKeys, protected: bool) -> Result<bool> {
+        let (event, value) = if protected { ("protected", "1") } else { ("unprotected", "") };
+        self.write(keys, Mode::All, event, vec![("protected", value.to_owned())]).await
     }
 
     async fn write(

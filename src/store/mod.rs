@@ -2,6 +2,8 @@
 
 mod active;
 mod acts;
+mod admit;
+mod audit;
 mod codec;
 mod confirmer;
 mod connection;
@@ -24,13 +26,18 @@ mod route;
 mod schedules;
 mod scripts;
 mod sentinel;
+mod standing;
 mod tls;
 #[cfg(feature = "api")]
 mod tokens;
+mod undo;
 mod view;
 mod waiter;
 mod witnesses;
 
+pub(crate) use acts::{ACT_STEP, Care, protected};
+pub(crate) use admit::{Admission, Admitted};
+pub(crate) use audit::{AUDIT_PAGE, Noted};
 pub(crate) use confirmer::{Calls, Confirmation, Confirmer};
 pub(crate) use connection::{Connection, Patience};
 pub(crate) use dead::{REVIVE_STEP, Replaced, Revived};
@@ -50,6 +57,7 @@ pub(crate) use progress::text as progress_text;
 pub(crate) use schedules::{Appointed, Appointment, Fired, Firing, StoredSchedule, too_many};
 #[cfg(feature = "api")]
 pub(crate) use tokens::StoredToken;
+pub(crate) use undo::Memory;
 pub(crate) use view::worker_info;
 pub(crate) use waiter::Waiter;
 

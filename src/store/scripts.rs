@@ -1,7 +1,8 @@
 //! The scripts: each file of `lua/` declared once, put together with the shared functions that its header names.
 //!
 //! A header says `KEYS` (names of [`Key`]; `pending` stands for its four lines), `ARGV` (names; `jobs...` the first of
-//! many), `flags` and `uses`. `presence` is the one key that is no queue's. From it come the locals that a body works with, so that no body counts positions.
+//! many), `flags` and `uses`. `presence` and `audit` are no queue's keys. From it come the locals that a body works with, so
+//! that no body counts positions.
 
 use std::sync::LazyLock;
 
@@ -12,8 +13,8 @@ use crate::error::{ErrorKind, Result};
 use crate::store::connection::{Answer, Connection};
 use crate::store::keys::{Key, QueueKeys};
 
-/// The word in a header for the key under which a worker says what it is.
-const PRESENCE: &str = "presence";
+/// The words in a header for keys that are no queue's: what a worker says of itself, and the audit.
+const OUTSIDE: [&str; 2] = ["presence", "audit"];
 
 /// A script, ready to be sent.
 pub(crate) struct Script {
@@ -87,12 +88,16 @@ scripts! {
     APPOINT "appoint",
     DUE "due",
     AGENDA "agenda",
+    RESTORE "restore",
+    ADMIT "admit",
+    NOTE "note",
 }
 
 shared! {
     "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "put_off", "rank", "promote",
     "expire", "options", "place", "line", "grant", "replay", "claim", "unline", "hand", "fallen",
     "lines", "durable", "schedule", "supersede",
+    "lines", "durable", "aside", "back",
 }
 
 /// What the header of a script says.
@@ -128,7 +133,7 @@ impl<'a> Header<'a> {
     /// The keys in their order, `pending` as its four lines.
     fn key_list(&self) -> Vec<Key> {
         let mut keys = Vec::new();
-        for &name in self.keys.iter().filter(|name| **name != PRESENCE) {
+        for &name in self.keys.iter().filter(|name| !OUTSIDE.contains(name)) {
             let named =
                 |key: &&Key| key.suffix() == name || (name == "pending" && key.suffix().starts_with("pending:"));
             let before = keys.len();
@@ -190,8 +195,8 @@ impl Script {
         command
     }
 
-    /// A call on a worker's own key, to which the arguments behind the clock are still to be added.
-    pub(crate) fn on_presence(&self, key: &str, clock: &Clock) -> Cmd {
+    /// A call on a key that is no queue's, to which the arguments behind the clock are still to be added.
+    pub(crate) fn on_key(&self, key: &str, clock: &Clock) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
         command.arg(self.sha.as_str()).arg(1).arg(key).arg(clock.argument());
         command

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use serde_json::value::RawValue;
 
+use crate::clock::instant;
 use crate::job::{Failure, History, JobState, Priority, QueueName};
 use crate::retry::ErrorClass;
 use crate::stats::{DeadLetter, JobDetails, JobSummary, QueueStats, QueueSummary, Rates, Totals, WorkerInfo};
@@ -12,10 +13,6 @@ use crate::store::inspect::{Counts, Found, Shown};
 use crate::store::limits;
 use crate::store::presence::{Held, WorkerSelf};
 use crate::store::progress;
-
-fn instant(ms: i64) -> DateTime<Utc> {
-    DateTime::from_timestamp_millis(ms).unwrap_or_default()
-}
 
 impl Counts {
     /// The statistics of the queue.
@@ -39,6 +36,7 @@ impl Counts {
             last_minute: rates(&self.sliding(1)),
             last_hour: rates(&self.sliding(60)),
             paused: stored.paused,
+            protected: stored.protected,
             settings: stored.settings,
             workers: self.workers,
             schedules: self.schedules[0],
@@ -48,9 +46,10 @@ impl Counts {
 
     /// The queue in a list.
     pub(crate) fn summary(&self, queue: QueueName) -> QueueSummary {
-        let QueueStats { queue, pending, scheduled, active, retrying, dead, paused, settings, workers, .. } =
-            self.stats(queue);
-        QueueSummary { queue, paused, live: pending + scheduled + active + retrying, dead, workers, settings }
+        let stats = self.stats(queue);
+        let live = stats.pending + stats.scheduled + stats.active + stats.retrying;
+        let QueueStats { queue, dead, paused, protected, settings, workers, .. } = stats;
+        QueueSummary { queue, paused, protected, live, dead, workers, settings }
     }
 
     /// What was counted over the last so many minutes: of the oldest, only the part that has not slid out yet.
@@ -212,6 +211,7 @@ impl Shown {
             failures: history.failures,
             result: raw(result),
             log,
+            explanation: None,
         }
     }
 }

@@ -175,7 +175,9 @@ fn clearing_removes_what_waits_and_only_that() {
     let dry = serve.delete("/api/jobs/clear/q?dryRun=true").expect(200).json();
     assert_eq!(dry, json!({"matched": 2, "changed": 0, "dryRun": true}));
     let cleared = serve.delete("/api/jobs/clear/q").expect(200).json();
-    assert_eq!(cleared, json!({"matched": 2, "changed": 2, "dryRun": false}));
+    assert_eq!((&cleared["matched"], &cleared["changed"], &cleared["dryRun"]), (&json!(2), &json!(2), &json!(false)));
+    let act = &cli.json(["audit", "q"])[0];
+    assert_eq!((&act["id"], &act["by"]), (&cleared["act"], &json!("REST API")));
     assert_eq!(cli.json(["stats", "q"])["dead"], 2);
     assert_eq!(serve.delete("/api/jobs/clear/q?state=dead,completed").expect(200).json()["changed"], 2);
     assert_eq!(serve.delete("/api/jobs/clear/q?state=active").expect(400).fields(), ["state"]);

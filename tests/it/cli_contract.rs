@@ -24,6 +24,9 @@ const ASKING: &[&[&str]] = &[
     &["logs", "job-0001"],
     &["schedule", "list"],
     &["schedule", "next"],
+    &["audit"],
+    &["explain", "job-0001"],
+    &["jobs", "export", "q"],
 ];
 
 /// Those that change something.
@@ -43,8 +46,14 @@ const ACTING: &[&[&str]] = &[
     &["jobs", "delete", "job-0001"],
     &["queues", "pause", "q"],
     &["queues", "resume", "q"],
+    &["jobs", "cancel", "--queue", "q", "--all", "--yes"],
+    &["jobs", "delete", "--queue", "q", "--state", "dead", "--yes"],
+    &["queues", "protect", "q"],
+    &["queues", "unprotect", "q"],
     &["queues", "set", "q", "--rate", "5/s"],
     &["check", "set", "q", "--backlog", "10:20"],
+    &["undo", "01ARZ3NDEK"],
+    &["jobs", "import", "job-line"],
     &["token", "create", "web", "--scope", "read"],
     &["token", "revoke", "web"],
     &["schedule", "add", "morning", "q", "--every", "1h"],
@@ -61,9 +70,11 @@ fn all() -> impl Iterator<Item = &'static &'static [&'static str]> {
     ASKING.iter().chain(ACTING)
 }
 
-/// With the file that `--ndjson lines` names.
+/// With the files that `--ndjson lines` and `jobs import job-line` name.
 fn with_lines(cli: Cli) -> Cli {
     std::fs::write(cli.home().join("lines"), "{\"payload\":1}\n").unwrap();
+    let job = r#"{"id":"a","queue":"q","state":"dead","place":1,"arrivalUs":1,"record":{"payload":1}}"#;
+    std::fs::write(cli.home().join("job-line"), job).unwrap();
     cli
 }
 
@@ -230,6 +241,8 @@ fn what_asks_is_refused_with_5_where_nobody_can_answer() {
         &["dlq", "retry", "q", "--all"],
         &["dlq", "delete", "q", "--code", "x"],
         &["dlq", "purge", "q"],
+        &["jobs", "cancel", "--queue", "q", "--all"],
+        &["jobs", "delete", "--queue", "q", "--state", "pending"],
     ];
     for args in refused {
         let output = cli.run(*args).expect(5);
@@ -254,6 +267,11 @@ fn an_unknown_queue_or_job_is_4() {
         &["dlq", "show", "q", "nowhere"],
         &["dlq", "retry", "q", "nowhere"],
         &["dlq", "delete", "q", "nowhere"],
+        &["undo", "nowhere"],
+        &["explain", "nowhere"],
+        &["jobs", "export", "nope"],
+        &["queues", "protect", "nope"],
+        &["jobs", "delete", "--queue", "q", "--id", "nowhere"],
     ];
     for args in table {
         let output = cli.run(*args).expect(4);
@@ -277,9 +295,10 @@ fn every_answer_comes_in_every_format_and_alone_on_stdout() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis).env("COLUMNS", "100");
     cli.enqueue("q", "{\"a\":1}", &["--id", "job-0001"]);
-    for args in
-        ASKING.iter().filter(|args| !["workers", "dlq", "token", "events", "logs", "schedule"].contains(&args[0]))
-    {
+    for args in ASKING.iter().filter(|args| {
+        !["workers", "dlq", "token", "events", "logs", "schedule", "audit"].contains(&args[0])
+            && args.get(1) != Some(&"export")
+    }) {
         let run = |format: &str| cli.run(args.iter().copied().chain(["-o", format])).expect(0);
         for format in ["table", "wide", "plain", "csv", "name"] {
             let output = run(format);

@@ -183,7 +183,7 @@ fn a_lost_reply_does_an_act_once_and_tells_it_right() {
     assert_eq!((totals.removed, totals.cancelled, totals.revived), (701, 1, 1));
 }
 
-fn client_through(proxy: &Proxy) -> ireva_queue::Client {
+pub fn client_through(proxy: &Proxy) -> ireva_queue::Client {
     let port = proxy.port().to_string();
     let lookup = |variable: &str| match variable {
         "REDIS_HOST" => Some("127.0.0.1".to_owned()),

@@ -4,8 +4,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    check, clear, complete, completions, config, db, demo, dlq, doctor, embedded, enqueue, events, help, jobs, logs,
-    man, openapi, queues, schedule, scheduler, schema, serve, spool, stats, token, work, workers,
+    audit, check, clear, complete, completions, config, db, demo, dlq, doctor, embedded, enqueue, events, explain,
+    help, jobs, logs, man, openapi, queues, schedule, scheduler, schema, serve, spool, stats, token, undo, work,
+    workers,
 };
 use crate::output::Format;
 
@@ -124,6 +125,9 @@ pub enum Command {
     Stats(stats::Args),
     Clear(clear::Args),
     Dlq(dlq::Args),
+    Explain(explain::Args),
+    Undo(undo::Args),
+    Audit(audit::Args),
     Jobs(jobs::Args),
     Logs(logs::Args),
     Events(events::Args),

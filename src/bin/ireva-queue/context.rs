@@ -83,6 +83,11 @@ impl Interrupt {
         outcome
     }
 
+    /// What Ctrl-C cancels, for work that ends by itself when it is told to.
+    pub fn token(&self) -> CancellationToken {
+        self.come.clone()
+    }
+
     /// Ends `work` in its own time: Ctrl-C does not break it off, `or` of what comes next does.
     pub async fn after<T>(&self, work: impl Future<Output = T>) -> T {
         self.heeded.set(true);

@@ -57,6 +57,11 @@ impl Ui {
         }
     }
 
+    /// Who is at the keyboard: `user@host`.
+    pub fn who(&self) -> String {
+        who()
+    }
+
     /// How answers are written.
     pub fn format(&self) -> Format {
         self.format
@@ -293,6 +298,14 @@ pub fn service_manager() -> (Option<std::ffi::OsString>, Option<Duration>) {
     let ours = env::var("WATCHDOG_PID").map_or(true, |pid| pid == std::process::id().to_string());
     let interval = env::var("WATCHDOG_USEC").ok().filter(|_| ours).and_then(|text| text.parse().ok());
     (socket, interval.map(Duration::from_micros))
+}
+
+/// Who is at the keyboard, as the audit names them: `user@host`.
+fn who() -> String {
+    let named = |name| env::var(name).ok().filter(|user| !user.is_empty());
+    let user = named("SUDO_USER").or_else(|| named("USER")).or_else(|| named("LOGNAME"));
+    let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
+    format!("{user}@{}", rustix::system::uname().nodename().to_string_lossy())
 }
 
 /// Where the system keeps what does not last.

@@ -1,13 +1,14 @@
--- delete: removes a queue that holds no job, that no worker takes jobs of and that has no schedule, with all that is kept
---         about it.
+-- delete: removes a queue that holds no job, that no worker takes jobs of, that has no schedule and that is not protected,
+--         with all that is kept about it.
 -- KEYS: jobs history crashes pending scheduled retrying active workers handed completed cancelled dead unique keys expiring seen config meta events wake schedules ticks
 -- ARGV: clock
--- returns: 1 where it is gone, 0 where a job, a worker or a schedule keeps it
+-- returns: 1 where it is gone, 0 where a job, a worker, a schedule or its protection keeps it
 -- cost: 20 µs; what it holds is freed in the background
 -- flags: allow-oom
 -- uses: now
 local now_ms = math.floor(now() / 1000)
 if redis.call('EXISTS', jobs, schedules, active, scheduled, retrying, completed, cancelled, dead, unpack(pending)) > 0 then return 0 end
 if redis.call('ZCOUNT', workers, '(' .. string.format('%.0f', now_ms), '+inf') > 0 then return 0 end
+if redis.call('HGET', config, 'protected') == '1' then return 0 end
 redis.call('UNLINK', history, crashes, workers, handed, unique, keys, expiring, seen, config, meta, events, wake, ticks)
 return 1

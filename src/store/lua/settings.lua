@@ -11,7 +11,7 @@ for at = values_at, #ARGV, 2 do before[at] = redis.call('HGET', config, ARGV[at]
 layout()
 for at = values_at, #ARGV, 2 do
   local field, value, old = ARGV[at], ARGV[at + 1], before[at]
-  if field == 'paused' and value == '' then
+  if (field == 'paused' or field == 'protected') and value == '' then
     if redis.call('HDEL', config, field) == 1 then changes[#changes + 1] = field .. '=' end
   elseif old ~= value and (mode == 'set' or not old) then
     redis.call('HSET', config, field, value)

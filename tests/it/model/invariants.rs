@@ -158,7 +158,8 @@ impl Watch {
             let ttl_ms: i64 = reader.query(&["PTTL", key]);
             let base = reader.key("");
             let Some(suffix) = key.strip_prefix(&base) else {
-                if key != "ireva:queue:registry" && !key.starts_with("ireva:queue:{other}:") {
+                let shared = ["ireva:queue:registry", "ireva:queue:audit"];
+                if !shared.contains(&key.as_str()) && !key.starts_with("ireva:queue:{other}:") {
                     faults.push(format!("{key}: not a key of the queue"));
                 }
                 continue;
@@ -166,7 +167,7 @@ impl Watch {
             let lasting = super::image::HASHES.contains(&suffix) && kind == "hash"
                 || super::image::ZSETS.contains(&suffix) && kind == "zset"
                 || LASTING.contains(&suffix);
-            let mortal = ["call:", "minute:", "log:", "result:"].iter().any(|start| suffix.starts_with(start));
+            let mortal = ["call:", "minute:", "log:", "result:", "undo:"].iter().any(|start| suffix.starts_with(start));
             if !(lasting || mortal && ttl_ms > 0 || kind == "none") {
                 faults.push(format!("{key}: a {kind} with ttl {ttl_ms}"));
             }

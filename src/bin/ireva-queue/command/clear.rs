@@ -1,22 +1,25 @@
 //! `clear`: removes waiting jobs.
 
 use anyhow::Result;
-use ireva_queue::stats::BulkReport;
-use ireva_queue::{JobState, QueueName};
+use ireva_queue::{BulkAct, JobState, QueueName};
 
+use crate::command::acting::{Care, Task, carry_out};
+use crate::command::selecting::Narrowing;
 use crate::context::Context;
-use crate::output::{Answer, counted};
+use crate::exit::Stop;
+use crate::output::Answer;
 use crate::parse;
-use crate::view::{Act, Bulk};
+use crate::view::Act;
 
-/// Remove the waiting jobs of a queue
+/// Remove the waiting jobs of a queue, or those selected
 ///
 /// Removes what is pending, scheduled or retrying. Active jobs are never
 /// removed; completed, cancelled and dead ones only when --state names them.
-/// Without a terminal --yes is required.
+/// Without a terminal --yes is required. For an hour 'undo' brings them back.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example:
   ireva-queue clear email --dry-run
+  ireva-queue clear email --payload 'to=~@example.com$' --reason 'test mails'
   ireva-queue clear email --state completed --yes")]
 pub struct Args {
     /// The queue
@@ -33,37 +36,23 @@ pub struct Args {
     )]
     state: Vec<JobState>,
 
-    /// Only count
-    #[arg(long)]
-    dry_run: bool,
+    #[command(flatten)]
+    care: Care,
 
-    /// Do not ask
-    #[arg(short, long)]
-    yes: bool,
+    #[command(flatten)]
+    narrowing: Narrowing,
 }
 
 /// Counts, asks, removes in bounded steps.
 pub async fn run(args: Args, context: &Context) -> Result<Answer> {
-    if !args.yes && !args.dry_run {
-        // Without a terminal the refusal must not depend on Redis.
-        context.ui.must_be_able_to_ask(&format!("clearing {}", args.queue))?;
+    let Args { queue, state, care, narrowing } = args;
+    if care.all && narrowing.is_given() {
+        return Err(Stop::usage("'--all' cannot be used with a selection").into());
     }
-    let queue = context.client()?.queue(args.queue.clone());
-    queue.must_exist().await?;
-    let mut states = args.state;
-    states.sort();
-    states.dedup();
-    let count = queue.count(&states).await?;
-    if args.dry_run {
-        let report = BulkReport { matched: count, dry_run: true, ..BulkReport::default() };
-        return Ok(Answer::one(Bulk::new(Act::Removed, args.queue, report)));
-    }
-    if !args.yes {
-        let words: Vec<_> = states.iter().map(|state| state.as_str()).collect();
-        let what = format!("this removes {} of {} ({})", counted(count, "job"), args.queue, words.join(", "));
-        context.ui.confirm(&what, args.queue.as_str())?;
-    }
-    let progress = context.ui.progress(&format!("clearing {}", args.queue), Some(count));
-    let clearing = async |done: &mut (dyn FnMut(u64) + Send)| queue.clear(&states, done).await;
-    super::dlq::finish((Act::Removed, &args.queue), progress, Vec::new(), context, clearing).await
+    let named = narrowing.names_jobs();
+    care.asks(named, &format!("clearing {queue}"), context)?;
+    context.client()?.queue(queue.clone()).must_exist().await?;
+    let (selection, missing) = narrowing.jobs(&state, &[], &queue, context).await?;
+    let (act, word) = (BulkAct::Remove, Act::Removed);
+    carry_out(Task { queue: &queue, act, word, selection, named, missing, delay: None }, &care, context).await
 }

@@ -1,5 +1,7 @@
 //! One file per command: its arguments, and a `run` that calls the library and returns a value.
 
+mod acting;
+pub mod audit;
 pub mod check;
 pub mod clear;
 pub mod complete;
@@ -12,6 +14,7 @@ pub mod doctor;
 pub mod embedded;
 pub mod enqueue;
 pub mod events;
+pub mod explain;
 pub mod help;
 pub mod jobs;
 pub mod logs;
@@ -26,6 +29,7 @@ pub mod serve;
 pub mod spool;
 pub mod stats;
 pub mod token;
+pub mod undo;
 pub mod work;
 pub mod workers;
 
@@ -47,6 +51,9 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Stats(args) => brief(stats::run(args, context), context),
         Command::Clear(args) => brief(clear::run(args, context), context),
         Command::Dlq(args) => brief(dlq::run(args, context), context),
+        Command::Explain(args) => brief(explain::run(args, context), context),
+        Command::Undo(args) => brief(undo::run(args, context), context),
+        Command::Audit(args) => brief(audit::run(args, context), context),
         Command::Jobs(args) => brief(jobs::run(args, context), context),
         Command::Spool(args) => brief(spool::run(args, context), context),
         Command::Events(args) => brief(events::run(args, context), context),

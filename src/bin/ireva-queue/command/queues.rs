@@ -4,8 +4,8 @@ use anyhow::Result;
 use clap::Subcommand;
 use ireva_queue::config::{Durable, PriorityMode, QueueSettings, Rate, Retention, Setting};
 use ireva_queue::retry::{Backoff, RetryPolicy};
-use ireva_queue::stats::{Deleted, Switched};
-use ireva_queue::{ErrorKind, Queue, QueueName};
+use ireva_queue::stats::{Deleted, Protected, Switched};
+use ireva_queue::{ActOptions, ErrorKind, Queue, QueueName};
 
 use crate::context::Context;
 use crate::exit::Stop;
@@ -13,7 +13,7 @@ use crate::output::Answer;
 use crate::parse;
 use crate::view::Settings;
 
-/// List queues, pause and resume them, change their settings
+/// List queues, pause, resume and protect them, change their settings
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example:
   ireva-queue queues pause email
@@ -37,12 +37,20 @@ enum Verb {
     #[command(before_help = "Example:
   ireva-queue queues resume email notification")]
     Resume(Names),
+    /// Refuse every clear, and every act that removes or cancels many jobs
+    #[command(before_help = "Example:
+  ireva-queue queues protect roi-distribution")]
+    Protect(Names),
+    /// Allow what protect refuses
+    #[command(before_help = "Example:
+  ireva-queue queues unprotect roi-distribution")]
+    Unprotect(Names),
     Set(SetArgs),
     /// Delete queues that hold no jobs, with their settings, counters and the ids
     /// that they remember
     #[command(before_help = "Example:
   ireva-queue queues delete emaill")]
-    Delete(Names),
+    Delete(DeleteArgs),
     /// Show the settings of a queue
     #[command(before_help = "Example:
   ireva-queue queues get email")]
@@ -58,6 +66,16 @@ struct Names {
     /// The queues
     #[arg(value_name = "QUEUE", required = true)]
     queues: Vec<QueueName>,
+}
+
+#[derive(Debug, clap::Args)]
+struct DeleteArgs {
+    #[command(flatten)]
+    names: Names,
+
+    /// Why, for the audit
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
 }
 
 /// Change settings of a queue
@@ -138,6 +156,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         }
         Verb::Pause(names) => switch(names, true, context).await,
         Verb::Resume(names) => switch(names, false, context).await,
+        Verb::Protect(names) => guard(names, true, context).await,
+        Verb::Unprotect(names) => guard(names, false, context).await,
         Verb::Set(args) => set(args, context).await,
         Verb::Delete(names) => delete(names, context).await,
         Verb::Get { queue } => {
@@ -162,6 +182,21 @@ async fn switch(names: Names, paused: bool, context: &Context) -> Result<Answer>
         switched.push(Switched { queue: name, paused, changed });
     }
     Ok(Answer::one_or_list(asked_for, switched))
+}
+
+async fn guard(names: Names, protected: bool, context: &Context) -> Result<Answer> {
+    let asked_for = names.queues.len();
+    let mut guarded = Vec::with_capacity(asked_for);
+    // A name that was mistyped must not look protected, so all of them are looked up before any is.
+    for name in &names.queues {
+        context.client()?.queue(name.clone()).must_exist().await?;
+    }
+    for name in names.queues {
+        let queue = context.client()?.queue(name.clone());
+        let changed = if protected { queue.protect().await? } else { queue.unprotect().await? };
+        guarded.push(Protected { queue: name, protected, changed });
+    }
+    Ok(Answer::one_or_list(asked_for, guarded))
 }
 
 async fn set(args: SetArgs, context: &Context) -> Result<Answer> {
@@ -193,11 +228,13 @@ pub async fn note_if_new(queue: &Queue, context: &Context) {
     context.ui.note(&format!("queue \"{}\" is new{hint}", queue.name()));
 }
 
-async fn delete(names: Names, context: &Context) -> Result<Answer> {
+async fn delete(args: DeleteArgs, context: &Context) -> Result<Answer> {
+    let DeleteArgs { names, reason } = args;
+    let options = ActOptions { by: Some(context.ui.who()), reason, ..ActOptions::default() };
     let asked_for = names.queues.len();
     let (mut deleted, mut errors) = (Vec::new(), Vec::<anyhow::Error>::new());
     for name in names.queues {
-        match context.client()?.queue(name.clone()).delete().await {
+        match context.client()?.queue(name.clone()).delete(&options).await {
             Ok(()) => deleted.push(Deleted { queue: name, deleted: true }),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Refused) => errors.push(error.into()),
             Err(error) if deleted.is_empty() => return Err(error.into()),

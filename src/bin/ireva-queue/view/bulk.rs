@@ -1,17 +1,23 @@
 //! What a bulk act did.
 
 use ireva_queue::QueueName;
-use ireva_queue::stats::BulkReport;
+use ireva_queue::stats::{BulkReport, JobSummary};
 use serde::Serialize;
 
-use crate::output::{Cell, Tone, grouped};
+use crate::output::{Cell, Tone, counted, grouped};
 use crate::view::{Block, Column, View};
 
-/// The verb of a bulk act, for its sentence.
+/// The verb of a bulk act, for its sentences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     /// Jobs removed.
     Removed,
+    /// Jobs cancelled.
+    Cancelled,
+    /// Failed jobs run again.
+    Retried,
+    /// Waiting jobs run now.
+    Promoted,
     /// Dead letters revived.
     Revived,
     /// Dead letters deleted.
@@ -19,16 +25,54 @@ pub enum Act {
 }
 
 impl Act {
+    /// What it is about.
+    pub fn thing(self) -> &'static str {
+        match self {
+            Self::Revived | Self::Deleted => "dead letter",
+            _ => "job",
+        }
+    }
+
+    /// `removes`.
+    pub fn does(self) -> &'static str {
+        match self {
+            Self::Removed => "removes",
+            Self::Cancelled => "cancels",
+            Self::Retried => "retries",
+            Self::Promoted => "promotes",
+            Self::Revived => "revives",
+            Self::Deleted => "deletes",
+        }
+    }
+
+    /// `removing jobs`.
+    pub fn doing(self) -> &'static str {
+        match self {
+            Self::Removed => "removing jobs",
+            Self::Cancelled => "cancelling jobs",
+            Self::Retried => "retrying jobs",
+            Self::Promoted => "promoting jobs",
+            Self::Revived => "reviving dead letters",
+            Self::Deleted => "deleting dead letters",
+        }
+    }
+
+    /// Whether it takes jobs, which an undo could bring back.
+    pub fn can_be_undone(self) -> bool {
+        matches!(self, Self::Removed | Self::Cancelled | Self::Deleted)
+    }
+
     fn sentence(self, count: u64, dry_run: bool) -> String {
-        let jobs = if count == 1 { "job" } else { "jobs" };
-        let letters = if count == 1 { "dead letter" } else { "dead letters" };
-        let (things, done) = match self {
-            Self::Removed => (jobs, "removed"),
-            Self::Revived => (letters, "revived"),
-            Self::Deleted => (letters, "deleted"),
+        let done = match self {
+            Self::Removed => "removed",
+            Self::Cancelled => "cancelled",
+            Self::Retried => "retried",
+            Self::Promoted => "promoted",
+            Self::Revived => "revived",
+            Self::Deleted => "deleted",
         };
         let would = if dry_run { "would be " } else { "" };
-        format!("{} {things} {would}{done}", grouped(count))
+        format!("{} {would}{done}", counted(count, self.thing()))
     }
 }
 
@@ -74,8 +118,22 @@ impl View for Bulk {
         if !self.report.skipped.is_empty() {
             sentence.push_str(&format!(", {} left as they were", grouped(self.report.skipped.len() as u64)));
         }
-        Some(vec![Block::Text(sentence)])
+        let mut blocks = vec![Block::Text(sentence)];
+        blocks.extend(
+            self.report.states.iter().map(|state| Block::Text(format!("  {} {}", grouped(state.count), state.state))),
+        );
+        if !self.report.sample.is_empty() {
+            let lines: Vec<_> = self.report.sample.iter().map(line).collect();
+            blocks.push(Block::Passage("such as", lines.join("\n")));
+        }
+        Some(blocks)
     }
+}
+
+/// A job of the sample.
+fn line(job: &JobSummary) -> String {
+    let error = job.last_error.as_ref().map(|error| format!("  {}", error.code)).unwrap_or_default();
+    format!("{}  {}  {}{error}", job.id, job.state, job.priority)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use ireva_queue::job::Failure;
 use ireva_queue::stats::{Child, JobDetails, JobSummary, Progress};
 
 use crate::output::{Cell, Tone};
+use crate::view::explanation;
 use crate::view::job_summary::waits;
 use crate::view::{Block, Column, View};
 
@@ -35,6 +36,7 @@ impl View for JobDetails {
             ("log", self.log.clone()),
         ];
         blocks.extend(passages.into_iter().filter_map(|(label, text)| Some(Block::Passage(label, text?))));
+        blocks.extend(self.explanation.iter().flat_map(explanation::passages));
         Some(blocks)
     }
 }
@@ -109,8 +111,9 @@ fn children(job: &JobDetails) -> Option<String> {
 fn failures(failures: &[Failure]) -> Option<String> {
     let line = |failure: &Failure| {
         let at = failure.at.to_rfc3339_opts(SecondsFormat::Secs, true);
-        let Failure { attempt, class, code, message, duration_ms, .. } = failure;
-        format!("{at}  attempt {attempt}  {class} {code}  {duration_ms} ms  {}", message.replace('\n', " "))
+        let Failure { attempt, class, code, message, duration_ms, worker, .. } = failure;
+        let message = message.replace('\n', " ");
+        format!("{at}  attempt {attempt}  {class} {code}  {duration_ms} ms  {worker}  {message}")
     };
     let lines: Vec<_> = failures.iter().map(line).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))

@@ -1,6 +1,7 @@
 //! What each value looks like: its columns, its name, and its card where it is shown alone. One file per value.
 
 mod acted;
+mod audit_entry;
 mod bulk;
 mod checked;
 mod config_value;
@@ -10,7 +11,9 @@ mod dead_letter;
 mod demo_report;
 mod embedded_status;
 mod enqueued;
+mod explanation;
 mod finding;
+mod import_report;
 mod job_details;
 mod job_summary;
 mod queue_event;
@@ -21,6 +24,7 @@ mod schedule;
 mod spooled;
 mod timeline;
 mod token;
+mod undo_report;
 mod worker_info;
 mod worker_report;
 

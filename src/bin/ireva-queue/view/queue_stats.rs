@@ -63,6 +63,9 @@ impl View for QueueStats {
         if self.paused {
             blocks.push(Block::Field("paused", Cell::yes(true, Tone::Warn)));
         }
+        if self.protected {
+            blocks.push(Block::Field("protected", Cell::yes(true, Tone::Plain)));
+        }
         blocks.extend([
             Block::Field("pending", Cell::text(pending(self))),
             Block::Field("scheduled", Cell::count(self.scheduled)),

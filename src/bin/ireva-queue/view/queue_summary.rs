@@ -1,6 +1,6 @@
 //! A queue in a list, and a queue that was paused, resumed or deleted.
 
-use ireva_queue::stats::{Deleted, QueueSummary, Switched};
+use ireva_queue::stats::{Deleted, Protected, QueueSummary, Switched};
 
 use crate::output::{Cell, Tone};
 use crate::view::{Block, Column, View};
@@ -21,6 +21,7 @@ impl View for QueueSummary {
         Column::number("ATTEMPTS").wide(),
         Column::new("BACKOFF").wide(),
         Column::new("DURABLE").wide(),
+        Column::new("PROTECTED").wide(),
     ];
 
     fn cells(&self) -> Vec<Cell> {
@@ -39,6 +40,7 @@ impl View for QueueSummary {
             Cell::count(self.settings.retry.attempts),
             Cell::text(self.settings.retry.transient.to_string()),
             Cell::text(self.settings.durable.as_str()),
+            Cell::yes(self.protected, Tone::Plain),
         ]
     }
 
@@ -63,6 +65,24 @@ impl View for Switched {
         let state = if self.paused { "paused" } else { "running" };
         let already = if self.changed { "" } else { " already" };
         Some(vec![Block::Text(format!("{} is{already} {state}", self.queue))])
+    }
+}
+
+impl View for Protected {
+    const COLUMNS: &'static [Column] = &[Column::new("QUEUE"), Column::new("PROTECTED"), Column::new("CHANGED")];
+
+    fn cells(&self) -> Vec<Cell> {
+        let word = |yes| Cell::text(if yes { "yes" } else { "no" });
+        vec![Cell::text(self.queue.as_str()), word(self.protected), word(self.changed)]
+    }
+
+    fn name(&self) -> String {
+        self.queue.to_string()
+    }
+
+    fn card(&self) -> Option<Vec<Block>> {
+        let state = if self.protected { "protected" } else { "not protected" };
+        Some(vec![Block::Text(format!("{} is {state}", self.queue))])
     }
 }
 

@@ -5,8 +5,6 @@ mod list;
 mod retry;
 mod show;
 
-pub use delete::finish;
-
 use anyhow::Result;
 use clap::Subcommand;
 

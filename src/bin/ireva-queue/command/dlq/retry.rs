@@ -3,16 +3,16 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use ireva_queue::config::Rate;
 use ireva_queue::service::QueueService;
 use ireva_queue::stats::Enqueued;
-use ireva_queue::{QueueName, ReviveOptions, Selection};
+use ireva_queue::{BulkAct, QueueName};
 
+use crate::command::acting::{Care, Task, carry_out, must_select};
 use crate::command::enqueue;
 use crate::command::selecting::Narrowing;
 use crate::context::Context;
 use crate::exit::Stop;
-use crate::output::{Answer, counted};
+use crate::output::Answer;
 use crate::parse;
 use crate::view::Act;
 
@@ -35,14 +35,6 @@ pub struct Args {
     #[arg(value_name = "ID")]
     ids: Vec<String>,
 
-    /// All of them
-    #[arg(long)]
-    all: bool,
-
-    /// At most so many in a span of time, such as 10/s
-    #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
-    rate: Option<Rate>,
-
     /// They wait this long before they start
     #[arg(long, value_name = "SPAN", allow_hyphen_values = true, value_parser = parse::span)]
     delay: Option<Duration>,
@@ -55,13 +47,8 @@ pub struct Args {
     #[arg(long, requires = "edit")]
     no_check: bool,
 
-    /// Only count
-    #[arg(long)]
-    dry_run: bool,
-
-    /// Do not ask
-    #[arg(short, long)]
-    yes: bool,
+    #[command(flatten)]
+    care: Care,
 
     #[command(flatten)]
     narrowing: Narrowing,
@@ -70,40 +57,19 @@ pub struct Args {
 /// Revives what is selected.
 pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     let named = !args.ids.is_empty() || args.narrowing.names_jobs();
-    super::delete::must_select(named || args.narrowing.is_given(), args.all)?;
+    must_select(named || args.narrowing.is_given(), args.care.all)?;
     if let Some(payload) = &args.edit {
         return edit(&args, payload, context).await;
     }
-    let asks = !named && !args.yes && !args.dry_run;
-    if asks {
-        context.ui.must_be_able_to_ask(&format!("reviving the dead letters of {}", args.queue))?;
-    }
-    let letters = context.client()?.dead_letters(args.queue.clone());
-    let (selection, missing) = args.narrowing.selection(&args.ids, &args.queue, context).await?;
-    if named && selection.ids.is_empty() {
-        return Ok(Answer::none().errors(0, missing));
-    }
-    let rate_per_sec = args.rate.map(|rate| 1e6 / rate.interval_us() as f64);
-    let options = ReviveOptions { delay: args.delay, rate_per_sec, dry_run: args.dry_run };
-    if asks {
-        let counting = ReviveOptions { dry_run: true, ..options };
-        let count = letters.revive(&selection, counting, &mut |_| {}).await?.matched;
-        let what = format!("this revives {} of {}", counted(count, "dead letter"), args.queue);
-        context.ui.confirm(&what, args.queue.as_str())?;
-    }
-    let total = total(&args, &selection);
-    let progress = context.ui.progress(&format!("reviving dead letters of {}", args.queue), total);
-    let reviving = async |done: &mut (dyn FnMut(u64) + Send)| letters.revive(&selection, options, done).await;
-    super::delete::finish((Act::Revived, &args.queue), progress, missing, context, reviving).await
-}
-
-/// How many it will be, where that is known beforehand.
-fn total(args: &Args, selection: &Selection) -> Option<u64> {
-    if selection.ids.is_empty() { args.narrowing.limit() } else { Some(selection.ids.len() as u64) }
+    let Args { queue, ids, delay, care, narrowing, .. } = args;
+    care.asks(named, &format!("reviving the dead letters of {queue}"), context)?;
+    let (selection, missing) = narrowing.dead_letters(&ids, &queue, context).await?;
+    let (act, word) = (BulkAct::Retry, Act::Revived);
+    carry_out(Task { queue: &queue, act, word, selection, named, missing, delay }, &care, context).await
 }
 
 async fn edit(args: &Args, payload: &str, context: &Context) -> Result<Answer> {
-    let (selection, mut missing) = args.narrowing.selection(&args.ids, &args.queue, context).await?;
+    let (selection, mut missing) = args.narrowing.dead_letters(&args.ids, &args.queue, context).await?;
     match (selection.ids.as_slice(), missing.pop()) {
         ([id], None) => {
             let payload = enqueue::payload::read(payload)?;

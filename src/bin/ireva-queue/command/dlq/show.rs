@@ -7,7 +7,10 @@ use crate::command::jobs::each;
 use crate::context::Context;
 use crate::output::Answer;
 
-/// Show dead letters with payload and history
+/// Show dead letters: payload, every attempt, what buried them, what to do next
+///
+/// Of each attempt the time, the class and code of its error, how long it ran,
+/// its worker, and what was said.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example:
   ireva-queue dlq show email 7G3K")]
@@ -29,7 +32,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
             let why = format!("job {} is {}, not among the dead letters of {}", job.id, job.state, job.queue);
             return Err(ireva_queue::Error::refused(why));
         }
-        inspector.job_with_children(&job, ireva_queue::builtin::children).await
+        let mut details = inspector.job_with_children(&job, ireva_queue::builtin::children).await?;
+        details.explanation = Some(inspector.explain_details(&details).await?);
+        Ok(details)
     })
     .await
 }

@@ -1,5 +1,8 @@
 //! Plain data about queues, jobs, dead letters and workers: what every shell renders, and its JSON form.
 
+mod acts;
+mod explanation;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -7,6 +10,9 @@ use serde_json::value::RawValue;
 use crate::config::QueueSettings;
 use crate::job::{Failure, JobId, JobState, Priority, QueueName};
 use crate::retry::ErrorClass;
+
+pub use acts::{BulkReport, Protected, Skipped, StateCount};
+pub use explanation::{Explanation, Reason};
 
 /// The state of one queue at one instant.
 #[derive(Debug, Clone, Serialize)]
@@ -43,6 +49,8 @@ pub struct QueueStats {
     pub last_hour: Rates,
     /// Whether no job starts until `queues resume`.
     pub paused: bool,
+    /// Whether acts on many jobs are kept from removing any until `queues unprotect`.
+    pub protected: bool,
     /// Rate, concurrency and the like, as set.
     pub settings: QueueSettings,
     /// Workers that take jobs of this queue.
@@ -114,6 +122,8 @@ pub struct QueueSummary {
     pub queue: QueueName,
     /// Whether no job starts until it is resumed.
     pub paused: bool,
+    /// Whether acts on many jobs are kept from removing any.
+    pub protected: bool,
     /// Jobs in line, scheduled, held and waiting for their next attempt.
     pub live: u64,
     /// Dead letters.
@@ -182,7 +192,7 @@ pub struct WorkerInfo {
 }
 
 /// A job in a list.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct JobSummary {
@@ -253,6 +263,9 @@ pub struct JobDetails {
     pub result: Option<Box<RawValue>>,
     /// Its log, while it is kept.
     pub log: Option<String>,
+    /// Why it stands there, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Explanation>,
 }
 
 /// How far a running job says it is.
@@ -333,33 +346,6 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Whether there are more behind them.
     pub more: bool,
-}
-
-/// What a bulk act did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct BulkReport {
-    /// Jobs that it was about.
-    pub matched: u64,
-    /// Jobs that were changed.
-    pub changed: u64,
-    /// Jobs left as they were, and why.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub skipped: Vec<Skipped>,
-    /// Whether it only counted: then nothing was changed.
-    pub dry_run: bool,
-}
-
-/// A job that a bulk act left as it was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct Skipped {
-    /// The job.
-    pub id: JobId,
-    /// Why.
-    pub reason: String,
 }
 
 /// The answer to an enqueue.

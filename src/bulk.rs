@@ -1,0 +1,379 @@
+//! Acts on many jobs of a queue at once: remove, cancel, retry, promote.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use crate::audit::{ActEnd, ActNote, KEPT};
+use crate::clock::instant;
+use crate::error::{Error, Result};
+use crate::job::JobState::{self, Active, Cancelled, Completed, Dead, Pending, Retrying, Scheduled};
+use crate::pace::Pace;
+use crate::selection::Selection;
+use crate::stats::{BulkReport, Skipped, StateCount};
+use crate::store::{
+    ACT_STEP, Care, Detail, Found, Key, Memory, QueueKeys, REVIVE_STEP, Range, Revived, Store, protected,
+};
+use crate::walk::Walk;
+
+/// Jobs that one call removes or cancels while it copies them aside: a few milliseconds of the server's time.
+const ASIDE_STEP: usize = 200;
+/// Nothing is copied aside where more of the memory that the server may use is used.
+const MEMORY_PART_MAX: f64 = 0.8;
+/// Jobs that a count shows.
+const SAMPLE: usize = 5;
+
+/// What is done to many jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BulkAct {
+    /// Removed for good.
+    Remove,
+    /// Cancelled: waiting ones at once, active ones within a second.
+    Cancel,
+    /// Failed ones run again: retrying ones now, dead ones from the start.
+    Retry,
+    /// Scheduled and retrying ones run now.
+    Promote,
+}
+
+impl BulkAct {
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Remove => "remove",
+            Self::Cancel => "cancel",
+            Self::Retry => "retry",
+            Self::Promote => "promote",
+        }
+    }
+
+    /// The states that it can be about, along a job's life.
+    pub fn states(self) -> &'static [JobState] {
+        match self {
+            Self::Remove => &[Scheduled, Pending, Retrying, Completed, Cancelled, Dead],
+            Self::Cancel => &[Scheduled, Pending, Active, Retrying],
+            Self::Retry => &[Retrying, Dead],
+            Self::Promote => &[Scheduled, Retrying],
+        }
+    }
+
+    /// Whether jobs cease to be, so that a protected queue refuses it and what goes is copied aside.
+    pub fn takes_jobs(self) -> bool {
+        matches!(self, Self::Remove | Self::Cancel)
+    }
+
+    /// The states that a selection means.
+    fn meant(self, selection: &Selection) -> Result<Vec<JobState>> {
+        let mut states = Vec::new();
+        for state in &selection.states {
+            match (self, state) {
+                (Self::Remove, Active) => {
+                    return Err(Error::invalid("active jobs are never removed: cancel them, or stop their workers"));
+                }
+                (_, state) if !self.states().contains(state) => {
+                    return Err(Error::invalid(format!("{state} jobs cannot be the object of {}", self.as_str())));
+                }
+                (_, state) if states.contains(state) => {}
+                (_, state) => states.push(*state),
+            }
+        }
+        Ok(if states.is_empty() { self.states().to_vec() } else { states })
+    }
+}
+
+/// How many jobs are acted on, by whom and why.
+#[derive(Debug, Clone, Default)]
+pub struct ActOptions {
+    /// At most so many a second.
+    pub rate_per_sec: Option<f64>,
+    /// Only counts, and shows some.
+    pub dry_run: bool,
+    /// Those that are retried wait this long before they start.
+    pub delay: Option<Duration>,
+    /// Who does it, for the audit.
+    pub by: Option<String>,
+    /// Why, for the audit.
+    pub reason: Option<String>,
+    /// Ends it after the step that it is at: what was done stays done, and is told.
+    pub stop: CancellationToken,
+}
+
+impl ActOptions {
+    /// What the audit is told: who and why.
+    pub(crate) fn told(&self) -> (&str, &str) {
+        (self.by.as_deref().unwrap_or("-"), self.reason.as_deref().unwrap_or_default())
+    }
+}
+
+/// Acts on many jobs of one queue. Every act is written to the [audit](crate::Audit); what is removed or cancelled is
+/// copied aside for an hour, so that [`Audit::undo`](crate::Audit::undo) can bring it back.
+#[derive(Clone)]
+pub struct Bulk {
+    store: Store,
+    keys: QueueKeys,
+}
+
+impl Bulk {
+    pub(crate) fn new(store: Store, keys: QueueKeys) -> Self {
+        Self { store, keys }
+    }
+
+    /// Acts on the selected jobs that are there now, in bounded steps, each of which does its part as a whole; `progress`
+    /// gets the number changed after each. Safe to break off (best by [`ActOptions::stop`]) and to repeat.
+    ///
+    /// # Errors
+    /// `NotFound` when the queue has never been used; `Invalid` for a state that the act cannot be about, and for a rate that
+    /// is no positive number; `Refused` when the queue is protected and jobs would go.
+    pub async fn run(
+        &self,
+        act: BulkAct,
+        selection: &Selection,
+        options: &ActOptions,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<BulkReport> {
+        let states = act.meant(selection)?;
+        let pace = Pace::new(options.rate_per_sec, options.stop.clone())?;
+        let no_undo = if act.takes_jobs() { self.no_undo().await? } else { None };
+        if options.dry_run {
+            let report = self.survey(selection, &states).await?;
+            return Ok(BulkReport { no_undo, ..report });
+        }
+        if act.takes_jobs() && self.store.settings(&self.keys).await?.protected {
+            return Err(protected(&self.keys));
+        }
+        let can_undo = act.takes_jobs() && no_undo.is_none();
+        let meant = Selection { states: states.clone(), ..selection.clone() }.to_string();
+        let note = ActNote::new(act.as_str(), self.keys.queue(), meant, options.told());
+        let note = note.with("undo", if can_undo { "1" } else { "0" });
+        let report = BulkReport { no_undo, ..BulkReport::default() };
+        let mut run = Run { bulk: self, act, can_undo, delay: options.delay, pace, note, report, progress };
+        let outcome = match (act, selection.is_all()) {
+            (BulkAct::Remove, true) => run.clear(&states, selection.limit.unwrap_or(u64::MAX)).await,
+            _ => run.go(selection, &states).await,
+        };
+        run.end(outcome).await
+    }
+
+    /// Why what an act takes cannot be copied aside; `None` where it can.
+    async fn no_undo(&self) -> Result<Option<String>> {
+        Ok(match self.store.memory().await? {
+            Memory::Part(part) if part > MEMORY_PART_MAX => {
+                Some(format!("{:.0} % of the memory that the server may use are used", part * 100.0))
+            }
+            Memory::Unknown => Some("the server does not say how much memory is used".to_owned()),
+            Memory::Part(_) | Memory::Unbounded => None,
+        })
+    }
+
+    /// How many jobs are meant, by their states, and some of them.
+    async fn survey(&self, selection: &Selection, states: &[JobState]) -> Result<BulkReport> {
+        let mut report = BulkReport { dry_run: true, ..BulkReport::default() };
+        let counted = selection.is_all() && selection.limit.is_none();
+        if counted {
+            for state in states {
+                let mut count = 0;
+                for set in Key::of_state(*state) {
+                    count += self.store.size(&self.keys, *set).await?;
+                }
+                report.tell(*state, count);
+            }
+        }
+        let mut walk = Walk::begin(&self.store, &self.keys, (selection, states), Detail::Arrival).await?;
+        while let Some((set, chosen)) = walk.next().await? {
+            let count = chosen.len() as u64;
+            walk.pass(count);
+            let missing = SAMPLE.saturating_sub(report.sample.len());
+            let shown: Vec<_> = chosen.iter().take(missing).map(|found| found.id.clone()).collect();
+            if !shown.is_empty() {
+                // The record tells the priority of a job that has ended.
+                let shown = self.store.page(&self.keys, set, Range::These(&shown), Detail::Whole).await?;
+                report.sample.extend(shown.iter().map(|found| found.summary(self.keys.queue())));
+            }
+            match chosen.first() {
+                Some(first) if !counted => report.tell(first.place.state, count),
+                // The rest need not be looked at.
+                _ if report.sample.len() >= SAMPLE => break,
+                _ => {}
+            }
+        }
+        Ok(report)
+    }
+}
+
+impl BulkReport {
+    /// So many more jobs of a state are meant.
+    fn tell(&mut self, state: JobState, count: u64) {
+        self.matched += count;
+        match self.states.iter_mut().find(|known| known.state == state) {
+            Some(known) => known.count += count,
+            None if count > 0 => self.states.push(StateCount { state, count }),
+            None => {}
+        }
+    }
+}
+
+/// An act under way.
+struct Run<'a> {
+    bulk: &'a Bulk,
+    act: BulkAct,
+    can_undo: bool,
+    delay: Option<Duration>,
+    pace: Pace,
+    note: ActNote,
+    report: BulkReport,
+    progress: &'a mut (dyn FnMut(u64) + Send),
+}
+
+impl Run<'_> {
+    /// Writes the end of it, and tells.
+    async fn end(mut self, outcome: Result<()>) -> Result<BulkReport> {
+        let store = &self.bulk.store;
+        if let Err(error) = outcome {
+            // The error says more than whether it could be written down.
+            let _ = self.note.end(store, ActEnd::Failed, self.report.changed).await;
+            return Err(error);
+        }
+        let ended = if self.report.stopped { ActEnd::Stopped } else { ActEnd::Done };
+        self.report.act = self.note.end(store, ended, self.report.changed).await?;
+        if self.can_undo && self.report.changed > 0 {
+            self.report.undo_until = Some(instant(store.now_ms().await?) + KEPT);
+        }
+        Ok(self.report)
+    }
+
+    /// How many jobs one call is about.
+    fn step(&self) -> usize {
+        let most = match self.act {
+            BulkAct::Retry => REVIVE_STEP,
+            _ if self.can_undo => ASIDE_STEP,
+            _ => ACT_STEP,
+        };
+        self.pace.step(most)
+    }
+
+    /// Lets the next step begin; whether it may.
+    async fn may_go_on(&mut self, jobs: usize) -> Result<bool> {
+        if self.pace.wait(jobs).await {
+            self.note.begin(&self.bulk.store).await?;
+            return Ok(true);
+        }
+        self.report.stopped = true;
+        Ok(false)
+    }
+
+    /// Removes what these states hold now, at most `left`, without reading what is stored of it. What is added behind the
+    /// last ones meanwhile stays.
+    async fn clear(&mut self, states: &[JobState], mut left: u64) -> Result<()> {
+        let Bulk { store, keys } = self.bulk;
+        for set in states.iter().flat_map(|state| Key::of_state(*state)) {
+            let mut ahead = store.size(keys, *set).await?.min(left);
+            let Some((_, last)) = store.marks(keys, *set, (0, 1), true).await?.pop() else { continue };
+            while ahead > 0 {
+                let most = (self.step() as u64).min(ahead);
+                let mut step = store.marks(keys, *set, (0, most), false).await?;
+                step.retain(|(_, score)| *score <= last);
+                if step.is_empty() {
+                    break;
+                }
+                if !self.may_go_on(step.len()).await? {
+                    return Ok(());
+                }
+                ahead = ahead.saturating_sub(step.len() as u64);
+                let removed = store.remove(keys, *set, &step, self.care()).await?;
+                left = left.saturating_sub(removed);
+                self.report.matched += removed;
+                self.tell(removed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Acts on what is selected, page by page.
+    async fn go(&mut self, selection: &Selection, states: &[JobState]) -> Result<()> {
+        let Bulk { store, keys } = self.bulk;
+        let detail = if self.act == BulkAct::Retry { Detail::Whole } else { Detail::Arrival };
+        let mut walk = Walk::begin(store, keys, (selection, states), detail).await?;
+        while let Some((set, chosen)) = walk.next().await? {
+            for step in chosen.chunks(self.step()) {
+                if !self.may_go_on(step.len()).await? {
+                    return Ok(());
+                }
+                self.report.matched += step.len() as u64;
+                // What was not as it was seen has left the set, or stands behind the end of the walk.
+                let (changed, stay) = match (self.act, set) {
+                    (BulkAct::Remove, _) => {
+                        let marks: Vec<_> = step.iter().map(|job| (job.id.clone(), job.place.score())).collect();
+                        (store.remove(keys, set, &marks, self.care()).await?, 0)
+                    }
+                    (BulkAct::Cancel, _) => (done(store.cancel(keys, set, &seen(step), self.care()).await?), 0),
+                    (BulkAct::Retry, Key::Dead) => self.revive(step).await?,
+                    (BulkAct::Retry | BulkAct::Promote, _) => (done(store.advance(keys, set, &seen(step)).await?), 0),
+                };
+                walk.pass(stay);
+                self.tell(changed);
+            }
+        }
+        Ok(())
+    }
+
+    /// How many of these letters are revived, and how many stay where they are.
+    async fn revive(&mut self, letters: &[Found]) -> Result<(u64, u64)> {
+        let Bulk { store, keys } = self.bulk;
+        let (mut back, mut stay) = (0, 0);
+        for (letter, revived) in letters.iter().zip(store.revive(keys, self.delay, letters).await?) {
+            let (reason, stays) = match revived {
+                Revived::Done => {
+                    back += 1;
+                    continue;
+                }
+                Revived::Held(holder) => (format!("job {holder} holds its unique key"), true),
+                Revived::NoRecord => ("nothing is stored of it but its id".to_owned(), true),
+                Revived::Elsewhere(Some(state)) => (format!("it is {state} by now"), state == Dead),
+                Revived::Elsewhere(None) => ("it is gone".to_owned(), false),
+            };
+            stay += u64::from(stays);
+            self.report.skipped.push(Skipped { id: letter.id.clone(), reason });
+        }
+        Ok((back, stay))
+    }
+
+    fn care(&self) -> Care<'_> {
+        Care { aside: self.can_undo.then_some(self.note.id.as_str()), guarded: true }
+    }
+
+    fn tell(&mut self, changed: u64) {
+        self.report.changed += changed;
+        (self.progress)(self.report.changed);
+    }
+}
+
+fn seen(jobs: &[Found]) -> Vec<(crate::job::JobId, String)> {
+    jobs.iter().map(|job| job.place.seen(&job.id)).collect()
+}
+
+fn done(each: Vec<bool>) -> u64 {
+    each.into_iter().filter(|done| *done).count() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_act_is_about_the_states_that_it_can_change() {
+        let meant = |act: BulkAct, states: &[JobState]| {
+            act.meant(&Selection { states: states.to_vec(), ..Selection::default() })
+        };
+        assert_eq!(meant(BulkAct::Retry, &[]).unwrap(), [Retrying, Dead]);
+        assert_eq!(
+            meant(BulkAct::Remove, &[Dead, Pending, Dead]).unwrap(),
+            [Dead, Pending],
+            "in the order given, once"
+        );
+        assert!(meant(BulkAct::Remove, &[Active]).unwrap_err().to_string().contains("cancel them"));
+        assert!(meant(BulkAct::Cancel, &[Dead]).unwrap_err().to_string().contains("dead"));
+        assert!(BulkAct::Cancel.takes_jobs() && !BulkAct::Promote.takes_jobs());
+    }
+}

@@ -1,0 +1,259 @@
+//! Why a job waits, or where it ended, and what to do about it: a pure function of what is known of it.
+
+mod advice;
+mod facts;
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use crate::clock::span_text;
+use crate::config::{PriorityMode, QueueSettings};
+use crate::job::{Failure, JobState};
+use crate::retry::ErrorClass;
+use crate::stats::{Explanation, JobDetails, Reason};
+use advice::advice;
+
+/// What is known of a job and of its queue at one instant.
+pub(crate) struct Facts<'a> {
+    pub job: &'a JobDetails,
+    pub settings: &'a QueueSettings,
+    pub paused: bool,
+    /// Workers that take jobs of the queue.
+    pub workers: u64,
+    /// Jobs that are held by workers.
+    pub active: u64,
+    /// Jobs that start before it.
+    pub ahead: u64,
+    /// How long the rate lets no other job start.
+    pub rate_wait: Duration,
+    /// Jobs that ended in the last minute.
+    pub ended_last_minute: u64,
+    /// When the lease of the worker that holds it ends.
+    pub lease_until: Option<DateTime<Utc>>,
+    pub now: DateTime<Utc>,
+}
+
+/// Explains it.
+pub(crate) fn explain(facts: &Facts<'_>) -> Explanation {
+    let job = &facts.job.summary;
+    let mut told = Told::default();
+    match job.state {
+        JobState::Pending => in_line(facts, &mut told),
+        JobState::Scheduled | JobState::Retrying => before_its_time(facts, &mut told),
+        JobState::Active => held(facts, &mut told),
+        JobState::Completed => {
+            told.reason("completed", "it succeeded".to_owned());
+            told.next("nothing to do");
+        }
+        JobState::Cancelled => {
+            told.reason("cancelled", "it was taken back before it ended".to_owned());
+            told.next("enqueue it again if it is still wanted; within an hour of a bulk cancel, 'undo' brings it back");
+        }
+        JobState::Dead => dead(facts, &mut told),
+    }
+    Explanation {
+        id: job.id.clone(),
+        queue: job.queue.clone(),
+        state: job.state,
+        since: job.since,
+        reasons: told.reasons,
+        next: told.next,
+    }
+}
+
+#[derive(Default)]
+struct Told {
+    reasons: Vec<Reason>,
+    next: Vec<String>,
+}
+
+impl Told {
+    fn reason(&mut self, code: &str, text: String) {
+        self.reasons.push(Reason { code: code.to_owned(), text });
+    }
+
+    fn next(&mut self, text: impl Into<String>) {
+        self.next.push(text.into());
+    }
+}
+
+/// Why nothing of the queue starts now. Whether anything was found.
+fn held_up(facts: &Facts<'_>, told: &mut Told) -> bool {
+    let queue = &facts.job.summary.queue;
+    let before = told.reasons.len();
+    if facts.paused {
+        told.reason("paused", format!("queue {queue} is paused: no job starts"));
+        told.next(format!("queues resume {queue}"));
+    }
+    if facts.workers == 0 {
+        told.reason("no_worker", format!("no worker takes jobs of queue {queue}"));
+        told.next(format!("start one: work {queue}"));
+    }
+    if let Some(limit) = facts.settings.concurrency.filter(|limit| facts.active >= u64::from(*limit)) {
+        let text = format!("{} jobs run, and the queue's concurrency is {limit}: one must end first", facts.active);
+        told.reason("concurrency_limit", text);
+        told.next(format!("wait, or queues set {queue} --concurrency"));
+    }
+    if let Some(rate) = facts.settings.rate.filter(|_| !facts.rate_wait.is_zero()) {
+        let wait = round(facts.rate_wait);
+        told.reason("rate_limit", format!("the queue's rate is {rate}: the next job may start in {wait}"));
+        told.next(format!("wait, or queues set {queue} --rate"));
+    }
+    told.reasons.len() > before
+}
+
+/// A job in line.
+fn in_line(facts: &Facts<'_>, told: &mut Told) {
+    let waits = held_up(facts, told);
+    let lonely = facts.job.crashes > 0 && facts.job.crashes + 1 >= facts.settings.crash_limit;
+    if lonely {
+        let crashes = facts.job.crashes;
+        told.reason(
+            "alone",
+            format!("its workers died {crashes} times while it ran: it waits for one that holds nothing else"),
+        );
+    }
+    match facts.ahead {
+        0 if waits || lonely => {}
+        0 => {
+            told.reason("next", "it is the next to start".to_owned());
+            told.next("nothing to do: a worker takes it within a second; if not, look whether the workers are busy (workers list)");
+        }
+        ahead => {
+            let by = match facts.settings.priority_mode {
+                PriorityMode::Strict => "of a higher priority or before it in its line",
+                PriorityMode::Aging(_) => "of a higher priority or longer in line",
+            };
+            let jobs = if ahead == 1 { "job is".to_owned() } else { "jobs are".to_owned() };
+            let pace = match facts.ended_last_minute {
+                0 => String::new(),
+                ended => format!("; {ended} ended in the last minute"),
+            };
+            told.reason("line", format!("{ahead} {jobs} {by}{pace}"));
+            if !waits {
+                told.next("wait, add workers or concurrency, or enqueue such jobs with a higher --priority");
+            }
+        }
+    }
+}
+
+/// A scheduled or retrying job.
+fn before_its_time(facts: &Facts<'_>, told: &mut Told) {
+    let job = &facts.job.summary;
+    let due = at(job.since);
+    let overdue = facts.now >= job.since;
+    let code = match job.state {
+        JobState::Retrying => "retry",
+        _ if facts.job.snoozed > 0 => "snoozed",
+        _ => "due",
+    };
+    told.reason(
+        code,
+        match (code, &job.last_error) {
+            ("retry", Some(error)) => {
+                let of = facts.job.max_attempts.unwrap_or(facts.settings.retry.attempts);
+                let said = said(error);
+                format!("attempt {} of {of} failed ({said}): the next one is due at {due}", facts.job.failed)
+            }
+            ("snoozed", Some(error)) => format!("{}: it is due again at {due}, and no attempt was used", error.message),
+            _ => format!("it is not to start before {due}"),
+        },
+    );
+    if let Some(error) = job.last_error.as_ref().filter(|_| code == "retry") {
+        told.next(advice(&error.code, error.class));
+    }
+    if overdue {
+        told.reason(
+            "overdue",
+            format!("its time is over since {}", round((facts.now - job.since).to_std().unwrap_or_default())),
+        );
+        held_up(facts, told);
+    } else {
+        told.next(format!("wait, or let it run now: jobs promote {}", job.id));
+    }
+}
+
+/// A job that a worker holds.
+fn held(facts: &Facts<'_>, told: &mut Told) {
+    let job = &facts.job.summary;
+    let worker = facts.job.worker.as_deref().unwrap_or("-");
+    let since = round((facts.now - job.since).to_std().unwrap_or_default());
+    match facts.lease_until {
+        Some(until) if until > facts.now => {
+            told.reason("running", format!("worker {worker} has it for {since}, attempt {}", job.attempt));
+            told.next(format!("wait, or jobs cancel {}", job.id));
+        }
+        _ => {
+            told.reason("silent_worker", format!("worker {worker} took it {since} ago and has fallen silent"));
+            told.next(
+                "nothing to do: another worker of the queue takes it back within seconds; without one, start one",
+            );
+        }
+    }
+}
+
+/// A dead letter: which rule buried it.
+fn dead(facts: &Facts<'_>, told: &mut Told) {
+    let (job, policy) = (facts.job, &facts.settings.retry);
+    let Some(error) = &job.summary.last_error else {
+        told.reason("unknown", "nobody wrote down why it died".to_owned());
+        told.next(advice("unknown", ErrorClass::Transient));
+        return;
+    };
+    let of = job.max_attempts.unwrap_or(policy.attempts);
+    let whose = if job.max_attempts.is_some() { "the job's own attempts" } else { "the queue's attempts" };
+    let rule = match (error.code.as_str(), error.class) {
+        ("expired", _) => match job.ttl_ms {
+            Some(ttl_ms) => {
+                format!("its ttl of {} was over before it could start", span_text(Duration::from_millis(ttl_ms)))
+            }
+            None => "its ttl was over before it could start".to_owned(),
+        },
+        ("crash_loop", _) => {
+            format!("its worker died {} times while it ran; crashLimit is {}", job.crashes, facts.settings.crash_limit)
+        }
+        (_, ErrorClass::Permanent) if policy.permanent_attempts <= 1 => {
+            format!("{}: a permanent error is buried at once (permanentAttempts 1)", said(error))
+        }
+        (_, ErrorClass::Permanent) => {
+            format!(
+                "{}: a permanent error is buried after {} attempts (permanentAttempts)",
+                said(error),
+                policy.permanent_attempts
+            )
+        }
+        (_, class) => {
+            format!(
+                "{}: a {class} error is buried when the attempts are used up: {} failed, {whose} are {of}",
+                said(error),
+                job.failed
+            )
+        }
+    };
+    told.reason(&error.code, rule);
+    told.next(advice(&error.code, error.class));
+    told.next(format!("run it again: dlq retry {} {}", job.summary.queue, job.summary.id));
+}
+
+fn said(error: &Failure) -> String {
+    let line = error.message.lines().next().unwrap_or_default();
+    let short: String = line.chars().take(200).collect();
+    format!("{} {}", error.code, short).trim_end().to_owned()
+}
+
+fn at(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+/// Whole seconds, for people; milliseconds below one.
+fn round(span: Duration) -> String {
+    if span < Duration::from_secs(1) {
+        format!("{}ms", span.as_millis())
+    } else {
+        humantime::format_duration(Duration::from_secs(span.as_secs())).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,167 @@
+//! Every reason that a job can have to wait or to have ended, from facts alone.
+
+use super::*;
+use crate::config::Rate;
+use crate::job::{JobId, Priority, QueueName};
+use crate::stats::JobSummary;
+
+const NOW_MS: i64 = 1_764_000_000_000;
+
+fn instant(ms: i64) -> DateTime<Utc> {
+    crate::clock::instant(ms)
+}
+
+fn job(state: JobState, since_ms: i64) -> JobDetails {
+    JobDetails {
+        summary: JobSummary {
+            id: JobId::trusted("job-0001"),
+            queue: QueueName::new("email").unwrap(),
+            state,
+            priority: Priority::Normal,
+            attempt: 1,
+            enqueued_at: None,
+            since: instant(since_ms),
+            last_error: None,
+        },
+        payload: None,
+        raw: None,
+        max_attempts: None,
+        backoff: None,
+        timeout_ms: None,
+        ttl_ms: None,
+        unique: None,
+        worker: None,
+        fence: None,
+        crashes: 0,
+        failed: 0,
+        snoozed: 0,
+        revived: 0,
+        revives: None,
+        children: Vec::new(),
+        failures: Vec::new(),
+        result: None,
+        log: None,
+        explanation: None,
+    }
+}
+
+fn failed(state: JobState, class: ErrorClass, code: &str) -> JobDetails {
+    let mut job = job(state, NOW_MS + 20_000);
+    job.failed = 5;
+    job.summary.last_error = Some(Failure {
+        at: instant(NOW_MS),
+        attempt: 5,
+        class,
+        code: code.to_owned(),
+        message: "550 no such user\nmore".to_owned(),
+        duration_ms: 3,
+        worker: "w".to_owned(),
+    });
+    job
+}
+
+/// What is said with these facts, the usual ones changed by `change`.
+fn told(job: &JobDetails, settings: &QueueSettings, change: impl Fn(&mut Facts<'_>)) -> (Vec<String>, String, String) {
+    let mut facts = Facts {
+        job,
+        settings,
+        paused: false,
+        workers: 2,
+        active: 0,
+        ahead: 0,
+        rate_wait: Duration::ZERO,
+        ended_last_minute: 0,
+        lease_until: None,
+        now: instant(NOW_MS),
+    };
+    change(&mut facts);
+    let explanation = explain(&facts);
+    let codes = explanation.reasons.iter().map(|reason| reason.code.clone()).collect();
+    let text: Vec<_> = explanation.reasons.into_iter().map(|reason| reason.text).collect();
+    (codes, text.join("\n"), explanation.next.join("\n"))
+}
+
+#[test]
+fn a_job_in_line_waits_for_what_holds_its_queue_up() {
+    let pending = job(JobState::Pending, NOW_MS - 5_000);
+    let limited =
+        QueueSettings { rate: Some("2/m".parse::<Rate>().unwrap()), concurrency: Some(3), ..QueueSettings::default() };
+    let (codes, text, next) = told(&pending, &limited, |facts| {
+        (facts.paused, facts.workers, facts.active, facts.ahead) = (true, 0, 3, 41);
+        (facts.rate_wait, facts.ended_last_minute) = (Duration::from_secs(12), 6);
+    });
+    assert_eq!(codes, ["paused", "no_worker", "concurrency_limit", "rate_limit", "line"]);
+    assert!(text.contains("in 12s") && text.contains("41 jobs are") && text.contains("6 ended"), "{text}");
+    assert!(next.contains("queues resume email") && next.contains("work email"), "{next}");
+
+    let free = QueueSettings::default();
+    assert_eq!(told(&pending, &free, |_| ()).0, ["next"]);
+    let (codes, text, next) = told(&pending, &free, |facts| facts.ahead = 1);
+    assert!(
+        codes == ["line"] && text.contains("1 job is of a higher priority") && next.contains("--priority"),
+        "{text}"
+    );
+    let mut fallen = pending.clone();
+    fallen.crashes = 2;
+    assert_eq!(told(&fallen, &free, |_| ()).0, ["alone"]);
+}
+
+#[test]
+fn a_job_before_its_time_says_when_and_why() {
+    let free = QueueSettings::default();
+    let (codes, text, next) = told(&job(JobState::Scheduled, NOW_MS + 60_000), &free, |_| ());
+    assert!(
+        codes == ["due"] && text.contains("2025-11-24T16:01:00Z") && next.contains("jobs promote job-0001"),
+        "{text}"
+    );
+    let retrying = failed(JobState::Retrying, ErrorClass::Transient, "smtp_4xx");
+    let (codes, text, next) = told(&retrying, &free, |_| ());
+    assert!(codes == ["retry"] && text.contains("attempt 5 of 5") && text.contains("550 no such user"), "{text}");
+    assert!(next.contains("greylisting") && !text.contains("more"), "{next}");
+    let mut snoozed = failed(JobState::Scheduled, ErrorClass::Throttled, "snoozed");
+    snoozed.snoozed = 3;
+    assert_eq!(told(&snoozed, &free, |_| ()).0, ["snoozed"]);
+    let late = job(JobState::Scheduled, NOW_MS - 3_000);
+    let (codes, text, next) = told(&late, &free, |facts| facts.workers = 0);
+    assert!(
+        codes == ["due", "overdue", "no_worker"] && text.contains("since 3s") && !next.contains("promote"),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_active_job_is_at_work_or_its_worker_is_silent() {
+    let mut active = job(JobState::Active, NOW_MS - 90_000);
+    active.worker = Some("host-1-AAAA".to_owned());
+    let free = QueueSettings::default();
+    let (codes, text, _) = told(&active, &free, |facts| facts.lease_until = Some(instant(NOW_MS + 1)));
+    assert!(codes == ["running"] && text.contains("host-1-AAAA has it for 1m 30s"), "{text}");
+    assert_eq!(told(&active, &free, |facts| facts.lease_until = Some(instant(NOW_MS))).0, ["silent_worker"]);
+}
+
+#[test]
+fn a_dead_letter_names_the_rule_that_buried_it_and_the_advice_for_its_code() {
+    let free = QueueSettings::default();
+    let (codes, text, next) = told(&failed(JobState::Dead, ErrorClass::Permanent, "smtp_5xx"), &free, |_| ());
+    assert!(codes == ["smtp_5xx"] && text.contains("permanentAttempts 1"), "{text}");
+    assert!(next.contains("mend the address") && next.contains("dlq retry email job-0001"), "{next}");
+    let (_, text, _) = told(&failed(JobState::Dead, ErrorClass::Transient, "timeout"), &free, |_| ());
+    assert!(text.contains("5 failed, the queue's attempts are 5"), "{text}");
+    let mut own = failed(JobState::Dead, ErrorClass::Transient, "timeout");
+    own.max_attempts = Some(3);
+    assert!(told(&own, &free, |_| ()).1.contains("the job's own attempts are 3"));
+    let mut expired = failed(JobState::Dead, ErrorClass::Permanent, "expired");
+    expired.ttl_ms = Some(600_000);
+    assert!(told(&expired, &free, |_| ()).1.contains("ttl of 10m"));
+    let mut looping = failed(JobState::Dead, ErrorClass::Permanent, "crash_loop");
+    looping.crashes = 3;
+    assert!(told(&looping, &free, |_| ()).1.contains("crashLimit is 3"));
+    assert_eq!(told(&job(JobState::Dead, NOW_MS), &free, |_| ()).0, ["unknown"]);
+}
+
+#[test]
+fn what_has_ended_well_needs_nothing() {
+    let free = QueueSettings::default();
+    assert_eq!(told(&job(JobState::Completed, NOW_MS), &free, |_| ()).0, ["completed"]);
+    assert_eq!(told(&job(JobState::Cancelled, NOW_MS), &free, |_| ()).0, ["cancelled"]);
+}
