@@ -23,6 +23,7 @@ mod cli_generated;
 mod cli_operate;
 mod cli_terminal;
 mod cli_told;
+mod cli_top;
 mod cli_work;
 mod data_db;
 mod data_distribution;

@@ -4,7 +4,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    clear, completions, db, demo, dlq, embedded, enqueue, jobs, man, openapi, queues, schema, serve, stats, token,
+    clear, completions, db, demo, dlq, embedded, enqueue, jobs, man, openapi, queues, schema, serve, stats, token, top,
     work, workers,
 };
 use crate::output::Format;
@@ -113,6 +113,7 @@ pub enum Command {
     Schema(schema::Args),
     Work(work::Args),
     Stats(stats::Args),
+    Top(top::Args),
     Clear(clear::Args),
     Dlq(dlq::Args),
     Jobs(jobs::Args),

@@ -8,6 +8,8 @@ use crate::ui::Ui;
 /// Starts logging for the whole process. A server of requests logs each of them.
 pub fn start(ui: &Ui, command: &Command) {
     let level = match ui.verbosity() {
+        // What is written beside it would spoil the screen.
+        _ if matches!(command, Command::Top(_)) && ui.is_watched() => "off",
         _ if ui.is_quiet() => "error",
         0 if matches!(command, Command::Serve(_)) => "warn,ireva_queue::api=info",
         0 => "warn",

@@ -11,6 +11,7 @@ mod output;
 mod parse;
 mod signals;
 mod systemd;
+mod tui;
 mod ui;
 mod view;
 

@@ -16,6 +16,7 @@ mod selecting;
 pub mod serve;
 pub mod stats;
 pub mod token;
+pub mod top;
 pub mod work;
 pub mod workers;
 
@@ -35,6 +36,7 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
     match command {
         Command::Enqueue(args) => brief(enqueue::run(args, context), context),
         Command::Stats(args) => brief(stats::run(args, context), context),
+        Command::Top(args) => brief(top::run(args, context), context),
         Command::Clear(args) => brief(clear::run(args, context), context),
         Command::Dlq(args) => brief(dlq::run(args, context), context),
         Command::Jobs(args) => brief(jobs::run(args, context), context),
