@@ -63,6 +63,7 @@ pub async fn run(setup: Setup, client: &Client) -> Result<Code> {
     let (mut keys, mut ticks) = (EventStream::new(), ticks(interval));
     loop {
         state.now = local_now();
+        state.resize(screen.size()?);
         (state.doing, state.looking_for) = (rim.doing(), rim.looking_for());
         screen.show(&state)?;
         let effect = tokio::select! {
@@ -123,8 +124,7 @@ fn heard(state: &mut State, event: Event) -> Effect {
     match event {
         Event::Key(key) => press(state, key),
         Event::Resize(width, height) => {
-            state.size = Size { width, height };
-            state.settle();
+            state.resize(Size { width, height });
             Effect::Ask
         }
         _ => Effect::None,

@@ -3,8 +3,9 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::tui::act::Act;
+use crate::tui::chosen;
 use crate::tui::look::{Look, Target};
-use crate::tui::rows::{self, Pane};
+use crate::tui::rows::{Key, Pane};
 use crate::tui::state::{Mode, State};
 
 /// As long as a filter may be.
@@ -41,7 +42,7 @@ pub fn press(state: &mut State, key: KeyEvent) -> Effect {
         KeyCode::Char('c') if control => return Effect::Interrupt,
         KeyCode::Char('z') if control => return Effect::Suspend,
         KeyCode::Char('l') if control => return Effect::Redraw,
-        KeyCode::Char(_) if control => return Effect::None,
+        KeyCode::Char(_) if control || key.modifiers.contains(KeyModifiers::ALT) => return Effect::None,
         _ => {}
     }
     state.notice = None;
@@ -82,9 +83,9 @@ fn watch(state: &mut State, code: KeyCode) -> Effect {
         KeyCode::Esc if state.doing.is_some() => return Effect::Stop,
         KeyCode::Esc => state.filter.clear(),
         KeyCode::Enter => return enter(state),
-        KeyCode::Char('p') => ask(state, |key, state| rows::switch(key, state)),
-        KeyCode::Char('r') => ask(state, |key, state| rows::revive(key, state)),
-        KeyCode::Char('c') => ask(state, |key, _| rows::cancel(key)),
+        KeyCode::Char('p') => ask(state, |key, state| chosen::switch(key, state)),
+        KeyCode::Char('r') => ask(state, |key, state| chosen::revive(key, state)),
+        KeyCode::Char('c') => ask(state, |key, _| chosen::cancel(key)),
         _ => {}
     }
     Effect::None
@@ -95,7 +96,7 @@ fn neighbour(pane: Pane, steps: usize) -> Pane {
 }
 
 /// Asks about what is at the cursor, or says why there is nothing to ask.
-fn ask(state: &mut State, act: impl Fn(&rows::Key, &State) -> Result<Act, &'static str>) {
+fn ask(state: &mut State, act: impl Fn(&Key, &State) -> Result<Act, &'static str>) {
     let Some(key) = state.at_cursor() else { return state.warn("nothing is listed there") };
     match act(&key, state) {
         Ok(act) => ask_about(state, act),
@@ -124,7 +125,7 @@ fn answer(state: &mut State, code: KeyCode, act: Act) -> Effect {
 }
 
 fn enter(state: &mut State) -> Effect {
-    let Some(target) = state.at_cursor().and_then(|key| rows::target(&key, state)) else { return Effect::None };
+    let Some(target) = state.at_cursor().and_then(|key| chosen::target(&key, state)) else { return Effect::None };
     let mut look = Look::at(target);
     look.update(&state.facts);
     state.mode = Mode::Look(look);

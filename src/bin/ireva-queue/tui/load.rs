@@ -24,7 +24,7 @@ const YOUNG: TimeDelta = TimeDelta::seconds(2);
 /// After so many times as long as it took, something costly is asked for again.
 const REST: u32 = 10;
 /// What takes less is not costly.
-const QUICK: Duration = Duration::from_millis(50);
+const QUICK: Duration = Duration::from_millis(25);
 
 /// What is to be asked for.
 #[derive(Debug, Clone)]

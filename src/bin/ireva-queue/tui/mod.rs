@@ -3,6 +3,7 @@
 
 mod act;
 mod app;
+mod chosen;
 mod draw;
 mod facts;
 mod input;

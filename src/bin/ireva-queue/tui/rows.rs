@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use ireva_queue::stats::{Progress, QueueStats, WorkerInfo};
-use ireva_queue::{JobId, JobState, Located, QueueName};
+use ireva_queue::{JobId, QueueName};
 
 use crate::output::{Cell, Tone, grouped, visible};
-use crate::tui::act::Act;
 use crate::tui::facts::{Cause, Running};
-use crate::tui::look::Target;
 use crate::tui::state::State;
 use crate::tui::trend::Trend;
 
@@ -122,7 +120,7 @@ pub enum Key {
     Queue(QueueName),
     /// A running job.
     Job(QueueName, JobId),
-    /// Dead letters of a queue with a code, and one of them.
+    /// Dead letters of a queue with a code.
     Cause(QueueName, String),
     /// A worker.
     Worker(String),
@@ -286,56 +284,6 @@ fn worker_row(info: &WorkerInfo) -> Row {
 /// A worker's id without the ULID behind host and pid.
 fn host_and_pid(worker: &str) -> &str {
     worker.rsplit_once(['-', ':', '@', '.']).map_or(worker, |(host_and_pid, _)| host_and_pid)
-}
-
-/// What Enter shows of a row.
-pub fn target(key: &Key, state: &State) -> Option<Target> {
-    match key {
-        Key::Queue(queue) => Some(Target::Queue(queue.clone())),
-        Key::Job(queue, id) => Some(Target::Job(located(queue, id, JobState::Active))),
-        Key::Worker(worker) => Some(Target::Worker(worker.clone())),
-        Key::Cause(queue, _) => {
-            let cause = cause(key, state)?;
-            Some(Target::Job(located(queue, &cause.group.example, JobState::Dead)))
-        }
-    }
-}
-
-/// What `p` does to the queue of a row; the words say why nothing.
-pub fn switch(key: &Key, state: &State) -> Result<Act, &'static str> {
-    let (Key::Queue(queue) | Key::Job(queue, _) | Key::Cause(queue, _)) = key else {
-        return Err("p pauses and resumes queues: Tab to one");
-    };
-    let paused = state.facts.queues.iter().any(|stats| stats.queue == *queue && stats.paused);
-    Ok(if paused { Act::Resume(queue.clone()) } else { Act::Pause(queue.clone()) })
-}
-
-/// What `r` does to a row; the words say why nothing.
-pub fn revive(key: &Key, state: &State) -> Result<Act, &'static str> {
-    let cause = cause(key, state).ok_or("r revives dead letters: Tab to a cause")?;
-    Ok(Act::Revive {
-        queue: cause.queue.clone(),
-        code: cause.group.key.clone(),
-        count: cause.group.count,
-        at_least: cause.at_least,
-    })
-}
-
-/// What `c` does to a row; the words say why nothing.
-pub fn cancel(key: &Key) -> Result<Act, &'static str> {
-    match key {
-        Key::Job(queue, id) => Ok(Act::Cancel(located(queue, id, JobState::Active))),
-        _ => Err("c cancels running jobs: Tab to one"),
-    }
-}
-
-fn cause<'a>(key: &Key, state: &'a State) -> Option<&'a Cause> {
-    let Key::Cause(queue, code) = key else { return None };
-    state.facts.causes.iter().find(|cause| cause.queue == *queue && cause.group.key == *code)
-}
-
-fn located(queue: &QueueName, id: &JobId, state: JobState) -> Located {
-    Located { queue: queue.clone(), id: id.clone(), state }
 }
 
 /// How far a job is, in words; a service says the unit, so it is made visible.

@@ -1,7 +1,7 @@
 //! The terminal: taken over, drawn on, and given back on every way out.
 
 use std::io::{self, Stdout, Write};
-use std::panic;
+use std::panic::{self, PanicHookInfo};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -38,12 +38,7 @@ impl Screen {
     pub fn take(color: bool) -> Result<Self> {
         // The decision on colour is made elsewhere, and for good.
         force_color_output(color);
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            PANICKED.store(true, Ordering::Relaxed);
-            give_back();
-            before(info);
-        }));
+        panic::set_hook(on_panic(give_back, panic::take_hook()));
         let mut screen = Self { terminal: Terminal::new(CrosstermBackend::new(io::stdout())).context(REFUSED)? };
         screen.enter()?;
         Ok(screen)
@@ -57,7 +52,9 @@ impl Screen {
 
     /// Forgets what is on the screen: the next drawing is a whole one.
     pub fn redraw(&mut self) -> Result<()> {
-        self.terminal.clear().context(REFUSED)
+        // `clear` would ask the terminal where its cursor is, and wait for an answer between the keys.
+        let size = self.size()?;
+        self.terminal.resize(size.into()).context(REFUSED)
     }
 
     /// Its columns and lines.
@@ -88,12 +85,23 @@ impl Screen {
     }
 }
 
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Send + Sync>;
+
 const REFUSED: &str = "cannot use the terminal";
 
 impl Drop for Screen {
     fn drop(&mut self) {
         give_back();
     }
+}
+
+/// Gives the terminal back before the panic is told: on the other screen nobody would see it.
+fn on_panic(give_back: impl Fn() + Send + Sync + 'static, tell: Hook) -> Hook {
+    Box::new(move |info| {
+        PANICKED.store(true, Ordering::Relaxed);
+        give_back();
+        tell(info);
+    })
 }
 
 /// As it was before, as far as it can still be reached; doing it twice does no harm.
@@ -109,7 +117,22 @@ fn leave(out: &mut impl Write) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
+
+    #[test]
+    fn a_panic_is_told_on_the_shell_s_screen() {
+        static ORDER: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+        let note = |what| move || ORDER.lock().unwrap().push(what);
+        let tell = note("told");
+        let usual = panic::take_hook();
+        panic::set_hook(on_panic(note("back"), Box::new(move |_| tell())));
+        let caught = panic::catch_unwind(|| panic!("on purpose"));
+        panic::set_hook(usual);
+        assert!(caught.is_err() && PANICKED.load(Ordering::Relaxed));
+        assert_eq!(*ORDER.lock().unwrap(), ["back", "told"]);
+    }
 
     #[test]
     fn leaving_shows_the_shell_and_the_cursor_again() {

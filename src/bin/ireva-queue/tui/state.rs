@@ -163,6 +163,14 @@ impl State {
         }
     }
 
+    /// The screen has this size.
+    pub fn resize(&mut self, size: Size) {
+        if self.size != size {
+            self.size = size;
+            self.settle();
+        }
+    }
+
     /// Says something until the next key.
     pub fn say(&mut self, text: &str) {
         self.notice = Some(Notice { text: text.to_owned(), bad: false });
