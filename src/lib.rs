@@ -162,11 +162,11 @@
 //!
 //! # Features
 //!
-//! `cli` the binary, `tls` Redis over TLS, `email`, `exec`, `http` builtin processors, `db` the platform's database and
-//! the processors that work on it, `notify` notifications, `tables` files of rows (csv, json, excel), `s3` files of
-//! processors in an object store, `pdf` reports as PDF, `api` the REST API, `testing` a way to run one payload through a
-//! processor. `full`, the default, is all of these; none of them is the library alone. `parquet`, exports in that format, is
-//! outside of `full`.
+//! `cli` the binary, `tui` its dashboard, `tls` Redis over TLS, `email`, `exec`, `http` builtin processors, `db` the
+//! platform's database and the processors that work on it, `notify` notifications, `tables` files of rows (csv, json,
+//! excel), `s3` files of processors in an object store, `pdf` reports as PDF, `api` the REST API, `testing` a way to run one
+//! payload through a processor. `full`, the default, is all of these; none of them is the library alone. `parquet`, exports
+//! in that format, is outside of `full`.
 
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]

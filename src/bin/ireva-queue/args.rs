@@ -5,7 +5,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
     audit, check, clear, complete, completions, config, db, demo, dlq, doctor, embedded, enqueue, events, explain,
-    help, jobs, logs, man, openapi, queues, schedule, scheduler, schema, serve, spool, stats, token, undo, work,
+    help, jobs, logs, man, openapi, queues, schedule, scheduler, schema, serve, spool, stats, token, top, undo, work,
     workers,
 };
 use crate::output::Format;
@@ -123,6 +123,7 @@ pub enum Command {
     Schema(schema::Args),
     Work(work::Args),
     Stats(stats::Args),
+    Top(top::Args),
     Clear(clear::Args),
     Dlq(dlq::Args),
     Explain(explain::Args),

@@ -10,6 +10,8 @@ pub fn start(ui: &Ui, command: &Command) {
     let level = match ui.verbosity() {
         // Nothing may appear between what is typed and what is offered.
         _ if matches!(command, Command::Complete(_)) => "off",
+        // What is written beside it would spoil the screen.
+        _ if matches!(command, Command::Top(_)) && ui.is_watched() => "off",
         _ if ui.is_quiet() => "error",
         0 if matches!(command, Command::Serve(_)) => "warn,ireva_queue::api=info",
         0 => "warn",

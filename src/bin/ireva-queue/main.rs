@@ -12,6 +12,7 @@ mod pager;
 mod parse;
 mod signals;
 mod systemd;
+mod tui;
 mod ui;
 mod view;
 

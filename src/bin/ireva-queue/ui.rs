@@ -23,7 +23,9 @@ pub struct Ui {
     color_err: bool,
     width: Option<u16>,
     can_ask: bool,
+    no_input: bool,
     can_draw: bool,
+    has_screen: bool,
     out_is_terminal: bool,
     err_is_terminal: bool,
     pager: Option<String>,
@@ -49,8 +51,10 @@ impl Ui {
             color_out: color(out),
             color_err: color(err),
             width: width(out),
+            no_input: flags.no_input,
             can_ask: io::stdin().is_terminal() && err && !flags.no_input,
             can_draw: err && !dumb && !flags.quiet,
+            has_screen: io::stdin().is_terminal() && out && !dumb,
             out_is_terminal: out,
             err_is_terminal: err,
             pager: (out && !dumb && !flags.no_pager).then(pager).flatten(),
@@ -75,6 +79,23 @@ impl Ui {
     /// Whether somebody sees what is said on stderr.
     pub fn is_watched(&self) -> bool {
         self.err_is_terminal
+    }
+
+    /// Whether a whole screen can be drawn and keys be heard.
+    pub fn has_screen(&self) -> bool {
+        self.has_screen
+    }
+
+    /// Whether `--no-input` forbids questions.
+    pub fn forbids_questions(&self) -> bool {
+        self.no_input
+    }
+
+    /// Whether the terminal shows more than ASCII: unless its language names another set of characters.
+    pub fn shows_unicode(&self) -> bool {
+        let set = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(|name| env::var(name).ok());
+        let language = set.map(|value| value.to_lowercase()).find(|value| !value.is_empty());
+        language.is_none_or(|value| value.contains("utf-8") || value.contains("utf8"))
     }
 
     /// How often `-v` was given.

@@ -29,6 +29,7 @@ pub mod serve;
 pub mod spool;
 pub mod stats;
 pub mod token;
+pub mod top;
 pub mod undo;
 pub mod work;
 pub mod workers;
@@ -49,6 +50,7 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
     match command {
         Command::Enqueue(args) => brief(enqueue::run(args, context), context),
         Command::Stats(args) => brief(stats::run(args, context), context),
+        Command::Top(args) => brief(top::run(args, context), context),
         Command::Clear(args) => brief(clear::run(args, context), context),
         Command::Dlq(args) => brief(dlq::run(args, context), context),
         Command::Explain(args) => brief(explain::run(args, context), context),

@@ -18,7 +18,7 @@ pub use cell::{Cell, Tone, counted, grouped, span_short};
 pub use visible::{visible, visible_json, visible_lines};
 
 use crate::exit::{Code, code_of_some};
-use crate::view::View;
+use crate::view::{Block, View};
 
 /// How an answer is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -193,6 +193,13 @@ pub fn cards<T: View>(values: &[T], format: Format, look: Look, out: &mut dyn Wr
         }
     }
     Ok(())
+}
+
+/// Labels and values below each other, as people see them.
+pub fn card(blocks: &[Block], look: Look) -> String {
+    let mut text = Vec::new();
+    table::card(blocks, look, &mut text).expect("writing to memory cannot fail");
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Writes one JSON value: indented, or on one line.
