@@ -1,5 +1,7 @@
 //! How a schedule stands: plain data that every shell renders.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -180,11 +182,16 @@ pub struct ScheduleSwitched {
 }
 
 impl ScheduleInfo {
+    /// Whether its tick came longer ago than `by` and nobody fired it.
+    pub fn is_late(&self, by: Duration) -> bool {
+        self.late_ms.is_some_and(|late_ms| u128::from(late_ms) > by.as_millis())
+    }
+
     /// The part that the schedule itself says; as of one that never had a tick.
     pub(crate) fn of(schedule: &Schedule) -> Self {
         let options = schedule.options();
         let jitter = (!schedule.jitter.is_zero()).then(|| span_text(schedule.jitter));
-        let grace = schedule.grace_ms().map(|grace_ms| std::time::Duration::from_millis(grace_ms.unsigned_abs()));
+        let grace = schedule.grace_ms().map(|grace_ms| Duration::from_millis(grace_ms.unsigned_abs()));
         Self {
             name: schedule.name.clone(),
             queue: schedule.queue.clone(),

@@ -18,9 +18,7 @@ pub use transfer::ImportOptions;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::job::QueueName;
-use crate::schedule::{
-    ChangeKind, Schedule, ScheduleChange, ScheduleInfo, ScheduleName, ScheduleState, ScheduleSwitched, Tick,
-};
+use crate::schedule::{ChangeKind, Schedule, ScheduleChange, ScheduleInfo, ScheduleName, ScheduleSwitched, Tick};
 use crate::stats::Enqueued;
 use crate::store::{Appointed, Appointment, Store, StoredSchedule, too_many};
 
@@ -76,9 +74,8 @@ impl Schedules {
     /// # Errors
     /// As for [`Schedules::list`].
     pub async fn late(&self, by: Duration) -> Result<Vec<ScheduleInfo>> {
-        let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         let mut schedules = self.list(&[]).await?;
-        schedules.retain(|schedule| schedule.late_ms.is_some_and(|late_ms| late_ms > by_ms));
+        schedules.retain(|schedule| schedule.is_late(by));
         Ok(schedules)
     }
 
@@ -324,11 +321,4 @@ impl Schedules {
 
 fn restless(name: &ScheduleName) -> Error {
     Error::refused(format!("schedule {name} is being changed by others; look at it again"))
-}
-
-impl ScheduleInfo {
-    /// Whether its tick came and nobody fired it within `by`.
-    pub fn is_late(&self, by: Duration) -> bool {
-        self.state == ScheduleState::Active && self.late_ms.is_some_and(|late_ms| u128::from(late_ms) > by.as_millis())
-    }
 }

@@ -1,12 +1,14 @@
 //! Schedules: in a list, shown alone, changed, paused or resumed; and ticks to come.
 
+use std::time::Duration;
+
 use ireva_queue::{ChangeKind, ScheduleChange, ScheduleInfo, ScheduleState, ScheduleSwitched, SchedulerReport, Tick};
 
 use crate::output::{Cell, Tone, counted};
 use crate::view::{Block, Column, View};
 
 /// A tick may be fired this long after it without being called late.
-const LATE_MS: u64 = 60_000;
+const LATE: Duration = Duration::from_secs(60);
 
 /// Its pattern and zone, or its span.
 fn timing(info: &ScheduleInfo) -> String {
@@ -18,13 +20,9 @@ fn timing(info: &ScheduleInfo) -> String {
     }
 }
 
-fn is_late(info: &ScheduleInfo) -> bool {
-    info.late_ms.is_some_and(|late_ms| late_ms > LATE_MS)
-}
-
 fn state(info: &ScheduleInfo) -> Cell {
     match info.state {
-        ScheduleState::Active if is_late(info) => Cell::text("late").tone(Tone::Bad),
+        ScheduleState::Active if info.is_late(LATE) => Cell::text("late").tone(Tone::Bad),
         ScheduleState::Active => Cell::text("active"),
         ScheduleState::Paused => Cell::text("paused").tone(Tone::Warn),
         ScheduleState::Ended => Cell::text("ended").tone(Tone::Dim),
