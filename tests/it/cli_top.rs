@@ -132,6 +132,21 @@ fn colours_are_left_out_where_they_are_not_wanted() {
 }
 
 #[test]
+fn wrong_usage_is_2_and_says_what_to_use_without_a_terminal() {
+    let table: &[(&[&str], &str)] = &[
+        (&[], "'stats'"),
+        (&["q", "--interval", "5s"], "'stats'"),
+        (&["-o", "json"], "--output"),
+        (&["--interval", "0s"], "--interval"),
+        (&["a b"], "QUEUE"),
+    ];
+    for (args, named) in table {
+        let output = Cli::bare().run([&["top"], *args].concat()).expect(2);
+        assert!(output.stderr.contains(named) && output.stdout.is_empty(), "{args:?}: {}", output.stderr);
+    }
+}
+
+#[test]
 fn what_is_wrong_from_the_start_is_told_without_a_screen() {
     let redis = TestRedis::start();
     let port = free_port().to_string();

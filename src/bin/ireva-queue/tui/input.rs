@@ -83,8 +83,8 @@ fn watch(state: &mut State, code: KeyCode) -> Effect {
         KeyCode::Esc if state.doing.is_some() => return Effect::Stop,
         KeyCode::Esc => state.filter.clear(),
         KeyCode::Enter => return enter(state),
-        KeyCode::Char('p') => ask(state, |key, state| chosen::switch(key, state)),
-        KeyCode::Char('r') => ask(state, |key, state| chosen::revive(key, state)),
+        KeyCode::Char('p') => ask(state, chosen::switch),
+        KeyCode::Char('r') => ask(state, chosen::revive),
         KeyCode::Char('c') => ask(state, |key, _| chosen::cancel(key)),
         _ => {}
     }

@@ -41,9 +41,12 @@ struct Pen {
 
 fn too_small(frame: &mut Frame<'_>, state: &State) {
     let (width, height) = (state.size.width, state.size.height);
-    let text = format!("{width}x{height} is too small: make it {}x{} or more, or press q", LEAST.width, LEAST.height);
-    let lines = crate::tui::look::broken(&text, usize::from(width.max(1)));
-    frame.render_widget(Paragraph::new(lines.into_iter().map(Line::from).collect::<Vec<_>>()), frame.area());
+    let lines = [
+        format!("{width}x{height} is too small:"),
+        format!("{}x{} at least", LEAST.width, LEAST.height),
+        "q quits".to_owned(),
+    ];
+    frame.render_widget(Paragraph::new(lines.map(Line::from).to_vec()), frame.area());
 }
 
 fn header(frame: &mut Frame<'_>, area: Rect, state: &State, pen: &Pen) {

@@ -34,7 +34,9 @@ fn headline(pane: Pane, shown: &Shown, state: &State) -> String {
     let mut words = format!("{name} {}", grouped(all));
     let last = shown.top + shown.rows.len();
     if shown.top > 0 || last < shown.count {
-        words.push_str(&format!(" ({}-{last} of {})", shown.top + 1, shown.count));
+        // Of the jobs that run only those are asked for that fit.
+        let of = if pane == Pane::Running && state.filter.is_empty() { all } else { shown.count as u64 };
+        words.push_str(&format!(" ({}-{last} of {})", shown.top + 1, grouped(of.max(last as u64))));
     }
     if pane == Pane::Dead && state.facts.causes.iter().any(|cause| cause.at_least) {
         words.push_str(&format!(", + in the oldest {} of a queue", grouped(LETTERS_MAX)));
