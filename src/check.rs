@@ -34,6 +34,8 @@ pub enum Check {
     Dead,
     /// Workers that take its jobs; fewer are worse.
     Workers,
+    /// Schedules whose tick came more than a minute ago and that nobody fired.
+    Schedules,
 }
 
 /// From where on a number is a warning, and from where on critical.
@@ -93,7 +95,8 @@ pub struct CheckThresholds {
 
 impl Check {
     /// Every check.
-    pub const ALL: [Self; 5] = [Self::Backlog, Self::Latency, Self::Failures, Self::Dead, Self::Workers];
+    pub const ALL: [Self; 6] =
+        [Self::Backlog, Self::Latency, Self::Failures, Self::Dead, Self::Workers, Self::Schedules];
 
     /// The word.
     pub fn as_str(self) -> &'static str {
@@ -103,6 +106,7 @@ impl Check {
             Self::Failures => "failures",
             Self::Dead => "dead",
             Self::Workers => "workers",
+            Self::Schedules => "schedules",
         }
     }
 
@@ -113,7 +117,7 @@ impl Check {
             Self::Latency => (300.0, 1_800.0),
             Self::Failures => (5.0, 25.0),
             Self::Dead => (1.0, 100.0),
-            Self::Workers => (1.0, 1.0),
+            Self::Workers | Self::Schedules => (1.0, 1.0),
         };
         Thresholds { warn, crit }
     }
@@ -154,6 +158,7 @@ impl Check {
             Self::Failures => "check_failures",
             Self::Dead => "check_dead",
             Self::Workers => "check_workers",
+            Self::Schedules => "check_schedules",
         }
     }
 
@@ -179,6 +184,7 @@ impl Check {
             Self::Failures => hour.failure_rate.unwrap_or_default() * 100.0,
             Self::Dead => stats.dead as f64,
             Self::Workers => stats.workers as f64,
+            Self::Schedules => stats.late_schedules as f64,
         }
     }
 
@@ -191,6 +197,7 @@ impl Check {
             Self::Failures => format!("{} of the attempts in {queue} failed in the last hour", self.text(value)),
             Self::Dead => format!("{count} dead letter{s} in {queue}"),
             Self::Workers => format!("{count} worker{s} for the jobs of {queue}"),
+            Self::Schedules => format!("{count} late schedule{s} of {} in {queue}", stats.schedules),
         };
         if stats.paused { format!("{what}, which is paused") } else { what }
     }
@@ -351,6 +358,7 @@ mod tests {
             (Check::Failures, "2.5%:20%"),
             (Check::Dead, "1:1"),
             (Check::Workers, "2:1"),
+            (Check::Schedules, "1:3"),
         ] {
             assert_eq!(check.thresholds_text(check.thresholds(text).unwrap()), text, "{check}");
         }

@@ -143,6 +143,9 @@ codes! {
     JobsOverdue "jobs_overdue" Queue Warning
         "Jobs whose time has come are not yet in line; workers and fetches put them there."
         "ireva-queue workers list; restart a worker of {about}",
+    ScheduleLate "schedule_late" Queue Warning
+        "The tick of a schedule has come and nobody fired it: no worker of the queue and no scheduler runs, or it is full."
+        "ireva-queue schedule list {about}; ireva-queue work {about}, or ireva-queue scheduler",
     QueueFull "queue_full" Queue Warning
         "At maxLength every enqueue is refused."
         "ireva-queue queues set {about} --max-length N, or more workers",

@@ -5,6 +5,7 @@ use crate::doctor::code::Code;
 use crate::doctor::facts::{QueueFacts, ServerFacts, WorkerFacts};
 use crate::doctor::finding::{Finding, Severity, about_ms, many};
 use crate::doctor::memory;
+use crate::stats::QueueStats;
 
 /// A job that has run for so long is stuck, as far as anyone can tell from outside.
 const STUCK_MS: i64 = 3_600_000;
@@ -22,6 +23,7 @@ pub(super) fn judge(queue: &QueueFacts, workers: &[WorkerFacts], server: Option<
     let takers: Vec<_> = workers.iter().filter(takes).collect();
     let mut findings = Vec::new();
     findings.extend(backlog::judge(queue, &takers));
+    findings.extend(late(queue));
     findings.extend(settings(queue));
     findings.extend(full(queue));
     findings.extend(failing(queue));
@@ -38,6 +40,12 @@ fn settings(queue: &QueueFacts) -> Option<Finding> {
     let problems = &queue.setting_problems;
     let message = || problems.join("; ");
     (!problems.is_empty()).then(|| Finding::of_queue(Code::SettingsUnreadable, &queue.stats.queue, message()))
+}
+
+fn late(queue: &QueueFacts) -> Option<Finding> {
+    let QueueStats { queue: name, schedules, late_schedules, .. } = &queue.stats;
+    let message = || format!("{} late by more than a minute, of {schedules}", many(*late_schedules, "schedule"));
+    (*late_schedules > 0).then(|| Finding::of_queue(Code::ScheduleLate, name, message()))
 }
 
 fn full(queue: &QueueFacts) -> Option<Finding> {
@@ -147,7 +155,7 @@ pub(super) mod tests {
     use crate::doctor::finding::Cause;
     use crate::job::{JobId, QueueName};
     use crate::retry::ErrorClass;
-    use crate::stats::{QueueStats, Rates, Totals};
+    use crate::stats::{Rates, Totals};
     use crate::store::{ClaimSample, Diagnosed, Held, LockSample};
 
     const NOW_MS: i64 = 1_764_000_000_000;
@@ -170,8 +178,11 @@ pub(super) mod tests {
             last_minute: Rates::default(),
             last_hour: Rates::default(),
             paused: false,
+            protected: false,
             settings: QueueSettings::default(),
             workers: 0,
+            schedules: 0,
+            late_schedules: 0,
         };
         let diagnosed = Diagnosed { now_ms: NOW_MS, ..Diagnosed::default() };
         QueueFacts { stats, records: 0, setting_problems: Vec::new(), diagnosed, causes: Vec::new() }

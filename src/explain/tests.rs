@@ -32,6 +32,7 @@ fn job(state: JobState, since_ms: i64) -> JobDetails {
         unique: None,
         worker: None,
         fence: None,
+        progress: None,
         crashes: 0,
         failed: 0,
         snoozed: 0,

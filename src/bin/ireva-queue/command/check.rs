@@ -52,6 +52,10 @@ enum Verb {
     #[command(before_help = "Example:
   ireva-queue check workers email --warn 3 --crit 1", after_help = PLUGIN)]
     Workers(Against),
+    /// How many schedules are late: their tick came more than a minute ago
+    #[command(before_help = "Example:
+  ireva-queue check schedules email", after_help = PLUGIN)]
+    Schedules(Against),
     Set(SetArgs),
     /// Show the thresholds of a queue
     #[command(before_help = "Example:
@@ -115,6 +119,10 @@ struct SetArgs {
     /// Workers, fewer than which are too few: 3:1
     #[arg(long, value_name = "WARN:CRIT", value_parser = workers)]
     workers: Option<Change>,
+
+    /// Late schedules: 1:3
+    #[arg(long, value_name = "WARN:CRIT", value_parser = schedules)]
+    schedules: Option<Change>,
 }
 
 /// New thresholds of a check; `None` lifts what is stored.
@@ -129,6 +137,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         Verb::Failures(against) => (Check::Failures, against),
         Verb::Dead(against) => (Check::Dead, against),
         Verb::Workers(against) => (Check::Workers, against),
+        Verb::Schedules(against) => (Check::Schedules, against),
         Verb::Set(args) => return set(args, context).await,
         Verb::Get { queue } => return Ok(Answer::list(context.client()?.thresholds(&queue).await?)),
     };
@@ -152,7 +161,7 @@ async fn measure(check: Check, against: &Against, context: &Context) -> ireva_qu
 }
 
 async fn set(args: SetArgs, context: &Context) -> Result<Answer> {
-    let changes = [args.backlog, args.latency, args.failures, args.dead, args.workers];
+    let changes = [args.backlog, args.latency, args.failures, args.dead, args.workers, args.schedules];
     let changes: Vec<_> = changes.into_iter().flatten().map(|Change(check, thresholds)| (check, thresholds)).collect();
     if changes.is_empty() {
         return Err(Stop::usage("nothing to set: give at least one flag, such as '--backlog 1000:5000'").into());
@@ -185,6 +194,10 @@ fn dead(text: &str) -> Result<Change, String> {
 
 fn workers(text: &str) -> Result<Change, String> {
     change(Check::Workers, text)
+}
+
+fn schedules(text: &str) -> Result<Change, String> {
+    change(Check::Schedules, text)
 }
 
 impl From<CheckState> for Code {

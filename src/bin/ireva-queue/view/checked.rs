@@ -79,6 +79,7 @@ fn prometheus(checked: &Checked) -> String {
         Check::Failures => ("failure_ratio", "Failed attempts of those that ended in the last hour.", 100.0),
         Check::Dead => ("dead_letters", "Dead letters.", 1.0),
         Check::Workers => ("workers", "Workers that take jobs of the queue.", 1.0),
+        Check::Schedules => ("late_schedules", "Schedules whose tick came more than a minute ago.", 1.0),
     };
     let (queue, check) = (&checked.queue, checked.check);
     let state = match checked.state {

@@ -7,7 +7,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use ireva_queue::config::Config;
 use ireva_queue::doctor::{CODES, Service, ServiceState};
 use ireva_queue::{Doctor, Examination, Finding, JobId, QueueName};
 

@@ -83,8 +83,11 @@ fn queue(queue: &str) -> QueueStats {
         last_minute: Rates::default(),
         last_hour: Rates::default(),
         paused: false,
+        protected: false,
         settings: QueueSettings::default(),
         workers: 0,
+        schedules: 0,
+        late_schedules: 0,
     }
 }
 
