@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::batches::Batches;
 use crate::clock::Clock;
 use crate::config::{Config, Durable};
 use crate::dead_letters::DeadLetters;
@@ -83,6 +84,11 @@ impl Client {
     /// Looks over all queues, jobs and workers.
     pub fn inspector(&self) -> Inspector {
         Inspector::new(self.store.clone())
+    }
+
+    /// The batches of all queues.
+    pub fn batches(&self) -> Batches {
+        Batches::new(self.store.clone())
     }
 
     /// What happens in a queue from behind `after` on (an event's id), or from now on.

@@ -194,13 +194,13 @@ pub struct QueueEvent {
     pub queue: QueueName,
     /// What happened: retrying, snoozed, released, recovered, dead, crash_loop, expired, dropped, cancelling, cancelled,
     /// promoted, revived, replaced (the old job, then the new one), removed, orphaned, reconciled, settings, paused,
-    /// resumed; where the queue is set to tell all, also enqueued, started, completed.
+    /// resumed, batch_completed; where the queue is set to tell all, also enqueued, started, completed.
     pub event: String,
     /// The jobs that it happened to; empty where they are only counted.
     pub jobs: Vec<JobId>,
     /// How many jobs it happened to.
     pub count: u64,
-    /// The settings that changed, as `field=value`.
+    /// The settings that changed, or the batch that is over and its job on completion, as `field=value`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
     /// Who did it: a worker's id, a producer's id, `operator`, `janitor`; empty where the queue did.
@@ -215,7 +215,7 @@ impl QueueEvent {
         let (mut jobs, mut changes) = (Vec::new(), Vec::new());
         let counted = about.strip_prefix('+').and_then(|count| count.parse().ok());
         match event.as_str() {
-            "settings" | "paused" | "resumed" => changes = words().map(str::to_owned).collect(),
+            "settings" | "paused" | "resumed" | "batch_completed" => changes = words().map(str::to_owned).collect(),
             _ if counted.is_some() => {}
             _ => jobs = words().map(JobId::trusted).collect(),
         }

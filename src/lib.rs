@@ -78,6 +78,14 @@
 //!
 //! What operators do (retry, edit, cancel, delete, settings) and what workers report is answered by the master alone.
 //!
+//! # Batches
+//!
+//! A [batch](Batches) counts jobs of one queue together. Whatever ends a job for the first time (completion, burial, expiry,
+//! a crash loop, cancellation, removal) takes it out of `batched` and counts it, in the same script, so nothing counts it
+//! twice. The script that finds a sealed batch without live jobs ends it and enqueues its job on completion: at once in the
+//! same queue; for another queue it is noted in `outbox`, which the workers of the queue empty, under one id until it is taken.
+//! `meta` says whether the queue has batches, in the read that asks for its layout: queues without them pay nothing.
+//!
 //! # What Redis holds
 //!
 //! Every key of a queue begins with `<prefix>{<queue>}:`, so that a queue stays in one cluster slot.
@@ -98,6 +106,8 @@
 //! | `config`, `meta` | hash | settings; layout version, last fence and arrival, totals, rate limiter |
 //! | `minute:<n>` | hash, 2 h | counters of one minute |
 //! | `events` | stream, capped | failures, burials, recoveries, operator acts; jobs by name, or `+` and how many |
+//! | `batches`, `batch:<name>` | zset, hash | batch by its begin in ms; counts, `sealed`, `finished_ms`, the job on completion; gone a week after its end |
+//! | `batched`, `outbox` | hash | id -> batch, only for live jobs of batches; id -> queue and record of a job on completion on its way to another queue |
 //! | `wake` | list | at most one wake-up token |
 //! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer, in a durable queue `~<mode> <since> ` before it |
 //! | `log:<id>`, `result:<id>` | string, 24 h and 1 h | what attempts said; a result |
@@ -109,7 +119,7 @@
 //!
 //! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], [`stats`], `event`; [`mod@format`], tables
 //! in files, which knows nothing of jobs. Contracts: [`config`], [`processor`]. Store: the only code that speaks Redis.
-//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Inspector`], [`Worker`]. Then [`builtin`], the processors that ship, and
+//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Batches`], [`Inspector`], [`Worker`]. Then [`builtin`], the processors that ship, and
 //! [`service`], the platform's business in words of its own, above them because it holds payloads against what they want;
 //! and the shells, which know public names only: the binary, and the REST API.
 //!
@@ -126,6 +136,8 @@
 
 #[cfg(feature = "api")]
 pub mod api;
+mod batch;
+mod batches;
 pub mod builtin;
 mod client;
 mod clock;
@@ -156,6 +168,8 @@ mod token;
 mod tokens;
 mod worker;
 
+pub use batch::{BatchFollower, BatchInfo, OnComplete, Opened};
+pub use batches::Batches;
 pub use client::Client;
 pub use clock::{Clock, instant_from_text, local_now, span_from_text, span_text};
 pub use dead_letters::{DeadLetters, GroupBy, ReviveOptions};
@@ -163,7 +177,7 @@ pub use error::{Error, ErrorKind, FieldProblem, Result};
 pub use event::{Event, EventId, EventKind, QueueEvent};
 pub use events::Events;
 pub use inspector::{Acted, Inspector, Located};
-pub use job::{JobId, JobOptions, JobState, NewJob, Priority, QueueName};
+pub use job::{BatchName, JobId, JobOptions, JobState, NewJob, Priority, QueueName};
 pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, Outlet, ProcessError, Processor, Registry};
 pub use queue::Queue;
 pub use retry::ErrorClass;

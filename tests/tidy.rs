@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const DOMAIN: &[&str] =
-    &["error", "clock", "currency", "retry", "job", "stats", "event", "token", "selection", "format"];
+    &["error", "clock", "currency", "retry", "job", "batch", "stats", "event", "token", "selection", "format"];
 const ENGINE: &[&str] = &[
     "client",
     "queue",
     "dead_letters",
+    "batches",
     "schedules",
     "inspector",
     "events",

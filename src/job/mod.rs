@@ -1,5 +1,6 @@
 //! What a job is: its names, its priority, its states, what the producer wrote and what happened since.
 
+mod batch_name;
 mod history;
 mod id;
 mod new;
@@ -9,6 +10,7 @@ mod queue_name;
 mod record;
 mod state;
 
+pub use batch_name::BatchName;
 pub use history::{Failure, History};
 pub use id::JobId;
 pub(crate) use new::LONGEST;

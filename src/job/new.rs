@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::error::{Error, FieldProblem, Result};
 use crate::job::record::{PAYLOAD_DEPTH, PAYLOAD_MAX_BYTES, Stored};
-use crate::job::{JobId, Priority};
+use crate::job::{BatchName, JobId, Priority};
 use crate::retry::Backoff;
 
 const UNIQUE_KEY_MAX_BYTES: usize = 512;
@@ -44,6 +44,7 @@ pub struct NewJob {
     pub(crate) timeout: Option<Duration>,
     pub(crate) ttl: Option<Duration>,
     pub(crate) unique: Option<Unique>,
+    pub(crate) batch: Option<BatchName>,
     pub(crate) awaited: bool,
     pub(crate) revives: Option<JobId>,
 }
@@ -101,6 +102,7 @@ impl NewJob {
             timeout: None,
             ttl: None,
             unique: None,
+            batch: None,
             awaited: false,
             revives: None,
         }
@@ -169,6 +171,12 @@ impl NewJob {
         self
     }
 
+    /// Counts it in a batch of its queue, which must be open: see [`Batches`](crate::Batches).
+    pub fn batch(mut self, batch: BatchName) -> Self {
+        self.batch = Some(batch);
+        self
+    }
+
     /// Keeps the result for an hour, for somebody who waits for it.
     pub fn awaited(mut self) -> Self {
         self.awaited = true;
@@ -224,6 +232,7 @@ impl NewJob {
             timeout_ms: self.timeout.map(millis),
             ttl_ms: self.ttl.map(millis),
             unique: self.unique.as_ref().map(|unique| unique.key.clone()),
+            batch: self.batch.clone(),
             awaited: self.awaited,
             revives: self.revives.clone(),
         };
@@ -274,6 +283,7 @@ mod tests {
             .timeout(Duration::from_millis(1500))
             .ttl(Duration::from_secs(60))
             .unique("k")
+            .batch("b".parse().unwrap())
             .awaited();
         let record = Record::decode(format!("5{}", job.to_record().unwrap())).unwrap();
         assert_eq!(record.payload(), "[1]");
@@ -281,6 +291,7 @@ mod tests {
         assert_eq!(record.backoff, Some("fixed:3s".parse().unwrap()));
         assert_eq!((record.timeout, record.ttl), (Some(Duration::from_millis(1500)), Some(Duration::from_secs(60))));
         assert_eq!((record.unique.as_deref(), record.awaited), (Some("k"), true));
+        assert_eq!(record.batch, Some("b".parse().unwrap()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod active;
 mod acts;
+mod batches;
 mod codec;
 mod confirmer;
 mod connection;
@@ -28,6 +29,7 @@ mod view;
 mod waiter;
 mod witnesses;
 
+pub(crate) use batches::BATCHES_STEP;
 pub(crate) use confirmer::{Calls, Confirmation, Confirmer};
 pub(crate) use connection::{Connection, Patience};
 pub(crate) use dead::{REVIVE_STEP, Replaced, Revived};

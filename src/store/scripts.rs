@@ -81,12 +81,16 @@ scripts! {
     READMIT "readmit",
     RECOUNT "recount",
     DELETE "delete",
+    BATCH_OPEN "batch_open",
+    BATCH_SEAL "batch_seal",
+    BATCHES "batches",
+    BATCH_SWEEP "batch_sweep",
 }
 
 shared! {
     "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "put_off", "rank", "promote",
     "expire", "options", "place", "line", "grant", "replay", "claim", "unline", "hand", "fallen",
-    "lines", "durable",
+    "lines", "durable", "batch", "tally",
 }
 
 /// What the header of a script says.

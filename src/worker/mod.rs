@@ -6,6 +6,7 @@
 
 mod actor;
 mod builder;
+mod courier;
 mod executor;
 mod fetcher;
 mod finisher;

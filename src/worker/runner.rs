@@ -21,7 +21,7 @@ use crate::worker::finisher::{Ended, finisher};
 use crate::worker::lane::{Lane, Pool};
 use crate::worker::shared::{Heard, Limiter, Shared};
 use crate::worker::shutdown::{LAST_WORDS, Stopper, give_up_after, wind_down};
-use crate::worker::{actor, executor, fetcher, heartbeat, janitor, promoter, recoverer};
+use crate::worker::{actor, courier, executor, fetcher, heartbeat, janitor, promoter, recoverer};
 
 /// Ends that may wait for the finisher of a queue; beyond that, slots wait.
 const ENDS_WAITING: usize = 2_000;
@@ -69,6 +69,7 @@ impl Worker {
         let about = about(&builder, &worker, &lanes);
         let shared = Arc::new(Shared {
             store,
+            client: builder.client.clone(),
             redis: config.redis,
             worker: worker.into(),
             lanes,
@@ -227,10 +228,11 @@ async fn sign_off(shared: &Shared) {
     }
 }
 
-/// Promoter, recoverer and janitor of a queue.
+/// Promoter, recoverer, courier and janitor of a queue.
 fn start_keepers(actors: &mut JoinSet<()>, shared: &Arc<Shared>, lane: &Arc<Lane>) {
     keep(actors, (shared, lane), ("promoter", promoter::INTERVAL), promoter::promote);
     keep(actors, (shared, lane), ("recoverer", recoverer::interval(shared.lease)), recoverer::recover);
+    keep(actors, (shared, lane), ("courier", courier::INTERVAL), courier::deliver);
     keep(actors, (shared, lane), ("janitor", janitor::INTERVAL), janitor::tidy);
 }
 

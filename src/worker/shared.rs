@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, RwLock};
 use tokio_util::sync::CancellationToken;
 
+use crate::client::Client;
 use crate::config::{Rate, RedisConfig};
 use crate::error::Error;
 use crate::event::{Event, EventKind};
@@ -22,6 +23,8 @@ const WARN_EVERY: Duration = Duration::from_secs(5);
 
 pub(crate) struct Shared {
     pub store: Store,
+    /// Through which jobs go to other queues.
+    pub client: Client,
     pub redis: RedisConfig,
     /// Host, pid and a ULID.
     pub worker: Arc<str>,

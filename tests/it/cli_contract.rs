@@ -17,6 +17,8 @@ const ASKING: &[&[&str]] = &[
     &["dlq", "list", "q"],
     &["dlq", "list", "q", "--group-by", "code"],
     &["token", "list"],
+    &["batch", "list"],
+    &["batch", "show", "b"],
 ];
 
 /// Those that change something.
@@ -39,6 +41,8 @@ const ACTING: &[&[&str]] = &[
     &["queues", "set", "q", "--rate", "5/s"],
     &["token", "create", "web", "--scope", "read"],
     &["token", "revoke", "web"],
+    &["enqueue", "q", "{}", "--batch", "b", "--on-complete", "q", "{}"],
+    &["batch", "seal", "b"],
 ];
 
 fn all() -> impl Iterator<Item = &'static &'static [&'static str]> {
@@ -192,6 +196,12 @@ fn wrong_usage_is_2_and_names_the_flag_or_argument() {
         (&["serve", "--bind", "8080"], "--bind"),
         (&["serve", "--grace", "-1"], "--grace"),
         (&["token", "create", "web"], "--scope"),
+        (&["enqueue", "q", "--batch", "a b"], "--batch"),
+        (&["enqueue", "q", "--on-complete", "q", "{}"], "--batch"),
+        (&["enqueue", "q", "--batch", "b", "--on-complete", "q"], "--on-complete"),
+        (&["enqueue", "q", "--batch", "b", "--on-complete", "q", "{"], "payload"),
+        (&["batch", "list", "--limit", "0"], "--limit"),
+        (&["batch", "seal"], "NAME"),
         (&["completions", "tcsh"], "SHELL"),
         (&["nope"], "nope"),
     ];
@@ -234,6 +244,9 @@ fn an_unknown_queue_or_job_is_4() {
         &["dlq", "show", "q", "nowhere"],
         &["dlq", "retry", "q", "nowhere"],
         &["dlq", "delete", "q", "nowhere"],
+        &["batch", "show", "nowhere"],
+        &["batch", "seal", "nowhere"],
+        &["batch", "list", "nope"],
     ];
     for args in table {
         let output = cli.run(*args).expect(4);
@@ -256,7 +269,7 @@ fn some_found_and_some_not_is_3() {
 fn every_answer_comes_in_every_format_and_alone_on_stdout() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis).env("COLUMNS", "100");
-    cli.enqueue("q", "{\"a\":1}", &["--id", "job-0001"]);
+    cli.enqueue("q", "{\"a\":1}", &["--id", "job-0001", "--batch", "b"]);
     for args in ASKING.iter().filter(|args| !["workers", "dlq", "token"].contains(&args[0])) {
         let run = |format: &str| cli.run(args.iter().copied().chain(["-o", format])).expect(0);
         for format in ["table", "wide", "plain", "csv", "name"] {
@@ -283,7 +296,7 @@ fn every_answer_comes_in_every_format_and_alone_on_stdout() {
 fn nothing_to_list_is_no_error_and_no_output() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis);
-    for args in [&["stats"][..], &["queues", "list"], &["workers", "list"]] {
+    for args in [&["stats"][..], &["queues", "list"], &["workers", "list"], &["batch", "list"]] {
         let output = cli.run(args.iter().copied()).expect(0);
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{output:?}");
         assert_eq!(cli.json(args.iter().copied()), serde_json::json!([]), "{args:?}");

@@ -4,7 +4,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    clear, completions, db, demo, dlq, embedded, enqueue, jobs, man, openapi, queues, schema, serve, stats, token,
+    batch, clear, completions, db, demo, dlq, embedded, enqueue, jobs, man, openapi, queues, schema, serve, stats, token,
     work, workers,
 };
 use crate::output::Format;
@@ -110,6 +110,7 @@ pub enum ColorChoice {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Enqueue(enqueue::Args),
+    Batch(batch::Args),
     Schema(schema::Args),
     Work(work::Args),
     Stats(stats::Args),

@@ -5,7 +5,7 @@
 -- refuses: LAYOUT
 -- cost: 8 µs a job; 500 jobs a call
 -- flags: allow-oom
--- uses: now int layout count emit unlock drop keep lines
+-- uses: now int layout count arrive emit tally unlock drop keep lines
 -- moves: Cancel
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
@@ -31,6 +31,7 @@ end
 emit('cancelling', told, who)
 if #ended == 0 then return reply end
 unlock(now_ms, ended)
+tally(now_us, ended, 'cancelled')
 keep(now_ms, cancelled, redis.call('HGET', config, 'remove_on_complete') or '100', ended)
 redis.call('ZREM', line_of[line], unpack(ended))
 count(now_us, 'cancelled', #ended)

@@ -1,12 +1,16 @@
 -- delete: removes a queue that holds no job and that no worker takes jobs of, with all that is kept about it.
--- KEYS: jobs history crashes pending scheduled retrying active workers handed completed cancelled dead unique keys expiring seen config meta events wake
+-- KEYS: jobs history crashes pending scheduled retrying active workers handed completed cancelled dead unique keys expiring seen config meta events wake batches batched outbox
 -- ARGV: clock
--- returns: 1 where it is gone, 0 where a job or a worker keeps it
+-- returns: 1 where it is gone, 0 where a job, a worker or a job on completion of a batch that is yet to be handed over keeps it
 -- cost: 20 µs; what it holds is freed in the background
 -- flags: allow-oom
 -- uses: now
 local now_ms = math.floor(now() / 1000)
-if redis.call('EXISTS', jobs, active, scheduled, retrying, completed, cancelled, dead, unpack(pending)) > 0 then return 0 end
+if redis.call('EXISTS', jobs, active, scheduled, retrying, completed, cancelled, dead, outbox, unpack(pending)) > 0 then return 0 end
 if redis.call('ZCOUNT', workers, '(' .. string.format('%.0f', now_ms), '+inf') > 0 then return 0 end
-redis.call('UNLINK', history, crashes, workers, handed, unique, keys, expiring, seen, config, meta, events, wake)
+for _, name in ipairs(redis.call('ZRANGE', batches, 0, 999)) do
+  redis.call('UNLINK', string.sub(meta, 1, -5) .. 'batch:' .. name)
+end
+redis.call('UNLINK', history, crashes, workers, handed, unique, keys, expiring, seen, config, meta, events, wake,
+  batches, batched)
 return 1

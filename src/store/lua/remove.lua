@@ -5,7 +5,7 @@
 -- refuses: LAYOUT
 -- cost: 6 µs a job; 500 jobs a call
 -- flags: allow-oom
--- uses: now int layout count emit unlock drop lines
+-- uses: now int layout count arrive emit tally unlock drop lines
 -- moves: Remove
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
@@ -24,6 +24,7 @@ for n = 1, #ids do
 end
 if #gone == 0 then return left end
 unlock(now_ms, gone)
+tally(now_us, gone, 'cancelled')
 drop(now_ms, gone)
 redis.call('ZREM', line_of[line], unpack(gone))
 redis.call('UNLINK', unpack(names))

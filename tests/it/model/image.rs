@@ -173,6 +173,7 @@ fn answer(answer: &[Accepted]) -> String {
         Accepted::Duplicate => "=".to_owned(),
         Accepted::Held(id) => format!("={id}"),
         Accepted::Full => "!".to_owned(),
+        Accepted::Sealed => "#".to_owned(),
     };
     answer.iter().map(word).collect::<Vec<_>>().join(" ")
 }

@@ -50,6 +50,10 @@ const SCHEMA: &[(&str, &str)] = &[
     ("unpark", "zset"),
     ("schedules", "hash"),
     ("ticks", "zset"),
+    ("batches", "zset"),
+    ("batch:", "hash"),
+    ("batched", "hash"),
+    ("outbox", "hash"),
 ];
 
 /// The keys that must have a time to live.

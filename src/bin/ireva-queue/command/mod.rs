@@ -1,5 +1,6 @@
 //! One file per command: its arguments, and a `run` that calls the library and returns a value.
 
+pub mod batch;
 pub mod clear;
 pub mod completions;
 pub mod db;
@@ -34,6 +35,7 @@ use crate::output::Answer;
 pub fn run(command: Command, context: &Context) -> Result<Answer> {
     match command {
         Command::Enqueue(args) => brief(enqueue::run(args, context), context),
+        Command::Batch(args) => brief(batch::run(args, context), context),
         Command::Stats(args) => brief(stats::run(args, context), context),
         Command::Clear(args) => brief(clear::run(args, context), context),
         Command::Dlq(args) => brief(dlq::run(args, context), context),

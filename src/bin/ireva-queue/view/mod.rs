@@ -1,6 +1,7 @@
 //! What each value looks like: its columns, its name, and its card where it is shown alone. One file per value.
 
 mod acted;
+mod batch_info;
 mod bulk;
 mod database;
 mod dead_group;
