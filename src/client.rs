@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::batches::Batches;
+use crate::breakers::Breakers;
 use crate::clock::Clock;
 use crate::config::{Config, Durable};
 use crate::dead_letters::DeadLetters;
@@ -84,6 +85,11 @@ impl Client {
     /// Looks over all queues, jobs and workers.
     pub fn inspector(&self) -> Inspector {
         Inspector::new(self.store.clone())
+    }
+
+    /// The breakers of the services that processors need.
+    pub fn breakers(&self) -> Breakers {
+        Breakers::new(self.store.clone())
     }
 
     /// The batches of all queues.

@@ -44,6 +44,10 @@ pub enum EventKind {
     WorkerStopping,
     /// The worker is done.
     WorkerStopped,
+    /// A dependency failed too often: jobs that need it wait; `message` names it.
+    BreakerOpened,
+    /// A dependency answers again.
+    BreakerClosed,
     /// Redis has not taken a renewal for a while; `duration` is how long.
     RedisLost,
     /// Redis takes renewals again.
@@ -70,6 +74,8 @@ impl EventKind {
             Self::WorkerStarted => "worker_started",
             Self::WorkerStopping => "worker_stopping",
             Self::WorkerStopped => "worker_stopped",
+            Self::BreakerOpened => "breaker_opened",
+            Self::BreakerClosed => "breaker_closed",
             Self::RedisLost => "redis_lost",
             Self::RedisBack => "redis_back",
             Self::Alert => "alert",
@@ -194,13 +200,14 @@ pub struct QueueEvent {
     pub queue: QueueName,
     /// What happened: retrying, snoozed, released, recovered, dead, crash_loop, expired, dropped, cancelling, cancelled,
     /// promoted, revived, replaced (the old job, then the new one), removed, orphaned, reconciled, settings, paused,
-    /// resumed, batch_completed; where the queue is set to tell all, also enqueued, started, completed.
+    /// resumed, batch_completed, breaker_opened, breaker_closed; where the queue is set to tell all, also enqueued, started, completed.
     pub event: String,
     /// The jobs that it happened to; empty where they are only counted.
     pub jobs: Vec<JobId>,
     /// How many jobs it happened to.
     pub count: u64,
-    /// The settings that changed, or the batch that is over and its job on completion, as `field=value`.
+    /// The settings that changed, the batch that is over and its job on completion, or the dependency of a breaker, as
+    /// `field=value`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
     /// Who did it: a worker's id, a producer's id, `operator`, `janitor`; empty where the queue did.
@@ -216,6 +223,7 @@ impl QueueEvent {
         let counted = about.strip_prefix('+').and_then(|count| count.parse().ok());
         match event.as_str() {
             "settings" | "paused" | "resumed" | "batch_completed" => changes = words().map(str::to_owned).collect(),
+            "breaker_opened" | "breaker_closed" => changes = vec![about.to_owned()],
             _ if counted.is_some() => {}
             _ => jobs = words().map(JobId::trusted).collect(),
         }

@@ -138,6 +138,8 @@
 pub mod api;
 mod batch;
 mod batches;
+mod breaker;
+mod breakers;
 pub mod builtin;
 mod client;
 mod clock;
@@ -170,6 +172,8 @@ mod worker;
 
 pub use batch::{BatchFollower, BatchInfo, OnComplete, Opened};
 pub use batches::Batches;
+pub use breaker::{BreakerInfo, BreakerRule, BreakerState};
+pub use breakers::Breakers;
 pub use client::Client;
 pub use clock::{Clock, instant_from_text, local_now, span_from_text, span_text};
 pub use dead_letters::{DeadLetters, GroupBy, ReviveOptions};

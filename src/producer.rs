@@ -204,7 +204,8 @@ impl Inner {
             Accepted::Held(id) => Ok(Enqueued { id, queue, duplicate: true }),
             Accepted::Sealed => {
                 let batch = job.batch.as_ref().map(BatchName::as_str).unwrap_or_default();
-                let why = format!("batch {batch} of queue {queue} takes no jobs: it is sealed, or nobody has opened it");
+                let why =
+                    format!("batch {batch} of queue {queue} takes no jobs: it is sealed, or nobody has opened it");
                 Err(Error::refused(why))
             }
             Accepted::Full => Err(Error::new(

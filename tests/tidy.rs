@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const DOMAIN: &[&str] =
-    &["error", "clock", "currency", "retry", "job", "batch", "stats", "event", "token", "selection", "format"];
+    &["error", "clock", "currency", "retry", "job", "batch", "breaker", "stats", "event", "token", "selection", "format"];
 const ENGINE: &[&str] = &[
     "client",
     "queue",
     "dead_letters",
     "batches",
+    "breakers",
     "schedules",
     "inspector",
     "events",

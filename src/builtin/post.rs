@@ -41,6 +41,11 @@ impl fmt::Debug for Target {
 }
 
 impl Target {
+    /// The service that it is, to a breaker: scheme, host and port.
+    pub fn dependency(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
     /// The target at `url`.
     ///
     /// # Errors
@@ -117,7 +122,8 @@ impl Post {
         let limit = self.limit;
         tokio::time::timeout(limit, self.exchange(client, target)).await.unwrap_or_else(|_| {
             let limit = crate::clock::span_text(limit);
-            Err(ProcessError::transient("timeout", format!("{target} gave no whole answer within {limit}")))
+            let error = ProcessError::transient("timeout", format!("{target} gave no whole answer within {limit}"));
+            Err(error.blame(target.dependency()))
         })
     }
 
@@ -125,7 +131,7 @@ impl Post {
         let failed = |error: reqwest::Error| {
             let (class, code) = classify::http(&error);
             let causes = causes(&error.without_url());
-            ProcessError::new(class, code, format!("request to {target} failed: {causes}"))
+            ProcessError::new(class, code, format!("request to {target} failed: {causes}")).blame(target.dependency())
         };
         let mut post = client.post(target.url.clone()).header(CONTENT_TYPE, self.content_type);
         for (name, value) in &self.headers {
@@ -141,6 +147,10 @@ impl Post {
         let error = (self.classify)(status.as_u16(), wait.is_some()).map(|(class, code)| {
             let excerpt = if self.quotes { excerpt(&body.bytes) } else { String::new() };
             let error = ProcessError::new(class, code, format!("{target} answered {status}{excerpt}"));
+            let error = match class {
+                ErrorClass::Permanent => error.answered_by(target.dependency()),
+                _ => error.blame(target.dependency()),
+            };
             wait.into_iter().fold(error, ProcessError::retry_after)
         });
         Ok(Answer { body, error })

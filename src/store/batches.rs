@@ -2,7 +2,7 @@
 
 use chrono::DateTime;
 
-use crate::batch::{BatchFollower, BatchInfo, Opened, OnComplete};
+use crate::batch::{BatchFollower, BatchInfo, OnComplete, Opened};
 use crate::error::{Error, Result};
 use crate::job::{BatchName, JobId, NewJob, QueueName, Record};
 use crate::store::codec::{Reply, read};

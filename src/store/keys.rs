@@ -92,6 +92,11 @@ pub(crate) fn tokens(prefix: &str) -> String {
     format!("{prefix}tokens")
 }
 
+/// The breakers: hash of dependency -> failures, times, who probes it, who opened it.
+pub(crate) fn breakers(prefix: &str) -> String {
+    format!("{prefix}breakers")
+}
+
 /// What a worker says of itself: hash with a time to live.
 pub(crate) fn worker(prefix: &str, worker: &str) -> String {
     format!("{prefix}worker:{worker}")

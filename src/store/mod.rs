@@ -3,6 +3,7 @@
 mod active;
 mod acts;
 mod batches;
+mod breakers;
 mod codec;
 mod confirmer;
 mod connection;
@@ -30,6 +31,7 @@ mod waiter;
 mod witnesses;
 
 pub(crate) use batches::BATCHES_STEP;
+pub(crate) use breakers::Pass;
 pub(crate) use confirmer::{Calls, Confirmation, Confirmer};
 pub(crate) use connection::{Connection, Patience};
 pub(crate) use dead::{REVIVE_STEP, Replaced, Revived};

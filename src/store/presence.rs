@@ -137,7 +137,7 @@ impl Store {
     /// Says what a worker is and does; to be repeated every few seconds.
     pub(crate) async fn announce(&self, worker: &WorkerSelf) -> Result<()> {
         let key = keys::worker(&self.prefix, &worker.worker);
-        let mut command = scripts::ANNOUNCE.on_presence(&key, &self.clock);
+        let mut command = scripts::ANNOUNCE.on_key(&key, &self.clock);
         command.arg(worker.ttl_secs());
         for (field, value) in worker.fields() {
             command.arg(field).arg(value);

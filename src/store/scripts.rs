@@ -1,7 +1,7 @@
 //! The scripts: each file of `lua/` declared once, put together with the shared functions that its header names.
 //!
 //! A header says `KEYS` (names of [`Key`]; `pending` stands for its four lines), `ARGV` (names; `jobs...` the first of
-//! many), `flags` and `uses`. `presence` is the one key that is no queue's. From it come the locals that a body works with, so that no body counts positions.
+//! many), `flags` and `uses`. `presence` and `breakers` are no queue's. From it come the locals that a body works with, so that no body counts positions.
 
 use std::sync::LazyLock;
 
@@ -12,8 +12,8 @@ use crate::error::{ErrorKind, Result};
 use crate::store::connection::{Answer, Connection};
 use crate::store::keys::{Key, QueueKeys};
 
-/// The word in a header for the key under which a worker says what it is.
-const PRESENCE: &str = "presence";
+/// The words in headers for keys that are no queue's: under which a worker says what it is, and the breakers.
+const ALONE: [&str; 2] = ["presence", "breakers"];
 
 /// A script, ready to be sent.
 pub(crate) struct Script {
@@ -81,6 +81,11 @@ scripts! {
     READMIT "readmit",
     RECOUNT "recount",
     DELETE "delete",
+    BREAKER_FAILED "breaker_failed",
+    BREAKER_PROBE "breaker_probe",
+    BREAKER_CLOSE "breaker_close",
+    BREAKER_OPEN "breaker_open",
+    NOTE "note",
     BATCH_OPEN "batch_open",
     BATCH_SEAL "batch_seal",
     BATCHES "batches",
@@ -90,7 +95,7 @@ scripts! {
 shared! {
     "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "put_off", "rank", "promote",
     "expire", "options", "place", "line", "grant", "replay", "claim", "unline", "hand", "fallen",
-    "lines", "durable", "batch", "tally",
+    "lines", "durable", "batch", "tally", "breaker",
 }
 
 /// What the header of a script says.
@@ -126,7 +131,7 @@ impl<'a> Header<'a> {
     /// The keys in their order, `pending` as its four lines.
     fn key_list(&self) -> Vec<Key> {
         let mut keys = Vec::new();
-        for &name in self.keys.iter().filter(|name| **name != PRESENCE) {
+        for &name in self.keys.iter().filter(|name| !ALONE.contains(name)) {
             let named =
                 |key: &&Key| key.suffix() == name || (name == "pending" && key.suffix().starts_with("pending:"));
             let before = keys.len();
@@ -188,8 +193,8 @@ impl Script {
         command
     }
 
-    /// A call on a worker's own key, to which the arguments behind the clock are still to be added.
-    pub(crate) fn on_presence(&self, key: &str, clock: &Clock) -> Cmd {
+    /// A call on the one key of a script that is no queue's, to which the arguments behind the clock are still to be added.
+    pub(crate) fn on_key(&self, key: &str, clock: &Clock) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
         command.arg(self.sha.as_str()).arg(1).arg(key).arg(clock.argument());
         command

@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::{Event, EventKind};
 use crate::job::{Failure, History, LONGEST, Record};
-use crate::processor::{BatchItem, Entry, Facts, JobContext, Outcome, ProcessError};
-use crate::retry::{Decision, FailureFacts, RetryPolicy};
+use crate::processor::{BatchItem, Entry, Facts, Gate, JobContext, Outcome, ProcessError};
+use crate::retry::{Decision, ErrorClass, FailureFacts, RetryPolicy};
 use crate::store::Claimed;
+use crate::worker::breakers;
 use crate::worker::finisher::{Ended, Verdict};
 use crate::worker::lane::{Lane, Pool};
 use crate::worker::shared::Shared;
@@ -83,6 +84,10 @@ fn next(shared: &Shared, pool: &Pool) -> Option<(Arc<Lane>, Handful)> {
         return None;
     }
     for lane in pool.rotation() {
+        // What was claimed before its service failed goes back into line unstarted.
+        if shared.breakers.is_open(lane.dependency.as_deref()) && !takes_probe(lane) {
+            continue;
+        }
         let Entry::Batch { size, wait, .. } = &lane.entry else {
             if let Some(job) = lane.table.start() {
                 return Some((Arc::clone(lane), vec![job]));
@@ -99,6 +104,12 @@ fn next(shared: &Shared, pool: &Pool) -> Option<(Arc<Lane>, Handful)> {
         }
     }
     None
+}
+
+/// Whether a job was claimed to try the service.
+fn takes_probe(lane: &Lane) -> bool {
+    let one_less = |probes: usize| probes.checked_sub(1);
+    lane.table.waiting().0 > 0 && lane.probes.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less).is_ok()
 }
 
 /// How long until an incomplete batch starts; long where none waits.
@@ -199,6 +210,7 @@ fn prepare(shared: &Shared, lane: &Lane, mut job: Claimed, stop: CancellationTok
         max_attempts: policy.attempts,
         fence: job.fence(),
         deadline: Some(Instant::now() + timeout),
+        gate: Some(Arc::clone(&shared.breakers) as Arc<dyn Gate>),
     };
     let ctx = JobContext::new(facts, stop.clone(), Arc::clone(&lane.board));
     if job.history.is_empty() && job.crashes == 0 {
@@ -267,6 +279,7 @@ fn failure(shared: &Shared, error: &ProcessError, attempt: u32, took: Duration) 
 /// Decides what becomes of the job and hands it to the finisher.
 async fn finish(shared: &Shared, lane: &Lane, attempt: Attempt, answer: Option<Answer>, took: Duration) {
     lane.ran(took);
+    let down = breakers::learn_from(shared, lane, &attempt.ctx, answer.as_ref()).await;
     let Attempt { job, record, mut history, ctx, policy, .. } = attempt;
     let stopped = lane.table.ending(&job.id, &job.claim);
     let said = ctx.take_said();
@@ -281,9 +294,11 @@ async fn finish(shared: &Shared, lane: &Lane, attempt: Attempt, answer: Option<A
             // The server's clock, as of the claim: no host's own decides how long a job was put off.
             let now_ms = job.claimed_ms();
             let facts = FailureFacts {
-                class: error.class,
+                // A service that is down is no fault of the job's: it is put off like one that was told to wait.
+                class: if down.is_some() { ErrorClass::Throttled } else { error.class },
                 failed: history.failed + 1,
-                retry_after: error.retry_after,
+                // A little sooner than the next probe, so that there is a job to probe with.
+                retry_after: down.map(|wait| wait.mul_f64(0.85)).or(error.retry_after),
                 snoozed: history.snoozed,
                 snoozing: Duration::from_millis(
                     history.snoozed_since_ms.map_or(0, |since| now_ms.saturating_sub(since)).max(0).unsigned_abs(),

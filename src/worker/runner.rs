@@ -16,6 +16,7 @@ use crate::event::{Event, EventKind};
 use crate::job::{JobId, QueueName};
 use crate::processor::Registry;
 use crate::store::{Connection, Patience, Store, WorkerSelf};
+use crate::worker::breakers::{self, Breakers};
 use crate::worker::builder::{Concurrency, WorkerBuilder};
 use crate::worker::finisher::{Ended, finisher};
 use crate::worker::lane::{Lane, Pool};
@@ -57,7 +58,8 @@ impl Worker {
     pub(crate) fn new(builder: WorkerBuilder) -> Result<Self> {
         let config = builder.client.config().clone();
         let store = builder.client.open_store();
-        let worker = worker_id();
+        let worker: Arc<str> = worker_id().into();
+        let breakers = Breakers::new(store.clone(), Arc::clone(&worker), builder.breaker);
         let mut inboxes = Vec::new();
         let mut lanes = Vec::new();
         for queue in builder.registry.queues() {
@@ -71,7 +73,8 @@ impl Worker {
             store,
             client: builder.client.clone(),
             redis: config.redis,
-            worker: worker.into(),
+            breakers: Arc::new(breakers),
+            worker,
             lanes,
             pools,
             lease: builder.lease,
@@ -146,6 +149,7 @@ async fn carry_on(shared: Arc<Shared>, grace: Duration, inboxes: Vec<mpsc::Recei
     let mut actors = JoinSet::new();
     actors.spawn(tick(Arc::clone(&shared)));
     let heart = start_heart(&shared)?;
+    actors.spawn(breakers::watch(Arc::clone(&shared)));
     for lane in &shared.lanes {
         start_keepers(&mut actors, &shared, lane);
     }

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::event::{Event, EventKind};
 use crate::job::QueueName;
 use crate::store::{Store, WorkerSelf};
+use crate::worker::breakers::Breakers;
 use crate::worker::builder::Listener;
 use crate::worker::finisher::Ended;
 use crate::worker::lane::{Lane, Pool};
@@ -26,6 +27,7 @@ pub(crate) struct Shared {
     /// Through which jobs go to other queues.
     pub client: Client,
     pub redis: RedisConfig,
+    pub breakers: Arc<Breakers>,
     /// Host, pid and a ULID.
     pub worker: Arc<str>,
     pub lanes: Vec<Arc<Lane>>,

@@ -4,8 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    batch, clear, completions, db, demo, dlq, embedded, enqueue, jobs, man, openapi, queues, schema, serve, stats, token,
-    work, workers,
+    batch, breaker, clear, completions, db, demo, dlq, embedded, enqueue, jobs, man, openapi, queues, schema, serve, stats,
+    token, work, workers,
 };
 use crate::output::Format;
 
@@ -120,6 +120,7 @@ pub enum Command {
     Queues(queues::Args),
     Workers(workers::Args),
     Serve(serve::Args),
+    Breaker(breaker::Args),
     Token(token::Args),
     Openapi(openapi::Args),
     Db(db::Args),

@@ -73,9 +73,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
             }
             Ok(Answer::list(list))
         }
-        Verb::Show(Names { names, queue }) => {
-            each(&names, async |name| batches.find(name, queue.as_ref()).await).await
-        }
+        Verb::Show(Names { names, queue }) => each(&names, async |name| batches.find(name, queue.as_ref()).await).await,
         Verb::Seal(Names { names, queue }) => {
             let seal = async |name: &BatchName| {
                 let batch = batches.find(name, queue.as_ref()).await?;

@@ -1,6 +1,7 @@
 //! One file per command: its arguments, and a `run` that calls the library and returns a value.
 
 pub mod batch;
+pub mod breaker;
 pub mod clear;
 pub mod completions;
 pub mod db;
@@ -42,6 +43,7 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Jobs(args) => brief(jobs::run(args, context), context),
         Command::Queues(args) => brief(queues::run(args, context), context),
         Command::Workers(args) => brief(workers::run(args, context), context),
+        Command::Breaker(args) => brief(breaker::run(args, context), context),
         Command::Token(args) => brief(token::run(args, context), context),
         Command::Db(args) => brief(db::run(args, context), context),
         Command::Embedded(args) => brief(embedded::run(args, context), context),

@@ -2,6 +2,7 @@
 
 mod acted;
 mod batch_info;
+mod breaker_info;
 mod bulk;
 mod database;
 mod dead_group;
@@ -20,6 +21,7 @@ mod worker_report;
 
 use serde::Serialize;
 
+pub use breaker_info::BreakerClosed;
 pub use bulk::{Act, Bulk};
 pub use demo_report::{DemoReport, PlatformStep, QueueGroup};
 pub use embedded_status::Stopped;
