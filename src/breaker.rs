@@ -37,7 +37,8 @@ impl FromStr for BreakerRule {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let wrong = || Error::invalid(format!("breaker {text:?} is not like 5:5s:5m (failures, first and longest wait)"));
+        let wrong =
+            || Error::invalid(format!("breaker {text:?} is not like 5:5s:5m (failures, first and longest wait)"));
         let parts: Vec<_> = text.split(':').collect();
         let [failures, first, most] = parts[..] else { return Err(wrong()) };
         let failures = failures.parse().ok().filter(|&failures| failures > 0).ok_or_else(wrong)?;

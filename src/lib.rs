@@ -86,6 +86,18 @@
 //! same queue; for another queue it is noted in `outbox`, which the workers of the queue empty, under one id until it is taken.
 //! `meta` says whether the queue has batches, in the read that asks for its layout: queues without them pay nothing.
 //!
+//! # Breakers
+//!
+//! A [breaker](Breakers) guards a service that jobs need. An attempt that ends in a transient error which blames a service
+//! ([`ProcessError::blame`]) counts in `<prefix>breakers`; five in a row open the breaker. A queue whose jobs all need that
+//! service ([`Processor::dependency`]) is then not fetched, and what was claimed and has not started goes back into line;
+//! where jobs differ, [`JobContext::needs`] puts those of the service off. When the wait is over one worker at a time has one
+//! job try the service; a failure doubles the wait, an answer (a success, or an error about the job alone) closes the breaker.
+//! The failure that opens it, and those that end while it is open, put their jobs off like throttled ones: no attempt is used,
+//! within the same bounds. Workers read the breakers once a second, beside the path of the jobs: they are shared by queues in
+//! different slots, so no queue's settings can tell of them. Where nothing fails, a fetch and an end cost one look at a flag in
+//! the worker's own memory.
+//!
 //! # What Redis holds
 //!
 //! Every key of a queue begins with `<prefix>{<queue>}:`, so that a queue stays in one cluster slot.
@@ -112,14 +124,15 @@
 //! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer, in a durable queue `~<mode> <since> ` before it |
 //! | `log:<id>`, `result:<id>` | string, 24 h and 1 h | what attempts said; a result |
 //!
-//! Beside them, `<prefix>registry` (set of queue names), `<prefix>worker:<id>` (what a worker says of itself, expiring) and
+//! Beside them, `<prefix>registry` (set of queue names), `<prefix>worker:<id>` (what a worker says of itself, expiring),
+//! `<prefix>breakers` (hash: dependency -> `failures|last_ms|opened_ms|due_ms|wait_ms|probe|by`; closed ones go) and
 //! `<prefix>tokens` (hash: name of a token of the REST API -> its SHA-256, scopes and time).
 //!
 //! # The modules
 //!
-//! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], [`stats`], `event`; [`mod@format`], tables
+//! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], `batch`, `breaker`, [`stats`], `event`; [`mod@format`], tables
 //! in files, which knows nothing of jobs. Contracts: [`config`], [`processor`]. Store: the only code that speaks Redis.
-//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Batches`], [`Inspector`], [`Worker`]. Then [`builtin`], the processors that ship, and
+//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Batches`], [`Breakers`], [`Inspector`], [`Worker`]. Then [`builtin`], the processors that ship, and
 //! [`service`], the platform's business in words of its own, above them because it holds payloads against what they want;
 //! and the shells, which know public names only: the binary, and the REST API.
 //!

@@ -7,8 +7,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const DOMAIN: &[&str] =
-    &["error", "clock", "currency", "retry", "job", "batch", "breaker", "stats", "event", "token", "selection", "format"];
+const DOMAIN: &[&str] = &[
+    "error",
+    "clock",
+    "currency",
+    "retry",
+    "job",
+    "batch",
+    "breaker",
+    "stats",
+    "event",
+    "token",
+    "selection",
+    "format",
+];
 const ENGINE: &[&str] = &[
     "client",
     "queue",

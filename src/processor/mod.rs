@@ -16,8 +16,8 @@ use std::future::Future;
 use serde::de::DeserializeOwned;
 
 pub(crate) use context::Facts;
-pub(crate) use gate::{Asked, Gate};
 pub use context::{Cancelled, JobContext, Linger};
+pub(crate) use gate::{Asked, Gate};
 #[cfg(any(feature = "exec", feature = "http"))]
 pub(crate) use outcome::RESULT_MAX_BYTES;
 pub(crate) use outcome::Service;

@@ -136,7 +136,11 @@ impl Breakers {
         matches!(closed, Ok(Ok(true)))
     }
 
-    async fn look(&self) -> Result<()> {
+    /// Reads how all of them stand.
+    pub(crate) async fn look(&self) -> Result<()> {
+        if self.rule.is_none() {
+            return Ok(());
+        }
         let (now_ms, breakers) = self.store.breakers().await?;
         let stale = self.rule.map(|rule| rule.window * STALE_WINDOWS).unwrap_or_default();
         let is_stale = |breaker: &BreakerInfo| {

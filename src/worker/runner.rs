@@ -185,8 +185,9 @@ async fn carry_on(shared: Arc<Shared>, grace: Duration, inboxes: Vec<mpsc::Recei
     Ok(report)
 }
 
-/// Makes the queues known, with the settings of the profile file where nothing is set.
+/// Makes the queues known, with the settings of the profile file where nothing is set, and learns which services are down.
 async fn introduce(shared: &Shared, config: &Config) -> Result<()> {
+    shared.breakers.look().await?;
     for lane in &shared.lanes {
         shared.store.register(lane.keys.queue()).await?;
         if let Some(defaults) = config.queues.get(lane.keys.queue()) {

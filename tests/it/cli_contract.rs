@@ -19,6 +19,7 @@ const ASKING: &[&[&str]] = &[
     &["token", "list"],
     &["batch", "list"],
     &["batch", "show", "b"],
+    &["breaker", "list"],
 ];
 
 /// Those that change something.
@@ -43,6 +44,8 @@ const ACTING: &[&[&str]] = &[
     &["token", "revoke", "web"],
     &["enqueue", "q", "{}", "--batch", "b", "--on-complete", "q", "{}"],
     &["batch", "seal", "b"],
+    &["breaker", "open", "smtp://localhost:25", "--for", "1h"],
+    &["breaker", "close", "smtp://localhost:25"],
 ];
 
 fn all() -> impl Iterator<Item = &'static &'static [&'static str]> {
@@ -202,6 +205,9 @@ fn wrong_usage_is_2_and_names_the_flag_or_argument() {
         (&["enqueue", "q", "--batch", "b", "--on-complete", "q", "{"], "payload"),
         (&["batch", "list", "--limit", "0"], "--limit"),
         (&["batch", "seal"], "NAME"),
+        (&["breaker", "open", "x", "--for", "0s"], "--for"),
+        (&["breaker", "close"], "DEPENDENCY"),
+        (&["work", "q", "--breaker", "5", "--exec", "true"], "--breaker"),
         (&["completions", "tcsh"], "SHELL"),
         (&["nope"], "nope"),
     ];
@@ -247,6 +253,7 @@ fn an_unknown_queue_or_job_is_4() {
         &["batch", "show", "nowhere"],
         &["batch", "seal", "nowhere"],
         &["batch", "list", "nope"],
+        &["breaker", "close", "nowhere"],
     ];
     for args in table {
         let output = cli.run(*args).expect(4);
@@ -270,7 +277,7 @@ fn every_answer_comes_in_every_format_and_alone_on_stdout() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis).env("COLUMNS", "100");
     cli.enqueue("q", "{\"a\":1}", &["--id", "job-0001", "--batch", "b"]);
-    for args in ASKING.iter().filter(|args| !["workers", "dlq", "token"].contains(&args[0])) {
+    for args in ASKING.iter().filter(|args| !["workers", "dlq", "token", "breaker"].contains(&args[0])) {
         let run = |format: &str| cli.run(args.iter().copied().chain(["-o", format])).expect(0);
         for format in ["table", "wide", "plain", "csv", "name"] {
             let output = run(format);
@@ -296,7 +303,7 @@ fn every_answer_comes_in_every_format_and_alone_on_stdout() {
 fn nothing_to_list_is_no_error_and_no_output() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis);
-    for args in [&["stats"][..], &["queues", "list"], &["workers", "list"], &["batch", "list"]] {
+    for args in [&["stats"][..], &["queues", "list"], &["workers", "list"], &["batch", "list"], &["breaker", "list"]] {
         let output = cli.run(args.iter().copied()).expect(0);
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{output:?}");
         assert_eq!(cli.json(args.iter().copied()), serde_json::json!([]), "{args:?}");

@@ -4,8 +4,8 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    batch, breaker, clear, completions, db, demo, dlq, embedded, enqueue, jobs, man, openapi, queues, schema, serve, stats,
-    token, work, workers,
+    batch, breaker, clear, completions, db, demo, dlq, embedded, enqueue, jobs, man, openapi, queues, schema, serve,
+    stats, token, work, workers,
 };
 use crate::output::Format;
 

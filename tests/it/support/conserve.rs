@@ -139,7 +139,9 @@ fn fault(redis: &TestRedis, key: &str) -> Option<String> {
         return None;
     }
     let Some(rest) = key.strip_prefix(PREFIX) else { return Some(format!("{key}: not under the prefix")) };
-    if let Some((_, expected)) = [("registry", "set"), ("tokens", "hash"), ("breakers", "hash")].iter().find(|(name, _)| *name == rest) {
+    if let Some((_, expected)) =
+        [("registry", "set"), ("tokens", "hash"), ("breakers", "hash")].iter().find(|(name, _)| *name == rest)
+    {
         return (kind != *expected).then(|| format!("{key}: a {kind}"));
     }
     if rest.starts_with("worker:") {

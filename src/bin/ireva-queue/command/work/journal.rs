@@ -145,7 +145,7 @@ fn pretty(at: DateTime<Utc>, event: &Event, color: bool) -> String {
         EventKind::Failed | EventKind::Retrying | EventKind::Snoozed | EventKind::Recovered => Style::new().yellow(),
         EventKind::Dead | EventKind::Alert | EventKind::LeaseLost | EventKind::RedisLost | EventKind::BreakerOpened => {
             Style::new().red()
-        },
+        }
         _ => Style::new(),
     };
     let time = Style::new().dim().force_styling(color).apply_to(at.format("%H:%M:%S%.3f"));
