@@ -60,7 +60,7 @@ impl Breakers {
     pub async fn close(&self, dependency: &str) -> Result<bool> {
         // Not by the list, which one that cannot be read would fail.
         let known = self.list().await.map_or(true, |list| list.iter().any(|known| known.dependency == dependency));
-        let was_open = self.store.breaker_close(dependency, "operator").await?;
+        let was_open = self.store.breaker_close(dependency, "operator").await? == Some(true);
         if known || was_open { Ok(was_open) } else { Err(not_found(dependency)) }
     }
 }

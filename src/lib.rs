@@ -93,8 +93,8 @@
 //! service ([`Processor::dependency`]) is then not fetched, and what was claimed and has not started goes back into line;
 //! where jobs differ, [`JobContext::needs`] puts those of the service off. When the wait is over one worker at a time has one
 //! job try the service; a failure doubles the wait, an answer (a success, or an error about the job alone) closes the breaker.
-//! The failure that opens it, and those that end while it is open, put their jobs off like throttled ones: no attempt is used,
-//! within the same bounds. Workers read the breakers once a second, beside the path of the jobs: they are shared by queues in
+//! The failure that opens it, and those that end while it is open, put their jobs off without using an attempt, for as long as
+//! it takes. Workers read the breakers once a second, beside the path of the jobs: they are shared by queues in
 //! different slots, so no queue's settings can tell of them. Where nothing fails, a fetch and an end cost one look at a flag in
 //! the worker's own memory.
 //!

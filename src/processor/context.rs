@@ -137,8 +137,7 @@ impl JobContext {
     pub async fn needs(&self, dependency: &str) -> Result<(), ProcessError> {
         let Some(gate) = &self.0.gate else { return Ok(()) };
         if let Some(wait) = gate.ask(dependency).await {
-            let why = format!("{dependency} is down: its breaker is open");
-            return Err(ProcessError::throttled("breaker_open", why).retry_after(wait));
+            return Err(ProcessError::held(dependency, wait));
         }
         self.0.needed.lock().unwrap_or_else(PoisonError::into_inner).push(dependency.to_owned());
         Ok(())

@@ -65,6 +65,8 @@ pub(crate) enum Service {
     Down(String),
     /// It has answered; the job is at fault.
     Up(String),
+    /// It was not asked: its breaker is open.
+    Held,
 }
 
 impl ProcessError {
@@ -111,6 +113,12 @@ impl ProcessError {
     pub fn answered_by(mut self, dependency: impl Into<String>) -> Self {
         self.service = Some(Service::Up(dependency.into()));
         self
+    }
+
+    /// The service was not asked, and may be after `wait`.
+    pub(crate) fn held(dependency: &str, wait: Duration) -> Self {
+        let error = Self::throttled("breaker_open", format!("{dependency} is down: its breaker is open"));
+        Self { service: Some(Service::Held), ..error.retry_after(wait) }
     }
 
     /// What it says about the next attempt.

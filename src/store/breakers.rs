@@ -64,13 +64,14 @@ impl Store {
         }
     }
 
-    /// Forgets the failures of a dependency. Whether its breaker was open and is closed now. `who` is a worker, which closes
-    /// none that an operator holds open, or `operator`.
-    pub(crate) async fn breaker_close(&self, dependency: &str, who: &str) -> Result<bool> {
+    /// Forgets the failures of a dependency. Whether its breaker was open and is closed now; `None` where an operator holds it
+    /// open. `who` is a worker or `operator`.
+    pub(crate) async fn breaker_close(&self, dependency: &str, who: &str) -> Result<Option<bool>> {
         let mut command = self.on_breakers(&scripts::BREAKER_CLOSE, dependency);
         command.arg(who);
         let answer = scripts::BREAKER_CLOSE.send(&self.connection, &command).await?;
-        read("breaker_close", answer.value)
+        let word: u64 = read("breaker_close", answer.value)?;
+        Ok((word != 2).then_some(word == 1))
     }
 
     /// Forgets the failures of a dependency of which none came for so long; an open breaker stays.

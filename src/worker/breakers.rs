@@ -128,12 +128,10 @@ impl Breakers {
             return false;
         }
         let closing = self.store.breaker_close(dependency, &self.worker);
-        let closed = tokio::time::timeout(COUNTING, closing).await;
-        // One that an operator holds open is seen again in the next round.
-        if matches!(closed, Ok(Ok(_))) {
-            self.with(|known| known.remove(dependency));
-        }
-        matches!(closed, Ok(Ok(true)))
+        // One that an operator holds open stays so.
+        let Ok(Ok(Some(closed))) = tokio::time::timeout(COUNTING, closing).await else { return false };
+        self.with(|known| known.remove(dependency));
+        closed
     }
 
     /// Reads how all of them stand.
@@ -181,7 +179,8 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
     }
 }
 
-/// What an attempt that is over tells about the services that it needed. How long its job must wait for one that is down.
+/// What an attempt that is over tells about the services that it needed. Where one of them is down, how long its job waits for
+/// it: without using an attempt, and however often.
 pub(crate) async fn learn_from(
     shared: &Shared,
     lane: &Lane,
@@ -206,10 +205,20 @@ pub(crate) async fn learn_from(
             if counted.opens {
                 tell(shared, lane, EventKind::BreakerOpened, dependency).await;
             }
-            counted.wait
+            // A little sooner than the next probe where nobody else would bring a job to probe with.
+            let alone = lane.dependency.as_ref() == Some(dependency);
+            counted.wait.map(|wait| if alone { wait.mul_f64(0.85) } else { spread(wait, shared.random()) })
+        }
+        Err(ProcessError { service: Some(Service::Held), retry_after, .. }) => {
+            retry_after.map(|wait| spread(wait, shared.random()))
         }
         Err(_) => None,
     }
+}
+
+/// Up to a tenth longer, so that not all come back at the same moment.
+fn spread(wait: Duration, random: f64) -> Duration {
+    wait + wait.mul_f64(0.1 * random)
 }
 
 async fn answered(shared: &Shared, lane: &Lane, dependency: &str) {

@@ -88,7 +88,7 @@ impl WorkerBuilder {
     }
 
     /// Ends when nothing is pending, scheduled within a second, retrying within a second or running here. A paused queue
-    /// counts as empty.
+    /// counts as empty, and so does one whose service is down.
     pub fn until_empty(mut self, until_empty: bool) -> Self {
         self.until_empty = until_empty;
         self

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::event::{Event, EventKind};
 use crate::job::{Failure, History, LONGEST, Record};
 use crate::processor::{BatchItem, Entry, Facts, Gate, JobContext, Outcome, ProcessError};
-use crate::retry::{Decision, ErrorClass, FailureFacts, RetryPolicy};
+use crate::retry::{Decision, FailureFacts, RetryPolicy};
 use crate::store::Claimed;
 use crate::worker::breakers;
 use crate::worker::finisher::{Ended, Verdict};
@@ -294,18 +294,16 @@ async fn finish(shared: &Shared, lane: &Lane, attempt: Attempt, answer: Option<A
             // The server's clock, as of the claim: no host's own decides how long a job was put off.
             let now_ms = job.claimed_ms();
             let facts = FailureFacts {
-                // A service that is down is no fault of the job's: it is put off like one that was told to wait.
-                class: if down.is_some() { ErrorClass::Throttled } else { error.class },
+                class: error.class,
                 failed: history.failed + 1,
-                // A little sooner than the next probe, so that there is a job to probe with.
-                retry_after: down.map(|wait| wait.mul_f64(0.85)).or(error.retry_after),
+                retry_after: error.retry_after,
                 snoozed: history.snoozed,
                 snoozing: Duration::from_millis(
                     history.snoozed_since_ms.map_or(0, |since| now_ms.saturating_sub(since)).max(0).unsigned_abs(),
                 ),
                 random: shared.random(),
             };
-            let decision = policy.decide(&facts);
+            let decision = down.map_or_else(|| policy.decide(&facts), Decision::Snooze);
             match decision {
                 Decision::Snooze(_) => history.snooze(now_ms),
                 _ => history.push(failure(shared, &error, ctx.attempt(), took)),
