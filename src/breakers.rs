@@ -29,7 +29,7 @@ impl Breakers {
     /// # Errors
     /// `Corrupt` when a hand has written something unreadable among them: it is named.
     pub async fn list(&self) -> Result<Vec<BreakerInfo>> {
-        Ok(self.store.breakers().await?.1)
+        self.store.breakers().await?.1.into_iter().collect()
     }
 
     /// Opens a breaker: nobody tries the dependency for `span`, or until it is closed by hand. How it stands.

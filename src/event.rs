@@ -250,6 +250,9 @@ mod tests {
         assert_eq!(read("removed", "25").jobs[0].as_str(), "25");
         let set = read("settings", "rate=5/s rate_us=200000");
         assert_eq!((set.count, set.changes.len()), (0, 2));
+        assert_eq!(read("batch_completed", "batch=b job=x").changes, ["batch=b", "job=x"]);
+        let opened = read("breaker_opened", "dependency=database b at db:5432");
+        assert_eq!(opened.changes, ["dependency=database b at db:5432"]);
     }
 
     #[test]

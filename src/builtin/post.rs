@@ -147,9 +147,13 @@ impl Post {
         let error = (self.classify)(status.as_u16(), wait.is_some()).map(|(class, code)| {
             let excerpt = if self.quotes { excerpt(&body.bytes) } else { String::new() };
             let error = ProcessError::new(class, code, format!("{target} answered {status}{excerpt}"));
-            let error = match class {
-                ErrorClass::Permanent => error.answered_by(target.dependency()),
-                _ => error.blame(target.dependency()),
+            let error = match status.as_u16() {
+                // The service is there, and the request is at fault.
+                _ if class == ErrorClass::Permanent => error.answered_by(target.dependency()),
+                502..=504 => error.blame(target.dependency()),
+                _ if code == "http_auth" => error.blame(target.dependency()),
+                // A 500 may be this one request's doing.
+                _ => error,
             };
             wait.into_iter().fold(error, ProcessError::retry_after)
         });

@@ -86,8 +86,9 @@ impl Store {
         scripts::BREAKER_OPEN.ask(&self.connection, &command).await.map(drop)
     }
 
-    /// Every breaker with failures, by its dependency, and the server's time in ms (0 where there is none).
-    pub(crate) async fn breakers(&self) -> Result<(i64, Vec<BreakerInfo>)> {
+    /// Every breaker with failures, by its dependency, or why it cannot be read; and the server's time in ms (0 where there is
+    /// none).
+    pub(crate) async fn breakers(&self) -> Result<(i64, Vec<Result<BreakerInfo>>)> {
         let mut command = redis::cmd("HGETALL");
         command.arg(keys::breakers(&self.prefix));
         let value: Value = self.connection.call(&command).await?.value;
@@ -96,8 +97,7 @@ impl Store {
             return Ok((0, Vec::new()));
         }
         let now_ms = self.now_ms().await?;
-        let breakers = fields.iter().map(|(dependency, text)| breaker(dependency, text));
-        Ok((now_ms, breakers.collect::<Result<_>>()?))
+        Ok((now_ms, fields.iter().map(|(dependency, text)| breaker(dependency, text)).collect()))
     }
 
     /// Notes in the events of a queue what happened beside its jobs.

@@ -102,6 +102,11 @@ impl Breakers {
         self.with(|known| _ = known.insert(dependency.to_owned(), Known { open: wait.is_some(), due }));
     }
 
+    /// How long a job may be put off at once: an operator may hold a breaker open for years, and close it in a minute.
+    fn most(&self, wait: Duration) -> Duration {
+        wait.min(self.rule.unwrap_or_default().most)
+    }
+
     /// A service has failed. Where Redis does not say in time what that means, what was known holds.
     pub(crate) async fn failed(&self, dependency: &str) -> Counted {
         let Some(rule) = self.rule.as_ref().filter(|_| dependency.len() <= DEPENDENCY_MAX_BYTES) else {
@@ -112,11 +117,11 @@ impl Breakers {
             Ok(Ok(failed)) => {
                 let wait = failed.open.then_some(failed.wait);
                 self.learn(dependency, wait);
-                Counted { wait, opens: failed.opens }
+                Counted { wait: wait.map(|wait| self.most(wait)), opens: failed.opens }
             }
             _ => {
                 let open = self.known(dependency).filter(|known| known.open);
-                let wait = open.map(|known| known.due.saturating_duration_since(Instant::now()));
+                let wait = open.map(|known| self.most(known.due.saturating_duration_since(Instant::now())));
                 Counted { wait, opens: false }
             }
         }
@@ -146,7 +151,8 @@ impl Breakers {
             breaker.state == BreakerState::Closed && u128::try_from(since_ms).is_ok_and(|ms| ms > stale.as_millis())
         };
         let (now, mut found) = (Instant::now(), HashMap::new());
-        for breaker in breakers {
+        // What a hand broke counts as closed; the next failure writes it anew.
+        for breaker in breakers.into_iter().flatten() {
             if is_stale(&breaker) {
                 self.store.breaker_expire(&breaker.dependency, stale).await?;
                 continue;
@@ -165,7 +171,7 @@ impl Gate for Breakers {
         Box::pin(async move {
             match self.pass(dependency).await {
                 Pass::Free | Pass::Probe => None,
-                Pass::Wait(wait) => Some(wait),
+                Pass::Wait(wait) => Some(self.most(wait)),
             }
         })
     }

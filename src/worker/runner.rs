@@ -187,7 +187,10 @@ async fn carry_on(shared: Arc<Shared>, grace: Duration, inboxes: Vec<mpsc::Recei
 
 /// Makes the queues known, with the settings of the profile file where nothing is set, and learns which services are down.
 async fn introduce(shared: &Shared, config: &Config) -> Result<()> {
-    shared.breakers.look().await?;
+    // Where Redis is not there, what follows says so.
+    if let Err(error) = shared.breakers.look().await {
+        shared.alert(|| format!("the breakers could not be read: {error}"));
+    }
     for lane in &shared.lanes {
         shared.store.register(lane.keys.queue()).await?;
         if let Some(defaults) = config.queues.get(lane.keys.queue()) {

@@ -146,8 +146,8 @@ fn a_queue_is_deleted_with_its_batches_but_not_while_one_has_a_job_to_hand_over(
         .stdin("")
         .run(["enqueue", "q", "--from", "-", "--batch", "b", "--on-complete", "other", "{}"])
         .expect(0);
-    cli.run(["queues", "delete", "q", "--yes"]).expect(5);
+    cli.run(["queues", "delete", "q"]).expect(5);
     redis.query::<()>(&["DEL", &redis.key("q", "outbox")]);
-    cli.ok(["queues", "delete", "q", "--yes"]);
+    cli.ok(["queues", "delete", "q"]);
     assert_eq!(redis.query::<Vec<String>>(&["KEYS", "*{q}*"]), Vec::<String>::new());
 }

@@ -199,6 +199,19 @@ fn wrong_usage_is_2_and_names_the_flag_or_argument() {
         (&["serve", "--bind", "8080"], "--bind"),
         (&["serve", "--grace", "-1"], "--grace"),
         (&["token", "create", "web"], "--scope"),
+        (&["completions", "tcsh"], "SHELL"),
+        (&["nope"], "nope"),
+    ];
+    for (args, named) in table {
+        let output = cli.run(*args).expect(2);
+        assert!(output.stderr.contains(named) && output.stdout.is_empty(), "{args:?}: {}", output.stderr);
+    }
+}
+
+#[test]
+fn wrong_usage_of_batches_and_breakers_is_2() {
+    let cli = Cli::bare();
+    let table: &[(&[&str], &str)] = &[
         (&["enqueue", "q", "--batch", "a b"], "--batch"),
         (&["enqueue", "q", "--on-complete", "q", "{}"], "--batch"),
         (&["enqueue", "q", "--batch", "b", "--on-complete", "q"], "--on-complete"),
@@ -208,8 +221,6 @@ fn wrong_usage_is_2_and_names_the_flag_or_argument() {
         (&["breaker", "open", "x", "--for", "0s"], "--for"),
         (&["breaker", "close"], "DEPENDENCY"),
         (&["work", "q", "--breaker", "5", "--exec", "true"], "--breaker"),
-        (&["completions", "tcsh"], "SHELL"),
-        (&["nope"], "nope"),
     ];
     for (args, named) in table {
         let output = cli.run(*args).expect(2);

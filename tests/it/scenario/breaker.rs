@@ -55,19 +55,17 @@ fn mails_wait_for_a_server_that_is_down_and_are_all_sent_when_it_is_back() {
     assert_eq!(sent.len(), 60);
     let stats = cli.json(["stats", "email"]);
     assert_eq!((&stats["dead"], &stats["totals"]["failed"]), (&json!(0), &json!(4)));
-    let told = |event: &str| workers.iter().flat_map(|worker| worker.events(event)).collect::<Vec<_>>();
-    assert_eq!((told("breaker_opened").len(), told("breaker_closed").len()), (1, 1));
-    assert_eq!(told("breaker_opened")[0]["message"], server.as_str());
-    let noted: String = redis.query(&[
-        "EVAL",
-        "return table.concat(redis.call('XRANGE', KEYS[1], '-', '+')[1][2], ' ')",
-        "1",
-        &redis.key("email", "events"),
-    ]);
-    assert!(!noted.is_empty());
     for worker in &mut workers {
         assert_eq!(worker.stop(LONG), Some(0), "{:#?}", worker.log());
     }
+    let told = |event: &str| workers.iter().flat_map(|worker| worker.events(event)).collect::<Vec<_>>();
+    wait_until(LONG, "both are logged", || !told("breaker_opened").is_empty() && !told("breaker_closed").is_empty());
+    assert_eq!((told("breaker_opened").len(), told("breaker_closed").len()), (1, 1));
+    assert_eq!(told("breaker_opened")[0]["message"], server.as_str());
+    let noted: Vec<(String, Vec<String>)> = redis.query(&["XRANGE", &redis.key("email", "events"), "-", "+"]);
+    let of_breakers = |(_, fields): &&(String, Vec<String>)| fields[1].starts_with("breaker_");
+    let about: Vec<_> = noted.iter().filter(of_breakers).map(|(_, fields)| fields[3].clone()).collect();
+    assert_eq!(about, [format!("dependency={server}"), format!("dependency={server}")]);
     let ids: Vec<_> = (0..60).map(|n| format!("mail-{n}")).collect();
     Snapshot::of(&redis, "email").assert_conserves(&ids);
     assert_eq!(schema_faults(&redis), Vec::<String>::new());
@@ -198,9 +196,11 @@ fn a_breaker_that_an_operator_opened_holds_its_queue_until_it_is_closed() {
         enqueue(&client, "free", (0..50).map(|_| "there")).await;
         let mut registry = Registry::new();
         registry.register(name("bound"), Bound(caller.clone())).register(name("free"), caller.clone());
-        let worker = Worker::builder(&client, registry).breaker(Some(rule())).build().unwrap();
-        let stopper = worker.stopper();
-        let running = tokio::spawn(worker.run());
+        let start = || {
+            let worker = Worker::builder(&client, registry.clone()).breaker(Some(rule())).build().unwrap();
+            (worker.stopper(), tokio::spawn(worker.run()))
+        };
+        let (stopper, running) = start();
         // The worker fetches in turns, so by now it has come by the queue that is held.
         until("the free ones are done", async || caller.asked("there") == 50).await;
         assert_eq!(caller.asked("held"), 0);
@@ -209,9 +209,13 @@ fn a_breaker_that_an_operator_opened_holds_its_queue_until_it_is_closed() {
         until("the held ones are done", async || caller.asked("held") == 2).await;
         assert!(!client.breakers().list().await.unwrap().iter().any(|breaker| breaker.dependency == "held"));
 
+        stopper.stop();
+        running.await.unwrap().unwrap();
+
         // For a span of time only: then it is tried, and the first answer closes it.
         client.breakers().open("held", Some(Duration::from_millis(300))).await.unwrap();
         enqueue(&client, "bound", ["held"].into_iter()).await;
+        let (stopper, running) = start();
         until("it is closed by an answer", async || client.breakers().list().await.unwrap().is_empty()).await;
         until("the job has run", async || caller.asked("held") == 3).await;
         stopper.stop();
