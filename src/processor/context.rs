@@ -31,6 +31,7 @@ struct Inner {
     said: Mutex<Said>,
     board: Arc<Board>,
     gate: Option<Arc<dyn Gate>>,
+    dependency: Option<Arc<str>>,
     /// The services that the attempt said it needs.
     needed: Mutex<Vec<String>>,
 }
@@ -76,11 +77,13 @@ pub(crate) struct Facts {
     pub deadline: Option<Instant>,
     /// Knows which services are down; without one, none is.
     pub gate: Option<Arc<dyn Gate>>,
+    /// The service that every job of the queue needs, which was seen to when the job was claimed.
+    pub dependency: Option<Arc<str>>,
 }
 
 impl JobContext {
     pub(crate) fn new(facts: Facts, cancelled: CancellationToken, board: Arc<Board>) -> Self {
-        let Facts { id, queue, attempt, max_attempts, fence, deadline, gate } = facts;
+        let Facts { id, queue, attempt, max_attempts, fence, deadline, gate, dependency } = facts;
         let said = Mutex::default();
         Self(Arc::new(Inner {
             id,
@@ -94,6 +97,7 @@ impl JobContext {
             said,
             board,
             gate,
+            dependency,
             needed: Mutex::default(),
         }))
     }
@@ -135,7 +139,10 @@ impl JobContext {
     /// # Errors
     /// `breaker_open`, to be returned: the service is down, and the job is put off without using an attempt.
     pub async fn needs(&self, dependency: &str) -> Result<(), ProcessError> {
-        let Some(gate) = &self.0.gate else { return Ok(()) };
+        // The one job that was claimed to try the queue's service must not be held up by itself.
+        let Some(gate) = self.0.gate.as_ref().filter(|_| self.0.dependency.as_deref() != Some(dependency)) else {
+            return Ok(());
+        };
         if let Some(wait) = gate.ask(dependency).await {
             return Err(ProcessError::held(dependency, wait));
         }

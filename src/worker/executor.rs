@@ -211,6 +211,7 @@ fn prepare(shared: &Shared, lane: &Lane, mut job: Claimed, stop: CancellationTok
         fence: job.fence(),
         deadline: Some(Instant::now() + timeout),
         gate: Some(Arc::clone(&shared.breakers) as Arc<dyn Gate>),
+        dependency: lane.dependency.clone(),
     };
     let ctx = JobContext::new(facts, stop.clone(), Arc::clone(&lane.board));
     if job.history.is_empty() && job.crashes == 0 {

@@ -55,7 +55,7 @@ pub(crate) struct Lane {
     pub keys: QueueKeys,
     pub entry: Entry,
     /// The one service that every job needs.
-    pub dependency: Option<String>,
+    pub dependency: Option<Arc<str>>,
     /// Jobs that may start although that service is down: they try it.
     pub probes: AtomicUsize,
     pub table: Table,
@@ -88,7 +88,7 @@ impl Lane {
     pub(crate) fn new(keys: QueueKeys, entry: Entry, ended: mpsc::Sender<Ended>) -> Self {
         Self {
             keys,
-            dependency: entry.dependency(),
+            dependency: entry.dependency().map(Arc::from),
             probes: AtomicUsize::new(0),
             entry,
             table: Table::default(),
