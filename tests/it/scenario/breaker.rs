@@ -176,9 +176,9 @@ fn where_jobs_differ_in_their_services_only_those_of_the_one_that_is_down_wait()
         until("all are done", async || client.queue(name("q")).stats().await.unwrap().totals.completed == 200).await;
         stopper.stop();
         running.await.unwrap().unwrap();
-        let opened = opened.lock().unwrap();
+        let opened = opened.lock().unwrap().clone();
         let away = |kind| (kind, "away".to_owned());
-        assert_eq!(*opened, [away(EventKind::BreakerOpened), away(EventKind::BreakerClosed)]);
+        assert_eq!(opened, [away(EventKind::BreakerOpened), away(EventKind::BreakerClosed)]);
         assert!(client.breakers().list().await.unwrap().is_empty());
         assert_eq!(client.queue(name("q")).stats().await.unwrap().totals.failed, 2);
     });
