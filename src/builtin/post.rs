@@ -150,7 +150,7 @@ impl Post {
             let error = match status.as_u16() {
                 // The service is there, and the request is at fault.
                 _ if class == ErrorClass::Permanent => error.answered_by(target.dependency()),
-                502..=504 => error.blame(target.dependency()),
+                502..=504 if class == ErrorClass::Transient => error.blame(target.dependency()),
                 _ if code == "http_auth" => error.blame(target.dependency()),
                 // A 500 may be this one request's doing.
                 _ => error,
