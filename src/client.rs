@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::audit::Audit;
+use crate::batches::Batches;
+use crate::breakers::Breakers;
 use crate::clock::Clock;
 use crate::config::{Config, Durable};
 use crate::dead_letters::DeadLetters;
@@ -90,6 +92,16 @@ impl Client {
     /// What was done to many jobs at once, and how it is undone.
     pub fn audit(&self) -> Audit {
         Audit::new(self.store.clone())
+    }
+
+    /// The breakers of the services that processors need.
+    pub fn breakers(&self) -> Breakers {
+        Breakers::new(self.store.clone())
+    }
+
+    /// The batches of all queues.
+    pub fn batches(&self) -> Batches {
+        Batches::new(self.store.clone())
     }
 
     /// What happens in a queue from behind `after` on (an event's id), or from now on.

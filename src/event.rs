@@ -46,6 +46,10 @@ pub enum EventKind {
     WorkerStopping,
     /// The worker is done.
     WorkerStopped,
+    /// A dependency failed too often: jobs that need it wait; `message` names it.
+    BreakerOpened,
+    /// A dependency answers again.
+    BreakerClosed,
     /// Redis has not taken a renewal for a while; `duration` is how long.
     RedisLost,
     /// Redis takes renewals again.
@@ -73,6 +77,8 @@ impl EventKind {
             Self::WorkerStarted => "worker_started",
             Self::WorkerStopping => "worker_stopping",
             Self::WorkerStopped => "worker_stopped",
+            Self::BreakerOpened => "breaker_opened",
+            Self::BreakerClosed => "breaker_closed",
             Self::RedisLost => "redis_lost",
             Self::RedisBack => "redis_back",
             Self::Alert => "alert",
@@ -262,14 +268,16 @@ pub struct QueueEvent {
     pub queue: QueueName,
     /// What happened: retrying, snoozed, released, recovered, dead, crash_loop, expired, dropped, cancelling, cancelled,
     /// promoted, revived, replaced (the old job, then the new one), removed, orphaned, reconciled, settings, paused,
-    /// resumed, schedule; where the queue is set to tell all, also enqueued, started, completed.
+    /// resumed, schedule, batch_completed, breaker_opened, breaker_closed; where the queue is set to tell all, also enqueued,
+    /// started, completed.
     pub event: String,
     /// The jobs that it happened to; empty where they are only counted.
     pub jobs: Vec<JobId>,
     /// How many jobs it happened to.
     pub count: u64,
     /// The settings that changed, as `field=value`; of `schedule` its name and what became of it: added, changed, removed,
-    /// paused, resumed, `missed:` and how many ticks.
+    /// paused, resumed, `missed:` and how many ticks; the batch that is over and its job on completion; the dependency of a
+    /// breaker.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
     /// Who did it: a worker's id, a producer's id, `operator`, `janitor`; empty where the queue did.
@@ -287,7 +295,10 @@ impl QueueEvent {
         let (mut jobs, mut changes) = (Vec::new(), Vec::new());
         let counted = about.strip_prefix('+').and_then(|count| count.parse().ok());
         match event.as_str() {
-            "settings" | "paused" | "resumed" | "schedule" => changes = words().map(str::to_owned).collect(),
+            "settings" | "paused" | "resumed" | "schedule" | "batch_completed" => {
+                changes = words().map(str::to_owned).collect();
+            }
+            "breaker_opened" | "breaker_closed" => changes = vec![about.to_owned()],
             _ if counted.is_some() => {}
             _ => jobs = words().map(JobId::trusted).collect(),
         }
@@ -346,6 +357,9 @@ mod tests {
         assert_eq!(read("removed", "25").jobs[0].as_str(), "25");
         let set = read("settings", "rate=5/s rate_us=200000");
         assert_eq!((set.count, set.changes.len()), (0, 2));
+        assert_eq!(read("batch_completed", "batch=b job=x").changes, ["batch=b", "job=x"]);
+        let opened = read("breaker_opened", "dependency=database b at db:5432");
+        assert_eq!(opened.changes, ["dependency=database b at db:5432"]);
     }
 
     #[test]

@@ -120,6 +120,26 @@
 //! Jobs move between servers as lines of JSON ([`Queue::export`], [`Queue::import`]): an id that is there, or was within a day,
 //! is never written over.
 //!
+//! # Batches
+//!
+//! A [batch](Batches) counts jobs of one queue together. Whatever ends a job for the first time (completion, burial, expiry,
+//! a crash loop, cancellation, removal) takes it out of `batched` and counts it, in the same script, so nothing counts it
+//! twice. The script that finds a sealed batch without live jobs ends it and enqueues its job on completion: at once in the
+//! same queue; for another queue it is noted in `outbox`, which the workers of the queue empty, under one id until it is taken.
+//! `meta` says whether the queue has batches, in the read that asks for its layout: queues without them pay nothing.
+//!
+//! # Breakers
+//!
+//! A [breaker](Breakers) guards a service that jobs need. An attempt that ends in a transient error which blames a service
+//! ([`ProcessError::blame`]) counts in `<prefix>breakers`; five in a row open the breaker. A queue whose jobs all need that
+//! service ([`Processor::dependency`]) is then not fetched, and what was claimed and has not started goes back into line;
+//! where jobs differ, [`JobContext::needs`] puts those of the service off. When the wait is over one worker at a time has one
+//! job try the service; a failure doubles the wait, an answer (a success, or an error about the job alone) closes the breaker.
+//! The failure that opens it, and those that end while it is open, put their jobs off without using an attempt, for as long as
+//! it takes. Workers read the breakers once a second, beside the path of the jobs: they are shared by queues in
+//! different slots, so no queue's settings can tell of them. Where nothing fails, a fetch and an end cost one look at a flag in
+//! the worker's own memory.
+//!
 //! # What Redis holds
 //!
 //! Every key of a queue begins with `<prefix>{<queue>}:`, so that a queue stays in one cluster slot.
@@ -140,6 +160,8 @@
 //! | `config`, `meta` | hash | settings, thresholds of checks; layout version, last fence and arrival, totals, rate limiter |
 //! | `minute:<n>` | hash, 2 h | counters of one minute |
 //! | `events` | stream, capped | failures, burials, recoveries, operator acts; jobs by name, or `+` and how many |
+//! | `batches`, `batch:<name>` | zset, hash | batch by its begin in ms; counts, `sealed`, `finished_ms`, the job on completion; gone a week after its end |
+//! | `batched`, `outbox` | hash | id -> batch, only for live jobs of batches; id -> queue and record of a job on completion on its way to another queue |
 //! | `wake` | list | at most one wake-up token |
 //! | `schedules`, `ticks` | hash, zset | name -> `revision\|paused\|fired\|missed\|overlapped\|last tick` and the schedule as JSON; name by its next tick in ms |
 //! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer, in a durable queue `~<mode> <since> ` before it |
@@ -147,16 +169,18 @@
 //! | `undo:<act>`, `undo:<act>:<n>` | hash, list, 1 h | how far an act is undone; copies of what it took, twelve values a job |
 //!
 //! Beside them, `<prefix>registry` (set of queue names), `<prefix>worker:<id>` (what a worker says of itself, expiring),
-//! `<prefix>audit` (stream, capped: acts on many jobs) and `<prefix>tokens` (hash: name of a token of the REST API -> its
-//! SHA-256, scopes and time).
+//! `<prefix>audit` (stream, capped: acts on many jobs), `<prefix>breakers` (hash: dependency ->
+//! `failures|last_ms|opened_ms|due_ms|wait_ms|probe|by`; closed ones go) and `<prefix>tokens` (hash: name of a token of the
+//! REST API -> its SHA-256, scopes and time).
 //!
 //! # The modules
 //!
-//! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], `schedule`, [`stats`], `event`; [`mod@format`], tables
-//! in files, which knows nothing of jobs. Contracts: [`config`], [`processor`]. Store: the only code that speaks Redis.
-//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Bulk`], [`Audit`], [`Inspector`], [`Schedules`], [`Worker`], [`Spool`];
-//! [`doctor`] finds out what is wrong, [`check`] holds one number of a queue against its thresholds. Then [`builtin`], the
-//! processors that ship, and
+//! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], `batch`, `breaker`, `schedule`,
+//! [`stats`], `event`; [`mod@format`], tables in files, which knows nothing of jobs. Contracts: [`config`], [`processor`].
+//! Store: the only code that speaks Redis.
+//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Bulk`], [`Audit`], [`Batches`], [`Breakers`], [`Inspector`], [`Schedules`],
+//! [`Worker`], [`Spool`]; [`doctor`] finds out what is wrong, [`check`] holds one number of a queue against its thresholds.
+//! Then [`builtin`], the processors that ship, and
 //! [`service`], the platform's business in words of its own, above them because it holds payloads against what they want;
 //! and the shells, which know public names only: the binary, and the REST API.
 //!
@@ -174,6 +198,10 @@
 #[cfg(feature = "api")]
 pub mod api;
 mod audit;
+mod batch;
+mod batches;
+mod breaker;
+mod breakers;
 pub mod builtin;
 mod bulk;
 pub mod check;
@@ -218,6 +246,10 @@ mod walk;
 mod worker;
 
 pub use audit::{ActEnd, Audit, AuditEntry};
+pub use batch::{BatchFollower, BatchInfo, OnComplete, Opened};
+pub use batches::Batches;
+pub use breaker::{BreakerInfo, BreakerRule, BreakerState};
+pub use breakers::Breakers;
 pub use bulk::{ActOptions, Bulk, BulkAct};
 pub use client::Client;
 pub use clock::{Clock, instant_from_text, local_now, span_from_text, span_text};
@@ -227,7 +259,7 @@ pub use error::{Error, ErrorKind, FieldProblem, Result};
 pub use event::{Event, EventId, EventKind, JobFailure, Level, QueueEvent};
 pub use events::Events;
 pub use inspector::{Acted, Inspector, Located};
-pub use job::{JobId, JobOptions, JobState, NewJob, Priority, QueueName};
+pub use job::{BatchName, JobId, JobOptions, JobState, NewJob, Priority, QueueName};
 pub use job_log::JobLog;
 pub use jobs_file::{ImportReport, JOB_LINE_MAX_BYTES, JobLine, Redaction};
 pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, Outlet, ProcessError, Processor, Registry};

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use self::durable::Unconfirmed;
 use crate::config::Durable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{JobId, NewJob};
+use crate::job::{BatchName, JobId, NewJob};
 use crate::stats::Enqueued;
 use crate::store::{Accepted, Confirmer, QueueKeys, Store};
 
@@ -202,6 +202,12 @@ impl Inner {
             Accepted::Added => Ok(Enqueued { id: job.id.clone(), queue, duplicate: false }),
             Accepted::Duplicate => Ok(Enqueued { id: job.id.clone(), queue, duplicate: true }),
             Accepted::Held(id) => Ok(Enqueued { id, queue, duplicate: true }),
+            Accepted::Sealed => {
+                let batch = job.batch.as_ref().map(BatchName::as_str).unwrap_or_default();
+                let why =
+                    format!("batch {batch} of queue {queue} takes no jobs: it is sealed, or nobody has opened it");
+                Err(Error::refused(why))
+            }
             Accepted::Full => Err(Error::new(
                 ErrorKind::Full,
                 format!(

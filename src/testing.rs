@@ -54,7 +54,7 @@ impl TestJob {
                 cancelled.cancel();
             });
         }
-        let facts = Facts { id, queue, attempt, max_attempts, fence, deadline };
+        let facts = Facts { id, queue, attempt, max_attempts, fence, deadline, gate: None, dependency: None };
         JobContext::new(facts, cancelled, Arc::default())
     }
 }

@@ -7,12 +7,27 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const DOMAIN: &[&str] =
-    &["error", "clock", "currency", "retry", "job", "schedule", "stats", "event", "token", "selection", "format"];
+const DOMAIN: &[&str] = &[
+    "error",
+    "clock",
+    "currency",
+    "retry",
+    "job",
+    "batch",
+    "breaker",
+    "schedule",
+    "stats",
+    "event",
+    "token",
+    "selection",
+    "format",
+];
 const ENGINE: &[&str] = &[
     "client",
     "queue",
     "dead_letters",
+    "batches",
+    "breakers",
     "schedules",
     "inspector",
     "events",

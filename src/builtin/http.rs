@@ -96,6 +96,10 @@ impl HttpProcessor {
 impl Processor for HttpProcessor {
     type Payload = Box<RawValue>;
 
+    fn dependency(&self) -> Option<String> {
+        Some(self.0.target.dependency())
+    }
+
     async fn process(&self, payload: Self::Payload, ctx: &JobContext) -> Result<Outcome, ProcessError> {
         let post = Post {
             content_type: "application/json",
@@ -138,6 +142,10 @@ impl HttpBatch {
 
 impl BatchProcessor for HttpBatch {
     type Payload = Box<RawValue>;
+
+    fn dependency(&self) -> Option<String> {
+        Some(self.0.target.dependency())
+    }
 
     async fn process_batch(&self, jobs: Vec<BatchJob<Self::Payload>>) -> Vec<Result<Outcome, ProcessError>> {
         let Some(first) = jobs.first() else { return Vec::new() };

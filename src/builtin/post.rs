@@ -41,6 +41,11 @@ impl fmt::Debug for Target {
 }
 
 impl Target {
+    /// The service that it is, to a breaker: scheme, host and port.
+    pub fn dependency(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
     /// The target at `url`.
     ///
     /// # Errors
@@ -117,7 +122,8 @@ impl Post {
         let limit = self.limit;
         tokio::time::timeout(limit, self.exchange(client, target)).await.unwrap_or_else(|_| {
             let limit = crate::clock::span_text(limit);
-            Err(ProcessError::transient("timeout", format!("{target} gave no whole answer within {limit}")))
+            let error = ProcessError::transient("timeout", format!("{target} gave no whole answer within {limit}"));
+            Err(error.blame(target.dependency()))
         })
     }
 
@@ -125,7 +131,7 @@ impl Post {
         let failed = |error: reqwest::Error| {
             let (class, code) = classify::http(&error);
             let causes = causes(&error.without_url());
-            ProcessError::new(class, code, format!("request to {target} failed: {causes}"))
+            ProcessError::new(class, code, format!("request to {target} failed: {causes}")).blame(target.dependency())
         };
         let mut post = client.post(target.url.clone()).header(CONTENT_TYPE, self.content_type);
         for (name, value) in &self.headers {
@@ -141,6 +147,14 @@ impl Post {
         let error = (self.classify)(status.as_u16(), wait.is_some()).map(|(class, code)| {
             let excerpt = if self.quotes { excerpt(&body.bytes) } else { String::new() };
             let error = ProcessError::new(class, code, format!("{target} answered {status}{excerpt}"));
+            let error = match status.as_u16() {
+                // The service is there, and the request is at fault.
+                _ if class == ErrorClass::Permanent => error.answered_by(target.dependency()),
+                502..=504 if class == ErrorClass::Transient => error.blame(target.dependency()),
+                _ if code == "http_auth" => error.blame(target.dependency()),
+                // A 500 may be this one request's doing.
+                _ => error,
+            };
             wait.into_iter().fold(error, ProcessError::retry_after)
         });
         Ok(Answer { body, error })

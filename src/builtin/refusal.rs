@@ -48,7 +48,8 @@ impl Refusal {
             Self::Job(error) => error,
             Self::Database(error) => {
                 let (class, code) = classify::database(&error);
-                ProcessError::new(class, code, format!("{place}: {}", classify::database_words(&error)))
+                let failed = ProcessError::new(class, code, format!("{place}: {}", classify::database_words(&error)));
+                if code == "database_unreachable" { failed.blame(place) } else { failed }
             }
         }
     }

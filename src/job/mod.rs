@@ -1,5 +1,6 @@
 //! What a job is: its names, its priority, its states, what the producer wrote and what happened since.
 
+mod batch_name;
 mod history;
 mod id;
 mod line;
@@ -10,6 +11,7 @@ mod queue_name;
 mod record;
 mod state;
 
+pub use batch_name::BatchName;
 pub(crate) use history::truncate;
 pub use history::{Failure, History};
 pub use id::JobId;

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::error::{Error, FieldProblem, Result};
 use crate::job::record::{PAYLOAD_DEPTH, PAYLOAD_MAX_BYTES, Stored};
-use crate::job::{JobId, Priority};
+use crate::job::{BatchName, JobId, Priority};
 use crate::retry::Backoff;
 
 const UNIQUE_KEY_MAX_BYTES: usize = 512;
@@ -45,6 +45,7 @@ pub struct NewJob {
     pub(crate) ttl: Option<Duration>,
     pub(crate) unique: Option<Unique>,
     pub(crate) unless_queued: bool,
+    pub(crate) batch: Option<BatchName>,
     pub(crate) awaited: bool,
     pub(crate) revives: Option<JobId>,
 }
@@ -103,6 +104,7 @@ impl NewJob {
             ttl: None,
             unique: None,
             unless_queued: false,
+            batch: None,
             awaited: false,
             revives: None,
         }
@@ -177,6 +179,12 @@ impl NewJob {
         self
     }
 
+    /// Counts it in a batch of its queue, which must be open: see [`Batches`](crate::Batches).
+    pub fn batch(mut self, batch: BatchName) -> Self {
+        self.batch = Some(batch);
+        self
+    }
+
     /// Keeps the result for an hour, for somebody who waits for it.
     pub fn awaited(mut self) -> Self {
         self.awaited = true;
@@ -242,6 +250,7 @@ impl NewJob {
             timeout_ms: self.timeout.map(millis),
             ttl_ms: self.ttl.map(millis),
             unique: self.unique.as_ref().map(|unique| unique.key.clone()),
+            batch: self.batch.clone(),
             awaited: self.awaited,
             revives: self.revives.clone(),
         };
@@ -292,6 +301,7 @@ mod tests {
             .timeout(Duration::from_millis(1500))
             .ttl(Duration::from_secs(60))
             .unique("k")
+            .batch("b".parse().unwrap())
             .awaited();
         let record = Record::decode(format!("5{}", job.to_record().unwrap())).unwrap();
         assert_eq!(record.payload(), "[1]");
@@ -299,6 +309,7 @@ mod tests {
         assert_eq!(record.backoff, Some("fixed:3s".parse().unwrap()));
         assert_eq!((record.timeout, record.ttl), (Some(Duration::from_millis(1500)), Some(Duration::from_secs(60))));
         assert_eq!((record.unique.as_deref(), record.awaited), (Some("k"), true));
+        assert_eq!(record.batch, Some("b".parse().unwrap()));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::error::{Error, Result};
-use crate::job::{JobId, Priority};
+use crate::job::{BatchName, JobId, Priority};
 use crate::retry::Backoff;
 
 /// The largest payload that is accepted, in bytes.
@@ -39,6 +39,8 @@ pub struct Record {
     pub ttl: Option<Duration>,
     /// The unique key that it holds while it lives.
     pub unique: Option<String>,
+    /// The batch that it is counted in.
+    pub batch: Option<BatchName>,
     /// Whether somebody waits for the result.
     pub awaited: bool,
     /// The dead letter that this job was made from, when it is an edited revival.
@@ -62,6 +64,8 @@ pub(crate) struct Stored<'a> {
     pub ttl_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unique: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<BatchName>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub awaited: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,7 +84,7 @@ impl Record {
             .map_err(|error| Error::corrupt(format!("the record is not readable: {error}")))?;
         let start = stored.payload.get().as_ptr() as usize - text.as_ptr() as usize;
         let payload = start..start + stored.payload.get().len();
-        let Stored { priority, attempts, backoff, timeout_ms, ttl_ms, unique, awaited, revives, .. } = stored;
+        let Stored { priority, attempts, backoff, timeout_ms, ttl_ms, unique, batch, awaited, revives, .. } = stored;
         Ok(Self {
             payload,
             arrival_us,
@@ -90,6 +94,7 @@ impl Record {
             timeout: timeout_ms.map(Duration::from_millis),
             ttl: ttl_ms.map(Duration::from_millis),
             unique,
+            batch,
             awaited,
             revives,
             text,

@@ -8,6 +8,8 @@ use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::job::{JobId, QueueName};
+use crate::processor::gate::Gate;
+use crate::processor::outcome::ProcessError;
 use crate::processor::progress::{Board, Told};
 
 /// The log lines of one attempt are bounded: what is over is dropped and counted.
@@ -28,6 +30,10 @@ struct Inner {
     lingering: AtomicUsize,
     said: Mutex<Said>,
     board: Arc<Board>,
+    gate: Option<Arc<dyn Gate>>,
+    dependency: Option<Arc<str>>,
+    /// The services that the attempt said it needs.
+    needed: Mutex<Vec<String>>,
 }
 
 /// What a processor said while it ran; the worker stores it with the end of the attempt.
@@ -61,7 +67,7 @@ impl Drop for Linger {
 }
 
 /// The facts that a context is made of.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Facts {
     pub id: JobId,
     pub queue: QueueName,
@@ -69,11 +75,15 @@ pub(crate) struct Facts {
     pub max_attempts: u32,
     pub fence: i64,
     pub deadline: Option<Instant>,
+    /// Knows which services are down; without one, none is.
+    pub gate: Option<Arc<dyn Gate>>,
+    /// The service that every job of the queue needs, which was seen to when the job was claimed.
+    pub dependency: Option<Arc<str>>,
 }
 
 impl JobContext {
     pub(crate) fn new(facts: Facts, cancelled: CancellationToken, board: Arc<Board>) -> Self {
-        let Facts { id, queue, attempt, max_attempts, fence, deadline } = facts;
+        let Facts { id, queue, attempt, max_attempts, fence, deadline, gate, dependency } = facts;
         let said = Mutex::default();
         Self(Arc::new(Inner {
             id,
@@ -86,6 +96,9 @@ impl JobContext {
             lingering: AtomicUsize::new(0),
             said,
             board,
+            gate,
+            dependency,
+            needed: Mutex::default(),
         }))
     }
 
@@ -118,6 +131,28 @@ impl JobContext {
     /// When the attempt is cut off; `None` when it has no timeout.
     pub fn deadline(&self) -> Option<Instant> {
         self.0.deadline
+    }
+
+    /// Says which service the attempt is about to ask, such as `https://example.com`, where the jobs of the queue differ in
+    /// theirs. To be called before the service is asked.
+    ///
+    /// # Errors
+    /// `breaker_open`, to be returned: the service is down, and the job is put off without using an attempt.
+    pub async fn needs(&self, dependency: &str) -> Result<(), ProcessError> {
+        // The one job that was claimed to try the queue's service must not be held up by itself.
+        let Some(gate) = self.0.gate.as_ref().filter(|_| self.0.dependency.as_deref() != Some(dependency)) else {
+            return Ok(());
+        };
+        if let Some(wait) = gate.ask(dependency).await {
+            return Err(ProcessError::held(dependency, wait));
+        }
+        self.0.needed.lock().unwrap_or_else(PoisonError::into_inner).push(dependency.to_owned());
+        Ok(())
+    }
+
+    /// The services that the attempt has needed.
+    pub(crate) fn take_needed(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.needed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether the attempt is cancelled.

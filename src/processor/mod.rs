@@ -5,6 +5,7 @@
 //! the configuration.
 
 mod context;
+mod gate;
 mod outcome;
 mod outlet;
 mod progress;
@@ -16,8 +17,10 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use context::Facts;
 pub use context::{Cancelled, JobContext, Linger};
+pub(crate) use gate::{Asked, Gate};
 #[cfg(any(feature = "exec", feature = "http"))]
 pub(crate) use outcome::RESULT_MAX_BYTES;
+pub(crate) use outcome::Service;
 pub use outcome::{Outcome, ProcessError};
 pub use outlet::{HandedOver, Outlet};
 pub(crate) use progress::Board;
@@ -33,6 +36,12 @@ pub trait Processor: Send + Sync + 'static {
     /// What the payload is read into; [`Box<RawValue>`](serde_json::value::RawValue) for the bytes as they are.
     type Payload: DeserializeOwned + Send;
 
+    /// The one service that every job of the queue needs, such as `smtp://mail.example.com:587`: while its breaker is open the
+    /// queue is not fetched. `None` where jobs differ: they say what they need by [`JobContext::needs`].
+    fn dependency(&self) -> Option<String> {
+        None
+    }
+
     /// Runs one job.
     fn process(
         &self,
@@ -45,6 +54,11 @@ pub trait Processor: Send + Sync + 'static {
 pub trait BatchProcessor: Send + Sync + 'static {
     /// What each payload is read into.
     type Payload: DeserializeOwned + Send;
+
+    /// The one service that every job of the queue needs; see [`Processor::dependency`].
+    fn dependency(&self) -> Option<String> {
+        None
+    }
 
     /// Runs the jobs and answers for each, in their order. A job without an answer (the list is too short) failed
     /// transiently with code `no_answer`.

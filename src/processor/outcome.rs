@@ -55,6 +55,18 @@ pub struct ProcessError {
     pub(crate) code: String,
     pub(crate) message: String,
     pub(crate) retry_after: Option<Duration>,
+    pub(crate) service: Option<Service>,
+}
+
+/// What a failed attempt tells about the service that it needed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// It is the service that failed, whatever the job.
+    Down(String),
+    /// It has answered; the job is at fault.
+    Up(String),
+    /// It was not asked: its breaker is open.
+    Held,
 }
 
 impl ProcessError {
@@ -66,7 +78,7 @@ impl ProcessError {
             text
         };
         let (code, message) = (cut(code.into(), CODE_MAX_BYTES), cut(message.into(), MESSAGE_MAX_BYTES));
-        Self { class, code, message, retry_after: None }
+        Self { class, code, message, retry_after: None, service: None }
     }
 
     /// May pass by itself: tried again after a growing wait.
@@ -88,6 +100,25 @@ impl ProcessError {
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);
         self
+    }
+
+    /// It is this service that failed, whatever the job: counted by the service's breaker where the error is transient.
+    /// Names are those of [`JobContext::needs`](crate::JobContext::needs).
+    pub fn blame(mut self, dependency: impl Into<String>) -> Self {
+        self.service = Some(Service::Down(dependency.into()));
+        self
+    }
+
+    /// This service has answered, so it is there; the job is at fault.
+    pub fn answered_by(mut self, dependency: impl Into<String>) -> Self {
+        self.service = Some(Service::Up(dependency.into()));
+        self
+    }
+
+    /// The service was not asked, and may be after `wait`.
+    pub(crate) fn held(dependency: &str, wait: Duration) -> Self {
+        let error = Self::throttled("breaker_open", format!("{dependency} is down: its breaker is open"));
+        Self { service: Some(Service::Held), ..error.retry_after(wait) }
     }
 
     /// What it says about the next attempt.

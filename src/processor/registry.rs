@@ -28,10 +28,12 @@ pub(crate) struct BatchItem<'a> {
 }
 
 pub(crate) trait ErasedProcessor: Send + Sync {
+    fn dependency(&self) -> Option<String>;
     fn run<'a>(&'a self, payload: &'a str, ctx: &'a JobContext) -> Running<'a, Answer>;
 }
 
 pub(crate) trait ErasedBatch: Send + Sync {
+    fn dependency(&self) -> Option<String>;
     fn run<'a>(&'a self, items: Vec<BatchItem<'a>>) -> Running<'a, Vec<Answer>>;
 }
 
@@ -43,6 +45,10 @@ fn read<T: serde::de::DeserializeOwned>(payload: &str) -> Result<T, ProcessError
 struct Single<P>(P);
 
 impl<P: Processor> ErasedProcessor for Single<P> {
+    fn dependency(&self) -> Option<String> {
+        self.0.dependency()
+    }
+
     fn run<'a>(&'a self, payload: &'a str, ctx: &'a JobContext) -> Running<'a, Answer> {
         Box::pin(async move { self.0.process(read(payload)?, ctx).await })
     }
@@ -51,6 +57,10 @@ impl<P: Processor> ErasedProcessor for Single<P> {
 struct Batch<P>(P);
 
 impl<P: BatchProcessor> ErasedBatch for Batch<P> {
+    fn dependency(&self) -> Option<String> {
+        self.0.dependency()
+    }
+
     fn run<'a>(&'a self, items: Vec<BatchItem<'a>>) -> Running<'a, Vec<Answer>> {
         Box::pin(async move {
             let mut answers: Vec<Option<Answer>> = Vec::with_capacity(items.len());
@@ -77,6 +87,16 @@ impl<P: BatchProcessor> ErasedBatch for Batch<P> {
 pub(crate) enum Entry {
     Single(Arc<dyn ErasedProcessor>),
     Batch { processor: Arc<dyn ErasedBatch>, size: usize, wait: Duration },
+}
+
+impl Entry {
+    /// The one service that every job needs.
+    pub(crate) fn dependency(&self) -> Option<String> {
+        match self {
+            Self::Single(processor) => processor.dependency(),
+            Self::Batch { processor, .. } => processor.dependency(),
+        }
+    }
 }
 
 /// Queues and their processors.

@@ -237,6 +237,9 @@ pub struct JobDetails {
     pub ttl_ms: Option<u64>,
     /// The unique key that it holds.
     pub unique: Option<String>,
+    /// The batch that it was enqueued in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub batch: Option<String>,
     /// The worker that holds it.
     pub worker: Option<String>,
     /// The fence of its claim.

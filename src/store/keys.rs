@@ -47,6 +47,9 @@ keys! {
     Seen "seen" "zset" "ids chosen by users, and all of a durable queue, by the ms until which they are remembered",
     Config "config" "hash" "the queue's settings",
     Meta "meta" "hash" "layout version, last fence and arrival, totals, rate limiter",
+    Batches "batches" "zset" "name of each batch by its begin in ms; `batch:<name>` holds its counts",
+    Batched "batched" "hash" "id -> batch, only for live jobs of batches",
+    Outbox "outbox" "hash" "id -> queue and record of a job on completion that another queue has not got yet",
     Events "events" "stream" "what happened, capped",
     Wake "wake" "list" "at most one wake-up token",
     Schedules "schedules" "hash" "name -> schedule: revision|paused|fired|missed|overlapped|last tick, then a JSON object",
@@ -62,7 +65,7 @@ pub(crate) struct QueueKeys {
 
 impl QueueKeys {
     /// The keys of `queue` under `prefix`. The braces keep a queue in one cluster slot. Scripts compute what belongs to a
-    /// job (`log:<id>`, `result:<id>`, `progress:<id>`), a producer (`call:<producer>`) or a minute (`minute:<n>`) from one of them.
+    /// job (`log:<id>`, `result:<id>`, `progress:<id>`), a producer (`call:<producer>`), a batch (`batch:<name>`) or a minute (`minute:<n>`) from one of them.
     pub(crate) fn new(prefix: &str, queue: &QueueName) -> Self {
         let base = format!("{prefix}{{{queue}}}");
         let names = Key::ALL.iter().map(|key| format!("{base}:{}", key.suffix())).collect();
@@ -104,6 +107,11 @@ pub(crate) fn audit(prefix: &str) -> String {
 #[cfg(feature = "api")]
 pub(crate) fn tokens(prefix: &str) -> String {
     format!("{prefix}tokens")
+}
+
+/// The breakers: hash of dependency -> failures, times, who probes it, who opened it.
+pub(crate) fn breakers(prefix: &str) -> String {
+    format!("{prefix}breakers")
 }
 
 /// What a worker says of itself: hash with a time to live.

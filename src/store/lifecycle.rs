@@ -6,7 +6,7 @@ use redis::{Cmd, Value};
 
 use crate::config::Durable;
 use crate::error::{Error, Result};
-use crate::job::{JobId, NewJob, Start};
+use crate::job::{BatchName, JobId, NewJob, Start};
 use crate::store::scripts::{self, Script};
 use crate::store::{QueueKeys, Store};
 
@@ -91,6 +91,8 @@ pub(crate) enum Accepted {
     Held(JobId),
     /// The queue holds as many jobs as it may.
     Full,
+    /// Its batch takes no jobs: it is sealed, or there is none.
+    Sealed,
 }
 
 /// What the queue said to a call.
@@ -314,6 +316,7 @@ fn answered(text: &str, jobs: usize) -> Option<Answered> {
             Some(("+", _)) => Accepted::Added,
             Some(("=", "")) => Accepted::Duplicate,
             Some(("=", holder)) => Accepted::Held(JobId::trusted(holder)),
+            Some(("#", _)) => Accepted::Sealed,
             _ => Accepted::Full,
         })
         .collect();
@@ -323,7 +326,8 @@ fn answered(text: &str, jobs: usize) -> Option<Answered> {
 /// A new job's options as `enqueue` reads them; empty where nothing differs from the defaults.
 pub(super) fn options(job: &NewJob) -> String {
     let plain = job.start == Start::Now && job.ttl.is_none() && !job.id_is_chosen && job.unique.is_none();
-    if plain && !job.unless_queued && job.priority.is_default() {
+    let plain = plain && !job.unless_queued && job.batch.is_none();
+    if plain && job.priority.is_default() {
         return String::new();
     }
     let due = match job.start {
@@ -337,7 +341,8 @@ pub(super) fn options(job: &NewJob) -> String {
     let unless = if job.unless_queued { "1" } else { "" };
     let window = millis(job.unique.as_ref().and_then(|unique| unique.window));
     let key = job.unique.as_ref().map(|unique| unique.key.as_str()).unwrap_or_default();
-    format!("{level}|{due}|{}|{chosen}|{unless}|{window}|{key}", millis(job.ttl))
+    let batch = job.batch.as_ref().map(BatchName::as_str).unwrap_or_default();
+    format!("{level}|{due}|{}|{chosen}|{unless}|{window}|{batch}|{key}", millis(job.ttl))
 }
 
 fn unexpected(script: &str) -> Error {
@@ -399,12 +404,12 @@ mod tests {
 
     #[test]
     fn the_answer_of_a_durable_queue_says_so() {
-        use Accepted::{Added, Duplicate, Full, Held};
+        use Accepted::{Added, Duplicate, Full, Held, Sealed};
         let read = |text: &str, jobs| answered(text, jobs).map(|answered| (answered.accepted, answered.durable));
         assert_eq!(read("+", 2), Some((vec![Added, Added], Durable::Off)));
         assert_eq!(read("~on 7 +", 2), Some((vec![Added, Added], Durable::On)));
-        let each = vec![Added, Duplicate, Held(JobId::trusted("a")), Full];
-        assert_eq!(read("~auto 12 + = =a !", 4), Some((each, Durable::Auto)));
+        let each = vec![Added, Duplicate, Held(JobId::trusted("a")), Full, Sealed];
+        assert_eq!(read("~auto 12 + = =a ! #", 5), Some((each, Durable::Auto)));
         for other in ["~on", "~on 7", "~x 7 +", "+ +", ""] {
             assert_eq!(read(other, 3), None, "{other:?}");
         }

@@ -1,8 +1,8 @@
 //! The scripts: each file of `lua/` declared once, put together with the shared functions that its header names.
 //!
 //! A header says `KEYS` (names of [`Key`]; `pending` stands for its four lines), `ARGV` (names; `jobs...` the first of
-//! many), `flags` and `uses`. `presence` and `audit` are no queue's keys. From it come the locals that a body works with, so
-//! that no body counts positions.
+//! many), `flags` and `uses`. `presence`, `audit` and `breakers` are no queue's keys. From it come the locals that a body works
+//! with, so that no body counts positions.
 
 use std::sync::LazyLock;
 
@@ -13,8 +13,8 @@ use crate::error::{ErrorKind, Result};
 use crate::store::connection::{Answer, Connection};
 use crate::store::keys::{Key, QueueKeys};
 
-/// The words in a header for keys that are no queue's: what a worker says of itself, and the audit.
-const OUTSIDE: [&str; 2] = ["presence", "audit"];
+/// The words in a header for keys that are no queue's: what a worker says of itself, the audit, and the breakers.
+const OUTSIDE: [&str; 3] = ["presence", "audit", "breakers"];
 
 /// A script, ready to be sent.
 pub(crate) struct Script {
@@ -91,13 +91,21 @@ scripts! {
     RESTORE "restore",
     ADMIT "admit",
     NOTE "note",
+    BREAKER_FAILED "breaker_failed",
+    BREAKER_PROBE "breaker_probe",
+    BREAKER_CLOSE "breaker_close",
+    BREAKER_OPEN "breaker_open",
+    MARK "mark",
+    BATCH_OPEN "batch_open",
+    BATCH_SEAL "batch_seal",
+    BATCHES "batches",
+    BATCH_SWEEP "batch_sweep",
 }
 
 shared! {
     "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "put_off", "rank", "promote",
     "expire", "options", "place", "line", "grant", "replay", "claim", "unline", "hand", "fallen",
-    "lines", "durable", "schedule", "supersede",
-    "lines", "durable", "aside", "back",
+    "lines", "durable", "schedule", "supersede", "aside", "back", "batch", "tally", "breaker",
 }
 
 /// What the header of a script says.

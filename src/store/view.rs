@@ -199,6 +199,7 @@ impl Shown {
             timeout_ms: record.as_ref().and_then(|record| record.timeout).map(millis),
             ttl_ms: record.as_ref().and_then(|record| record.ttl).map(millis),
             unique,
+            batch: record.as_ref().and_then(|record| record.batch.as_ref()).map(ToString::to_string),
             worker: found.place.worker().map(str::to_owned),
             fence: found.place.fence(),
             progress: progress.and_then(|text| progress::read(&text, found.place.fence()?)),

@@ -74,6 +74,8 @@ pub enum Accepted {
     Held(JobId),
     /// The queue holds as many jobs as it may.
     Full,
+    /// Its batch takes no jobs.
+    Sealed,
 }
 
 /// How a claim ends. Histories are the JSON that is kept of the job from then on.
@@ -302,6 +304,7 @@ impl From<store::Accepted> for Accepted {
             store::Accepted::Duplicate => Self::Duplicate,
             store::Accepted::Held(id) => Self::Held(id),
             store::Accepted::Full => Self::Full,
+            store::Accepted::Sealed => Self::Sealed,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::breaker::BreakerRule;
 use crate::client::Client;
 use crate::config::{Rate, WorkerConfig};
 use crate::error::{Error, Result};
@@ -34,6 +35,7 @@ pub struct WorkerBuilder {
     pub(crate) rate: Option<Rate>,
     pub(crate) until_empty: bool,
     pub(crate) max_jobs: Option<u64>,
+    pub(crate) breaker: Option<BreakerRule>,
     pub(crate) listener: Option<Listener>,
 }
 
@@ -50,6 +52,7 @@ impl WorkerBuilder {
             rate: None,
             until_empty: false,
             max_jobs: None,
+            breaker: Some(BreakerRule::default()),
             listener: None,
         }
     }
@@ -85,7 +88,7 @@ impl WorkerBuilder {
     }
 
     /// Ends when nothing is pending, scheduled within a second, retrying within a second or running here. A paused queue
-    /// counts as empty.
+    /// counts as empty, and so does one whose service is down.
     pub fn until_empty(mut self, until_empty: bool) -> Self {
         self.until_empty = until_empty;
         self
@@ -94,6 +97,13 @@ impl WorkerBuilder {
     /// Ends after so many jobs.
     pub fn max_jobs(mut self, max_jobs: u64) -> Self {
         self.max_jobs = Some(max_jobs);
+        self
+    }
+
+    /// When the services that processors need are left alone for a while; by default after five failures in a row. `None`:
+    /// never.
+    pub fn breaker(mut self, rule: Option<BreakerRule>) -> Self {
+        self.breaker = rule;
         self
     }
 

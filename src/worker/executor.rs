@@ -10,9 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::event::{Event, EventKind};
 use crate::job::{Failure, History, LONGEST, Record};
-use crate::processor::{BatchItem, Entry, Facts, JobContext, Outcome, ProcessError};
+use crate::processor::{BatchItem, Entry, Facts, Gate, JobContext, Outcome, ProcessError};
 use crate::retry::{Decision, FailureFacts, RetryPolicy};
 use crate::store::Claimed;
+use crate::worker::breakers;
 use crate::worker::finisher::{Ended, Verdict};
 use crate::worker::lane::{Lane, Pool};
 use crate::worker::shared::Shared;
@@ -83,6 +84,10 @@ fn next(shared: &Shared, pool: &Pool) -> Option<(Arc<Lane>, Handful)> {
         return None;
     }
     for lane in pool.rotation() {
+        // What was claimed before its service failed goes back into line unstarted.
+        if shared.breakers.is_open(lane.dependency.as_deref()) && !takes_probe(lane) {
+            continue;
+        }
         let Entry::Batch { size, wait, .. } = &lane.entry else {
             if let Some(job) = lane.table.start() {
                 return Some((Arc::clone(lane), vec![job]));
@@ -99,6 +104,12 @@ fn next(shared: &Shared, pool: &Pool) -> Option<(Arc<Lane>, Handful)> {
         }
     }
     None
+}
+
+/// Whether a job was claimed to try the service.
+fn takes_probe(lane: &Lane) -> bool {
+    let one_less = |probes: usize| probes.checked_sub(1);
+    lane.table.waiting().0 > 0 && lane.probes.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less).is_ok()
 }
 
 /// How long until an incomplete batch starts; long where none waits.
@@ -199,6 +210,8 @@ fn prepare(shared: &Shared, lane: &Lane, mut job: Claimed, stop: CancellationTok
         max_attempts: policy.attempts,
         fence: job.fence(),
         deadline: Some(Instant::now() + timeout),
+        gate: Some(Arc::clone(&shared.breakers) as Arc<dyn Gate>),
+        dependency: lane.dependency.clone(),
     };
     let ctx = JobContext::new(facts, stop.clone(), Arc::clone(&lane.board));
     if job.history.is_empty() && job.crashes == 0 {
@@ -267,6 +280,7 @@ fn failure(shared: &Shared, error: &ProcessError, attempt: u32, took: Duration) 
 /// Decides what becomes of the job and hands it to the finisher.
 async fn finish(shared: &Shared, lane: &Lane, attempt: Attempt, answer: Option<Answer>, took: Duration) {
     lane.ran(took);
+    let down = breakers::learn_from(shared, lane, &attempt.ctx, answer.as_ref()).await;
     let Attempt { job, record, mut history, ctx, policy, .. } = attempt;
     let stopped = lane.table.ending(&job.id, &job.claim);
     let said = ctx.take_said();
@@ -290,7 +304,7 @@ async fn finish(shared: &Shared, lane: &Lane, attempt: Attempt, answer: Option<A
                 ),
                 random: shared.random(),
             };
-            let decision = policy.decide(&facts);
+            let decision = down.map_or_else(|| policy.decide(&facts), Decision::Snooze);
             match decision {
                 Decision::Snooze(_) => history.snooze(now_ms),
                 _ => history.push(failure(shared, &error, ctx.attempt(), took)),

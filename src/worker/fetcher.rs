@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 
 use crate::error::Result;
-use crate::store::{FetchCall, Fetched, Key, Waiter};
+use crate::store::{FetchCall, Fetched, Key, Pass, Waiter};
 use crate::worker::lane::{Lane, Pool};
 use crate::worker::shared::Shared;
 
@@ -132,9 +132,31 @@ fn wanted(pool: &Pool, lane: &Lane) -> (usize, usize) {
     (slots, ahead.saturating_sub(over))
 }
 
+/// The room as the breaker of the queue's one service leaves it: all of it, one job that tries the service, or none.
+async fn past_the_breaker(shared: &Shared, asked: &mut Asked, room: Room) -> Option<Room> {
+    let dependency = asked.lane.dependency.as_deref();
+    let Some(dependency) = dependency.filter(|dependency| shared.breakers.is_open(Some(dependency))) else {
+        return Some(room);
+    };
+    // Who has no slot free leaves the try to others.
+    let pass = if room.slots > 0 { shared.breakers.pass(dependency).await } else { Pass::Wait(POLL) };
+    match pass {
+        Pass::Free => Some(room),
+        Pass::Probe => {
+            asked.lane.probes.store(1, Ordering::Release);
+            Some(Room { slots: 1, prefetch: 0 })
+        }
+        Pass::Wait(wait) => {
+            asked.next = Instant::now() + wait.clamp(Duration::from_millis(10), POLL);
+            None
+        }
+    }
+}
+
 /// One fetch. Whether it brought jobs.
 async fn ask(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, room: Room) -> bool {
     let lane = Arc::clone(&asked.lane);
+    let Some(room) = past_the_breaker(shared, asked, room).await else { return false };
     // Who holds nothing may be given a job that must run alone, so no other fetch of this worker may be under way.
     let exclusive = if shared.held() == 0 { shared.gate.try_write().ok() } else { None };
     let _shared_gate = if exclusive.is_none() { Some(shared.gate.read().await) } else { None };

@@ -18,6 +18,7 @@ pub(crate) async fn tidy(shared: Arc<Shared>, lane: Arc<Lane>) -> Result<()> {
     shared.store.register(lane.keys.queue()).await?;
     shared.store.trim(&lane.keys).await?;
     shared.store.sweep(&lane.keys).await?;
+    shared.store.sweep_batches(&lane.keys).await?;
     let audited = shared.store.audit(&lane.keys, &lane.auditor).await?;
     if audited != Audited::default() {
         let Audited { orphaned, readmitted, recounted } = audited;

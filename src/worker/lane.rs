@@ -54,6 +54,10 @@ impl Drop for UnderWay<'_> {
 pub(crate) struct Lane {
     pub keys: QueueKeys,
     pub entry: Entry,
+    /// The one service that every job needs.
+    pub dependency: Option<Arc<str>>,
+    /// Jobs that may start although that service is down: they try it.
+    pub probes: AtomicUsize,
     pub table: Table,
     /// How far its jobs say they are.
     pub board: Arc<Board>,
@@ -84,6 +88,8 @@ impl Lane {
     pub(crate) fn new(keys: QueueKeys, entry: Entry, ended: mpsc::Sender<Ended>) -> Self {
         Self {
             keys,
+            dependency: entry.dependency().map(Arc::from),
+            probes: AtomicUsize::new(0),
             entry,
             table: Table::default(),
             board: Arc::default(),

@@ -6,7 +6,9 @@
 //! a lane tells Redis how they ended, all that ended during one round trip together in the next.
 
 mod actor;
+mod breakers;
 mod builder;
+mod courier;
 mod executor;
 mod fetcher;
 mod finisher;

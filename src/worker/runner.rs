@@ -17,12 +17,13 @@ use crate::event::{Event, EventKind};
 use crate::job::{JobId, QueueName};
 use crate::processor::Registry;
 use crate::store::{Connection, Patience, Store, WorkerSelf};
+use crate::worker::breakers::{self, Breakers};
 use crate::worker::builder::{Concurrency, WorkerBuilder};
 use crate::worker::finisher::{Ended, finisher};
 use crate::worker::lane::{Lane, Pool};
 use crate::worker::shared::{Heard, Limiter, Shared};
 use crate::worker::shutdown::{LAST_WORDS, Stopper, give_up_after, wind_down};
-use crate::worker::{actor, executor, fetcher, heartbeat, janitor, promoter, recoverer, scheduler};
+use crate::worker::{actor, courier, executor, fetcher, heartbeat, janitor, promoter, recoverer, scheduler};
 
 /// Ends that may wait for the finisher of a queue; beyond that, slots wait.
 const ENDS_WAITING: usize = 2_000;
@@ -58,7 +59,8 @@ impl Worker {
     pub(crate) fn new(builder: WorkerBuilder) -> Result<Self> {
         let config = builder.client.config().clone();
         let store = builder.client.open_store();
-        let worker = worker_id();
+        let worker: Arc<str> = worker_id().into();
+        let breakers = Breakers::new(store.clone(), Arc::clone(&worker), builder.breaker);
         let mut inboxes = Vec::new();
         let mut lanes = Vec::new();
         for queue in builder.registry.queues() {
@@ -70,8 +72,10 @@ impl Worker {
         let about = about(&builder, &worker, &lanes);
         let shared = Arc::new(Shared {
             store,
+            client: builder.client.clone(),
             redis: config.redis,
-            worker: worker.into(),
+            breakers: Arc::new(breakers),
+            worker,
             lanes,
             pools,
             lease: builder.lease,
@@ -146,6 +150,7 @@ async fn carry_on(shared: Arc<Shared>, grace: Duration, inboxes: Vec<mpsc::Recei
     let mut actors = JoinSet::new();
     actors.spawn(tick(Arc::clone(&shared)));
     let heart = start_heart(&shared)?;
+    actors.spawn(breakers::watch(Arc::clone(&shared)));
     for lane in &shared.lanes {
         start_keepers(&mut actors, &shared, lane);
     }
@@ -181,8 +186,12 @@ async fn carry_on(shared: Arc<Shared>, grace: Duration, inboxes: Vec<mpsc::Recei
     Ok(report)
 }
 
-/// Makes the queues known, with the settings of the profile file where nothing is set.
+/// Makes the queues known, with the settings of the profile file where nothing is set, and learns which services are down.
 async fn introduce(shared: &Shared, config: &Config) -> Result<()> {
+    // Where Redis is not there, what follows says so.
+    if let Err(error) = shared.breakers.look().await {
+        shared.alert(|| format!("the breakers could not be read: {error}"));
+    }
     for lane in &shared.lanes {
         shared.store.register(lane.keys.queue()).await?;
         if let Some(defaults) = config.queues.get(lane.keys.queue()) {
@@ -228,11 +237,12 @@ async fn sign_off(shared: &Shared) {
     }
 }
 
-/// Promoter, recoverer, scheduler and janitor of a queue.
+/// Promoter, recoverer, scheduler, courier and janitor of a queue.
 fn start_keepers(actors: &mut JoinSet<()>, shared: &Arc<Shared>, lane: &Arc<Lane>) {
     keep(actors, (shared, lane), ("promoter", promoter::INTERVAL), promoter::promote);
     keep(actors, (shared, lane), ("recoverer", recoverer::interval(shared.lease)), recoverer::recover);
     keep(actors, (shared, lane), ("scheduler", scheduler::INTERVAL), scheduler::fire);
+    keep(actors, (shared, lane), ("courier", courier::INTERVAL), courier::deliver);
     keep(actors, (shared, lane), ("janitor", janitor::INTERVAL), janitor::tidy);
 }
 

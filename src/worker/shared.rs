@@ -8,11 +8,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, RwLock};
 use tokio_util::sync::CancellationToken;
 
+use crate::client::Client;
 use crate::config::{Rate, RedisConfig};
 use crate::error::Error;
 use crate::event::{Event, EventKind};
 use crate::job::QueueName;
 use crate::store::{Store, Vitals, WorkerSelf};
+use crate::worker::breakers::Breakers;
 use crate::worker::builder::Listener;
 use crate::worker::finisher::Ended;
 use crate::worker::lane::{Lane, Pool};
@@ -22,7 +24,10 @@ const WARN_EVERY: Duration = Duration::from_secs(5);
 
 pub(crate) struct Shared {
     pub store: Store,
+    /// Through which jobs go to other queues.
+    pub client: Client,
     pub redis: RedisConfig,
+    pub breakers: Arc<Breakers>,
     /// Host, pid and a ULID.
     pub worker: Arc<str>,
     pub lanes: Vec<Arc<Lane>>,
@@ -264,11 +269,14 @@ impl Shared {
         if self.remaining.load(Ordering::Acquire) == 0 {
             return before.is_some() && self.held() == 0 && before == self.at_rest();
         }
-        let over = |lane: &Arc<Lane>| lane.drained.load(Ordering::Acquire) && lane.looked_over.load(Ordering::Acquire);
+        // What waits for a service that is down waits as in a paused queue.
+        let held_up = |lane: &Arc<Lane>| self.breakers.is_open(lane.dependency.as_deref());
+        let quiet = |lane: &Arc<Lane>| lane.drained.load(Ordering::Acquire) || held_up(lane);
+        let over = |lane: &Arc<Lane>| quiet(lane) && lane.looked_over.load(Ordering::Acquire);
         if !self.until_empty || before.is_none() || self.held() > 0 || !self.lanes.iter().all(over) {
             return false;
         }
-        for lane in &self.lanes {
+        for lane in self.lanes.iter().filter(|lane| !held_up(lane)) {
             // A rate limit, too, lets a fetch come back with nothing.
             if self.store.has_startable(&lane.keys).await.unwrap_or(true) {
                 return false;

@@ -27,6 +27,9 @@ const ASKING: &[&[&str]] = &[
     &["audit"],
     &["explain", "job-0001"],
     &["jobs", "export", "q"],
+    &["batch", "list"],
+    &["batch", "show", "b"],
+    &["breaker", "list"],
 ];
 
 /// Those that change something.
@@ -64,6 +67,10 @@ const ACTING: &[&[&str]] = &[
     &["schedule", "remove", "morning"],
     &["schedule", "export"],
     &["scheduler", "--once"],
+    &["enqueue", "q", "{}", "--batch", "b", "--on-complete", "q", "{}"],
+    &["batch", "seal", "b"],
+    &["breaker", "open", "smtp://localhost:25", "--for", "1h"],
+    &["breaker", "close", "smtp://localhost:25"],
 ];
 
 fn all() -> impl Iterator<Item = &'static &'static [&'static str]> {
@@ -231,6 +238,26 @@ fn wrong_usage_is_2_and_names_the_flag_or_argument() {
 }
 
 #[test]
+fn wrong_usage_of_batches_and_breakers_is_2() {
+    let cli = Cli::bare();
+    let table: &[(&[&str], &str)] = &[
+        (&["enqueue", "q", "--batch", "a b"], "--batch"),
+        (&["enqueue", "q", "--on-complete", "q", "{}"], "--batch"),
+        (&["enqueue", "q", "--batch", "b", "--on-complete", "q"], "--on-complete"),
+        (&["enqueue", "q", "--batch", "b", "--on-complete", "q", "{"], "payload"),
+        (&["batch", "list", "--limit", "0"], "--limit"),
+        (&["batch", "seal"], "NAME"),
+        (&["breaker", "open", "x", "--for", "0s"], "--for"),
+        (&["breaker", "close"], "DEPENDENCY"),
+        (&["work", "q", "--breaker", "5", "--exec", "true"], "--breaker"),
+    ];
+    for (args, named) in table {
+        let output = cli.run(*args).expect(2);
+        assert!(output.stderr.contains(named) && output.stdout.is_empty(), "{args:?}: {}", output.stderr);
+    }
+}
+
+#[test]
 fn what_asks_is_refused_with_5_where_nobody_can_answer() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis);
@@ -272,6 +299,10 @@ fn an_unknown_queue_or_job_is_4() {
         &["jobs", "export", "nope"],
         &["queues", "protect", "nope"],
         &["jobs", "delete", "--queue", "q", "--id", "nowhere"],
+        &["batch", "show", "nowhere"],
+        &["batch", "seal", "nowhere"],
+        &["batch", "list", "nope"],
+        &["breaker", "close", "nowhere"],
     ];
     for args in table {
         let output = cli.run(*args).expect(4);
@@ -294,9 +325,9 @@ fn some_found_and_some_not_is_3() {
 fn every_answer_comes_in_every_format_and_alone_on_stdout() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis).env("COLUMNS", "100");
-    cli.enqueue("q", "{\"a\":1}", &["--id", "job-0001"]);
+    cli.enqueue("q", "{\"a\":1}", &["--id", "job-0001", "--batch", "b"]);
     for args in ASKING.iter().filter(|args| {
-        !["workers", "dlq", "token", "events", "logs", "schedule", "audit"].contains(&args[0])
+        !["workers", "dlq", "token", "events", "logs", "schedule", "audit", "breaker"].contains(&args[0])
             && args.get(1) != Some(&"export")
     }) {
         let run = |format: &str| cli.run(args.iter().copied().chain(["-o", format])).expect(0);
@@ -324,7 +355,7 @@ fn every_answer_comes_in_every_format_and_alone_on_stdout() {
 fn nothing_to_list_is_no_error_and_no_output() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis);
-    for args in [&["stats"][..], &["queues", "list"], &["workers", "list"]] {
+    for args in [&["stats"][..], &["queues", "list"], &["workers", "list"], &["batch", "list"], &["breaker", "list"]] {
         let output = cli.run(args.iter().copied()).expect(0);
         assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{output:?}");
         assert_eq!(cli.json(args.iter().copied()), serde_json::json!([]), "{args:?}");

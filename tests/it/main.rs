@@ -12,6 +12,7 @@ mod api_events;
 mod api_guard;
 mod api_operate;
 mod api_server;
+mod batches;
 mod builtin_email;
 mod builtin_exec;
 mod builtin_http;

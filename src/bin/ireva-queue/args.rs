@@ -4,9 +4,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    audit, check, clear, complete, completions, config, db, demo, dlq, doctor, embedded, enqueue, events, explain,
-    help, jobs, logs, man, openapi, queues, schedule, scheduler, schema, serve, spool, stats, token, top, undo, work,
-    workers,
+    audit, batch, breaker, check, clear, complete, completions, config, db, demo, dlq, doctor, embedded, enqueue,
+    events, explain, help, jobs, logs, man, openapi, queues, schedule, scheduler, schema, serve, spool, stats, token,
+    top, undo, work, workers,
 };
 use crate::output::Format;
 
@@ -120,6 +120,7 @@ pub enum ColorChoice {
 pub enum Command {
     Enqueue(enqueue::Args),
     Spool(spool::Args),
+    Batch(batch::Args),
     Schema(schema::Args),
     Work(work::Args),
     Stats(stats::Args),
@@ -139,6 +140,7 @@ pub enum Command {
     Schedule(schedule::Args),
     Scheduler(scheduler::Args),
     Serve(serve::Args),
+    Breaker(breaker::Args),
     Token(token::Args),
     Openapi(openapi::Args),
     Db(db::Args),

@@ -107,6 +107,10 @@ impl EmailProcessor {
 impl Processor for EmailProcessor {
     type Payload = Box<RawValue>;
 
+    fn dependency(&self) -> Option<String> {
+        self.transport.dependency()
+    }
+
     async fn process(&self, payload: Self::Payload, ctx: &JobContext) -> Result<Outcome, ProcessError> {
         let mail = Mail::read(payload.get())
             .map_err(|problems| ProcessError::permanent("payload_invalid", problems.to_string()))?;
@@ -124,7 +128,9 @@ impl Processor for EmailProcessor {
         let sending = self.transport.send(&message, ctx.job_id());
         let reply = tokio::time::timeout(limit, sending).await.unwrap_or_else(|_| {
             let limit = span_text(limit);
-            Err(ProcessError::transient("timeout", format!("{} did not take the mail within {limit}", self.transport)))
+            let error =
+                ProcessError::transient("timeout", format!("{} did not take the mail within {limit}", self.transport));
+            Err(self.transport.dependency().into_iter().fold(error, ProcessError::blame))
         })?;
         ctx.log(format!("{} took the mail: {reply}", self.transport));
         Ok(Outcome::with_result(&json!({"messageId": message.id, "reply": reply})).unwrap_or_default())

@@ -13,6 +13,7 @@ use crate::builtin::email::message::Outgoing;
 use crate::error::Result;
 use crate::job::JobId;
 use crate::processor::ProcessError;
+use crate::retry::ErrorClass;
 use pool::{Pool, Refusal};
 use url::{MailUrl, SmtpUrl};
 
@@ -36,11 +37,23 @@ impl Transport {
         }
     }
 
+    /// The service that every mail needs.
+    pub fn dependency(&self) -> Option<String> {
+        match self {
+            Self::Smtp(pool) => Some(format!("smtp://{pool}")),
+            Self::Files(_) => None,
+        }
+    }
+
     /// Hands the mail over and returns what was said to it. Dropped, the mail may have been taken or not.
     pub async fn send(&self, mail: &Outgoing, job: &JobId) -> Result<String, ProcessError> {
         match self {
             Self::Smtp(pool) => pool.send(mail).await.map_err(|Refusal { verdict: (class, code), error }| {
-                ProcessError::new(class, code, format!("{self} did not take the mail: {error}"))
+                let failed = ProcessError::new(class, code, format!("{self} did not take the mail: {error}"));
+                // A reply about this one mail says that the server is there.
+                let answered = class == ErrorClass::Permanent || code == "smtp_4xx";
+                let server = format!("smtp://{pool}");
+                if answered { failed.answered_by(server) } else { failed.blame(server) }
             }),
             Self::Files(directory) => {
                 let (directory, name, bytes) = (directory.clone(), format!("{job}.eml"), mail.bytes.clone());

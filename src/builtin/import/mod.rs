@@ -232,6 +232,10 @@ impl Clock {
 impl Processor for ImportProcessor {
     type Payload = Box<RawValue>;
 
+    fn dependency(&self) -> Option<String> {
+        Some(self.database.place())
+    }
+
     async fn process(&self, payload: Self::Payload, ctx: &JobContext) -> Result<Outcome, ProcessError> {
         let order =
             payload::read(payload.get()).map_err(|why| ProcessError::permanent("payload_invalid", why.to_string()))?;

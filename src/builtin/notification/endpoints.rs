@@ -88,6 +88,7 @@ impl Endpoints {
         let started = Instant::now();
         let limit = post::limit(self.timeout, ctx.deadline());
         let (client, target) = self.client_of(&way, limit).await?;
+        ctx.needs(&target.dependency()).await?;
         let post = Post {
             content_type: message.content_type,
             headers: headers.into_iter().chain(message.headers).collect(),

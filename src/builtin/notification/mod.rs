@@ -107,7 +107,9 @@ impl NotificationProcessor {
 
     fn failed(&self, error: &sqlx::Error) -> ProcessError {
         let (class, code) = classify::database(error);
-        ProcessError::new(class, code, format!("{}: {}", self.database.place(), classify::database_words(error)))
+        let place = self.database.place();
+        let failed = ProcessError::new(class, code, format!("{place}: {}", classify::database_words(error)));
+        if code == "database_unreachable" { failed.blame(place) } else { failed }
     }
 
     /// Checks everything, and then hands a job to each channel.

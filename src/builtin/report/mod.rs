@@ -192,6 +192,10 @@ impl ReportProcessor {
 impl Processor for ReportProcessor {
     type Payload = Box<RawValue>;
 
+    fn dependency(&self) -> Option<String> {
+        Some(self.database.place())
+    }
+
     async fn process(&self, payload: Self::Payload, ctx: &JobContext) -> Result<Outcome, ProcessError> {
         let order =
             payload::read(payload.get()).map_err(|why| ProcessError::permanent("payload_invalid", why.to_string()))?;

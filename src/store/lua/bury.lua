@@ -5,7 +5,7 @@
 -- refuses: LAYOUT
 -- cost: 5 µs a job; 1,000 jobs a call
 -- flags: allow-oom
--- uses: now int layout count wake emit unlock drop keep leave
+-- uses: now int layout count arrive wake emit tally unlock drop keep leave
 -- moves: Bury
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
@@ -20,6 +20,7 @@ for n = 1, #ids do
 end
 redis.call('HSET', history, unpack(told))
 unlock(now_ms, ids)
+tally(now_us, ids, 'dead')
 local dropped = keep(now_ms, dead, redis.call('HGET', config, 'remove_on_fail') or 'never', ids)
 count(now_us, 'failed', #ids)
 count(now_us, 'dead', #ids)

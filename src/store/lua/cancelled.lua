@@ -5,7 +5,7 @@
 -- refuses: LAYOUT
 -- cost: 5 µs a job; 1,000 jobs a call
 -- flags: allow-oom
--- uses: now int layout count wake emit unlock drop keep leave
+-- uses: now int layout count arrive wake emit tally unlock drop keep leave
 -- moves: Cancel
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
@@ -17,6 +17,7 @@ for i = 1, #others, 2 do
 end
 if #ids == 0 then return 0 end
 unlock(now_ms, ids)
+tally(now_us, ids, 'cancelled')
 keep(now_ms, cancelled, redis.call('HGET', config, 'remove_on_complete') or '100', ids)
 count(now_us, 'cancelled', #ids)
 emit('cancelled', ids, worker)

@@ -6,7 +6,7 @@
 -- refuses: LAYOUT
 -- cost: 1.5 µs a job in batches of 100-500; 1,000 jobs a call
 -- flags: allow-oom
--- uses: now int layout count wake emit unlock drop keep leave
+-- uses: now int layout count arrive wake emit tally unlock drop keep leave
 -- moves: Complete
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
@@ -20,6 +20,7 @@ for n = 1, #places do
   if result ~= '' then redis.call('SET', string.sub(meta, 1, -5) .. 'result:' .. ids[n], result, 'EX', 3600) end
 end
 unlock(now_ms, ids)
+tally(now_us, ids, 'completed')
 keep(now_ms, completed, rules[1] or '100', ids)
 count(now_us, 'completed', #ids)
 if rules[2] == 'all' then emit('completed', ids, worker) end

@@ -5,7 +5,7 @@
 -- refuses: LAYOUT
 -- cost: 1 µs a claim; 100 to 500 claims a call
 -- flags: allow-oom
--- uses: now int layout count wake emit unlock drop
+-- uses: now int layout count arrive wake emit tally unlock drop
 local now_us = now()
 layout()
 local page, gone = redis.call('HSCAN', active, cursor, 'COUNT', 100), {}
@@ -20,6 +20,7 @@ for at = 1, #page[2], 2 do
 end
 if #gone > 0 then
   unlock(math.floor(now_us / 1000), gone)
+  tally(now_us, gone, 'cancelled')
   drop(math.floor(now_us / 1000), gone)
   count(now_us, 'orphaned', #gone)
   emit('orphaned', gone, 'janitor')

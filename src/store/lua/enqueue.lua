@@ -1,13 +1,14 @@
 -- enqueue: puts new jobs into line, or among the scheduled ones; the same call again gets the same answer.
 -- KEYS: jobs pending scheduled retrying active unique keys expiring seen config meta events wake
 -- ARGV: clock producer call usual jobs...   usual: durable where nothing is set; jobs: id, options, record; options: '' or
---       level|due|ttl_ms|chosen|unless_queued|window_ms|unique, where due is '' (now), '+ms' (from now) or '@ms' (an instant)
+--       level|due|ttl_ms|chosen|unless_queued|window_ms|batch|unique; due: '' (now), '+ms' (from now), '@ms' (an instant)
 -- returns: one word a job: '+' added, '=' the id is taken, '=<id>' that job holds the unique key, or the queue where the job
---          asks for an empty one, '!' full; '+' alone: all added; before them, on a durable queue, '~<mode> <since> '
+--          asks for an empty one, '#' its batch takes none, '!' full; '+' alone: all added; before them, on a durable queue,
+--          '~<mode> <since> '
 -- refuses: LAYOUT
 -- cost: 3 µs a job in batches; 300 jobs a call
 -- flags:
--- uses: now int layout count arrive wake emit options place durable
+-- uses: now int layout count arrive wake emit options place durable batch
 -- moves: Enqueue Schedule
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
@@ -15,7 +16,6 @@ local call_key = string.sub(meta, 1, -5) .. 'call:' .. producer
 local last = redis.call('GET', call_key)
 if last and string.match(last, '^%d+') == call then return string.match(last, '^%d+ (.*)$') end
 layout()
-
 local ids = {}
 for at = jobs_at, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
 local known = redis.call('HMGET', jobs, unpack(ids))
@@ -34,27 +34,29 @@ for n = 1, #ids do
     answer[n] = '='
   elseif holder then
     answer[n] = '=' .. holder
+  elseif job.batch and not is_open(job.batch) then
+    answer[n] = '#'
   elseif #added >= room then
     answer[n] = '!'
   else
     answer[n], taken[id] = '+', true
-    added[#added + 1], records[#records + 1] = id, id
+    added[#added + 1] = id
     local arrived = int(arrival + n - 1)
-    records[#records + 1] = arrived .. ARGV[at + 2]
+    records[#records + 1], records[#records + 2] = id, arrived .. ARGV[at + 2]
     local into = lines[job.due_ms and 5 or job.level + 1]
-    into[#into + 1] = job.due_ms and int(job.due_ms * 4 + job.level) or arrived
-    into[#into + 1] = id
+    into[#into + 1], into[#into + 2] = job.due_ms and int(job.due_ms * 4 + job.level) or arrived, id
     if job.plain == nil then mark(id, job, now_ms) end
     if job.unique then held[job.unique] = id end
+    if job.batch then join(id, job.batch) end
   end
 end
-
 local text = durable .. (#added == #ids and '+' or table.concat(answer, ' '))
 redis.call('SET', call_key, call .. ' ' .. text, 'EX', 600)
 if #added == 0 then return text end
 if durable ~= '' then remember(added) end
 redis.call('HSET', jobs, unpack(records))
 place_new(lines)
+join_all()
 count(now_us, 'enqueued', #added)
 if rules[2] == 'all' then emit('enqueued', added, producer) end
 return text

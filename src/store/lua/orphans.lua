@@ -5,7 +5,7 @@
 -- refuses: LAYOUT
 -- cost: 0.5 µs an id; 500 ids a call
 -- flags: allow-oom
--- uses: now int layout count emit unlock drop lines
+-- uses: now int layout count arrive emit tally unlock drop lines
 local now_us = now()
 layout()
 local ids, gone = redis.call('ZRANGE', line_of[line], first, first + 499), {}
@@ -14,6 +14,7 @@ for _, id in ipairs(ids) do
 end
 if #gone > 0 then
   unlock(math.floor(now_us / 1000), gone)
+  tally(now_us, gone, 'cancelled')
   drop(math.floor(now_us / 1000), gone)
   redis.call('ZREM', line_of[line], unpack(gone))
   count(now_us, 'orphaned', #gone)

@@ -6,7 +6,7 @@
 -- refuses: LAYOUT
 -- cost: 8 µs a job; 500 jobs a call
 -- flags: allow-oom
--- uses: now int layout count wake emit unlock drop keep expire rank fallen
+-- uses: now int layout count arrive wake emit tally unlock drop keep expire rank fallen
 -- moves: Recover Cancel
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ireva_queue::testing::Accepted;
 
+use super::machine::BATCH;
 use super::reference::{Call, Place, Reference, Told};
+use crate::ops_seed::NOW_US;
 
 /// Key (what follows `{q}:`) -> field or member -> value or score.
 pub type Image = BTreeMap<String, BTreeMap<String, String>>;
 
-pub const HASHES: [&str; 9] = ["jobs", "history", "crashes", "active", "handed", "unique", "keys", "config", "meta"];
-pub const ZSETS: [&str; 12] = [
+pub const HASHES: [&str; 11] =
+    ["jobs", "history", "crashes", "active", "handed", "unique", "keys", "config", "meta", "batched", "batch:b"];
+pub const ZSETS: [&str; 13] = [
     "pending:0",
     "pending:1",
     "pending:2",
@@ -23,6 +26,7 @@ pub const ZSETS: [&str; 12] = [
     "dead",
     "expiring",
     "seen",
+    "batches",
 ];
 /// The sets that are states.
 pub const STATES: [&str; 10] = [
@@ -173,6 +177,7 @@ fn answer(answer: &[Accepted]) -> String {
         Accepted::Duplicate => "=".to_owned(),
         Accepted::Held(id) => format!("={id}"),
         Accepted::Full => "!".to_owned(),
+        Accepted::Sealed => "#".to_owned(),
     };
     answer.iter().map(word).collect::<Vec<_>>().join(" ")
 }
@@ -213,6 +218,13 @@ impl Reference {
             put("call", name, format!("{number} {durable}{}", answer(said)));
         }
         self.results.iter().for_each(|(id, result)| put("result", id, result.clone()));
+        if let Some(batch) = &self.batch {
+            put("batches", BATCH, (NOW_US / 1000).to_string());
+            put("batch:b", "created_ms", (NOW_US / 1000).to_string());
+            put("batch:b", "total", batch.total.to_string());
+            batch.ended.iter().for_each(|(how, count)| put("batch:b", how, count.to_string()));
+            batch.live.iter().for_each(|id| put("batched", id, BATCH.to_owned()));
+        }
         self.config.iter().for_each(|(field, value)| put("config", field, value.clone()));
         self.meta().into_iter().for_each(|(field, value)| put("meta", &field, value));
         image
@@ -225,6 +237,7 @@ impl Reference {
         put("layout", self.used.then(|| "1".to_owned()));
         put("arrival", (self.arrival > 0).then(|| self.arrival.to_string()));
         put("fence", (self.fence > 0).then(|| self.fence.to_string()));
+        put("batches", self.batch.as_ref().map(|_| "1".to_owned()));
         put("tat", self.tat.map(|tat| tat.to_string()));
         put("empties", self.empties.as_ref().map(|(worker, job)| format!("{worker}|{job}")));
         meta

@@ -187,7 +187,7 @@ fn agreement(image: &Image, faults: &mut Vec<String>) {
             faults.push(format!("{id}: in {count} sets, record: {}", of("jobs").contains_key(*id)));
         }
     }
-    for key in ["jobs", "history", "crashes", "keys", "expiring"] {
+    for key in ["jobs", "history", "crashes", "keys", "expiring", "batched"] {
         for id in of(key).keys().filter(|id| !places.contains_key(*id)) {
             faults.push(format!("{key}: {id} is in no set"));
         }

@@ -10,12 +10,14 @@ use redis::Value;
 
 use super::image::{Reader, differences};
 use super::invariants::Watch;
-use super::reference::{Reference, Wanted};
+use super::reference::{Batch, Reference, Wanted};
 use super::step::{Act, Step};
 use crate::ops_seed::NOW_US;
 use crate::support::{Fault, Proxy, TestRedis};
 
 pub const QUEUE: &str = "model";
+/// The batch of runs that have one.
+pub const BATCH: &str = "b";
 const BASE: &str = "ireva:queue:{model}";
 /// The names of all keys are looked at after so many steps: there are hundreds.
 const KEYS_EVERY: u64 = 16;
@@ -112,6 +114,12 @@ impl Machine {
             reader.query::<()>(&["HSET", &reader.key("config"), "events", "all"]);
             model.rules.all_events = true;
             model.config.insert("events".to_owned(), "all".to_owned());
+            // Such a run has a batch too, as `batch_open` begins one.
+            let begun = (NOW_US / 1000).to_string();
+            reader.query::<()>(&["HSET", &reader.key("meta"), "batches", "1"]);
+            reader.query::<()>(&["ZADD", &reader.key("batches"), &begun, BATCH]);
+            reader.query::<()>(&["HSET", &reader.key("batch:b"), "created_ms", &begun, "total", "0"]);
+            model.batch = Some(Batch::default());
         }
         let bystander = another_queue(&mut reader);
         let workers = (0..super::step::WORKERS).map(worker).collect();

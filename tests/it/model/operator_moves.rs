@@ -38,6 +38,7 @@ impl Reference {
             place if place.is_waiting() => {
                 let ids = [id.to_owned()];
                 self.unlock(&ids);
+                self.tally(&ids, "cancelled");
                 self.keep(&ids, self.rules.on_complete, Place::Cancelled);
                 self.count("cancelled", 1);
                 self.tell("cancelled", ids.to_vec(), WHO);
@@ -90,6 +91,7 @@ impl Reference {
             return;
         }
         self.unlock(ids);
+        self.tally(ids, "cancelled");
         self.drop_jobs(ids);
         ids.iter().for_each(|id| _ = self.results.remove(id));
         self.count("removed", ids.len());
@@ -191,6 +193,7 @@ impl Reference {
             start: delay_ms.map_or(When::Now, When::After),
             ttl_ms: old.ttl_ms,
             unique: old.unique.clone().map(|key| (key, None)),
+            batch: false,
         };
         let arrival = self.arrive(1);
         self.unlock(&[letter.to_owned()]);

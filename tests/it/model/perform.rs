@@ -246,7 +246,7 @@ fn chrono_at(now_ms: i64) -> chrono::DateTime<chrono::Utc> {
 
 /// The job of a draft, and what it must become.
 fn job(draft: &Draft) -> (NewJob, Wanted) {
-    let Draft { name, chosen, level, payload, start, ttl_ms, unique } = draft.clone();
+    let Draft { name, chosen, level, payload, start, ttl_ms, unique, batch } = draft.clone();
     let id = if chosen { format!("order:{name}") } else { format!("01KB{name:022}") };
     let millis = |ms: i64| Duration::from_millis(ms as u64);
     let payload = PAYLOADS[payload];
@@ -266,6 +266,10 @@ fn job(draft: &Draft) -> (NewJob, Wanted) {
     if !chosen {
         job = ByHand::with_generated_id(job);
     }
-    let body = body(payload, level, ttl_ms, unique.as_ref().map(|unique| unique.0.as_str()), None);
-    (job, Wanted { id, chosen, body, level, start, ttl_ms, unique })
+    let mut body = body(payload, level, ttl_ms, unique.as_ref().map(|unique| unique.0.as_str()), None);
+    if batch {
+        job = job.batch(super::machine::BATCH.parse().unwrap());
+        body = format!("{},\"batch\":\"{}\"}}", &body[..body.len() - 1], super::machine::BATCH);
+    }
+    (job, Wanted { id, chosen, body, level, start, ttl_ms, unique, batch })
 }

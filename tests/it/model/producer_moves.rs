@@ -78,6 +78,10 @@ impl Reference {
             expires_ms: job.ttl_ms.map(|ttl_ms| self.now_ms() + ttl_ms),
         };
         self.jobs.insert(job.id.clone(), new);
+        if let Some(batch) = self.batch.as_mut().filter(|_| job.batch) {
+            batch.total += 1;
+            batch.live.insert(job.id.clone());
+        }
     }
 
     /// A worker is woken for jobs in line, and for a scheduled one that is now the first.
@@ -148,6 +152,7 @@ impl Reference {
             self.note_end(id, "expired");
         }
         self.unlock(&ended);
+        self.tally(&ended, "dead");
         if !ended.is_empty() {
             let dropped = self.keep(&ended, self.rules.on_fail, Place::Dead);
             self.count("dropped", dropped);

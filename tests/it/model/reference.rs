@@ -1,6 +1,6 @@
 //! The plain model of a queue: what DESIGN says about a job's life, in ordered maps, without Redis.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ireva_queue::config::{Durable, Retention};
 use ireva_queue::testing::Accepted;
@@ -86,6 +86,7 @@ pub struct Wanted {
     pub ttl_ms: Option<i64>,
     /// The key and its window.
     pub unique: Option<(String, Option<i64>)>,
+    pub batch: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -142,8 +143,19 @@ pub struct Told {
     pub by: String,
 }
 
+/// The batch of a run, which stays open: how many jobs were added, and how those ended that have ended.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    pub total: i64,
+    pub ended: BTreeMap<&'static str, i64>,
+    /// Those that have not ended.
+    pub live: BTreeSet<String>,
+}
+
 pub struct Reference {
     pub now_us: i64,
+    /// None where the queue has no batches.
+    pub batch: Option<Batch>,
     pub jobs: BTreeMap<String, Job>,
     /// Ids that users chose, by the time until which they are remembered; `None`: as long as the job is there.
     pub seen: BTreeMap<String, Option<i64>>,
@@ -172,6 +184,7 @@ impl Reference {
     pub fn new(now_us: i64) -> Self {
         Self {
             now_us,
+            batch: None,
             jobs: BTreeMap::new(),
             seen: BTreeMap::new(),
             locks: BTreeMap::new(),
@@ -304,6 +317,15 @@ impl Reference {
             {
                 self.locks.remove(&key);
             }
+        }
+    }
+
+    /// Counts jobs of the batch that end, each for the first time.
+    pub fn tally(&mut self, ids: &[String], how: &'static str) {
+        let Some(batch) = &mut self.batch else { return };
+        let ended = ids.iter().filter(|id| batch.live.remove(*id)).count() as i64;
+        if ended > 0 {
+            *batch.ended.entry(how).or_default() += ended;
         }
     }
 

@@ -33,6 +33,7 @@ pub struct Draft {
     pub ttl_ms: Option<i64>,
     /// The key and its window in ms.
     pub unique: Option<(u64, Option<i64>)>,
+    pub batch: bool,
 }
 
 /// How claims end.
@@ -206,7 +207,8 @@ fn enqueue(dice: &mut Dice, model: &Reference, number: u64) -> Step {
         let unique =
             dice.percent(20).then(|| (dice.below(6), dice.percent(40).then(|| dice.one_of(&[20, 5_000, 600_000]))));
         let level = if dice.percent(50) { 2 } else { dice.below(4) as i64 };
-        jobs.push(Draft { name, chosen, level, payload: payload(dice), start, ttl_ms, unique });
+        let batch = model.batch.is_some() && dice.percent(30);
+        jobs.push(Draft { name, chosen, level, payload: payload(dice), start, ttl_ms, unique, batch });
     }
     Step::Enqueue { producer: dice.below(PRODUCERS), jobs }
 }

@@ -211,6 +211,7 @@ impl Reference {
             Ending::Release => self.release(worker, ids),
             Ending::Cancelled => {
                 self.unlock(&ids);
+                self.tally(&ids, "cancelled");
                 self.keep(&ids, self.rules.on_complete, Place::Cancelled);
                 self.count("cancelled", ids.len());
                 self.tell("cancelled", ids, worker);
@@ -229,6 +230,7 @@ impl Reference {
             }
         }
         self.unlock(&ids);
+        self.tally(&ids, "completed");
         self.keep(&ids, self.rules.on_complete, Place::Completed);
         self.count("completed", ids.len());
         if self.rules.all_events {
@@ -273,6 +275,7 @@ impl Reference {
             }
         }
         self.unlock(&ids);
+        self.tally(&ids, "dead");
         let dropped = self.keep(&ids, self.rules.on_fail, Place::Dead);
         self.count("failed", ids.len());
         self.count("dead", ids.len());
@@ -367,10 +370,12 @@ impl Reference {
         let mut dropped = 0;
         if !buried.is_empty() {
             self.unlock(&buried);
+            self.tally(&buried, "dead");
             dropped = self.keep(&buried, self.rules.on_fail, Place::Dead);
         }
         if !stopped.is_empty() {
             self.unlock(&stopped);
+            self.tally(&stopped, "cancelled");
             self.keep(&stopped, self.rules.on_complete, Place::Cancelled);
         }
         for (what, count) in [("dropped", dropped), ("recovered", recovered), ("dead", dead), ("cancelled", cancelled)]

@@ -1,5 +1,7 @@
 //! The scenarios of the reliability requirements, on real processes; a test's name carries the scenario's number.
 
+mod batch;
+mod breaker;
 mod bulk;
 mod contract;
 mod crash;

@@ -50,6 +50,10 @@ const SCHEMA: &[(&str, &str)] = &[
     ("unpark", "zset"),
     ("schedules", "hash"),
     ("ticks", "zset"),
+    ("batches", "zset"),
+    ("batch:", "hash"),
+    ("batched", "hash"),
+    ("outbox", "hash"),
 ];
 
 /// The keys that must have a time to live.
@@ -135,8 +139,9 @@ fn fault(redis: &TestRedis, key: &str) -> Option<String> {
         return None;
     }
     let Some(rest) = key.strip_prefix(PREFIX) else { return Some(format!("{key}: not under the prefix")) };
-    if let Some((_, expected)) =
-        [("registry", "set"), ("tokens", "hash"), ("audit", "stream")].iter().find(|(name, _)| *name == rest)
+    if let Some((_, expected)) = [("registry", "set"), ("tokens", "hash"), ("audit", "stream"), ("breakers", "hash")]
+        .iter()
+        .find(|(name, _)| *name == rest)
     {
         return (kind != *expected).then(|| format!("{key}: a {kind}"));
     }

@@ -2,6 +2,8 @@
 
 mod acting;
 pub mod audit;
+pub mod batch;
+pub mod breaker;
 pub mod check;
 pub mod clear;
 pub mod complete;
@@ -49,6 +51,7 @@ use crate::output::Answer;
 pub fn run(command: Command, context: &Context) -> Result<Answer> {
     match command {
         Command::Enqueue(args) => brief(enqueue::run(args, context), context),
+        Command::Batch(args) => brief(batch::run(args, context), context),
         Command::Stats(args) => brief(stats::run(args, context), context),
         Command::Top(args) => brief(top::run(args, context), context),
         Command::Clear(args) => brief(clear::run(args, context), context),
@@ -65,6 +68,7 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Doctor(args) => brief(doctor::run(args, context), context),
         Command::Check(args) => brief(check::run(args, context), context),
         Command::Schedule(args) => brief(schedule::run(args, context), context),
+        Command::Breaker(args) => brief(breaker::run(args, context), context),
         Command::Token(args) => brief(token::run(args, context), context),
         Command::Db(args) => brief(db::run(args, context), context),
         Command::Embedded(args) => brief(embedded::run(args, context), context),

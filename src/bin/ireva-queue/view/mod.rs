@@ -2,6 +2,8 @@
 
 mod acted;
 mod audit_entry;
+mod batch_info;
+mod breaker_info;
 mod bulk;
 mod checked;
 mod config_value;
@@ -30,6 +32,7 @@ mod worker_report;
 
 use serde::Serialize;
 
+pub use breaker_info::BreakerClosed;
 pub use bulk::{Act, Bulk};
 pub use checked::{CheckAnswer, CheckFormat};
 pub use config_value::{ListedProfile, ProfilePath, WithOrigin};

@@ -7,7 +7,7 @@ end
 
 -- expire_due(now_us, limit): buries waiting jobs that are past their ttl, at most `limit`. Returns how many it looked at.
 -- Needs KEYS expiring active scheduled retrying pending dead history config seen jobs crashes keys unique meta events.
--- Uses keep unlock emit count.
+-- Uses keep unlock tally emit count.
 local function expire_due(now_us, limit)
   if redis.call('EXISTS', expiring) == 0 then return 0 end
   local now_ms = math.floor(now_us / 1000)
@@ -32,6 +32,7 @@ local function expire_due(now_us, limit)
   if #gone > 0 then redis.call('ZREM', expiring, unpack(gone)) end
   if #ended > 0 then
     unlock(now_ms, ended)
+    tally(now_us, ended, 'dead')
     local dropped = keep(now_ms, dead, redis.call('HGET', config, 'remove_on_fail') or 'never', ended)
     for n = 1, #ended do redis.call('ZREM', lines[n], ended[n]) end
     count(now_us, 'dropped', dropped)

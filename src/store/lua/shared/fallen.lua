@@ -26,7 +26,7 @@ local function fall(id, limit, alone)
 end
 
 -- settle(now_us, back, buried, stopped): ends what is not back in line, counts and tells.
--- Needs KEYS dead cancelled config wake events meta; uses ending keep unlock count emit wake.
+-- Needs KEYS jobs dead cancelled config wake events meta; uses ending keep unlock tally count emit wake.
 local function settle(now_us, back, buried, stopped)
   local now_ms = math.floor(now_us / 1000)
   local rules = redis.call('HMGET', config, 'remove_on_fail', 'remove_on_complete')
@@ -34,10 +34,12 @@ local function settle(now_us, back, buried, stopped)
   for _, id in ipairs(buried) do ending(id, 'crash_loop') end
   if #buried > 0 then
     unlock(now_ms, buried)
+    tally(now_us, buried, 'dead')
     dropped = keep(now_ms, dead, rules[1] or 'never', buried)
   end
   if #stopped > 0 then
     unlock(now_ms, stopped)
+    tally(now_us, stopped, 'cancelled')
     keep(now_ms, cancelled, rules[2] or '100', stopped)
   end
   count(now_us, 'recovered', #back + #buried)

@@ -2,11 +2,13 @@
 local plain = {level = 2, plain = true}
 local function options(text, now_us)
   if text == '' then return plain end
-  local level, due, ttl_ms, chosen, unless, window_ms, key = string.match(text, '^(%d)|([^|]*)|(%d*)|(%d?)|(%d?)|(%d*)|(.*)$')
+  local level, due, ttl_ms, chosen, unless, window_ms, batch, key =
+    string.match(text, '^(%d)|([^|]*)|(%d*)|(%d?)|(%d?)|(%d*)|([^|]*)|(.*)$')
   local job = {level = tonumber(level), ttl_ms = tonumber(ttl_ms), chosen = chosen == '1', window_ms = tonumber(window_ms)}
   local sign, ms = string.sub(due, 1, 1), tonumber(string.sub(due, 2))
   if sign == '+' then job.due_ms = math.ceil(now_us / 1000) + ms end
   if sign == '@' and ms * 1000 > now_us then job.due_ms = ms end
+  if batch ~= '' then job.batch = batch end
   if key ~= '' then job.unique = key end
   if unless == '1' then job.unless_queued = true end
   return job

@@ -1,7 +1,8 @@
 -- orphaned(now_us, id, level): takes an id without a record out of the line, with a count and an event.
--- Needs KEYS pending meta events and those of drop and unlock; uses count emit unlock drop.
+-- Needs KEYS pending meta events and those of drop and unlock; uses count emit unlock tally drop.
 local function orphaned(now_us, id, level)
   unlock(math.floor(now_us / 1000), {id})
+  tally(now_us, {id}, 'cancelled')
   drop(math.floor(now_us / 1000), {id})
   redis.call('ZREM', pending[level + 1], id)
   count(now_us, 'orphaned', 1)

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use ireva_queue::service::QueueService;
-use ireva_queue::{Error, ErrorKind, NewJob, Queue, QueueName};
+use ireva_queue::{BatchName, Error, ErrorKind, NewJob, Queue, QueueName};
 use tokio::sync::mpsc;
 
+use super::batch;
 use super::ndjson::{self, Lines};
 use crate::command::queues;
 use crate::context::Context;
@@ -34,6 +35,8 @@ pub struct Order {
     pub check: bool,
     /// Whether nothing is sent.
     pub dry_run: bool,
+    /// The batch that the jobs are counted in.
+    pub batch: Option<BatchName>,
 }
 
 /// Lines that were read: jobs with their line numbers, and refused lines with the reason.
@@ -102,6 +105,9 @@ pub async fn run(
             read.err().map(|error| anyhow::Error::from(error).context(format!("cannot read {}", order.file.display())));
     }
     let (done, refused) = (report.enqueued + report.duplicates, report.refused);
+    if let Some(name) = order.batch.as_ref().filter(|_| stop.is_none() && !order.dry_run) {
+        stop = batch::seal(name, &order.queue, refused, context).await.err();
+    }
     // Where it never began there is nothing to report.
     let nothing = stop.is_some() && done + refused == 0;
     let answer = if nothing || (each && !order.dry_run) { Answer::none() } else { Answer::one(report) };

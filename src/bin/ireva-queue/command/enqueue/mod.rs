@@ -1,5 +1,6 @@
 //! `enqueue`: hands jobs to a queue.
 
+mod batch;
 mod many;
 mod ndjson;
 mod pairs;
@@ -47,6 +48,10 @@ use crate::view::{Awaited, Planned};
 /// unlessQueued. Refused lines go to stderr with their number, and the exit code is 3, also
 /// where every line is refused. How many were enqueued is printed; -q, -o name
 /// and -o jsonl print each job.
+///
+/// With --batch the jobs are counted together (batch show NAME), and the job of
+/// --on-complete follows when all have ended. More can be added until the batch
+/// is sealed: by batch seal NAME, or at the end of --ndjson and --from.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example:
   ireva-queue enqueue email to=ada@example.com subject=Welcome \\
@@ -68,6 +73,9 @@ pub struct Args {
 
     #[command(flatten)]
     bulk: BulkArgs,
+
+    #[command(flatten)]
+    batch: batch::BatchArgs,
 
     /// Check every payload, send nothing; what is there already is not looked up
     #[arg(long)]
@@ -177,16 +185,22 @@ struct BulkArgs {
 
 /// Enqueues one job, or a job per line.
 pub async fn run(args: Args, context: &Context) -> Result<Answer> {
+    let on_complete = args.batch.on_complete(!args.no_check)?;
     if let Some(file) = args.bulk.ndjson.as_ref().or(args.bulk.from.as_ref()) {
+        if !args.dry_run {
+            args.batch.open(&args.queue, on_complete.as_ref(), context).await?;
+        }
         let order = many::Order {
             queue: args.queue.clone(),
             file: file.clone(),
             bare: args.bulk.bare,
             check: !args.no_check,
             dry_run: args.dry_run,
+            batch: args.batch.batch.clone(),
         };
-        let defaults = args.job;
-        return many::run(order, move |job| apply(job, &defaults), context).await;
+        let (batch, defaults) = (args.batch.batch, args.job);
+        let defaults = move |job| batch.iter().cloned().fold(apply(job, &defaults), NewJob::batch);
+        return many::run(order, defaults, context).await;
     }
     if args.bulk.bare {
         return Err(Stop::usage("'--bare' is for lines: give '--ndjson' or '--from' too").into());
@@ -205,6 +219,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     if args.wait {
         job = job.awaited();
     }
+    job = args.batch.batch.iter().cloned().fold(job, NewJob::batch);
+    args.batch.open(&args.queue, on_complete.as_ref(), context).await?;
     let queue = context.client()?.queue(args.queue);
     if let Some(directory) = args.spool {
         return spooling::run(&queue, job, directory, context).await;

@@ -143,7 +143,9 @@ fn pretty(at: DateTime<Utc>, event: &Event, color: bool) -> String {
     let style = match event.event {
         EventKind::Completed => Style::new().green(),
         EventKind::Failed | EventKind::Retrying | EventKind::Snoozed | EventKind::Recovered => Style::new().yellow(),
-        EventKind::Dead | EventKind::Alert | EventKind::LeaseLost | EventKind::RedisLost => Style::new().red(),
+        EventKind::Dead | EventKind::Alert | EventKind::LeaseLost | EventKind::RedisLost | EventKind::BreakerOpened => {
+            Style::new().red()
+        }
         _ => Style::new(),
     };
     let time = Style::new().dim().force_styling(color).apply_to(at.format("%H:%M:%S%.3f"));

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use ireva_queue::config::{Config, Rate, WorkerConfig};
-use ireva_queue::{Concurrency, ErrorClass, QueueName, Worker, WorkerReport};
+use ireva_queue::{BreakerRule, Concurrency, ErrorClass, QueueName, Worker, WorkerReport};
 
 use crate::context::Context;
 use crate::exit::{Code, Stop};
@@ -83,6 +83,12 @@ pub struct Args {
     #[arg(long, value_name = "RATE", allow_hyphen_values = true)]
     rate: Option<Rate>,
 
+    /// Leave a service (SMTP server, URL host, database) alone after so many
+    /// failures in a row, try it after this wait, which doubles up to the last;
+    /// jobs that need it wait and use no attempts; off: never
+    #[arg(long, value_name = "N:FIRST:MOST", allow_hyphen_values = true, default_value = "5:5s:5m", value_parser = breaker)]
+    breaker: Breaking,
+
     /// End when nothing is in line, or due within a second; what waits longer for
     /// its time or its next attempt is left
     #[arg(long)]
@@ -130,6 +136,10 @@ struct ProcessorArgs {
     #[arg(long, value_name = "CODE=CLASS", allow_hyphen_values = true, requires = "exec", conflicts_with = "http", value_delimiter = ',', value_parser = exit_code)]
     exit_codes: Vec<(i32, Meaning)>,
 }
+
+/// When services are left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Breaking(Option<BreakerRule>);
 
 /// What an exit code says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,6 +202,7 @@ async fn work(
         .timeout(args.timeout)
         .lease(args.lease.unwrap_or(config.worker.lease))
         .until_empty(args.until_empty)
+        .breaker(args.breaker.0)
         .on_event(listener);
     if let Some(rate) = args.rate {
         builder = builder.rate(rate);
@@ -273,6 +284,13 @@ fn concurrency(text: &str) -> Result<Wanted, String> {
         Ok((QueueName::new(queue).map_err(|error| error.to_string())?, number(text)?))
     };
     text.split(',').map(pair).collect::<Result<_, String>>().map(Wanted::PerQueue)
+}
+
+fn breaker(text: &str) -> Result<Breaking, String> {
+    match text {
+        "off" => Ok(Breaking(None)),
+        text => text.parse().map(|rule| Breaking(Some(rule))).map_err(|error: ireva_queue::Error| error.to_string()),
+    }
 }
 
 fn lease(text: &str) -> Result<Duration, String> {

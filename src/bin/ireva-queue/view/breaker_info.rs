@@ -1,0 +1,67 @@
+//! Breakers: listed, opened, closed.
+
+use ireva_queue::{BreakerInfo, BreakerState};
+use serde::Serialize;
+
+use crate::output::{Cell, Tone};
+use crate::view::{Block, Column, View};
+
+impl View for BreakerInfo {
+    const COLUMNS: &'static [Column] = &[
+        Column::new("DEPENDENCY"),
+        Column::new("STATE"),
+        Column::number("FAILURES"),
+        Column::new("OPENED").gives_way(2),
+        Column::new("NEXT TRY").gives_way(1),
+        Column::new("LAST FAILURE").wide(),
+        Column::new("OPENED BY").wide(),
+    ];
+
+    fn cells(&self) -> Vec<Cell> {
+        let tone = match self.state {
+            BreakerState::Closed => Tone::Dim,
+            BreakerState::Open => Tone::Bad,
+            BreakerState::HalfOpen => Tone::Warn,
+        };
+        vec![
+            Cell::text(&self.dependency),
+            Cell::text(self.state.as_str()).tone(tone),
+            Cell::count(self.failures),
+            Cell::maybe_at(self.opened_at),
+            self.probe_at.map_or_else(|| Cell::maybe_at(None), Cell::due),
+            Cell::maybe_at(self.last_failure_at),
+            Cell::maybe(self.opened_by.as_ref()),
+        ]
+    }
+
+    fn name(&self) -> String {
+        self.dependency.clone()
+    }
+}
+
+/// A breaker that was closed.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BreakerClosed {
+    /// What it guards.
+    pub dependency: String,
+    /// Whether it was open.
+    pub was_open: bool,
+}
+
+impl View for BreakerClosed {
+    const COLUMNS: &'static [Column] = &[Column::new("DEPENDENCY"), Column::new("WAS OPEN")];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![Cell::text(&self.dependency), Cell::text(if self.was_open { "yes" } else { "no" })]
+    }
+
+    fn name(&self) -> String {
+        self.dependency.clone()
+    }
+
+    fn card(&self) -> Option<Vec<Block>> {
+        let already = if self.was_open { "" } else { " already" };
+        Some(vec![Block::Text(format!("{} is{already} closed", self.dependency))])
+    }
+}

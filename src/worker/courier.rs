@@ -1,0 +1,29 @@
+//! Hands the jobs on completion of batches over to other queues, and repeats it until each is taken.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::{ErrorKind, Result};
+use crate::processor::Outlet;
+use crate::worker::lane::Lane;
+use crate::worker::shared::Shared;
+
+/// How often it looks into the outbox.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Hands over what lies there. Whoever dies in between leaves it there: it comes again under the same id, and changes
+/// nothing where it was taken.
+pub(crate) async fn deliver(shared: Arc<Shared>, lane: Arc<Lane>) -> Result<()> {
+    for outgoing in shared.store.outgoing(&lane.keys).await? {
+        let handed = shared.client.hand_over(&outgoing.queue, vec![outgoing.job]).await?;
+        match handed.into_iter().next() {
+            Some(Ok(_)) => shared.store.gone_out(&lane.keys, &outgoing.id).await?,
+            Some(Err(error)) if error.kind() == ErrorKind::Full => {
+                shared.warn_seldom(&error, "the job on completion of a batch waits");
+            }
+            Some(Err(error)) => return Err(error),
+            None => {}
+        }
+    }
+    Ok(())
+}
