@@ -2,9 +2,8 @@
 -- KEYS: jobs pending scheduled retrying active unique keys expiring seen config meta events wake
 -- ARGV: clock producer call usual jobs...   usual: durable where nothing is set; jobs: id, options, record; options: '' or
 --       level|due|ttl_ms|chosen|unless_queued|window_ms|batch|unique; due: '' (now), '+ms' (from now), '@ms' (an instant)
--- returns: one word a job: '+' added, '=' the id is taken, '=<id>' that job holds the unique key, or the queue where the job
---          asks for an empty one, '#' its batch takes none, '!' full; '+' alone: all added; before them, on a durable queue,
---          '~<mode> <since> '
+-- returns: a word a job: '+' added, '=' the id is taken, '=<id>' that job holds the unique key or keeps the queue from being
+--          empty, '#' its batch takes none, '!' full; '+' alone: all added; on a durable queue '~<mode> <since> ' before them
 -- refuses: LAYOUT
 -- cost: 3 µs a job in batches; 300 jobs a call
 -- flags:
@@ -39,8 +38,7 @@ for n = 1, #ids do
   elseif #added >= room then
     answer[n] = '!'
   else
-    answer[n], taken[id] = '+', true
-    added[#added + 1] = id
+    answer[n], taken[id], added[#added + 1] = '+', true, id
     local arrived = int(arrival + n - 1)
     records[#records + 1], records[#records + 2] = id, arrived .. ARGV[at + 2]
     local into = lines[job.due_ms and 5 or job.level + 1]
