@@ -101,7 +101,7 @@ impl Store {
     }
 
     /// Notes in the events of a queue what happened beside its jobs.
-    pub(crate) async fn note(&self, keys: &QueueKeys, event: &str, about: &str, who: &str) -> Result<()> {
+    pub(crate) async fn mark(&self, keys: &QueueKeys, event: &str, about: &str, who: &str) -> Result<()> {
         let mut command = scripts::MARK.on(keys, &self.clock);
         command.arg(event).arg(about).arg(who);
         scripts::MARK.ask(&self.connection, &command).await.map(drop)

@@ -237,7 +237,7 @@ async fn tell(shared: &Shared, lane: &Lane, kind: EventKind, dependency: &str) {
     let queue = Some(lane.keys.queue().clone());
     shared.emit(|| Event { queue, ..Event::new(kind).message(dependency) });
     let about = format!("dependency={dependency}");
-    let noting = shared.breakers.store.note(&lane.keys, kind.as_str(), &about, &shared.worker);
+    let noting = shared.breakers.store.mark(&lane.keys, kind.as_str(), &about, &shared.worker);
     // The breaker stands as it does, whether or not that can be written down now.
     let _ = tokio::time::timeout(COUNTING, noting).await;
 }
