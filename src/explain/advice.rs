@@ -14,6 +14,7 @@ const ADVICE: &[(&str, &str)] = &[
     ("timeout", "the service is slow or the timeout short: look at the service, or enqueue with a longer --timeout; then retry"),
     ("cancelled", "the attempt was cancelled; retry it if it is still wanted"),
     ("snoozed", "a service said to wait: nothing to do, it runs again by itself"),
+    ("breaker_open", "a service failed again and again and is left alone: breaker list says which; the job runs when it answers"),
     ("unknown", "nobody wrote down why; look into the worker's log of that time"),
     // Payloads.
     ("payload_invalid", "mend the payload: dlq retry QUEUE ID --edit @mended.json ('schema QUEUE' says what it must hold)"),
@@ -34,7 +35,7 @@ const ADVICE: &[(&str, &str)] = &[
     // Mail.
     ("email_missing", "the investor has no email address: add it to the database, then retry"),
     ("mail_invalid", "the mail could not be put together: mend address and template, then retry"),
-    ("sender_missing", "set SMTP_FROM on the workers, start them again, then retry"),
+    ("sender_missing", "set MAIL_FROM on the workers, start them again, then retry"),
     ("address_not_supported", "the mail server takes no such address: mend it, or use another server; then retry"),
     ("smtp_5xx", "the mail server refuses this mail for good: read its answer, mend the address or delete it"),
     ("smtp_4xx", "the mail server refuses for now: look at its log and at greylisting, then retry"),
@@ -49,7 +50,7 @@ const ADVICE: &[(&str, &str)] = &[
     ("template_unknown", "there is no such template on the workers: add it or mend the name, then retry"),
     ("template_variable_missing", "the context lacks what the template names: dlq retry QUEUE ID --edit @mended.json"),
     // The network.
-    ("address_refused", "the address is not public: mend the URL, or allow it on the workers (HTTP_ALLOW_PRIVATE), then retry"),
+    ("address_refused", "the address is not public: mend the URL, or allow it on the workers (NOTIFY_ALLOW), then retry"),
     ("connection_*", "the service cannot be reached or hangs up: look whether it runs and listens, then retry"),
     ("dns_failed", "the host name does not resolve: mend the name or the resolver, then retry"),
     ("host_unreachable", "no way leads to the host: look at network and firewall, then retry"),
@@ -57,6 +58,7 @@ const ADVICE: &[(&str, &str)] = &[
     ("tls_*", "no safe connection comes about: look at the tls settings of both sides, then retry"),
     ("http_auth", "the service does not take the credentials: mend them on the workers, start them again, then retry"),
     ("http_429", "the service wants fewer requests: queues set QUEUE --rate, then retry with --rate"),
+    ("url_invalid", "the URL is none that can be posted to: mend it, dlq retry QUEUE ID --edit @mended.json"),
     ("http_408", "the service gave up waiting: look at its load, then retry"),
     ("http_425", "the service wants the request later: retry"),
     ("http_3xx", "the service has moved: mend the URL, dlq retry QUEUE ID --edit @mended.json"),
@@ -79,6 +81,7 @@ const ADVICE: &[(&str, &str)] = &[
     ("database_busy", "the database is busy: look at its locks, then retry with --rate"),
     ("database_constraint", "the database refuses the rows: read the error, mend the data, then retry"),
     ("database_error", "the database fails: look at its log, then retry"),
+    ("database_outdated", "the schema is older than the workers: db migrate, then retry"),
     ("database_unreachable", "the database cannot be reached: look whether it runs, then retry"),
     ("distribution_conflict", "another distribution of that id stands in the database: compare both before you retry"),
     ("data_corrupt", "the database holds what cannot be: mend the rows that the error names, then retry"),
@@ -87,6 +90,8 @@ const ADVICE: &[(&str, &str)] = &[
     ("queue_refused", "the queue that it hands over to refuses: look whether that queue is full or its server down, then retry"),
     ("import_changed", "the file is not the one that was begun with: import it under a new id, then delete this one"),
     ("import_rejected", "no row of the file was good: mend the rows that the file of rejects names, then retry"),
+    ("import_goes_on", "the file does not fit into one run: nothing to do, the next one goes on behind the rows that are in"),
+    ("too_many_rows", "split the file, or import it with onError reject: dlq retry QUEUE ID --edit @mended.json"),
     ("rows_beside", "rows of another import stand there: read the error, clean them up, then retry"),
     ("rows_broken_off", "the rows broke off while they were written: retry"),
     ("file_changing", "the file is still being written: retry when it is whole"),
@@ -158,6 +163,15 @@ mod tests {
         let bare = |code: &str| Permanent == ErrorClass::Permanent && advice(code, Permanent) == advice("?", Permanent);
         let without: Vec<_> = codes.iter().filter(|(_, code)| bare(code)).collect();
         assert!(without.is_empty(), "no advice for {without:#?}");
+    }
+
+    #[test]
+    fn variables_that_are_advised_are_there() {
+        let variable = Regex::new("[A-Z]+_[A-Z_]+").unwrap();
+        let named = ADVICE.iter().flat_map(|(_, advice)| variable.find_iter(advice));
+        for name in named.map(|found| found.as_str()) {
+            assert!(crate::config::VARIABLES.iter().any(|variable| variable.name == name), "{name}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::store::codec::read;
 use crate::store::{Store, keys, scripts};
 
 /// Every command on a key of a queue, by a script or from here; `@` stands for the key.
-const ON_QUEUES: [&str; 41] = [
+const ON_QUEUES: [&str; 47] = [
     "APPEND @ x",
     "BLPOP @ 1",
     "DEL @",
@@ -14,6 +14,7 @@ const ON_QUEUES: [&str; 41] = [
     "EXISTS @",
     "EXPIRE @ 1",
     "GET @",
+    "GETRANGE @ 0 1",
     "HDEL @ f",
     "HEXISTS @ f",
     "HGET @ f",
@@ -28,6 +29,11 @@ const ON_QUEUES: [&str; 41] = [
     "HSTRLEN @ f",
     "LLEN @",
     "LPUSH @ x",
+    "LRANGE @ 0 1",
+    "LTRIM @ 0 1",
+    "MGET @",
+    "PEXPIRE @ 1",
+    "RPUSH @ x",
     "SADD @ x",
     "SET @ x",
     "SISMEMBER @ x",

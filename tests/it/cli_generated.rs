@@ -76,9 +76,12 @@ fn bash_takes_the_completions() {
     assert!(checked.success());
     let ask = r#"
         eval "$1"
-        COMP_WORDS=(ireva-queue dlq re); COMP_CWORD=2
-        _ireva__queue ireva-queue re dlq
+        COMP_WORDS=(ireva-queue dlq re); COMP_CWORD=2; COMP_LINE='ireva-queue dlq re'; COMP_POINT=18
+        _ireva_queue
         echo "${COMPREPLY[@]}""#;
-    let asked = std::process::Command::new("bash").args(["-c", ask, "bash", &script]).output().unwrap();
+    let own = std::path::Path::new(env!("CARGO_BIN_EXE_ireva-queue")).parent().unwrap();
+    let path = format!("{}:{}", own.display(), std::env::var("PATH").unwrap());
+    let mut bash = std::process::Command::new("bash");
+    let asked = bash.args(["-c", ask, "bash", &script]).env("PATH", path).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&asked.stdout).trim(), "retry", "below the first level too");
 }

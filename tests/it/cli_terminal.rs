@@ -9,7 +9,8 @@ use crate::support::*;
 
 /// A session on a terminal with 100 columns.
 fn session(cli: &Cli, args: &[&str]) -> OsSession {
-    let mut command = cli.clone().env("TERM", "xterm").env("COLUMNS", "100").command(args.iter().copied());
+    let mut command =
+        cli.clone().env("TERM", "xterm").env("COLUMNS", "100").env("PAGER", "cat").command(args.iter().copied());
     command.stdin(std::process::Stdio::inherit());
     let mut session = Session::spawn(command).unwrap();
     session.set_expect_timeout(Some(Duration::from_secs(20)));

@@ -305,7 +305,7 @@ mod tests {
                 edit("\"userId\":456", "\"userId\":456,\"portfolioId\":1"),
                 "portfolioId is not used by investor-statement",
             ),
-            (edit("includeCharts", "includeChart"), "parameters.unknown field includeChart"),
+            (edit("includeCharts", "includeChart"), "unknown field parameters.includeChart"),
             (edit("investor@example.com", "nobody"), "email must be an address"),
             (edit("investor@example.com", "a@b@c"), "email must be an address"),
             (edit(",\"email\":\"investor@example.com\"", ""), "email is missing: notifyOnComplete needs"),

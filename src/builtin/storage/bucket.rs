@@ -168,7 +168,7 @@ async fn read_part(file: &mut tokio::fs::File) -> io::Result<Vec<u8>> {
 fn upload_trouble(path: &str, error: &object_store::Error) -> ProcessError {
     match classify::object(error) {
         (class, "file_missing") => {
-            let why = format!("{path}: there is no such bucket: check the name, and S3_ENDPOINT");
+            let why = format!("{path}: there is no such bucket: check the name, and AWS_ENDPOINT_URL");
             ProcessError::new(class, "storage_unreachable", why)
         }
         _ => object_trouble(path, error),

@@ -262,6 +262,7 @@ proptest! {
         prop_assert!(count(Format::Excel, &xlsx(&replaced(include_str!("files/sheet.xml"), at, length, with))) < 20);
         let with = with.replace("x:", "table:").replace(":c>", ":table-cell>").replace("row", "table-row");
         let content = replaced(include_str!("files/content.xml"), at, length, &with);
-        prop_assert!(count(Format::Excel, &ods(&content)) < 20);
+        // Rows that the file says to repeat are read as often, up to the last row of a sheet.
+        prop_assert!(count(Format::Excel, &ods(&content)) < 20 + (1 << 20));
     }
 }

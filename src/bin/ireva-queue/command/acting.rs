@@ -88,10 +88,13 @@ pub async fn carry_out(task: Task<'_>, care: &Care, context: &Context) -> Result
     let bulk = context.client()?.queue(queue.clone()).bulk();
     let options = ActOptions { delay, ..care.options(context) };
     let mut total = None;
-    if asks {
+    // Where nothing narrows them, counting the jobs costs a question for each state.
+    if asks || (selection.is_all() && selection.limit.is_none() && !care.dry_run) {
         let counting = ActOptions { dry_run: true, ..options.clone() };
         let seen = bulk.run(act, &selection, &counting, &mut |_| {}).await?;
-        context.ui.confirm(&question(word, queue, &seen), queue.as_str())?;
+        if asks {
+            context.ui.confirm(&question(word, queue, &seen), queue.as_str())?;
+        }
         total = Some(seen.matched);
     }
     let progress = context.ui.progress(&doing, total);
