@@ -23,6 +23,8 @@ pub use code::{CODES, Code, CodeInfo};
 pub use finding::{Area, Cause, Finding, Severity};
 pub use services::{Service, ServiceState};
 
+use std::pin::Pin;
+
 use crate::client::Client;
 use crate::error::{ErrorKind, Result};
 use crate::job::QueueName;
@@ -94,7 +96,9 @@ impl Doctor {
     /// As for [`Doctor::examine`].
     pub async fn examine_with(&self, services: impl Future<Output = Vec<Service>>) -> Result<Examination> {
         let config = self.client.config();
-        let gather = facts::gather(self.client.store(), &config.redis, self.queue.as_ref());
+        // Boxed: what is asked is nested so deep that whoever awaits this would have to raise its recursion limit.
+        let gather: Pin<Box<dyn Future<Output = _> + Send>> =
+            Box::pin(facts::gather(self.client.store(), &config.redis, self.queue.as_ref()));
         let (gathered, mut services) = tokio::join!(gather, services);
         if let Some(queue) = &self.queue {
             services.retain(|service| service.serves(queue));
