@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use sqlx::migrate::{Migrate, MigrateError, Migration, MigrationType, Migrator};
@@ -48,6 +48,10 @@ impl MigrationStatus {
     }
 }
 
+/// Another process that migrates the same file is done by then; and how often it is looked whether it is.
+const OTHERS_TAKE: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
 impl Database {
     /// Brings the schema up to date; two at once wait for each other. How it stands then.
     ///
@@ -55,14 +59,19 @@ impl Database {
     /// `Refused` when the database was migrated by a newer version or with other steps; what the database refuses.
     pub async fn migrate(&self) -> Result<MigrationStatus> {
         let migrator = Migrator::with_migrations(self.migrations());
-        let outcome = each!(self, pool => migrator.run(pool).await);
-        // SQLite knows no lock for this: who comes second fails, and finds the work done.
-        if let Err(MigrateError::Execute(_) | MigrateError::ExecuteMigration(..)) = &outcome
-            && let Ok(status) = self.migration_status().await
-            && status.is_current()
-        {
-            return Ok(status);
-        }
+        let begun = Instant::now();
+        // SQLite knows no lock for this: who comes second fails, and waits until the other has done the work.
+        let outcome = loop {
+            let outcome = each!(self, pool => migrator.run(pool).await);
+            let is_out_of_reach =
+                |error| ["database_access", "database_unreachable"].contains(&classify::database(error).1);
+            match &outcome {
+                Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _))
+                    if !is_out_of_reach(error) && begun.elapsed() < OTHERS_TAKE => {}
+                _ => break outcome,
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        };
         outcome.map_err(|error| match error {
             MigrateError::VersionMissing(version) => Error::refused(format!(
                 "{}: step {version} of its schema is unknown to this version: use the newer ireva-queue that made it",
