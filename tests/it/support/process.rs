@@ -1,11 +1,12 @@
 //! Child processes that cannot outlive their test.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -37,16 +38,21 @@ pub fn signal(pid: u32, signal: Signal) {
     kill_process(pid, signal).unwrap_or_else(|error| panic!("signal {signal:?} to {pid:?}: {error}"));
 }
 
-/// A loopback port that nobody listens on. Taken below the range of outgoing connections, so that it stays free while
-/// a server is restarted on it.
+/// A loopback port that nobody listens on. Taken below the range of outgoing connections and kept from every other test
+/// as long as this process lives, so that it stays free while a server is restarted on it.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
+    static TAKEN: Mutex<Vec<File>> = Mutex::new(Vec::new());
     let nanos = SystemTime::UNIX_EPOCH.elapsed().unwrap().subsec_nanos();
     let seed = std::process::id().wrapping_mul(7919).wrapping_add(nanos / 1000);
+    let locks = std::env::temp_dir().join("ireva-test-ports");
+    std::fs::create_dir_all(&locks).expect("the directory of the ports in use can be made");
     for _ in 0..1_000 {
         let step = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_mul(37);
         let port = u16::try_from(10_000 + seed.wrapping_add(step) % 22_000).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let lock = File::create(locks.join(port.to_string())).expect("a file for a port can be made");
+        if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            TAKEN.lock().unwrap().push(lock);
             return port;
         }
     }
