@@ -2,6 +2,7 @@
 
 mod acts;
 mod explanation;
+mod key_limit;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -13,6 +14,7 @@ use crate::retry::ErrorClass;
 
 pub use acts::{BulkReport, Protected, Skipped, StateCount};
 pub use explanation::{Explanation, Reason};
+pub use key_limit::KeyLimit;
 
 /// The state of one queue at one instant.
 #[derive(Debug, Clone, Serialize)]

@@ -12,6 +12,7 @@ use crate::processor::{Board, Entry};
 use crate::store::{Auditor, QueueKeys};
 use crate::worker::finisher::Ended;
 use crate::worker::table::Table;
+use crate::worker::turns::Turns;
 
 /// How much work is claimed ahead: what is about to be finished within this time.
 const AHEAD: Duration = Duration::from_millis(10);
@@ -197,25 +198,33 @@ pub(crate) struct Pool {
     pub job: Notify,
     /// Wakes the fetcher: there is room.
     pub room: Notify,
-    turn: AtomicUsize,
+    /// In which order lanes are fetched.
+    pub fetches: Turns,
+    /// In which order lanes give jobs to the slots.
+    starts: Turns,
 }
 
 impl Pool {
-    pub(crate) fn new(lanes: Vec<Arc<Lane>>, slots: usize) -> Self {
+    /// `weights`: how jobs are shared among the lanes while all have some.
+    pub(crate) fn new(lanes: Vec<Arc<Lane>>, slots: usize, weights: &[u32]) -> Self {
         Self {
             lanes,
             slots,
             running: AtomicUsize::new(0),
             job: Notify::new(),
             room: Notify::new(),
-            turn: AtomicUsize::new(0),
+            fetches: Turns::new(weights),
+            starts: Turns::new(weights),
         }
     }
 
-    /// The lanes, another one first each time.
-    pub(crate) fn rotation(&self) -> impl Iterator<Item = &Arc<Lane>> {
-        let first = if self.lanes.len() == 1 { 0 } else { self.turn.fetch_add(1, Ordering::Relaxed) };
-        (0..self.lanes.len()).map(move |offset| &self.lanes[(first + offset) % self.lanes.len()])
+    /// The first thing that `find` finds in a lane, asked in their turns; it tells how many jobs that takes.
+    pub(crate) fn first<T>(&self, mut find: impl FnMut(&Arc<Lane>) -> Option<(T, usize)>) -> Option<T> {
+        self.starts.order().into_iter().find_map(|index| {
+            let (found, jobs) = find(&self.lanes[index])?;
+            self.starts.served(index, jobs);
+            Some(found)
+        })
     }
 
     /// Slots with nothing to do.
