@@ -111,7 +111,9 @@ fn over_its_key(facts: &Facts<'_>, told: &mut Told) -> bool {
     let (key, queue, others) = (&limit.key, &limit.queue, limit.parked.saturating_sub(1));
     let line = if others == 0 { String::new() } else { format!("; {others} more of this key wait with it") };
     let why = match (limit.concurrency.filter(|most| limit.running >= u64::from(*most)), limit.rate, limit.next_at) {
-        (Some(most), ..) => format!("{} jobs of it run, and its concurrency is {most}: one must end first", limit.running),
+        (Some(most), ..) => {
+            format!("{} jobs of it run, and its concurrency is {most}: one must end first", limit.running)
+        }
         (None, Some(rate), Some(next)) if next > facts.now => {
             let wait = round((next - facts.now).to_std().unwrap_or_default());
             format!("its rate is {rate}: its next job may start in {wait}")

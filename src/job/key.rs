@@ -264,7 +264,9 @@ pub(crate) mod tests {
 
     #[test]
     fn a_key_may_be_given_as_it_is_written_or_meant() {
-        for (text, written) in [("acme", "acme"), ("a b", "a%20b"), ("a%20b", "a%20b"), ("50%", "50%25"), ("%2", "%252")] {
+        for (text, written) in
+            [("acme", "acme"), ("a b", "a%20b"), ("a%20b", "a%20b"), ("50%", "50%25"), ("%2", "%252")]
+        {
             assert_eq!(LimitKey::new(text).unwrap().as_str(), written);
         }
         assert!(LimitKey::new("").is_err() && LimitKey::new(&" ".repeat(50)).is_err());

@@ -79,7 +79,9 @@ impl Record {
     /// `Corrupt` when it is not a time followed by a JSON object with a payload.
     pub fn decode(text: String) -> Result<Self> {
         let brace = text.find('{').ok_or_else(|| Error::corrupt("the record holds no JSON object"))?;
-        let arrival_us = arrival_of(&text[..brace]).ok_or(()).map_err(|_| Error::corrupt("the record does not begin with a time"))?;
+        let arrival_us = arrival_of(&text[..brace])
+            .ok_or(())
+            .map_err(|_| Error::corrupt("the record does not begin with a time"))?;
         let stored: Stored<'_> = serde_json::from_str(&text[brace..])
             .map_err(|error| Error::corrupt(format!("the record is not readable: {error}")))?;
         let start = stored.payload.get().as_ptr() as usize - text.as_ptr() as usize;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::Result;
-use crate::job::{arrival_of, History, JobId, JobState, Priority, QueueName, Record};
+use crate::job::{History, JobId, JobState, Priority, QueueName, Record, arrival_of};
 use crate::store::codec::{Reply, read, whole};
 use crate::store::{Key, QueueKeys, Store, keys, scripts};
 

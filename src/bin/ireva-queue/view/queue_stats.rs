@@ -1,7 +1,7 @@
 //! The statistics of a queue.
 
 use ireva_queue::Priority;
-use ireva_queue::config::Durable;
+use ireva_queue::config::{Durable, QueueSettings};
 use ireva_queue::stats::{QueueStats, Rates};
 
 use crate::output::{Cell, Tone, grouped};
@@ -131,7 +131,19 @@ fn limits(stats: &QueueStats) -> String {
         settings.rate.map(|rate| format!("rate {rate}")),
         settings.concurrency.map(|concurrency| format!("concurrency {concurrency}")),
         settings.max_length.map(|length| format!("length {}", grouped(length))),
+        per_key(settings),
     ];
     let limits: Vec<_> = limits.into_iter().flatten().collect();
     if limits.is_empty() { "none".to_owned() } else { limits.join(", ") }
+}
+
+/// What is set for every key, once it is said what the key is.
+fn per_key(settings: &QueueSettings) -> Option<String> {
+    let limits = [
+        settings.key_rate.map(|rate| format!("rate {rate}")),
+        settings.key_concurrency.map(|concurrency| format!("concurrency {concurrency}")),
+    ];
+    let limits: Vec<_> = limits.into_iter().flatten().collect();
+    let field = settings.key.as_ref().filter(|_| !limits.is_empty())?;
+    Some(format!("{} for each {field}", limits.join(" and ")))
 }
