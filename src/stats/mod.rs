@@ -27,6 +27,8 @@ pub struct QueueStats {
     pub pending: u64,
     /// Jobs in line, by priority: critical, high, normal, low.
     pub pending_by_priority: [u64; 4],
+    /// Of the pending jobs, those that wait for the limit of their key.
+    pub parked: u64,
     /// Jobs that wait for their time.
     pub scheduled: u64,
     /// Jobs held by workers.

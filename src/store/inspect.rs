@@ -198,6 +198,8 @@ pub(crate) struct Counts {
     pub minutes: Vec<[u64; 4]>,
     /// Schedules, and those whose tick came more than a minute ago.
     pub schedules: [u64; 2],
+    /// Of those in the four lines, jobs that wait for the limit of their key.
+    pub parked: u64,
 }
 
 impl Store {
@@ -226,6 +228,7 @@ impl Store {
             minutes.push(minute);
         }
         let schedules = [reply.count()?, reply.count()?];
+        let parked = reply.count()?;
         if !used && !self.is_registered(keys.queue()).await? {
             return Ok(None);
         }
@@ -240,6 +243,7 @@ impl Store {
             config,
             minutes,
             schedules,
+            parked,
         }))
     }
 

@@ -119,7 +119,7 @@ fn wanted(pool: &Pool, lane: &Lane) -> (usize, usize) {
     let (unit, load) = (lane.unit(), lane.table.load());
     // What waits for a batch to fill takes its own places only.
     let slots = (idle * unit).saturating_sub(load.ready);
-    let ahead = lane.ahead(pool.slots);
+    let ahead = pool.ahead(lane);
     // Ends that Redis has not confirmed count too, so that a worker that cannot acknowledge stops fetching.
     if load.held > pool.slots * unit + 3 * ahead.max(1) {
         return (0, 0);

@@ -198,6 +198,7 @@ pub(crate) struct Pool {
     pub job: Notify,
     /// Wakes the fetcher: there is room.
     pub room: Notify,
+    weights: Vec<u32>,
     /// In which order lanes are fetched.
     pub fetches: Turns,
     /// In which order lanes give jobs to the slots.
@@ -213,6 +214,7 @@ impl Pool {
             running: AtomicUsize::new(0),
             job: Notify::new(),
             room: Notify::new(),
+            weights: weights.to_vec(),
             fetches: Turns::new(weights),
             starts: Turns::new(weights),
         }
@@ -225,6 +227,23 @@ impl Pool {
             self.starts.served(index, jobs);
             Some(found)
         })
+    }
+
+    /// How many jobs of a lane may be claimed ahead: its share of what the slots finish, among the lanes that have work. What
+    /// is claimed is started, so more of it would be more than its share.
+    pub(crate) fn ahead(&self, lane: &Lane) -> usize {
+        let all = lane.ahead(self.slots);
+        let (mut own, mut sum) = (1, 0);
+        for (other, weight) in self.lanes.iter().zip(&self.weights) {
+            let is_own = other.keys.queue() == lane.keys.queue();
+            if is_own || !other.drained.load(Ordering::Acquire) {
+                sum += *weight as usize;
+            }
+            if is_own {
+                own = *weight as usize;
+            }
+        }
+        all * own / sum.max(1)
     }
 
     /// Slots with nothing to do.

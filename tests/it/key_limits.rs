@@ -5,8 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ireva_queue::config::Setting;
 use ireva_queue::testing::{Ask, ByHand, Ending, HandOut, Held};
 use ireva_queue::{
-    ActOptions, BulkAct, Client, Clock, JobId, JobLine, JobState, KeyLimitChange, LimitKey, NewJob, Queue, Redaction,
-    Selection,
+    Client, Clock, JobId, JobLine, JobState, KeyLimitChange, LimitKey, NewJob, Queue, Redaction, Selection,
 };
 
 use crate::ops_seed::{NOW_US, client_at, id, name, run};
@@ -163,7 +162,7 @@ fn a_rate_per_key_starts_a_burst_and_then_one_an_interval() {
     assert_eq!(bench.line("parked").len(), 4);
     assert!(bench.fetch("w", 10).again_ms.is_some_and(|again_ms| (1..=101).contains(&again_ms)));
     let mut started = Vec::new();
-    for _ in 0..40 {
+    for _ in 0..45 {
         bench.pass(10_000);
         started.extend(bench.ids("w", 10).into_iter().map(|id| (id, bench.now_us)));
     }

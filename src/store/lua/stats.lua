@@ -1,10 +1,11 @@
 -- stats: everything that is counted about a queue, at one instant.
 -- KEYS: jobs pending scheduled active retrying completed cancelled dead workers config meta schedules ticks
 -- ARGV: clock
--- returns: now in µs; 1 where the queue was ever used; the number of records; sizes of the four lines (parked jobs among them), scheduled, active,
---          retrying, completed, cancelled, dead; workers whose lease stands; the oldest arrival in line and the earliest due
---          score ('' for none); totals and settings, name and value of each that is there; what was enqueued, completed,
---          failed and dead in this minute and each of the sixty before it; schedules, and those whose tick is a minute late
+-- returns: now in µs; 1 where the queue was ever used; the number of records; sizes of the four lines with what is parked,
+--          scheduled, active, retrying, completed, cancelled, dead; workers whose lease stands; the oldest arrival in line and
+--          the earliest due score ('' for none); totals and settings, name and value of each that is there; what was enqueued,
+--          completed, failed and dead in this minute and each of the sixty before it; schedules, those whose tick is a minute
+--          late; parked jobs
 -- cost: 0.1 ms
 -- flags: no-writes
 -- uses: now int parked
@@ -15,11 +16,11 @@ local function least(known, line)
   if first and (known == '' or tonumber(first) < tonumber(known)) then return int(tonumber(first)) end
   return known
 end
-local apart = redis.call('EXISTS', parked) == 1
+local apart = redis.call('ZCARD', parked)
 for level = 1, 4 do
   sizes[level] = redis.call('ZCARD', pending[level])
   oldest = least(oldest, pending[level])
-  if apart then
+  if apart > 0 then
     local from, to = int(spot(level - 1, 0)), '(' .. int(spot(level, 0))
     sizes[level] = sizes[level] + redis.call('ZCOUNT', parked, from, to)
     local first = redis.call('ZRANGE', parked, from, to, 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
@@ -53,4 +54,4 @@ local settings = named(config, {'paused', 'rate', 'rate_us', 'rate_burst', 'conc
 local live = redis.call('ZCOUNT', workers, '(' .. int(math.floor(now_us / 1000)), '+inf')
 return {int(now_us), redis.call('EXISTS', meta, config), redis.call('HLEN', jobs), sizes, live, oldest, due, totals,
   settings, minutes, redis.call('HLEN', schedules),
-  redis.call('ZCOUNT', ticks, '-inf', int(math.floor(now_us / 1000) - 60000))}
+  redis.call('ZCOUNT', ticks, '-inf', int(math.floor(now_us / 1000) - 60000)), apart}

@@ -211,7 +211,7 @@ fn r39_a_key_that_a_hand_made_another_type_of_is_named() {
         redis.query::<()>(&["SET", &key, "x"]);
         // What is parked is looked at when its key is due.
         redis.try_query::<()>(&["ZADD", &redis.key("q", "unpark"), "0", "acme"]).ok();
-        let error = taker.take(9).unwrap_err();
+        let Err(error) = taker.take(9) else { panic!("{suffix}") };
         assert_eq!(error.kind(), ErrorKind::Corrupt, "{suffix}: {error}");
         let said = error.to_string();
         assert!(said.contains(&key) && said.contains("delete it"), "{suffix}: {said}");

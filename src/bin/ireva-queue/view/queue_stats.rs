@@ -103,7 +103,11 @@ fn pending(stats: &QueueStats) -> String {
     let levels: Vec<_> = levels.map(|(priority, count)| format!("{} {priority}", grouped(count))).collect();
     let all_normal = stats.pending_by_priority[usize::from(Priority::Normal.level())] == stats.pending;
     let detail = if all_normal { String::new() } else { format!(" ({})", levels.join(", ")) };
-    format!("{}{detail}", grouped(stats.pending))
+    let parked = match stats.parked {
+        0 => String::new(),
+        parked => format!(", {} of them for the limit of their key", grouped(parked)),
+    };
+    format!("{}{detail}{parked}", grouped(stats.pending))
 }
 
 fn kept(kept: u64, total: u64) -> String {

@@ -24,7 +24,7 @@ local function bring_back(now_us, keyed)
   local unpark, now_ms = string.sub(meta, 1, -5) .. 'unpark', int(math.floor(now_us / 1000))
   local due, moved = redis.call('ZRANGE', unpark, '-inf', now_ms, 'BYSCORE', 'LIMIT', 0, 64), 0
   -- A hand has taken `unpark` away: nobody knows the keys any more, so the limits are asked again in line.
-  if #due == 0 and redis.call('EXISTS', parked) == 1 and redis.call('EXISTS', unpark) == 0 then
+  if redis.call('ZCARD', parked) > 0 and #due == 0 and redis.call('EXISTS', unpark) == 0 then
     return back_in_line(redis.call('ZRANGE', parked, 0, 499)) > 0
   end
   local limits = allow(now_us, due, keyed)
