@@ -66,17 +66,17 @@ impl Server {
         Client::new(&config).expect("a client")
     }
 
-    fn info(&self, field: &str) -> u64 {
+    fn info(&self, field: &str) -> f64 {
         let client = redis::Client::open(("127.0.0.1", self.port)).expect("an address");
         let mut connection = client.get_connection().expect("a connection");
-        let info: String = redis::cmd("INFO").arg("memory").query(&mut connection).expect("INFO");
+        let info: String = redis::cmd("INFO").query(&mut connection).expect("INFO");
         let line = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).expect("the field");
         line.parse().expect("a number")
     }
 
-    /// CPU time used so far, in microseconds.
-    fn cpu_us(&self) -> u64 {
-        cpu_us(self.child.id())
+    /// CPU time used so far, in microseconds, to the microsecond.
+    fn cpu_us(&self) -> f64 {
+        (self.info("used_cpu_user") + self.info("used_cpu_sys")) * 1e6
     }
 }
 
@@ -134,9 +134,9 @@ async fn enqueue_bulk(server: &Server, count: usize) {
     let empty = server.info("used_memory");
     queue.enqueue_many(jobs).await.expect("enqueued");
     let rate = count as f64 / before.1.elapsed().as_secs_f64();
-    let redis_us = (server.cpu_us() - before.0) as f64 / count as f64;
+    let redis_us = (server.cpu_us() - before.0) / count as f64;
     say("enqueue, bulk", rate, "jobs/s", &format!("redis {redis_us:.1} µs/job"));
-    say("memory of a waiting job", (server.info("used_memory") - empty) as f64 / count as f64, "bytes", "");
+    say("memory of a waiting job", (server.info("used_memory") - empty) / count as f64, "bytes", "");
 }
 
 async fn enqueue_single(server: &Server, count: usize, in_flight: usize) {
@@ -208,7 +208,7 @@ async fn run_empty(server: &Server, client: &Client, concurrency: usize) -> (f64
     let before = (server.cpu_us(), cpu_us(own), Instant::now());
     let jobs = worker.run().await.expect("drained").completed as f64;
     let rate = jobs / before.2.elapsed().as_secs_f64();
-    (rate, (server.cpu_us() - before.0) as f64 / jobs, (cpu_us(own) - before.1) as f64 / jobs)
+    (rate, (server.cpu_us() - before.0) / jobs, (cpu_us(own) - before.1) as f64 / jobs)
 }
 
 async fn latency(server: &Server, seconds: u64) {

@@ -181,7 +181,7 @@
 //! | `batched`, `outbox` | hash | id -> batch, only for live jobs of batches; id -> queue and record of a job on completion on its way to another queue |
 //! | `wake` | list | at most one wake-up token |
 //! | `schedules`, `ticks` | hash, zset | name -> `revision\|paused\|fired\|missed\|overlapped\|last tick` and the schedule as JSON; name by its next tick in ms |
-//! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer, in a durable queue `~<mode> <since> ` before it |
+//! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer, in a durable queue `~<mode> <since> ` before it, where a key is set `@<field> ` |
 //! | `log:<id>`, `result:<id>` | string, 24 h and 1 h | what attempts said; a result |
 //! | `undo:<act>`, `undo:<act>:<n>` | hash, list, 1 h | how far an act is undone; copies of what it took, twelve values a job |
 //!

@@ -52,6 +52,10 @@ async fn fetch(shared: &Arc<Shared>, pool: &Arc<Pool>, tokens: &Tokens) {
             let jobs = ask(shared, pool, &mut asked[index], room).await;
             pool.fetches.served(index, jobs);
             fetched_some |= jobs > 0;
+            // Slots that came free meanwhile are for whoever's turn it is now.
+            if jobs > 0 && room.slots > 0 {
+                break;
+            }
         }
         if fetched_some {
             continue;
@@ -147,6 +151,7 @@ async fn past_the_breaker(shared: &Shared, asked: &mut Asked, room: Room) -> Opt
         }
         Pass::Wait(wait) => {
             asked.next = Instant::now() + wait.clamp(Duration::from_millis(10), POLL);
+            asked.lane.gives.store(false, Ordering::Release);
             None
         }
     }
@@ -191,6 +196,7 @@ async fn ask(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, room: Room) -
         Err(error) => {
             shared.give_back(granted);
             shared.warn_seldom(&error, "no jobs can be fetched");
+            lane.gives.store(false, Ordering::Release);
             asked.next = Instant::now() + POLL;
             0
         }
@@ -207,6 +213,7 @@ async fn take_in(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, fetched: 
     }
     let drained = count == 0 && fetched.again_ms.is_none_or(|again_ms| again_ms > 1_000);
     lane.drained.store(drained, Ordering::Release);
+    lane.gives.store(count > 0 || fetched.again_ms == Some(0), Ordering::Release);
     lane.paused.store(fetched.paused, Ordering::Release);
     shared.run_empty(fetched.run_empty);
     let limit = lane.settings().crash_limit;

@@ -73,6 +73,8 @@ pub(crate) struct Lane {
     pub looked_over: AtomicBool,
     /// The last fetch found nothing that starts within a second.
     pub drained: AtomicBool,
+    /// It gave jobs when it was asked last, or has more at once.
+    pub gives: AtomicBool,
     /// To the finisher.
     pub ended: mpsc::Sender<Ended>,
     settings: Mutex<Arc<QueueSettings>>,
@@ -100,6 +102,7 @@ impl Lane {
             paused: AtomicBool::new(false),
             looked_over: AtomicBool::new(false),
             drained: AtomicBool::new(false),
+            gives: AtomicBool::new(false),
             ended,
             settings: Mutex::default(),
             settings_version: AtomicU64::new(u64::MAX),
@@ -229,21 +232,20 @@ impl Pool {
         })
     }
 
-    /// How many jobs of a lane may be claimed ahead: its share of what the slots finish, among the lanes that have work. What
-    /// is claimed is started, so more of it would be more than its share.
+    /// How many jobs of a lane may be claimed ahead: its share of what the slots finish among the lanes that have work, and
+    /// no more than keeps it beside them. What is claimed is started, so more would be more than its share.
     pub(crate) fn ahead(&self, lane: &Lane) -> usize {
         let all = lane.ahead(self.slots);
-        let (mut own, mut sum) = (1, 0);
-        for (other, weight) in self.lanes.iter().zip(&self.weights) {
-            let is_own = other.keys.queue() == lane.keys.queue();
-            if is_own || !other.drained.load(Ordering::Acquire) {
-                sum += *weight as usize;
-            }
-            if is_own {
-                own = *weight as usize;
-            }
+        let Some(own) = self.lanes.iter().position(|other| other.keys.queue() == lane.keys.queue()) else { return all };
+        let has_work = |index: &usize| *index != own && self.lanes[*index].gives.load(Ordering::Acquire);
+        let rivals: Vec<_> = (0..self.lanes.len()).filter(has_work).collect();
+        if rivals.is_empty() {
+            return all;
         }
-        all * own / sum.max(1)
+        self.starts.owe(all);
+        let weight = |index: usize| self.weights[index] as usize;
+        let sum = weight(own) + rivals.iter().map(|rival| weight(*rival)).sum::<usize>();
+        (all * weight(own) / sum).min(self.fetches.lead(own, &rivals, all / sum))
     }
 
     /// Slots with nothing to do.

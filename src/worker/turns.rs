@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 /// What one job of a queue of weight 1 costs: whole for every weight that is allowed.
 const STRIDE: u64 = 1 << 20;
 
-/// So much at most is owed to a queue that was passed over, as it is while its next jobs are on their way: 16 jobs.
-const OWED: u64 = 16 * STRIDE;
+/// So many jobs at least are owed to a queue that was passed over, as it is while its next jobs are on their way.
+const OWED: usize = 16;
 
 /// Smooth weighted turns. A queue that was given a job moves back by what a job costs it, the less the heavier it is; the
 /// foremost is next. So while all have work, jobs are shared as the weights say, however many come at a time, and none
@@ -23,12 +23,14 @@ struct State {
     passed: Vec<u64>,
     /// How far the foremost had come that was ever served.
     now: u64,
+    /// How much is owed to a queue at most.
+    owed: u64,
 }
 
 impl Turns {
     pub(crate) fn new(weights: &[u32]) -> Self {
         let costs = weights.iter().map(|weight| STRIDE / u64::from((*weight).max(1))).collect();
-        Self { costs, state: Mutex::new(State { passed: vec![0; weights.len()], now: 0 }) }
+        Self { costs, state: Mutex::new(State { passed: vec![0; weights.len()], now: 0, owed: OWED as u64 * STRIDE }) }
     }
 
     /// The queues by their number, the one whose turn it is first.
@@ -42,6 +44,22 @@ impl Turns {
         order
     }
 
+    /// So many jobs may be on their way to a queue while others are served: they are owed to it.
+    pub(crate) fn owe(&self, jobs: usize) {
+        if self.costs.len() > 1 {
+            self.state.lock().unwrap_or_else(PoisonError::into_inner).owed = OWED.max(jobs) as u64 * STRIDE;
+        }
+    }
+
+    /// How many jobs a queue may be given until it has come further than the hindmost of its rivals by what `window` jobs
+    /// cost a queue of weight 1.
+    pub(crate) fn lead(&self, index: usize, rivals: &[usize], window: usize) -> usize {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(hindmost) = rivals.iter().map(|rival| state.passed[*rival]).min() else { return usize::MAX };
+        let until = hindmost + window as u64 * STRIDE;
+        usize::try_from(until.saturating_sub(state.passed[index]) / self.costs[index]).unwrap_or(usize::MAX)
+    }
+
     /// A queue was given so many jobs.
     pub(crate) fn served(&self, index: usize, jobs: usize) {
         if self.costs.len() == 1 || jobs == 0 {
@@ -49,7 +67,7 @@ impl Turns {
         }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // What it had no work for is not owed to it.
-        let from = state.passed[index].max(state.now.saturating_sub(OWED));
+        let from = state.passed[index].max(state.now.saturating_sub(state.owed));
         state.now = state.now.max(from);
         state.passed[index] = from + self.costs[index] * jobs as u64;
     }
@@ -92,6 +110,31 @@ mod tests {
             .collect();
         assert_eq!(firsts.iter().filter(|first| **first == 1).count(), 2);
         assert!(firsts.windows(4).all(|four| four.contains(&1)), "{firsts:?}");
+    }
+
+    #[test]
+    fn jobs_that_come_late_are_made_up_for() {
+        let turns = Turns::new(&[3, 1]);
+        turns.owe(500);
+        // In turns only one of them has any.
+        let mut given = [0, 0];
+        for wave in 0..40 {
+            for _ in 0..100 {
+                let index = if wave % 2 == 0 { 1 } else { turns.order()[0] };
+                turns.served(index, 1);
+                given[index] += 1;
+            }
+        }
+        assert!(given[0] == 2_000, "{given:?}: all that was left to choose");
+    }
+
+    #[test]
+    fn nobody_runs_ahead_of_the_hindmost() {
+        let turns = Turns::new(&[3, 1]);
+        assert_eq!((turns.lead(0, &[1], 10), turns.lead(1, &[0], 10)), (30, 10));
+        turns.served(1, 8);
+        assert_eq!((turns.lead(0, &[1], 10), turns.lead(1, &[0], 10)), (54, 2));
+        assert_eq!(turns.lead(1, &[], 10), usize::MAX);
     }
 
     #[test]

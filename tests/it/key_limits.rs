@@ -95,7 +95,8 @@ impl Bench {
                 *running.entry(key.to_owned()).or_default() += 1;
             }
         }
-        let counted = self.hash("running");
+        let counted: BTreeMap<_, _> =
+            self.hash("running").into_iter().map(|(key, count)| (key, count.trim_end().to_owned())).collect();
         assert_eq!(counted, running.into_iter().map(|(key, count)| (key, count.to_string())).collect());
         let parked: BTreeSet<String> = self.line("parked").into_iter().collect();
         let base = self.redis.key("q", "parked:");

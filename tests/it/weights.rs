@@ -8,7 +8,7 @@ use ireva_queue::{
     Concurrency, JobContext, NewJob, Outcome, ProcessError, Processor, QueueName, Registry, Worker, WorkerBuilder,
 };
 
-use crate::ops_seed::{client, name, run};
+use crate::ops_seed::{client, name};
 use crate::support::*;
 
 /// Takes so long, and notes its queue at the start.
@@ -41,7 +41,8 @@ fn starts(
     let client = client(&redis);
     let noting = Noting { takes, started: Arc::default() };
     let mut registry = Registry::new();
-    run(async {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
         for (queue, jobs) in queues {
             registry.register(name(queue), noting.clone());
             let jobs = (0..*jobs).map(|_| NewJob::from_json("1".to_owned()).unwrap()).collect();

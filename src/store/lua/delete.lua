@@ -15,6 +15,7 @@ for _, name in ipairs(redis.call('ZRANGE', batches, 0, 999)) do
   redis.call('UNLINK', string.sub(meta, 1, -5) .. 'batch:' .. name)
 end
 local base = string.sub(meta, 1, -5)
+for _, key in ipairs(redis.call('ZRANGE', base .. 'unpark', 0, 999)) do redis.call('UNLINK', parked .. ':' .. key) end
 redis.call('UNLINK', base .. 'running', base .. 'paced', base .. 'unpark', base .. 'limits')
 redis.call('UNLINK', history, crashes, workers, handed, unique, keys, expiring, seen, config, meta, events, wake, ticks,
   batches, batched)

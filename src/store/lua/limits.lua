@@ -9,8 +9,8 @@
 local base, reply = string.sub(meta, 1, -5), {int(now())}
 for at = names_at, #ARGV do
   local key = ARGV[at]
-  for _, value in ipairs({redis.call('HGET', base .. 'running', key) or '0', size_of(key),
-    redis.call('HGET', base .. 'limits', key) or '', redis.call('HGET', base .. 'paced', key) or '',
+  for _, value in ipairs({int(tonumber(redis.call('HGET', base .. 'running', key)) or 0), size_of(key),
+    redis.call('HGET', base .. 'limits', key) or '', int(tonumber(redis.call('HGET', base .. 'paced', key)) or 0),
     redis.call('ZSCORE', base .. 'unpark', key) or ''}) do
     reply[#reply + 1] = value
   end

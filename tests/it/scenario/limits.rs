@@ -174,8 +174,8 @@ fn r39_the_limiter_of_keys_resumes_within_one_window() {
     let held: u64 = redis.query(&["HLEN", &redis.key("q", "active")]);
     redis.query::<()>(&["HSET", &running, "acme", "-7", "nobody", most]);
     run(taker.by_hand.audit()).unwrap();
-    let counted: BTreeMap<String, u64> = redis.query(&["HGETALL", &running]);
-    assert_eq!(counted, [("acme".to_owned(), held)].into());
+    let counted: BTreeMap<String, String> = redis.query(&["HGETALL", &running]);
+    assert_eq!(counted, [("acme".to_owned(), held.to_string())].into());
     // An index, or the time of a key, that a hand took away comes back with the janitor.
     redis.query::<()>(&["DEL", &redis.key("q", "parked:acme")]);
     redis.query::<()>(&["ZREM", &unpark, "acme"]);

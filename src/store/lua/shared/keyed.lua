@@ -17,11 +17,11 @@ end
 
 -- key_reader(field): what tells the key of a job by its record: the producer's word for it before the JSON object, else what
 -- stands at `field` (a dotted path) of the payload; nil where there is none. The one place that decodes a payload, to read.
+-- Also the pattern of the producer's word, behind the sixteen digits of an arrival, for who looks at many.
 local function key_reader(field)
   local head, path = '^@' .. string.gsub(field, '[.-]', '%%%0') .. '=([^{| ]+){', {}
   for step in string.gmatch(field, '[^.]+') do path[#path + 1] = step end
   return function(record)
-    -- Arrivals have sixteen digits for the next centuries.
     local key = string.match(record, head, 17)
     if key then return key end
     local at = string.find(record, '{', 1, true)
@@ -31,5 +31,5 @@ local function key_reader(field)
     local value = sound and object.payload or nil
     for _, step in ipairs(path) do value = type(value) == 'table' and value[step] or nil end
     return spelled(value)
-  end
+  end, head
 end

@@ -2,13 +2,13 @@
 -- them is parked. It looks at about a thousand. Whether there may be more at once. Needs KEYS pending and what it uses: line
 -- keyed sort_out.
 local function limited_line(now_us, want, rule)
-  local keyed = rule.keyed
-  local key_of, size, looked = key_reader(keyed.field), want, 0
+  local keyed, size, looked = rule.keyed, want, 0
+  keyed.key_of, keyed.head = key_reader(keyed.field)
   while true do
     local line = first_in_line(size, rule)
     if #line == 0 then return line, false end
     local full = #line == 3 * size
-    local kept, over, cut = sort_out(now_us, line, want, keyed, key_of)
+    local kept, over, cut = sort_out(now_us, line, want, keyed)
     looked = looked + #line / 3
     kept.scattered = #over > 0 and not park(now_us, over, kept, keyed)
     if #kept.keys >= want or not (full or cut) then return kept, false end

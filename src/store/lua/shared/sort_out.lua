@@ -1,39 +1,34 @@
--- look_at(line, key_of): reads the records of `line` and finds the keys: {records, keys (false where there is none), counts
--- of each key, list of the keys}, until they are some megabytes or took long to decode: at least one. Needs KEYS jobs.
-local function look_at(line, key_of)
-  local seen, bytes, chunk = {records = {}, keys = {}, counts = {}, list = {}}, 0, 20
-  local records, keys, counts, list = seen.records, seen.keys, seen.counts, seen.list
-  while #keys < #line / 3 do
-    local first, ids = #keys, {}
-    for n = first + 1, math.min(#line / 3, first + chunk) do ids[#ids + 1] = line[3 * n - 2] end
-    local found = redis.call('HMGET', jobs, unpack(ids))
-    for n = 1, #ids do
-      local record = found[n]
-      local key = record and key_of(record) or false
-      if key then
-        local count = counts[key]
-        if not count then list[#list + 1] = key end
-        counts[key] = (count or 0) + 1
-      end
+-- look_at(line, key_of, head): reads the records of `line` and finds the keys: {records, keys (false where there is none),
+-- counts of each key}, until they are some megabytes or took long to decode: at least one. Needs KEYS jobs.
+local function look_at(line, key_of, head)
+  local records, keys, counts, match = {}, {}, {}, string.match
+  local first, count, bytes, chunk = 0, #line / 3, 0, 25
+  while first < count do
+    local ids = {}
+    for n = 1, math.min(count - first, chunk) do ids[n] = line[3 * (first + n) - 2] end
+    for n, record in ipairs(redis.call('HMGET', jobs, unpack(ids))) do
+      local key = record and (match(record, head, 17) or key_of(record)) or false
+      if key then counts[key] = (counts[key] or 0) + 1 end
       records[first + n], keys[first + n] = record, key
       bytes = bytes + (record and #record or 0)
       if decoded >= decode_max then break end
     end
-    chunk = chunk * 2
+    first, chunk = #keys, chunk * 4
     if bytes >= 4194304 or decoded >= decode_max then break end
   end
-  return seen
+  return {records = records, keys = keys, counts = counts}
 end
 
--- sort_out(now_us, line, want, keyed, key_of): the first `want` jobs of `line` that the limits of their keys let start, with
+-- sort_out(now_us, line, want, keyed): the first `want` jobs of `line` that the limits of their keys let start, with
 -- what was read of them; those before them that are over, {id, level, arrival, key, …}; whether the end of `line` was not
 -- looked at. Needs what look_at and allow do.
-local function sort_out(now_us, line, want, keyed, key_of)
-  local seen, over = look_at(line, key_of), {}
-  local limits, last = allow(now_us, seen.list, keyed), #seen.keys
+local function sort_out(now_us, line, want, keyed)
+  local seen, over, list = look_at(line, keyed.key_of, keyed.head), {}, {}
+  for key in pairs(seen.counts) do list[#list + 1] = key end
+  local limits, last = allow(now_us, list, keyed), #seen.keys
   local cut = last < #line / 3
   local within = not cut and last <= want
-  for _, key in ipairs(seen.list) do within = within and seen.counts[key] <= limits[key].free end
+  for key, count in pairs(seen.counts) do within = within and count <= limits[key].free end
   if within then
     line.records, line.keys, line.counts, line.limits = seen.records, seen.keys, seen.counts, limits
     return line, over, false
