@@ -1,4 +1,4 @@
-//! The engine's speeds on a private Redis: enqueue, drain, latency, bytes per waiting job.
+//! The engine's speeds on a private Redis: enqueue, drain, what limits per key cost it, latency, bytes per waiting job.
 //!
 //! `cargo bench` runs them all; `cargo bench -- --jobs 10000` makes them smaller, a word (`drain`) picks those whose name
 //! has it. Rates depend on the machine: compare only inside one run.
@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ireva_queue::config::{Config, Endpoint, ProcessorsConfig, RedisConfig, RedisMode, TlsConfig, WorkerConfig};
+use ireva_queue::config::{
+    Config, Endpoint, ProcessorsConfig, RedisConfig, RedisMode, Setting, TlsConfig, WorkerConfig,
+};
 use ireva_queue::{
     Client, Concurrency, JobContext, NewJob, Outcome, ProcessError, Processor, QueueName, Registry, Worker,
 };
@@ -64,17 +66,17 @@ impl Server {
         Client::new(&config).expect("a client")
     }
 
-    fn info(&self, field: &str) -> u64 {
+    fn info(&self, field: &str) -> f64 {
         let client = redis::Client::open(("127.0.0.1", self.port)).expect("an address");
         let mut connection = client.get_connection().expect("a connection");
-        let info: String = redis::cmd("INFO").arg("memory").query(&mut connection).expect("INFO");
+        let info: String = redis::cmd("INFO").query(&mut connection).expect("INFO");
         let line = info.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':')).expect("the field");
         line.parse().expect("a number")
     }
 
-    /// CPU time used so far, in microseconds.
-    fn cpu_us(&self) -> u64 {
-        cpu_us(self.child.id())
+    /// CPU time used so far, in microseconds, to the microsecond.
+    fn cpu_us(&self) -> f64 {
+        (self.info("used_cpu_user") + self.info("used_cpu_sys")) * 1e6
     }
 }
 
@@ -132,9 +134,9 @@ async fn enqueue_bulk(server: &Server, count: usize) {
     let empty = server.info("used_memory");
     queue.enqueue_many(jobs).await.expect("enqueued");
     let rate = count as f64 / before.1.elapsed().as_secs_f64();
-    let redis_us = (server.cpu_us() - before.0) as f64 / count as f64;
+    let redis_us = (server.cpu_us() - before.0) / count as f64;
     say("enqueue, bulk", rate, "jobs/s", &format!("redis {redis_us:.1} µs/job"));
-    say("memory of a waiting job", (server.info("used_memory") - empty) as f64 / count as f64, "bytes", "");
+    say("memory of a waiting job", (server.info("used_memory") - empty) / count as f64, "bytes", "");
 }
 
 async fn enqueue_single(server: &Server, count: usize, in_flight: usize) {
@@ -158,23 +160,55 @@ async fn enqueue_single(server: &Server, count: usize, in_flight: usize) {
 async fn drain(server: &Server, count: usize, concurrency: usize) {
     let client = server.client();
     client.queue(queue_name()).enqueue_many(jobs(count)).await.expect("enqueued");
-    let noop = Noop::default();
+    let (rate, redis_us, own_us) = run_empty(server, &client, concurrency).await;
+    let more = format!("worker {own_us:.1} + redis {redis_us:.1} µs/job");
+    say(&format!("drain, concurrency {concurrency}"), rate, "jobs/s", &more);
+}
+
+/// Drains in turns with limits per key that nothing reaches and without any, in batches of 500: what the limits cost.
+async fn keys(count: usize, rounds: usize) {
+    let mut costs = [Vec::new(), Vec::new()];
+    for round in 0..rounds * 2 {
+        let limited = round % 2 == 1;
+        let server = Server::start();
+        let client = server.client();
+        let queue = client.queue(queue_name());
+        if limited {
+            let field = Some("tenantId".parse().expect("a field"));
+            let settings = [Setting::Key(field), Setting::KeyConcurrency(Some(100_000))];
+            queue.set(&settings).await.expect("set");
+            // The answer tells the producer the field.
+            queue.enqueue(jobs(1).remove(0)).await.expect("enqueued");
+        }
+        let tenant = |n: usize| PAYLOAD.replacen('{', &format!("{{\"tenantId\":\"tenant-{:02}\",", n % 50), 1);
+        let jobs = (0..count).map(|n| NewJob::from_json(tenant(n)).expect("a payload")).collect();
+        queue.enqueue_many(jobs).await.expect("enqueued");
+        let (rate, redis_us, worker_us) = run_empty(&server, &client, 500).await;
+        let name = if limited { "drain, 50 keys with limits" } else { "drain, no limits" };
+        say(name, rate, "jobs/s", &format!("worker {worker_us:.1} + redis {redis_us:.2} µs/job"));
+        costs[usize::from(limited)].push((rate, redis_us));
+    }
+    let middle = |of: &[(f64, f64)], part: fn(&(f64, f64)) -> f64| {
+        let mut values: Vec<_> = of.iter().map(part).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    let change = |part| 100.0 * (middle(&costs[1], part) / middle(&costs[0], part) - 1.0);
+    say("limits per key, throughput", change(|cost| cost.0), "%", "between the medians");
+    say("limits per key, time of redis", change(|cost| cost.1), "%", "between the medians");
+}
+
+/// Runs a worker until the queue is empty: jobs a second, and the time of Redis and of this process for each.
+async fn run_empty(server: &Server, client: &Client, concurrency: usize) -> (f64, f64, f64) {
     let mut registry = Registry::new();
-    registry.register(queue_name(), noop.clone());
-    let worker = Worker::builder(&client, registry)
-        .concurrency(Concurrency::Shared(concurrency))
-        .until_empty(true)
-        .build()
-        .expect("a worker");
+    registry.register(queue_name(), Noop::default());
+    let worker = Worker::builder(client, registry).concurrency(Concurrency::Shared(concurrency)).until_empty(true);
+    let worker = worker.build().expect("a worker");
     let own = std::process::id();
     let before = (server.cpu_us(), cpu_us(own), Instant::now());
-    let report = worker.run().await.expect("drained");
-    let took = before.2.elapsed();
-    assert!(report.completed >= count as u64, "{report:?}");
-    let jobs = report.completed as f64;
-    let (redis_us, own_us) = ((server.cpu_us() - before.0) as f64 / jobs, (cpu_us(own) - before.1) as f64 / jobs);
-    let more = format!("worker {own_us:.1} + redis {redis_us:.1} µs/job");
-    say(&format!("drain, concurrency {concurrency}"), jobs / took.as_secs_f64(), "jobs/s", &more);
+    let jobs = worker.run().await.expect("drained").completed as f64;
+    let rate = jobs / before.2.elapsed().as_secs_f64();
+    (rate, (server.cpu_us() - before.0) / jobs, (cpu_us(own) - before.1) as f64 / jobs)
 }
 
 async fn latency(server: &Server, seconds: u64) {
@@ -234,6 +268,9 @@ fn main() {
             if wanted("drain") {
                 drain(&Server::start(), count, concurrency).await;
             }
+        }
+        if wanted("keys") {
+            keys(count, 3).await;
         }
         if wanted("latency") {
             latency(&Server::start(), if count < 100_000 { 1 } else { 10 }).await;

@@ -140,16 +140,33 @@
 //! different slots, so no queue's settings can tell of them. Where nothing fails, a fetch and an end cost one look at a flag in
 //! the worker's own memory.
 //!
+//! # Limits
+//!
+//! `rate` and `concurrency` hold for a queue over all workers. Where `key` says at which field payloads hold the key of their
+//! job (a tenant, say), `keyConcurrency` and `keyRate` hold for each key, and [`KeyLimits`] sets others for one. Fetch counts
+//! the claims of each key in `running`; a job over the limit of its key leaves its line for `parked`, where it is pending in
+//! every view and keeps its rank, and lets those of other keys by. `unpark` says when its key may go on: who ends a job of
+//! the key lets it go on at once, a rate at its time; then fetch moves so many back to their old places before it takes the
+//! usual line. Where limits are lifted all come back. Jobs whose payload has no key are not limited, and claims from before
+//! the limits were set are not counted.
+//!
+//! The key stands in front of a record where the producer knew the field, which the answer to its first enqueue tells it; of
+//! others fetch decodes the payload, to read: the one place where a script does. Counts that a hand or a crash made wrong
+//! heal: by the number of all claims at once, by the janitor's count within a minute; a rate's time out of bounds begins anew.
+//!
 //! # What Redis holds
 //!
 //! Every key of a queue begins with `<prefix>{<queue>}:`, so that a queue stays in one cluster slot.
 //!
 //! | key | type | holds |
 //! |---|---|---|
-//! | `jobs` | hash | id -> record: arrival in µs, then the producer's JSON object, payload byte for byte inside |
+//! | `jobs` | hash | id -> record: arrival in µs, `@<field>=<key>` where keys limit the queue, then the producer's JSON object, payload byte for byte inside |
 //! | `history` | hash | id -> JSON of failures and other ends, only for jobs to which something happened |
 //! | `crashes` | hash | id -> crashes |
 //! | `pending:0` … `pending:3` | zset | critical, high, normal, low: id by arrival in µs |
+//! | `parked`, `parked:<key>` | zset | pending jobs over the limit of their key, and those of one key: id by level × 2^51 + arrival - 1.5 × 10^15 |
+//! | `running`, `paced` | hash | key -> claims of its jobs; the time in µs that its rate goes by |
+//! | `unpark`, `limits` | zset, hash | key of parked jobs by the ms at which they may go on; key -> its own limits |
 //! | `scheduled`, `retrying` | zset | id by due time in ms × 4 + level |
 //! | `active` | hash | id -> claim: `fence\|level:arrival\|claimed_ms\|worker\|key\|batch`, the last one `alone` where the job must run alone; `cancelled\|` before it once cancelled |
 //! | `workers`, `handed` | zset, hash | end of each worker's lease; its last hand-out and its number of claims |
@@ -164,7 +181,7 @@
 //! | `batched`, `outbox` | hash | id -> batch, only for live jobs of batches; id -> queue and record of a job on completion on its way to another queue |
 //! | `wake` | list | at most one wake-up token |
 //! | `schedules`, `ticks` | hash, zset | name -> `revision\|paused\|fired\|missed\|overlapped\|last tick` and the schedule as JSON; name by its next tick in ms |
-//! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer, in a durable queue `~<mode> <since> ` before it |
+//! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer, in a durable queue `~<mode> <since> ` before it, where a key is set `@<field> ` |
 //! | `log:<id>`, `result:<id>` | string, 24 h and 1 h | what attempts said; a result |
 //! | `undo:<act>`, `undo:<act>:<n>` | hash, list, 1 h | how far an act is undone; copies of what it took, twelve values a job |
 //!
@@ -178,7 +195,7 @@
 //! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], `batch`, `breaker`, `schedule`,
 //! [`stats`], `event`; [`mod@format`], tables in files, which knows nothing of jobs. Contracts: [`config`], [`processor`].
 //! Store: the only code that speaks Redis.
-//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Bulk`], [`Audit`], [`Batches`], [`Breakers`], [`Inspector`], [`Schedules`],
+//! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Bulk`], [`Audit`], [`Batches`], [`Breakers`], [`KeyLimits`], [`Inspector`], [`Schedules`],
 //! [`Worker`], [`Spool`]; [`doctor`] finds out what is wrong, [`check`] holds one number of a queue against its thresholds.
 //! Then [`builtin`], the processors that ship, and
 //! [`service`], the platform's business in words of its own, above them because it holds payloads against what they want;
@@ -222,6 +239,7 @@ mod inspector;
 pub mod job;
 mod job_log;
 mod jobs_file;
+mod key_limits;
 mod pace;
 pub mod processor;
 mod producer;
@@ -259,9 +277,10 @@ pub use error::{Error, ErrorKind, FieldProblem, Result};
 pub use event::{Event, EventId, EventKind, JobFailure, Level, QueueEvent};
 pub use events::Events;
 pub use inspector::{Acted, Inspector, Located};
-pub use job::{BatchName, JobId, JobOptions, JobState, NewJob, Priority, QueueName};
+pub use job::{BatchName, JobId, JobOptions, JobState, KeyField, LimitKey, NewJob, Priority, QueueName};
 pub use job_log::JobLog;
 pub use jobs_file::{ImportReport, JOB_LINE_MAX_BYTES, JobLine, Redaction};
+pub use key_limits::{KeyLimitChange, KeyLimits};
 pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, Outlet, ProcessError, Processor, Registry};
 pub use queue::Queue;
 pub use retry::ErrorClass;

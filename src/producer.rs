@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use self::durable::Unconfirmed;
 use crate::config::Durable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{BatchName, JobId, NewJob};
+use crate::job::{BatchName, JobId, KeyField, NewJob};
 use crate::stats::Enqueued;
-use crate::store::{Accepted, Confirmer, QueueKeys, Store};
+use crate::store::{Accepted, Answered, Confirmer, EnqueueCall, QueueKeys, Store};
 
 /// Jobs in one call, and bytes of payload after which a call takes no more.
 const CALL_JOBS: usize = 300;
@@ -35,6 +35,8 @@ struct Inner {
     /// Names this producer to the queue, which remembers the answer to its last call.
     id: JobId,
     waiting: Mutex<Waiting>,
+    /// Where payloads hold the key of their job, by the last answer.
+    key: Mutex<Option<KeyField>>,
     /// Whether nobody knew the queue before.
     made: AtomicBool,
 }
@@ -70,6 +72,7 @@ impl Producer {
             usual,
             id: JobId::generate(),
             waiting: Mutex::default(),
+            key: Mutex::default(),
             made: AtomicBool::new(false),
         }))
     }
@@ -153,7 +156,7 @@ impl Inner {
         while let Some((call, requests)) = self.next_call() {
             let begun = Instant::now();
             let jobs: Vec<&NewJob> = requests.iter().flat_map(|request| &request.jobs).collect();
-            match self.store.enqueue(&self.keys, (self.id.as_str(), call, self.usual), &jobs).await {
+            match self.call(call, &jobs).await {
                 Ok(answered) => {
                     // Before the answers, so that who has one finds the queue listed.
                     self.register_now_and_then().await;
@@ -174,6 +177,17 @@ impl Inner {
                 }
             }
         }
+    }
+
+    /// One call, with the keys of the jobs as the answer before said where they stand.
+    async fn call(&self, call: u64, jobs: &[&NewJob]) -> Result<Answered> {
+        let key = self.key.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let told = EnqueueCall { producer: self.id.as_str(), call, usual: self.usual, key: key.as_ref() };
+        let answered = self.store.enqueue(&self.keys, told, jobs).await?;
+        if answered.key != key {
+            self.key.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&answered.key);
+        }
+        Ok(answered)
     }
 
     /// The next requests that fit into one call, and its number; `None` ends the work.

@@ -11,6 +11,7 @@ use crate::clock::span_text;
 use crate::config::{Durable, QueueSettings, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, JobState, NewJob, QueueName};
+use crate::key_limits::KeyLimits;
 use crate::producer::Producer;
 use crate::selection::Selection;
 use crate::stats::{BulkReport, Enqueued, JobEnd, QueueStats};
@@ -284,6 +285,11 @@ impl Queue {
     /// Sees to it that the queue is known under the prefix.
     pub(crate) async fn make_known(&self) -> Result<()> {
         self.producer.register().await
+    }
+
+    /// The limits of its keys.
+    pub fn key_limits(&self) -> KeyLimits {
+        KeyLimits::new(self.store.clone(), self.keys.clone())
     }
 
     /// Acts on many of its jobs.

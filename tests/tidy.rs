@@ -28,6 +28,7 @@ const ENGINE: &[&str] = &[
     "dead_letters",
     "batches",
     "breakers",
+    "key_limits",
     "schedules",
     "inspector",
     "events",
@@ -367,6 +368,12 @@ fn scripts_read_nothing_without_a_bound() {
     let mut findings = Vec::new();
     for file in files().iter().filter(|file| file.path.ends_with(".lua")) {
         for (number, line) in file.code().filter(|(_, line)| !line.trim_start().starts_with("--")) {
+            // The key by which a job is limited may have to be read from its payload: here, and never written.
+            let line = if file.path.ends_with("/keyed.lua") {
+                line.replace("pcall(cjson.decode", "")
+            } else {
+                line.to_owned()
+            };
             // Two hashes whose fields the engine itself names.
             let line = line.replace("'HGETALL', meta", "").replace("'HGETALL', config", "");
             if forbidden.iter().any(|word| line.to_uppercase().contains(&word.to_uppercase())) {

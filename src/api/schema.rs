@@ -7,7 +7,7 @@ use utoipa::openapi::{RefOr, schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::config::{PriorityMode, Rate, Retention};
-use crate::job::{JobId, QueueName};
+use crate::job::{JobId, KeyField, QueueName};
 use crate::retry::Backoff;
 use crate::{EventId, TokenName};
 
@@ -32,6 +32,7 @@ macro_rules! text {
 text! {
     JobId "^[A-Za-z0-9][A-Za-z0-9_.:@-]{0,127}$", "01KAQ8Z3V7X9Y2N4M6P8R0S1T3", "The id of a job";
     QueueName "^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$", "email", "The name of a queue";
+    KeyField "^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$", "tenantId", "Where payloads hold the key of their job";
     TokenName "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", "web", "The name of a token";
     EventId "^[0-9]+-[0-9]+$", "1764000000000-0", "The place of an event in the stream of its queue";
     Rate "", "100/s", "So many starts in a span of time, with a burst 100/s:20";

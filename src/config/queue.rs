@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::span_text;
 use crate::error::{Error, Result};
-use crate::job::QueueName;
+use crate::job::{KeyField, QueueName};
 use crate::retry::RetryPolicy;
 
 /// The known queues whose jobs move money: durable unless set otherwise.
@@ -23,6 +23,13 @@ pub struct QueueSettings {
     pub rate: Option<Rate>,
     /// Jobs running at once over all workers; `None`: no limit.
     pub concurrency: Option<u32>,
+    /// Where payloads hold the key by which jobs are limited, such as `tenantId`; `None`: there are no limits per key.
+    pub key: Option<KeyField>,
+    /// Jobs of one key running at once over all workers; `None`: no limit. A key may have limits of its own
+    /// ([`KeyLimits`](crate::KeyLimits)).
+    pub key_concurrency: Option<u32>,
+    /// Starts per span of time of jobs of one key over all workers; `None`: no limit.
+    pub key_rate: Option<Rate>,
     /// What is kept of completed and cancelled jobs.
     pub remove_on_complete: Retention,
     /// What is kept of dead letters.
@@ -51,6 +58,9 @@ impl Default for QueueSettings {
         Self {
             rate: None,
             concurrency: None,
+            key: None,
+            key_concurrency: None,
+            key_rate: None,
             remove_on_complete: Retention::Count(100),
             remove_on_fail: Retention::Never,
             priority_mode: PriorityMode::Strict,
@@ -69,6 +79,12 @@ pub enum Setting {
     Rate(Option<Rate>),
     /// Jobs running at once.
     Concurrency(Option<u32>),
+    /// Where payloads hold the key of their job.
+    Key(Option<KeyField>),
+    /// Jobs of one key running at once.
+    KeyConcurrency(Option<u32>),
+    /// Starts per span of time of jobs of one key.
+    KeyRate(Option<Rate>),
     /// What is kept of completed and cancelled jobs.
     RemoveOnComplete(Retention),
     /// What is kept of dead letters.

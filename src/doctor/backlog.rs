@@ -121,6 +121,12 @@ fn limit(queue: &QueueFacts) -> Option<String> {
     if let Some(most) = settings.concurrency.filter(|most| stats.active >= u64::from(*most)) {
         return Some(format!("{most} run at once, which is its concurrency"));
     }
+    if stats.parked > 0 && stats.parked >= stats.pending / 2 {
+        return Some(format!(
+            "{} of them wait for the limits of their keys (limits list {})",
+            stats.parked, stats.queue
+        ));
+    }
     let rate = settings.rate?;
     let per_minute = 60e6 / rate.interval_us() as f64;
     let done = (stats.last_minute.completed + stats.last_minute.failed) as f64;

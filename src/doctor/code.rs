@@ -135,8 +135,8 @@ codes! {
         "Every slot is busy and the line grows: jobs come in faster than they are done."
         "ireva-queue work {about} on more hosts, or with a higher --concurrency",
     LimitReached "limit_reached" Queue Warning
-        "The queue's own limit, not its workers, decides how fast jobs are done."
-        "ireva-queue queues set {about} --rate none --concurrency none, or higher ones",
+        "A limit of the queue or of its keys, not its workers, decides how fast jobs are done."
+        "ireva-queue queues set {about} --rate none --concurrency none, or higher ones; of keys: limits list {about}",
     JobsNotStarted "jobs_not_started" Queue Warning
         "Jobs wait although workers have free slots."
         "ireva-queue workers list; look at the log of a worker of {about}",

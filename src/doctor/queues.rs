@@ -165,6 +165,7 @@ pub(super) mod tests {
         let stats = QueueStats {
             queue: QueueName::new(name).unwrap(),
             pending: 0,
+            parked: 0,
             pending_by_priority: [0; 4],
             scheduled: 0,
             active: 0,

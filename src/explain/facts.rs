@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::explain::{Facts, explain};
 use crate::inspector::{Inspector, Located};
 use crate::job::{JobId, JobState, Priority};
-use crate::stats::{Explanation, JobDetails};
+use crate::stats::{Explanation, JobDetails, KeyLimit};
 use crate::store::{Key, QueueKeys, Store};
 
 impl Inspector {
@@ -39,6 +39,10 @@ impl Inspector {
             JobState::Pending => ahead(store, &keys, (&job.summary.id, job.summary.priority), &stats.settings).await?,
             _ => 0,
         };
+        let key = match job.summary.state {
+            JobState::Pending => key_of_parked(store, &keys, job, &stats.settings).await?,
+            _ => None,
+        };
         Ok(explain(&Facts {
             job,
             settings: &stats.settings,
@@ -46,12 +50,29 @@ impl Inspector {
             workers: stats.workers,
             active: stats.active,
             ahead,
+            key: key.as_ref(),
             rate_wait: rate_wait(&stats.settings, tat_us, now_us),
             ended_last_minute: stats.last_minute.completed + stats.last_minute.failed,
             lease_until: lease_ms.map(instant),
             now: instant(now_us / 1000),
         }))
     }
+}
+
+/// How the key of a job stands that is parked for it.
+async fn key_of_parked(
+    store: &Store,
+    keys: &QueueKeys,
+    job: &JobDetails,
+    settings: &QueueSettings,
+) -> Result<Option<KeyLimit>> {
+    let (Some(field), Some(payload)) = (&settings.key, &job.payload) else { return Ok(None) };
+    let Some(key) = field.key_of(payload.get()) else { return Ok(None) };
+    if store.score(keys, Key::Parked, &job.summary.id).await?.is_none() {
+        return Ok(None);
+    }
+    let standing = store.key_standings(keys, std::slice::from_ref(&key)).await?.pop();
+    Ok(standing.map(|standing| standing.under(keys, settings)))
 }
 
 /// How many jobs in line start before this one.
@@ -61,7 +82,7 @@ async fn ahead(
     (id, priority): (&JobId, Priority),
     settings: &QueueSettings,
 ) -> Result<u64> {
-    let lines = Key::of_state(JobState::Pending);
+    let lines = [0, 1, 2, 3].map(Key::line);
     let own = usize::from(priority.level());
     let Some(arrival_us) = store.score(keys, lines[own], id).await? else { return Ok(0) };
     let mut ahead = 0;

@@ -11,7 +11,7 @@ use crate::clock::span_text;
 use crate::config::{PriorityMode, QueueSettings};
 use crate::job::{Failure, JobState};
 use crate::retry::ErrorClass;
-use crate::stats::{Explanation, JobDetails, Reason};
+use crate::stats::{Explanation, JobDetails, KeyLimit, Reason};
 use advice::advice;
 
 /// What is known of a job and of its queue at one instant.
@@ -25,6 +25,8 @@ pub(crate) struct Facts<'a> {
     pub active: u64,
     /// Jobs that start before it.
     pub ahead: u64,
+    /// The key whose limits hold the job back.
+    pub key: Option<&'a KeyLimit>,
     /// How long the rate lets no other job start.
     pub rate_wait: Duration,
     /// Jobs that ended in the last minute.
@@ -103,9 +105,29 @@ fn held_up(facts: &Facts<'_>, told: &mut Told) -> bool {
     told.reasons.len() > before
 }
 
-/// A job in line.
+/// Why a job is over the limits of its key. Whether it is.
+fn over_its_key(facts: &Facts<'_>, told: &mut Told) -> bool {
+    let Some(limit) = facts.key else { return false };
+    let (key, queue, others) = (&limit.key, &limit.queue, limit.parked.saturating_sub(1));
+    let line = if others == 0 { String::new() } else { format!("; {others} more of this key wait with it") };
+    let why = match (limit.concurrency.filter(|most| limit.running >= u64::from(*most)), limit.rate, limit.next_at) {
+        (Some(most), ..) => {
+            format!("{} jobs of it run, and its concurrency is {most}: one must end first", limit.running)
+        }
+        (None, Some(rate), Some(next)) if next > facts.now => {
+            let wait = round((next - facts.now).to_std().unwrap_or_default());
+            format!("its rate is {rate}: its next job may start in {wait}")
+        }
+        _ => "it may go on: the next fetch takes it up".to_owned(),
+    };
+    told.reason("key_limit", format!("its key is {key}; {why}{line}"));
+    told.next(format!("wait, or limits set {queue} {key}"));
+    true
+}
+
+/// A job in line, or parked beside it.
 fn in_line(facts: &Facts<'_>, told: &mut Told) {
-    let waits = held_up(facts, told);
+    let waits = held_up(facts, told) | over_its_key(facts, told);
     let lonely = facts.job.crashes > 0 && facts.job.crashes + 1 >= facts.settings.crash_limit;
     if lonely {
         let crashes = facts.job.crashes;

@@ -63,7 +63,11 @@ fn failed(state: JobState, class: ErrorClass, code: &str) -> JobDetails {
 }
 
 /// What is said with these facts, the usual ones changed by `change`.
-fn told(job: &JobDetails, settings: &QueueSettings, change: impl Fn(&mut Facts<'_>)) -> (Vec<String>, String, String) {
+fn told<'a>(
+    job: &'a JobDetails,
+    settings: &'a QueueSettings,
+    change: impl Fn(&mut Facts<'a>),
+) -> (Vec<String>, String, String) {
     let mut facts = Facts {
         job,
         settings,
@@ -71,6 +75,7 @@ fn told(job: &JobDetails, settings: &QueueSettings, change: impl Fn(&mut Facts<'
         workers: 2,
         active: 0,
         ahead: 0,
+        key: None,
         rate_wait: Duration::ZERO,
         ended_last_minute: 0,
         lease_until: None,
@@ -103,6 +108,22 @@ fn a_job_in_line_waits_for_what_holds_its_queue_up() {
         codes == ["line"] && text.contains("1 job is of a higher priority") && next.contains("--priority"),
         "{text}"
     );
+    let full = KeyLimit {
+        key: crate::job::LimitKey::new("acme").unwrap(),
+        queue: QueueName::new("email").unwrap(),
+        running: 2,
+        parked: 5,
+        concurrency: Some(2),
+        rate: None,
+        own: false,
+        next_at: None,
+    };
+    let (codes, text, next) = told(&pending, &free, |facts| facts.key = Some(&full));
+    assert!(codes == ["key_limit"] && text.contains("acme; 2 jobs of it run") && text.contains("4 more"), "{text}");
+    assert!(next.contains("limits set email acme"), "{next}");
+    let (rate, next_at) = (Some("1/s".parse().unwrap()), Some(instant(NOW_MS + 400)));
+    let paced = KeyLimit { running: 1, rate, next_at, ..full.clone() };
+    assert!(told(&pending, &free, |facts| facts.key = Some(&paced)).1.contains("may start in 400ms"));
     let mut fallen = pending.clone();
     fallen.crashes = 2;
     assert_eq!(told(&fallen, &free, |_| ()).0, ["alone"]);

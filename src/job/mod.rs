@@ -3,6 +3,7 @@
 mod batch_name;
 mod history;
 mod id;
+mod key;
 mod line;
 mod new;
 mod options;
@@ -15,11 +16,15 @@ pub use batch_name::BatchName;
 pub(crate) use history::truncate;
 pub use history::{Failure, History};
 pub use id::JobId;
+#[cfg(test)]
+pub(crate) use key::tests::TABLE as KEY_TABLE;
+pub use key::{KeyField, LimitKey};
 pub(crate) use new::LONGEST;
 pub(crate) use new::Start;
 pub use new::{NewJob, Unique};
 pub use options::JobOptions;
 pub use priority::Priority;
 pub use queue_name::QueueName;
+pub(crate) use record::arrival_of;
 pub use record::{PAYLOAD_DEPTH, PAYLOAD_MAX_BYTES, Record};
 pub use state::{JobState, TRANSITIONS, Transition, TransitionRow};

@@ -19,8 +19,8 @@ pub const PAYLOAD_DEPTH: usize = 64;
 
 /// A stored job: arrival time and the producer's JSON object, payload byte for byte inside.
 ///
-/// Stored as `<arrival in microseconds since 1970>{"payload":…,…}`; a field that equals its default is left out. The
-/// payload is not parsed here: [`Record::payload`] lends the bytes as they were written.
+/// Stored as `<arrival in microseconds since 1970>{"payload":…,…}`; a field that equals its default is left out. Where keys
+/// limit the queue, `@<field>=<key>` may stand before the object. The payload is not parsed here: [`Record::payload`] lends the bytes as they were written.
 #[derive(Debug, Clone)]
 pub struct Record {
     text: String,
@@ -79,7 +79,9 @@ impl Record {
     /// `Corrupt` when it is not a time followed by a JSON object with a payload.
     pub fn decode(text: String) -> Result<Self> {
         let brace = text.find('{').ok_or_else(|| Error::corrupt("the record holds no JSON object"))?;
-        let arrival_us = text[..brace].parse().map_err(|_| Error::corrupt("the record does not begin with a time"))?;
+        let arrival_us = arrival_of(&text[..brace])
+            .ok_or(())
+            .map_err(|_| Error::corrupt("the record does not begin with a time"))?;
         let stored: Stored<'_> = serde_json::from_str(&text[brace..])
             .map_err(|error| Error::corrupt(format!("the record is not readable: {error}")))?;
         let start = stored.payload.get().as_ptr() as usize - text.as_ptr() as usize;
@@ -112,6 +114,12 @@ impl Record {
     }
 }
 
+/// The time in front of a record, or of what is left of one; behind it, where keys limit the queue, stands the key.
+pub(crate) fn arrival_of(head: &str) -> Option<i64> {
+    let end = head.find(['{', '@']).unwrap_or(head.len());
+    head[..end].parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +131,9 @@ mod tests {
         assert_eq!(record.payload(), payload);
         assert_eq!((record.arrival_us, record.attempts), (1_764_000_000_123_456, Some(3)));
         assert_eq!(record.priority, Priority::Normal);
+        let keyed = Record::decode("1764000000123456@tenant.id=a%7Bb{\"payload\":[1]}".to_owned()).unwrap();
+        assert_eq!((keyed.arrival_us, keyed.payload()), (1_764_000_000_123_456, "[1]"));
+        assert_eq!(arrival_of("1764000000123456@tenant"), Some(1_764_000_000_123_456));
     }
 
     #[test]

@@ -100,7 +100,8 @@ impl JobLine {
         };
         let written = &found.record[found.record.find('{').unwrap_or_default()..];
         let state = found.place.state;
-        let place = if state == JobState::Active { found.place.rank_us() } else { found.place.score() };
+        let in_line = matches!(state, JobState::Active | JobState::Pending);
+        let place = if in_line { found.place.rank_us() } else { found.place.score() };
         Ok(Self {
             id: found.id.clone(),
             queue: queue.clone(),
@@ -152,7 +153,7 @@ fn step(admissions: &[Admission]) -> usize {
 fn set_of(state: JobState, priority: Priority) -> Key {
     match state {
         // Nobody here holds it.
-        JobState::Active | JobState::Pending => Key::of_state(JobState::Pending)[usize::from(priority.level())],
+        JobState::Active | JobState::Pending => Key::line(priority.level()),
         state => Key::of_state(state)[0],
     }
 }

@@ -29,7 +29,7 @@ pub struct Explanation {
 #[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Reason {
-    /// Its stable code word: `paused`, `no_worker`, `concurrency_limit`, `rate_limit`, `line`, `next`, `alone`, `due`, `retry`,
+    /// Its stable code word: `paused`, `no_worker`, `concurrency_limit`, `rate_limit`, `key_limit`, `line`, `next`, `alone`, `due`, `retry`,
     /// `snoozed`, `overdue`, `running`, `silent_worker`, `completed`, `cancelled`; of a dead letter, that of its error.
     pub code: String,
     /// The reason, for people.

@@ -2,6 +2,7 @@
 
 mod acts;
 mod explanation;
+mod key_limit;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -13,6 +14,7 @@ use crate::retry::ErrorClass;
 
 pub use acts::{BulkReport, Protected, Skipped, StateCount};
 pub use explanation::{Explanation, Reason};
+pub use key_limit::KeyLimit;
 
 /// The state of one queue at one instant.
 #[derive(Debug, Clone, Serialize)]
@@ -25,6 +27,8 @@ pub struct QueueStats {
     pub pending: u64,
     /// Jobs in line, by priority: critical, high, normal, low.
     pub pending_by_priority: [u64; 4],
+    /// Of the pending jobs, those that wait for the limit of their key.
+    pub parked: u64,
     /// Jobs that wait for their time.
     pub scheduled: u64,
     /// Jobs held by workers.

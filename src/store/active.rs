@@ -3,7 +3,7 @@
 use redis::Value;
 
 use crate::error::Result;
-use crate::job::JobId;
+use crate::job::{JobId, JobState};
 use crate::store::{Key, QueueKeys, Store};
 
 /// Fields that one page asks for.
@@ -22,8 +22,8 @@ impl Store {
     /// Whether jobs are in line and may start.
     pub(crate) async fn has_startable(&self, keys: &QueueKeys) -> Result<bool> {
         let mut command = redis::cmd("EXISTS");
-        for line in [Key::Pending0, Key::Pending1, Key::Pending2, Key::Pending3] {
-            command.arg(keys.name(line));
+        for line in Key::of_state(JobState::Pending) {
+            command.arg(keys.name(*line));
         }
         let lines: u64 = from(self.connection.call(&command).await?.value)?;
         let mut command = redis::cmd("HGET");

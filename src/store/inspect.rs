@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::Result;
-use crate::job::{History, JobId, JobState, Priority, QueueName, Record};
+use crate::job::{History, JobId, JobState, Priority, QueueName, Record, arrival_of};
 use crate::store::codec::{Reply, read, whole};
 use crate::store::{Key, QueueKeys, Store, keys, scripts};
 
@@ -12,12 +12,24 @@ pub(crate) const PAGE_JOBS: u64 = 500;
 /// Claims that a list of active jobs is made from.
 const CLAIMS_MAX: usize = 20_000;
 
+/// What the score of a parked job holds for each level above the first, and less than its arrival.
+const PARKED_LEVEL: i64 = 1 << 51;
+const PARKED_SINCE_US: i64 = 1_500_000_000_000_000;
+
 impl Key {
+    /// The sets of pending jobs: the four lines, and what is parked beside them.
+    const IN_LINE: [Self; 5] = [Self::Pending0, Self::Pending1, Self::Pending2, Self::Pending3, Self::Parked];
+
+    /// The line of a level.
+    pub(crate) fn line(level: u8) -> Self {
+        Self::IN_LINE[usize::from(level.min(3))]
+    }
+
     /// The sets that hold the jobs of a state, in their order.
     pub(crate) fn of_state(state: JobState) -> &'static [Self] {
         match state {
             JobState::Scheduled => &[Self::Scheduled],
-            JobState::Pending => &[Self::Pending0, Self::Pending1, Self::Pending2, Self::Pending3],
+            JobState::Pending => &Self::IN_LINE,
             JobState::Active => &[Self::Active],
             JobState::Retrying => &[Self::Retrying],
             JobState::Completed => &[Self::Completed],
@@ -58,8 +70,13 @@ impl Place {
         self.mark.strip_prefix("cancelled|").unwrap_or(&self.mark).split('|')
     }
 
-    /// The rank that the claim of an active job remembers, in µs.
+    /// Where a pending job stands in line, and an active one will again, in µs.
     pub(crate) fn rank_us(&self) -> i64 {
+        match self.state {
+            JobState::Active => {}
+            _ if self.set == Key::Parked => return self.score().rem_euclid(PARKED_LEVEL) + PARKED_SINCE_US,
+            _ => return self.score(),
+        }
         let rank = self.claim().nth(1).and_then(|rank| rank.split_once(':')?.1.parse().ok());
         rank.unwrap_or_default()
     }
@@ -81,6 +98,7 @@ impl Place {
             Key::Pending1 => 1,
             Key::Pending2 => 2,
             Key::Pending3 => 3,
+            Key::Parked => u8::try_from(self.score().div_euclid(PARKED_LEVEL)).ok()?,
             Key::Scheduled | Key::Retrying => self.score().rem_euclid(4) as u8,
             Key::Active => self.claim().nth(1)?.split(':').next()?.parse().ok()?,
             _ => return None,
@@ -91,7 +109,7 @@ impl Place {
     /// When it came here, in ms since 1970 (pending: in line since; scheduled and retrying: due).
     pub(crate) fn since_ms(&self) -> i64 {
         match self.state {
-            JobState::Pending => self.score() / 1000,
+            JobState::Pending => self.rank_us() / 1000,
             JobState::Scheduled | JobState::Retrying => self.score().div_euclid(4),
             JobState::Active => self.claim().nth(2).and_then(|ms| ms.parse().ok()).unwrap_or_default(),
             _ => self.score(),
@@ -114,7 +132,7 @@ pub(crate) struct Found {
 impl Found {
     /// When the queue accepted it, in µs, even where the rest of the record is cut off or unreadable.
     pub(crate) fn arrival_us(&self) -> Option<i64> {
-        self.record.split_once('{').and_then(|(arrival, _)| arrival.parse().ok())
+        arrival_of(&self.record)
     }
 
     /// What happened; empty where nothing did or nobody can read it.
@@ -180,6 +198,8 @@ pub(crate) struct Counts {
     pub minutes: Vec<[u64; 4]>,
     /// Schedules, and those whose tick came more than a minute ago.
     pub schedules: [u64; 2],
+    /// Of those in the four lines, jobs that wait for the limit of their key.
+    pub parked: u64,
 }
 
 impl Store {
@@ -208,6 +228,7 @@ impl Store {
             minutes.push(minute);
         }
         let schedules = [reply.count()?, reply.count()?];
+        let parked = reply.count()?;
         if !used && !self.is_registered(keys.queue()).await? {
             return Ok(None);
         }
@@ -222,6 +243,7 @@ impl Store {
             config,
             minutes,
             schedules,
+            parked,
         }))
     }
 
@@ -411,6 +433,9 @@ mod tests {
         assert_eq!((due.priority(), due.since_ms()), (Some(Priority::Low), 1_764_000_000_123));
         let line = Place::new("pending:0", "1764000000123456".to_owned()).unwrap();
         assert_eq!((line.priority(), line.since_ms()), (Some(Priority::Critical), 1_764_000_000_123));
+        let parked = Place::new("parked", (3 * PARKED_LEVEL + 264_000_000_123_456).to_string()).unwrap();
+        assert_eq!((parked.state, parked.priority()), (JobState::Pending, Some(Priority::Low)));
+        assert_eq!((parked.rank_us(), parked.since_ms()), (1_764_000_000_123_456, 1_764_000_000_123));
         assert_eq!(Place::new("", String::new()), None);
     }
 }

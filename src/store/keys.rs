@@ -16,6 +16,11 @@ macro_rules! keys {
             /// Every key.
             pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
+            /// Its type, as Redis names it.
+            pub(crate) fn kind(self) -> &'static str {
+                match self { $(Self::$variant => $kind,)* }
+            }
+
             /// What follows `{q}:`.
             pub(crate) fn suffix(self) -> &'static str {
                 match self { $(Self::$variant => $suffix,)* }
@@ -33,6 +38,7 @@ keys! {
     Pending1 "pending:1" "zset" "high jobs in line, id by arrival in µs",
     Pending2 "pending:2" "zset" "normal jobs in line, id by arrival in µs",
     Pending3 "pending:3" "zset" "low jobs in line, id by arrival in µs",
+    Parked "parked" "zset" "pending jobs over the limit of their key, id by level × 2^51 + arrival - 1.5 × 10^15",
     Scheduled "scheduled" "zset" "id by due time in ms × 4 + level",
     Retrying "retrying" "zset" "id by due time in ms × 4 + level",
     Active "active" "hash" "id -> claim: fence|level:arrival|claimed_ms|worker|key|batch",
@@ -52,6 +58,10 @@ keys! {
     Outbox "outbox" "hash" "id -> queue and record of a job on completion that another queue has not got yet",
     Events "events" "stream" "what happened, capped",
     Wake "wake" "list" "at most one wake-up token",
+    Running "running" "hash" "key -> claims of its jobs, where keys are limited",
+    Paced "paced" "hash" "key -> the time in µs that its rate goes by",
+    Unpark "unpark" "zset" "key of parked jobs by the ms at which they may go on",
+    Limits "limits" "hash" "key -> its own limits: concurrency|interval in µs|burst|rate",
     Schedules "schedules" "hash" "name -> schedule: revision|paused|fired|missed|overlapped|last tick, then a JSON object",
     Ticks "ticks" "zset" "schedule by its next tick in ms",
 }
@@ -65,7 +75,8 @@ pub(crate) struct QueueKeys {
 
 impl QueueKeys {
     /// The keys of `queue` under `prefix`. The braces keep a queue in one cluster slot. Scripts compute what belongs to a
-    /// job (`log:<id>`, `result:<id>`, `progress:<id>`), a producer (`call:<producer>`), a batch (`batch:<name>`) or a minute (`minute:<n>`) from one of them.
+    /// job (`log:<id>`, `result:<id>`, `progress:<id>`), a producer (`call:<producer>`), a batch (`batch:<name>`), a minute
+    /// (`minute:<n>`) or a key (`parked:<key>`) from one of them.
     pub(crate) fn new(prefix: &str, queue: &QueueName) -> Self {
         let base = format!("{prefix}{{{queue}}}");
         let names = Key::ALL.iter().map(|key| format!("{base}:{}", key.suffix())).collect();

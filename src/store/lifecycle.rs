@@ -1,12 +1,13 @@
 //! One function per transition: each sends one script and reads its answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use redis::{Cmd, Value};
 
 use crate::config::Durable;
 use crate::error::{Error, Result};
-use crate::job::{BatchName, JobId, NewJob, Start};
+use crate::job::{BatchName, JobId, KeyField, NewJob, Start};
 use crate::store::scripts::{self, Script};
 use crate::store::{QueueKeys, Store};
 
@@ -95,6 +96,18 @@ pub(crate) enum Accepted {
     Sealed,
 }
 
+/// A call of a producer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EnqueueCall<'a> {
+    pub producer: &'a str,
+    /// The producer's last number again gets the last answer.
+    pub call: u64,
+    /// Whether the queue is durable where nobody has set it.
+    pub usual: Durable,
+    /// Where payloads hold the key of their job, as far as the producer knows: it writes it in front of the records.
+    pub key: Option<&'a KeyField>,
+}
+
 /// What the queue said to a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answered {
@@ -102,6 +115,8 @@ pub(crate) struct Answered {
     pub accepted: Vec<Accepted>,
     /// Whether a replica must confirm it.
     pub durable: Durable,
+    /// Where payloads hold the key of their job.
+    pub key: Option<KeyField>,
 }
 
 /// How a claim ends.
@@ -148,18 +163,14 @@ pub(crate) struct Recovered {
 }
 
 impl Store {
-    /// Adds jobs, at most 300. A call with the number of the producer's last one gets that one's answer. `usual` says
-    /// whether the queue is durable where nobody has set it.
-    pub(crate) async fn enqueue(
-        &self,
-        keys: &QueueKeys,
-        (producer, call, usual): (&str, u64, Durable),
-        jobs: &[&NewJob],
-    ) -> Result<Answered> {
+    /// Adds jobs, at most 300.
+    pub(crate) async fn enqueue(&self, keys: &QueueKeys, call: EnqueueCall<'_>, jobs: &[&NewJob]) -> Result<Answered> {
         let mut command = scripts::ENQUEUE.on(keys, &self.clock);
-        command.arg(producer).arg(call).arg(usual.as_str());
+        command.arg(call.producer).arg(call.call).arg(call.usual.as_str());
         for job in jobs {
-            command.arg(job.id.as_str()).arg(options(job)).arg(job.to_record()?);
+            let record = job.to_record()?;
+            let record = call.key.map_or_else(String::new, |key| key.head(job.payload.get())) + &record;
+            command.arg(job.id.as_str()).arg(options(job)).arg(record);
         }
         let answer = text(scripts::ENQUEUE.ask(&self.connection, &command).await?)?;
         answered(&answer, jobs.len()).ok_or_else(|| unexpected("enqueue"))
@@ -200,7 +211,7 @@ impl Store {
         let Some((_, _, first)) = ends.first() else { return Ok(Settled::default()) };
         let script = first.script();
         let mut command = script.on(keys, &self.clock);
-        command.arg(worker);
+        command.arg(worker).arg(keys_of(ends.iter().map(|(_, claim, _)| *claim)));
         for (id, claim, end) in ends {
             command.arg(id.as_str()).arg(*claim);
             end.arguments(&mut command);
@@ -298,6 +309,18 @@ impl Store {
     }
 }
 
+/// How many of these claims each key has, as the scripts that end claims are told: `key count key count …`.
+fn keys_of<'a>(claims: impl Iterator<Item = &'a str>) -> String {
+    let mut counts = BTreeMap::<&str, u32>::new();
+    for claim in claims {
+        let key = claim.rsplitn(3, '|').nth(1).unwrap_or_default();
+        if !key.is_empty() {
+            *counts.entry(key).or_default() += 1;
+        }
+    }
+    counts.iter().map(|(key, count)| format!("{key} {count}")).collect::<Vec<_>>().join(" ")
+}
+
 /// The answer of `enqueue` to so many jobs; `None` where it has another shape.
 fn answered(text: &str, jobs: usize) -> Option<Answered> {
     let (durable, words) = match text.strip_prefix('~') {
@@ -307,8 +330,15 @@ fn answered(text: &str, jobs: usize) -> Option<Answered> {
             (mode.parse().ok()?, rest.split_once(' ')?.1)
         }
     };
+    let (key, words) = match words.strip_prefix('@') {
+        None => (None, words),
+        Some(marked) => {
+            let (field, words) = marked.split_once(' ')?;
+            (KeyField::new(field).ok(), words)
+        }
+    };
     if words == "+" {
-        return Some(Answered { accepted: vec![Accepted::Added; jobs], durable });
+        return Some(Answered { accepted: vec![Accepted::Added; jobs], durable, key });
     }
     let accepted: Vec<_> = words
         .split(' ')
@@ -320,7 +350,7 @@ fn answered(text: &str, jobs: usize) -> Option<Answered> {
             _ => Accepted::Full,
         })
         .collect();
-    (accepted.len() == jobs).then_some(Answered { accepted, durable })
+    (accepted.len() == jobs).then_some(Answered { accepted, durable, key })
 }
 
 /// A new job's options as `enqueue` reads them; empty where nothing differs from the defaults.
@@ -403,6 +433,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn claims_are_summed_up_by_their_keys() {
+        let claims = ["1|2:3|4|w|acme|", "2|2:3|4|w||", "3|2:3|4|w|b|alone", "cancelled|4|2:3|4|w|acme|"];
+        assert_eq!(keys_of(claims.into_iter()), "acme 2 b 1");
+        assert_eq!(keys_of(["2|2:3|4|w||"].into_iter()), "");
+    }
+
+    #[test]
     fn the_answer_of_a_durable_queue_says_so() {
         use Accepted::{Added, Duplicate, Full, Held, Sealed};
         let read = |text: &str, jobs| answered(text, jobs).map(|answered| (answered.accepted, answered.durable));
@@ -410,6 +447,10 @@ mod tests {
         assert_eq!(read("~on 7 +", 2), Some((vec![Added, Added], Durable::On)));
         let each = vec![Added, Duplicate, Held(JobId::trusted("a")), Full, Sealed];
         assert_eq!(read("~auto 12 + = =a ! #", 5), Some((each, Durable::Auto)));
+        let keyed = |text: &str| answered(text, 1).and_then(|answered| answered.key).map(String::from);
+        assert_eq!(keyed("@tenant.id +").as_deref(), Some("tenant.id"));
+        assert_eq!(keyed("~on 7 @tenantId =").as_deref(), Some("tenantId"));
+        assert_eq!(keyed("+"), None);
         for other in ["~on", "~on 7", "~x 7 +", "+ +", ""] {
             assert_eq!(read(other, 3), None, "{other:?}");
         }

@@ -28,6 +28,9 @@ pub(crate) fn decode(queue: &QueueName, fields: &BTreeMap<String, String>) -> St
     let rate: Option<Rate> = reader.parse("rate");
     reader.agree("rate_us", rate.map(|rate| rate.interval_us()));
     reader.agree("rate_burst", rate.map(|rate| u64::from(rate.burst())));
+    let key_rate: Option<Rate> = reader.parse("key_rate");
+    reader.agree("key_rate_us", key_rate.map(|rate| rate.interval_us()));
+    reader.agree("key_rate_burst", key_rate.map(|rate| u64::from(rate.burst())));
     let retry = reader.filled("retry").and_then(|text| match serde_json::from_str::<RetryPolicy>(text) {
         Ok(policy) => Some(policy),
         Err(error) => reader.bad("retry", text, error),
@@ -35,6 +38,9 @@ pub(crate) fn decode(queue: &QueueName, fields: &BTreeMap<String, String>) -> St
     let settings = QueueSettings {
         rate,
         concurrency: reader.parse("concurrency"),
+        key: reader.parse("key"),
+        key_concurrency: reader.parse("key_concurrency"),
+        key_rate,
         remove_on_complete: reader.parse("remove_on_complete").unwrap_or(defaults.remove_on_complete),
         remove_on_fail: reader.parse("remove_on_fail").unwrap_or(defaults.remove_on_fail),
         priority_mode: reader
@@ -94,6 +100,13 @@ fn encode(setting: &Setting) -> Vec<(&'static str, String)> {
             ("rate_us", text(rate.map(|rate| rate.interval_us()))),
             ("rate_burst", text(rate.map(|rate| rate.burst()))),
         ],
+        Setting::Key(field) => vec![("key", text(field.as_ref()))],
+        Setting::KeyConcurrency(limit) => vec![("key_concurrency", text(*limit))],
+        Setting::KeyRate(rate) => vec![
+            ("key_rate", text(*rate)),
+            ("key_rate_us", text(rate.map(|rate| rate.interval_us()))),
+            ("key_rate_burst", text(rate.map(|rate| rate.burst()))),
+        ],
         Setting::Concurrency(limit) => vec![("concurrency", text(*limit))],
         Setting::RemoveOnComplete(rule) => vec![("remove_on_complete", retention(rule))],
         Setting::RemoveOnFail(rule) => vec![("remove_on_fail", retention(rule))],
@@ -112,6 +125,7 @@ fn encode(setting: &Setting) -> Vec<(&'static str, String)> {
 fn check(setting: &Setting) -> Result<()> {
     let problem = match setting {
         Setting::Concurrency(Some(0)) => "concurrency must be 1 or more (pause the queue to stop it)",
+        Setting::KeyConcurrency(Some(0)) => "concurrency of a key must be 1 or more (pause the queue to stop it)",
         Setting::CrashLimit(0) => "crash limit must be 1 or more",
         Setting::Retry(policy) if policy.attempts == 0 => "attempts must be 1 or more",
         _ => return Ok(()),
@@ -138,7 +152,11 @@ impl Store {
     /// Sets what is given; the rest stays. Whether that changed anything.
     pub(crate) async fn set(&self, keys: &QueueKeys, changes: &[Setting]) -> Result<bool> {
         changes.iter().try_for_each(check)?;
-        self.write(keys, Mode::All, "settings", changes.iter().flat_map(encode).collect()).await
+        let changed = self.write(keys, Mode::All, "settings", changes.iter().flat_map(encode).collect()).await?;
+        if changed && changes.iter().any(|change| matches!(change, Setting::KeyConcurrency(_) | Setting::KeyRate(_))) {
+            self.hasten(keys).await?;
+        }
+        Ok(changed)
     }
 
     /// Sets what nobody has set yet.
@@ -204,6 +222,9 @@ mod tests {
         let wanted = QueueSettings {
             rate: Some("100/s:20".parse().unwrap()),
             concurrency: Some(3),
+            key: Some("tenant.id".parse().unwrap()),
+            key_concurrency: Some(2),
+            key_rate: Some("30/m:2".parse().unwrap()),
             remove_on_complete: "24h".parse().unwrap(),
             remove_on_fail: "1000".parse().unwrap(),
             priority_mode: "aging:10m".parse().unwrap(),
@@ -217,6 +238,9 @@ mod tests {
             &fields(&[
                 Setting::Rate(wanted.rate),
                 Setting::Concurrency(wanted.concurrency),
+                Setting::Key(wanted.key.clone()),
+                Setting::KeyConcurrency(wanted.key_concurrency),
+                Setting::KeyRate(wanted.key_rate),
                 Setting::RemoveOnComplete(wanted.remove_on_complete),
                 Setting::RemoveOnFail(wanted.remove_on_fail),
                 Setting::PriorityMode(wanted.priority_mode),
@@ -227,7 +251,7 @@ mod tests {
             ]),
         );
         assert_eq!((stored.settings, stored.problems), (wanted, Vec::<String>::new()));
-        let lifted = [Setting::Rate(None), Setting::Concurrency(None), Setting::MaxLength(None)];
+        let lifted = [Setting::Rate(None), Setting::Concurrency(None), Setting::MaxLength(None), Setting::Key(None)];
         let lifted = read_of("q", &fields(&[&lifted[..], &[Setting::PriorityMode(PriorityMode::Strict)]].concat()));
         assert_eq!((lifted.settings, lifted.problems), (QueueSettings::default(), Vec::new()));
     }

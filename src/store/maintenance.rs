@@ -92,6 +92,22 @@ impl Store {
         }
     }
 
+    /// Keeps what the limits of keys remember small and in agreement; how much was forgotten or put right.
+    pub(crate) async fn tend(&self, keys: &QueueKeys) -> Result<u64> {
+        let (mut cursor, mut mended) = ("0".to_owned(), 0);
+        for _ in 0..SWEEP_CALLS {
+            let mut command = scripts::TEND.on(keys, &self.clock);
+            command.arg(&cursor);
+            let mut reply = Reply::new("tend", scripts::TEND.ask(&self.connection, &command).await?)?;
+            cursor = reply.text()?;
+            mended += reply.count()?;
+            if cursor == "0" {
+                break;
+            }
+        }
+        Ok(mended)
+    }
+
     /// Looks for what contradicts itself and puts it right: ids without record, records in no set, wrong numbers of
     /// claims. Where the numbers of records and of ids agree, only the active jobs are looked at one by one.
     pub(crate) async fn audit(&self, keys: &QueueKeys, auditor: &Auditor) -> Result<Audited> {

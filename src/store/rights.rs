@@ -6,7 +6,7 @@ use crate::store::codec::read;
 use crate::store::{Store, keys, scripts};
 
 /// Every command on a key of a queue, by a script or from here; `@` stands for the key.
-const ON_QUEUES: [&str; 47] = [
+const ON_QUEUES: [&str; 49] = [
     "APPEND @ x",
     "BLPOP @ 1",
     "DEL @",
@@ -40,6 +40,7 @@ const ON_QUEUES: [&str; 47] = [
     "SMEMBERS @",
     "SREM @ x",
     "STRLEN @",
+    "TYPE @",
     "UNLINK @",
     "XADD @ * f v",
     "XRANGE @ - +",
@@ -52,6 +53,7 @@ const ON_QUEUES: [&str; 47] = [
     "ZRANGE @ 0 1",
     "ZREM @ m",
     "ZREMRANGEBYRANK @ 0 1",
+    "ZSCAN @ 0",
     "ZSCORE @ m",
     "TIME",
 ];

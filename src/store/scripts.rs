@@ -1,6 +1,6 @@
 //! The scripts: each file of `lua/` declared once, put together with the shared functions that its header names.
 //!
-//! A header says `KEYS` (names of [`Key`]; `pending` stands for its four lines), `ARGV` (names; `jobs...` the first of
+//! A header says `KEYS` (names of [`Key`]; `pending` stands for its four lines and `parked`), `ARGV` (names; `jobs...` the first of
 //! many), `flags` and `uses`. `presence`, `audit` and `breakers` are no queue's keys. From it come the locals that a body works
 //! with, so that no body counts positions.
 
@@ -9,7 +9,8 @@ use std::sync::LazyLock;
 use redis::{Cmd, Value};
 
 use crate::clock::Clock;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::codec::read;
 use crate::store::connection::{Answer, Connection};
 use crate::store::keys::{Key, QueueKeys};
 
@@ -100,12 +101,17 @@ scripts! {
     BATCH_SEAL "batch_seal",
     BATCHES "batches",
     BATCH_SWEEP "batch_sweep",
+    TEND "tend",
+    LIMIT "limit",
+    LIMITS "limits",
+    HASTEN "hasten",
 }
 
 shared! {
     "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "put_off", "rank", "promote",
     "expire", "options", "place", "line", "grant", "replay", "claim", "unline", "hand", "fallen",
-    "lines", "durable", "schedule", "supersede", "aside", "back", "batch", "tally", "breaker",
+    "lines", "durable", "schedule", "supersede", "aside", "back", "batch", "tally", "breaker", "keyed", "parked", "slots", "right",
+    "allow", "charge", "sort_out", "park", "unpark", "limited",
 }
 
 /// What the header of a script says.
@@ -138,12 +144,12 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// The keys in their order, `pending` as its four lines.
+    /// The keys in their order, `pending` as its four lines and the jobs that are parked beside them.
     fn key_list(&self) -> Vec<Key> {
         let mut keys = Vec::new();
         for &name in self.keys.iter().filter(|name| !OUTSIDE.contains(name)) {
-            let named =
-                |key: &&Key| key.suffix() == name || (name == "pending" && key.suffix().starts_with("pending:"));
+            let in_line = |key: &Key| key.suffix().starts_with("pending:") || *key == Key::Parked;
+            let named = |key: &&Key| key.suffix() == name || (name == "pending" && in_line(key));
             let before = keys.len();
             keys.extend(Key::ALL.iter().filter(named));
             assert!(keys.len() > before, "no key is called {name}");
@@ -159,7 +165,8 @@ impl<'a> Header<'a> {
             if *name == "pending" {
                 let [a, b, c, d] = [0, 1, 2, 3].map(|level| position + level);
                 text += &format!("local pending = {{KEYS[{a}], KEYS[{b}], KEYS[{c}], KEYS[{d}]}}\n");
-                position += 4;
+                text += &format!("local parked = KEYS[{}]\n", position + 4);
+                position += 5;
             } else {
                 text += &format!("local {name} = KEYS[{position}]\n");
                 position += 1;
@@ -220,11 +227,37 @@ impl Script {
         let began = std::time::Instant::now();
         let outcome = connection.eval(command, &self.source).await;
         tracing::debug!("{} took {:.1} ms", self.name, began.elapsed().as_secs_f64() * 1e3);
-        outcome.map_err(|error| match error.kind() {
+        match outcome {
+            Err(error) if error.kind() == ErrorKind::Corrupt => Err(match self.misfit(connection, command).await {
+                Some(misfit) => misfit,
+                None => error.context(self.name),
+            }),
             // Where the script itself is at fault its name helps; what became of the connection has nothing to do with it.
-            ErrorKind::Internal | ErrorKind::Corrupt => error.context(self.name),
-            _ => error,
-        })
+            Err(error) if error.kind() == ErrorKind::Internal => Err(error.context(self.name)),
+            outcome => outcome,
+        }
+    }
+
+    /// The first key of the queue that a hand has made another type of: Redis does not say which one it met.
+    async fn misfit(&self, connection: &Connection, command: &Cmd) -> Option<Error> {
+        let name = |position: usize| match command.args_iter().nth(position)? {
+            redis::Arg::Simple(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+            _ => None,
+        };
+        let base = name(3)?.strip_suffix(self.keys.first()?.suffix())?.to_owned();
+        for key in Key::ALL {
+            let name = format!("{base}{}", key.suffix());
+            let mut command = redis::cmd("TYPE");
+            command.arg(&name);
+            let found: String = read("TYPE", connection.call(&command).await.ok()?.value).ok()?;
+            if found != "none" && found != key.kind() {
+                let (expected, id) = (key.kind(), self.name);
+                return Some(Error::corrupt(format!(
+                    "{id}: key {name} holds a {found}, not a {expected}: move it away (redis-cli RENAME) or delete it"
+                )));
+            }
+        }
+        None
     }
 
     /// Sends the call where it does not matter whether it had to be repeated.

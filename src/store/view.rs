@@ -24,6 +24,7 @@ impl Counts {
             queue,
             pending: critical + high + normal + low,
             pending_by_priority: [critical, high, normal, low],
+            parked: self.parked,
             scheduled,
             active,
             retrying,
@@ -270,6 +271,7 @@ mod tests {
             config: BTreeMap::new(),
             minutes: (0..61).map(|back| [if back < 2 { 100 } else { 10 }, 6, 2, 0]).collect(),
             schedules: [0; 2],
+            parked: 0,
         };
         assert_eq!(counts.sliding(1), [175, 11, 4, 0]);
         assert_eq!(counts.sliding(60)[0], 200 + 58 * 10 + 8);

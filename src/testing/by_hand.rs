@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::config::Durable;
 use crate::error::Result;
 use crate::job::{JobId, NewJob, QueueName};
-use crate::store::{self, FetchCall, QueueKeys, Store};
+use crate::store::{self, Auditor, EnqueueCall, FetchCall, QueueKeys, Store};
 
 /// Makes the calls of workers and producers to one queue, as whoever the caller says it is.
 ///
@@ -153,7 +153,8 @@ impl ByHand {
     /// What the server refuses.
     pub async fn enqueue(&self, producer: &str, call: u64, jobs: &[NewJob]) -> Result<Vec<Accepted>> {
         let jobs: Vec<_> = jobs.iter().collect();
-        let answered = self.store.enqueue(&self.keys, (producer, call, Durable::of(self.keys.queue())), &jobs).await?;
+        let call = EnqueueCall { producer, call, usual: Durable::of(self.keys.queue()), key: None };
+        let answered = self.store.enqueue(&self.keys, call, &jobs).await?;
         Ok(answered.accepted.into_iter().map(Accepted::from).collect())
     }
 
@@ -273,6 +274,15 @@ impl ByHand {
     /// What the server refuses.
     pub async fn trim(&self) -> Result<u64> {
         self.store.trim(&self.keys).await
+    }
+
+    /// Looks for what contradicts itself and puts it right, as the janitor does, with the limits of keys.
+    ///
+    /// # Errors
+    /// What the server refuses.
+    pub async fn audit(&self) -> Result<()> {
+        self.store.tend(&self.keys).await?;
+        self.store.audit(&self.keys, &Auditor::default()).await.map(drop)
     }
 
     /// Forgets ids that were remembered long enough, and unique locks that hold nothing; how many.

@@ -12,6 +12,9 @@ use crate::job::{LONGEST, QueueName};
 use crate::processor::Registry;
 use crate::worker::runner::Worker;
 
+/// The largest weight of a queue.
+const WEIGHT_MAX: u32 = 1_000;
+
 /// How many jobs run at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Concurrency {
@@ -29,6 +32,7 @@ pub struct WorkerBuilder {
     pub(crate) client: Client,
     pub(crate) registry: Registry,
     pub(crate) concurrency: Concurrency,
+    pub(crate) weights: Vec<(QueueName, u32)>,
     pub(crate) lease: Duration,
     pub(crate) grace: Duration,
     pub(crate) timeout: Duration,
@@ -46,6 +50,7 @@ impl WorkerBuilder {
             client: client.clone(),
             registry,
             concurrency: Concurrency::Shared(concurrency),
+            weights: Vec::new(),
             lease,
             grace: Duration::from_secs(30),
             timeout: Duration::from_secs(300),
@@ -60,6 +65,14 @@ impl WorkerBuilder {
     /// How many jobs run at once; by default as configured.
     pub fn concurrency(mut self, concurrency: Concurrency) -> Self {
         self.concurrency = concurrency;
+        self
+    }
+
+    /// How the slots that queues share are shared while all of them have work: a queue of weight 3 starts three jobs for each
+    /// of a queue of weight 1, which is what queues have that are not named. Where each queue has slots of its own there is
+    /// nothing to share.
+    pub fn weights(mut self, weights: Vec<(QueueName, u32)>) -> Self {
+        self.weights = weights;
         self
     }
 
@@ -116,7 +129,7 @@ impl WorkerBuilder {
     /// The worker.
     ///
     /// # Errors
-    /// `Invalid` when no queue has a processor, a queue of [`Concurrency::PerQueue`] has none, or a number is out of
+    /// `Invalid` when no queue has a processor, a queue of [`Concurrency::PerQueue`] or with a weight has none, or a number is out of
     /// bounds.
     pub fn build(self) -> Result<Worker> {
         if self.registry.queues().next().is_none() {
@@ -144,6 +157,12 @@ impl WorkerBuilder {
         };
         if numbers.iter().any(|number| !(1..=WorkerConfig::CONCURRENCY_MAX).contains(number)) {
             return Err(Error::invalid(format!("concurrency must be from 1 to {}", WorkerConfig::CONCURRENCY_MAX)));
+        }
+        if let Some((queue, _)) = self.weights.iter().find(|(queue, _)| self.registry.get(queue).is_none()) {
+            return Err(Error::invalid(format!("a weight is given to queue {queue}, which has no processor here")));
+        }
+        if self.weights.iter().any(|(_, weight)| !(1..=WEIGHT_MAX).contains(weight)) {
+            return Err(Error::invalid(format!("a weight must be from 1 to {WEIGHT_MAX}")));
         }
         if self.timeout.is_zero() {
             return Err(Error::invalid("timeout must be longer than nothing"));

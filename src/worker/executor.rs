@@ -83,27 +83,27 @@ fn next(shared: &Shared, pool: &Pool) -> Option<(Arc<Lane>, Handful)> {
     if shared.stop.is_cancelled() {
         return None;
     }
-    for lane in pool.rotation() {
+    pool.first(|lane| {
         // What was claimed before its service failed goes back into line unstarted.
         if shared.breakers.is_open(lane.dependency.as_deref()) && !takes_probe(lane) {
-            continue;
+            return None;
         }
-        let Entry::Batch { size, wait, .. } = &lane.entry else {
-            if let Some(job) = lane.table.start() {
-                return Some((Arc::clone(lane), vec![job]));
-            }
-            continue;
-        };
-        let (waiting, since) = lane.table.waiting();
-        let due = since.is_some_and(|since| since.elapsed() >= *wait);
-        if waiting >= *size || (waiting > 0 && due) {
-            let batch: Vec<_> = std::iter::from_fn(|| lane.table.start()).take(*size).collect();
-            if !batch.is_empty() {
-                return Some((Arc::clone(lane), batch));
-            }
-        }
+        let handful = handful(lane)?;
+        let jobs = handful.len();
+        Some(((Arc::clone(lane), handful), jobs))
+    })
+}
+
+/// The next job of a lane, or a batch that is full or has waited long enough.
+fn handful(lane: &Lane) -> Option<Handful> {
+    let Entry::Batch { size, wait, .. } = &lane.entry else { return Some(vec![lane.table.start()?]) };
+    let (waiting, since) = lane.table.waiting();
+    let due = since.is_some_and(|since| since.elapsed() >= *wait);
+    if waiting < *size && (waiting == 0 || !due) {
+        return None;
     }
-    None
+    let batch: Vec<_> = std::iter::from_fn(|| lane.table.start()).take(*size).collect();
+    (!batch.is_empty()).then_some(batch)
 }
 
 /// Whether a job was claimed to try the service.

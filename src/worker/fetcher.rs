@@ -45,14 +45,17 @@ pub(crate) async fn fetcher(shared: Arc<Shared>, pool: Arc<Pool>) {
 async fn fetch(shared: &Arc<Shared>, pool: &Arc<Pool>, tokens: &Tokens) {
     let mut asked: Vec<_> =
         pool.lanes.iter().map(|lane| Asked { lane: Arc::clone(lane), next: Instant::now(), calls: 0 }).collect();
-    let mut first = 0;
     while !shared.stop.is_cancelled() {
         let mut fetched_some = false;
-        first = (first + 1) % asked.len();
-        for offset in 0..pool.lanes.len() {
-            let index = (first + offset) % pool.lanes.len();
+        for index in pool.fetches.order() {
             let Some(room) = room(shared, pool, &asked[index]) else { continue };
-            fetched_some |= ask(shared, pool, &mut asked[index], room).await;
+            let jobs = ask(shared, pool, &mut asked[index], room).await;
+            pool.fetches.served(index, jobs);
+            fetched_some |= jobs > 0;
+            // Slots that came free meanwhile are for whoever's turn it is now.
+            if jobs > 0 && room.slots > 0 {
+                break;
+            }
         }
         if fetched_some {
             continue;
@@ -120,7 +123,7 @@ fn wanted(pool: &Pool, lane: &Lane) -> (usize, usize) {
     let (unit, load) = (lane.unit(), lane.table.load());
     // What waits for a batch to fill takes its own places only.
     let slots = (idle * unit).saturating_sub(load.ready);
-    let ahead = lane.ahead(pool.slots);
+    let ahead = pool.ahead(lane);
     // Ends that Redis has not confirmed count too, so that a worker that cannot acknowledge stops fetching.
     if load.held > pool.slots * unit + 3 * ahead.max(1) {
         return (0, 0);
@@ -148,15 +151,16 @@ async fn past_the_breaker(shared: &Shared, asked: &mut Asked, room: Room) -> Opt
         }
         Pass::Wait(wait) => {
             asked.next = Instant::now() + wait.clamp(Duration::from_millis(10), POLL);
+            asked.lane.gives.store(false, Ordering::Release);
             None
         }
     }
 }
 
-/// One fetch. Whether it brought jobs.
-async fn ask(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, room: Room) -> bool {
+/// One fetch. How many jobs it brought.
+async fn ask(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, room: Room) -> usize {
     let lane = Arc::clone(&asked.lane);
-    let Some(room) = past_the_breaker(shared, asked, room).await else { return false };
+    let Some(room) = past_the_breaker(shared, asked, room).await else { return 0 };
     // Who holds nothing may be given a job that must run alone, so no other fetch of this worker may be under way.
     let exclusive = if shared.held() == 0 { shared.gate.try_write().ok() } else { None };
     let _shared_gate = if exclusive.is_none() { Some(shared.gate.read().await) } else { None };
@@ -164,13 +168,13 @@ async fn ask(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, room: Room) -
     // Asked again now that no fetch that may bring such a job is under way.
     if shared.is_solo() || (shared.runs_empty() && !alone && shared.held() > 0) {
         asked.next = Instant::now() + Duration::from_millis(10);
-        return false;
+        return 0;
     }
     // Before starts are reserved: whoever finds none left must see that they may come back.
     let _under_way = lane.fetches.begin();
     let granted = shared.reserve(room.slots + room.prefetch);
     if granted == 0 {
-        return false;
+        return 0;
     }
     let slots = room.slots.min(granted);
     let call = FetchCall {
@@ -192,13 +196,14 @@ async fn ask(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, room: Room) -
         Err(error) => {
             shared.give_back(granted);
             shared.warn_seldom(&error, "no jobs can be fetched");
+            lane.gives.store(false, Ordering::Release);
             asked.next = Instant::now() + POLL;
-            false
+            0
         }
     }
 }
 
-async fn take_in(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, fetched: Fetched) -> bool {
+async fn take_in(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, fetched: Fetched) -> usize {
     let (lane, count) = (&asked.lane, fetched.jobs.len());
     // Before any of the jobs starts, so that it ends by the rules of its time.
     if !lane.knows(fetched.settings_version)
@@ -208,6 +213,7 @@ async fn take_in(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, fetched: 
     }
     let drained = count == 0 && fetched.again_ms.is_none_or(|again_ms| again_ms > 1_000);
     lane.drained.store(drained, Ordering::Release);
+    lane.gives.store(count > 0 || fetched.again_ms == Some(0), Ordering::Release);
     lane.paused.store(fetched.paused, Ordering::Release);
     shared.run_empty(fetched.run_empty);
     let limit = lane.settings().crash_limit;
@@ -223,7 +229,7 @@ async fn take_in(shared: &Arc<Shared>, pool: &Pool, asked: &mut Asked, fetched: 
     }
     let wait = fetched.again_ms.map_or(POLL, |again_ms| Duration::from_millis(again_ms).min(POLL));
     asked.next = Instant::now() + wait;
-    count > 0
+    count
 }
 
 /// Reads the queue's settings anew.

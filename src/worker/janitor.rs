@@ -18,13 +18,14 @@ pub(crate) async fn tidy(shared: Arc<Shared>, lane: Arc<Lane>) -> Result<()> {
     shared.store.register(lane.keys.queue()).await?;
     shared.store.trim(&lane.keys).await?;
     shared.store.sweep(&lane.keys).await?;
+    shared.store.tend(&lane.keys).await?;
     shared.store.sweep_batches(&lane.keys).await?;
     let audited = shared.store.audit(&lane.keys, &lane.auditor).await?;
     if audited != Audited::default() {
         let Audited { orphaned, readmitted, recounted } = audited;
         let found = format!(
             "the audit let go of {orphaned} ids without a record, put {readmitted} lost jobs back into line, and set the \
-             number of claims of {recounted} workers right"
+             number of claims of {recounted} workers or keys right"
         );
         let queue = Some(lane.keys.queue().clone());
         shared.emit(|| Event { queue, ..Event::new(EventKind::Alert).message(found) });

@@ -12,6 +12,7 @@ use crate::processor::{Board, Entry};
 use crate::store::{Auditor, QueueKeys};
 use crate::worker::finisher::Ended;
 use crate::worker::table::Table;
+use crate::worker::turns::Turns;
 
 /// How much work is claimed ahead: what is about to be finished within this time.
 const AHEAD: Duration = Duration::from_millis(10);
@@ -72,6 +73,8 @@ pub(crate) struct Lane {
     pub looked_over: AtomicBool,
     /// The last fetch found nothing that starts within a second.
     pub drained: AtomicBool,
+    /// It gave jobs when it was asked last, or has more at once.
+    pub gives: AtomicBool,
     /// To the finisher.
     pub ended: mpsc::Sender<Ended>,
     settings: Mutex<Arc<QueueSettings>>,
@@ -99,6 +102,7 @@ impl Lane {
             paused: AtomicBool::new(false),
             looked_over: AtomicBool::new(false),
             drained: AtomicBool::new(false),
+            gives: AtomicBool::new(false),
             ended,
             settings: Mutex::default(),
             settings_version: AtomicU64::new(u64::MAX),
@@ -197,25 +201,51 @@ pub(crate) struct Pool {
     pub job: Notify,
     /// Wakes the fetcher: there is room.
     pub room: Notify,
-    turn: AtomicUsize,
+    weights: Vec<u32>,
+    /// In which order lanes are fetched.
+    pub fetches: Turns,
+    /// In which order lanes give jobs to the slots.
+    starts: Turns,
 }
 
 impl Pool {
-    pub(crate) fn new(lanes: Vec<Arc<Lane>>, slots: usize) -> Self {
+    /// `weights`: how jobs are shared among the lanes while all have some.
+    pub(crate) fn new(lanes: Vec<Arc<Lane>>, slots: usize, weights: &[u32]) -> Self {
         Self {
             lanes,
             slots,
             running: AtomicUsize::new(0),
             job: Notify::new(),
             room: Notify::new(),
-            turn: AtomicUsize::new(0),
+            weights: weights.to_vec(),
+            fetches: Turns::new(weights),
+            starts: Turns::new(weights),
         }
     }
 
-    /// The lanes, another one first each time.
-    pub(crate) fn rotation(&self) -> impl Iterator<Item = &Arc<Lane>> {
-        let first = if self.lanes.len() == 1 { 0 } else { self.turn.fetch_add(1, Ordering::Relaxed) };
-        (0..self.lanes.len()).map(move |offset| &self.lanes[(first + offset) % self.lanes.len()])
+    /// The first thing that `find` finds in a lane, asked in their turns; it tells how many jobs that takes.
+    pub(crate) fn first<T>(&self, mut find: impl FnMut(&Arc<Lane>) -> Option<(T, usize)>) -> Option<T> {
+        self.starts.order().into_iter().find_map(|index| {
+            let (found, jobs) = find(&self.lanes[index])?;
+            self.starts.served(index, jobs);
+            Some(found)
+        })
+    }
+
+    /// How many jobs of a lane may be claimed ahead: its share of what the slots finish among the lanes that have work, and
+    /// no more than keeps it beside them. What is claimed is started, so more would be more than its share.
+    pub(crate) fn ahead(&self, lane: &Lane) -> usize {
+        let all = lane.ahead(self.slots);
+        let Some(own) = self.lanes.iter().position(|other| other.keys.queue() == lane.keys.queue()) else { return all };
+        let has_work = |index: &usize| *index != own && self.lanes[*index].gives.load(Ordering::Acquire);
+        let rivals: Vec<_> = (0..self.lanes.len()).filter(has_work).collect();
+        if rivals.is_empty() {
+            return all;
+        }
+        self.starts.owe(all);
+        let weight = |index: usize| self.weights[index] as usize;
+        let sum = weight(own) + rivals.iter().map(|rival| weight(*rival)).sum::<usize>();
+        (all * weight(own) / sum).min(self.fetches.lead(own, &rivals, all / sum))
     }
 
     /// Slots with nothing to do.

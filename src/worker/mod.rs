@@ -23,6 +23,7 @@ mod scheduler;
 mod shared;
 mod shutdown;
 mod table;
+mod turns;
 mod vitals;
 
 pub use builder::{Concurrency, WorkerBuilder};

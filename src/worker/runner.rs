@@ -68,7 +68,7 @@ impl Worker {
             lanes.push(lane);
             inboxes.push(inbox);
         }
-        let pools = pools(&lanes, &builder.concurrency);
+        let pools = pools(&lanes, &builder);
         let about = about(&builder, &worker, &lanes);
         let shared = Arc::new(Shared {
             store,
@@ -296,12 +296,19 @@ fn lane(store: &Store, registry: &Registry, queue: &QueueName) -> Result<(Arc<La
     Ok((Arc::new(Lane::new(store.keys(queue), entry.clone(), ended)), inbox))
 }
 
-fn pools(lanes: &[Arc<Lane>], concurrency: &Concurrency) -> Vec<Arc<Pool>> {
-    match concurrency {
-        Concurrency::Shared(slots) => vec![Arc::new(Pool::new(lanes.to_vec(), *slots))],
+fn pools(lanes: &[Arc<Lane>], builder: &WorkerBuilder) -> Vec<Arc<Pool>> {
+    let weight = |lane: &Arc<Lane>| {
+        builder.weights.iter().rev().find(|(queue, _)| queue == lane.keys.queue()).map_or(1, |(_, weight)| *weight)
+    };
+    match &builder.concurrency {
+        Concurrency::Shared(slots) => {
+            let weights: Vec<_> = lanes.iter().map(weight).collect();
+            vec![Arc::new(Pool::new(lanes.to_vec(), *slots, &weights))]
+        }
         Concurrency::PerQueue(queues) => {
             let slots = |lane: &Arc<Lane>| queues.iter().find(|(queue, _)| queue == lane.keys.queue());
-            let pool = |lane: &Arc<Lane>| Pool::new(vec![Arc::clone(lane)], slots(lane).map_or(1, |(_, slots)| *slots));
+            let slots = |lane: &Arc<Lane>| slots(lane).map_or(1, |(_, slots)| *slots);
+            let pool = |lane: &Arc<Lane>| Pool::new(vec![Arc::clone(lane)], slots(lane), &[1]);
             lanes.iter().map(|lane| Arc::new(pool(lane))).collect()
         }
     }

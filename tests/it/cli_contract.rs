@@ -30,6 +30,7 @@ const ASKING: &[&[&str]] = &[
     &["batch", "list"],
     &["batch", "show", "b"],
     &["breaker", "list"],
+    &["limits", "list", "q"],
 ];
 
 /// Those that change something.
@@ -71,6 +72,9 @@ const ACTING: &[&[&str]] = &[
     &["batch", "seal", "b"],
     &["breaker", "open", "smtp://localhost:25", "--for", "1h"],
     &["breaker", "close", "smtp://localhost:25"],
+    &["queues", "set", "q", "--key", "tenantId", "--key-concurrency", "2", "--key-rate", "5/s"],
+    &["limits", "set", "q", "acme", "--concurrency", "2"],
+    &["limits", "unset", "q", "acme"],
 ];
 
 fn all() -> impl Iterator<Item = &'static &'static [&'static str]> {
@@ -238,7 +242,7 @@ fn wrong_usage_is_2_and_names_the_flag_or_argument() {
 }
 
 #[test]
-fn wrong_usage_of_batches_and_breakers_is_2() {
+fn wrong_usage_of_batches_breakers_and_limits_is_2() {
     let cli = Cli::bare();
     let table: &[(&[&str], &str)] = &[
         (&["enqueue", "q", "--batch", "a b"], "--batch"),
@@ -250,6 +254,17 @@ fn wrong_usage_of_batches_and_breakers_is_2() {
         (&["breaker", "open", "x", "--for", "0s"], "--for"),
         (&["breaker", "close"], "DEPENDENCY"),
         (&["work", "q", "--breaker", "5", "--exec", "true"], "--breaker"),
+        (&["queues", "set", "q", "--key", "a b"], "--key"),
+        (&["queues", "set", "q", "--key-concurrency", "0"], "--key-concurrency"),
+        (&["queues", "set", "q", "--key-rate", "5/d"], "--key-rate"),
+        (&["limits", "list"], "QUEUE"),
+        (&["limits", "set", "q"], "KEY"),
+        (&["limits", "set", "q", "acme"], "--concurrency"),
+        (&["limits", "set", "q", "", "--rate", "1/s"], "KEY"),
+        (&["limits", "set", "q", "acme", "--rate", "x"], "--rate"),
+        (&["limits", "unset", "q"], "KEY"),
+        (&["work", "q", "--weight", "q=0", "--exec", "true"], "--weight"),
+        (&["work", "q", "--weight", "other=2", "--exec", "true"], "--weight"),
     ];
     for (args, named) in table {
         let output = cli.run(*args).expect(2);
@@ -303,11 +318,38 @@ fn an_unknown_queue_or_job_is_4() {
         &["batch", "seal", "nowhere"],
         &["batch", "list", "nope"],
         &["breaker", "close", "nowhere"],
+        &["limits", "list", "nope"],
+        &["limits", "unset", "q", "nobody"],
     ];
     for args in table {
         let output = cli.run(*args).expect(4);
         assert!(output.stderr.starts_with("error: ") && output.stdout.is_empty(), "{args:?}: {}", output.stderr);
     }
+}
+
+#[test]
+fn limits_of_keys_are_set_listed_and_taken_away_in_every_format() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    let refused = cli.run(["limits", "set", "q", "acme", "--rate", "1/s"]).expect(5);
+    assert!(refused.stderr.contains("queues set q --key"), "{}", refused.stderr);
+    let set = cli.json(["queues", "set", "q", "--key", "tenant.id", "--key-concurrency", "2", "--key-rate", "30/m"]);
+    let told = serde_json::json!([set["key"], set["keyConcurrency"], set["keyRate"]]);
+    assert_eq!(told, serde_json::json!(["tenant.id", 2, "30/m"]));
+    let own = cli.json(["limits", "set", "q", "a b", "--concurrency", "5", "--rate", "none"]);
+    let expected = serde_json::json!({"key": "a%20b", "queue": "q", "running": 0, "parked": 0, "concurrency": 5,
+        "rate": null, "own": true, "nextAt": null});
+    assert_eq!(own, expected);
+    let plain = cli.ok(["limits", "list", "q"]);
+    assert_eq!(plain.trim_end().split('\t').take(6).collect::<Vec<_>>(), ["a%20b", "0", "0", "5", "-", "yes"]);
+    assert!(cli.ok(["limits", "list", "q", "-o", "table"]).starts_with("KEY "));
+    for format in ["wide", "json", "jsonl", "csv", "name"] {
+        assert!(cli.ok(["limits", "list", "q", "-o", format]).contains("a%20b"), "{format}");
+    }
+    assert_eq!(cli.json(["limits", "unset", "q", "a%20b"])["own"], false);
+    assert_eq!(cli.json(["limits", "list", "q"]), serde_json::json!([]));
+    let lifted = cli.json(["queues", "set", "q", "--key", ""]);
+    assert_eq!(lifted["key"], serde_json::Value::Null);
 }
 
 #[test]
@@ -327,7 +369,7 @@ fn every_answer_comes_in_every_format_and_alone_on_stdout() {
     let cli = Cli::new(&redis).env("COLUMNS", "100");
     cli.enqueue("q", "{\"a\":1}", &["--id", "job-0001", "--batch", "b"]);
     for args in ASKING.iter().filter(|args| {
-        !["workers", "dlq", "token", "events", "logs", "schedule", "audit", "breaker"].contains(&args[0])
+        !["workers", "dlq", "token", "events", "logs", "schedule", "audit", "breaker", "limits"].contains(&args[0])
             && args.get(1) != Some(&"export")
     }) {
         let run = |format: &str| cli.run(args.iter().copied().chain(["-o", format])).expect(0);

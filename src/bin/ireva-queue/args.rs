@@ -5,8 +5,8 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
     audit, batch, breaker, check, clear, complete, completions, config, db, demo, dlq, doctor, embedded, enqueue,
-    events, explain, help, jobs, logs, man, openapi, queues, schedule, scheduler, schema, serve, spool, stats, token,
-    top, undo, work, workers,
+    events, explain, help, jobs, limits, logs, man, openapi, queues, schedule, scheduler, schema, serve, spool, stats,
+    token, top, undo, work, workers,
 };
 use crate::output::Format;
 
@@ -134,6 +134,7 @@ pub enum Command {
     Logs(logs::Args),
     Events(events::Args),
     Queues(queues::Args),
+    Limits(limits::Args),
     Workers(workers::Args),
     Breaker(breaker::Args),
     Doctor(doctor::Args),

@@ -52,6 +52,11 @@ pub fn rate_or_none(text: &str) -> Result<Option<ireva_queue::config::Rate>, Str
     text.parse().map(Some).map_err(|_| "write 100/s, 30/m or 5000/h, with a burst 100/s:20, or none".to_owned())
 }
 
+/// The field of a payload that holds the key of its job; `none`, or nothing, for none.
+pub fn key_field_or_none(text: &str) -> Result<Option<ireva_queue::KeyField>, Error> {
+    if text == "none" || text.is_empty() { Ok(None) } else { text.parse().map(Some) }
+}
+
 /// A state in which jobs can be removed.
 pub fn removable_state(text: &str) -> Result<JobState, String> {
     match text.parse() {

@@ -16,7 +16,8 @@ for at = jobs_at, #ARGV, 8 do
   local id, word, score, record, told, times, key, expiry = unpack(ARGV, at, at + 7)
   local stored = redis.call('HGET', jobs, id)
   local holder = key ~= '' and (held[key] or holder_of(key, math.floor(now_us / 1000)))
-  if stored == record then
+  -- The key that a producer wrote in front is none of the job's.
+  if stored == record or (stored and string.gsub(stored, '^(%d+)@[^{]*{', '%1{') == record) then
     reply[#reply + 1] = '~'
   elseif stored or taken[id] or redis.call('ZSCORE', seen, id) then
     reply[#reply + 1] = '='

@@ -1,19 +1,22 @@
 -- cancelled: a worker acknowledges that it has stopped the processors of cancelled jobs.
 -- KEYS: jobs history crashes active handed cancelled unique keys expiring seen config meta events wake
--- ARGV: clock worker jobs...   jobs: id, claim as the worker knows it
+-- ARGV: clock worker freed jobs...   freed: as for release; jobs: id, claim as the worker knows it
 -- returns: how many it was about
 -- refuses: LAYOUT
 -- cost: 5 µs a job; 1,000 jobs a call
 -- flags: allow-oom
--- uses: now int layout count arrive wake emit tally unlock drop keep leave
+-- uses: now int layout count arrive wake emit tally unlock drop keep slots leave
 -- moves: Cancel
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
 layout()
 local _, _, others = leave(jobs_at, 2)
-local ids = {}
+local ids, places = {}, {}
 for i = 1, #others, 2 do
-  if others[i + 1] == 2 then ids[#ids + 1] = ARGV[jobs_at + 2 * others[i]] end
+  if others[i + 1] == 2 then
+    places[#places + 1] = jobs_at + 2 * others[i]
+    ids[#ids + 1] = ARGV[places[#places]]
+  end
 end
 if #ids == 0 then return 0 end
 unlock(now_ms, ids)
@@ -21,5 +24,5 @@ tally(now_us, ids, 'cancelled')
 keep(now_ms, cancelled, redis.call('HGET', config, 'remove_on_complete') or '100', ids)
 count(now_us, 'cancelled', #ids)
 emit('cancelled', ids, worker)
-left(worker, ids)
+left(now_us, ids, places)
 return #ids

@@ -1,12 +1,12 @@
 -- complete: ends claims whose jobs succeeded; keeps what retention says.
 -- KEYS: jobs history crashes active handed completed unique keys expiring seen config meta events wake
--- ARGV: clock worker jobs...   jobs: id, claim, result ('' where none is kept)
+-- ARGV: clock worker freed jobs...   freed: as for release; jobs: id, claim, result ('' where none is kept)
 -- returns: for every claim that is not the worker's: its number in the call and how it stands
 --          (0: no claim, 1: another's, 2: cancelled)
 -- refuses: LAYOUT
 -- cost: 1.5 µs a job in batches of 100-500; 1,000 jobs a call
 -- flags: allow-oom
--- uses: now int layout count arrive wake emit tally unlock drop keep leave
+-- uses: now int layout count arrive wake emit tally unlock drop keep slots leave
 -- moves: Complete
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
@@ -24,5 +24,5 @@ tally(now_us, ids, 'completed')
 keep(now_ms, completed, rules[1] or '100', ids)
 count(now_us, 'completed', #ids)
 if rules[2] == 'all' then emit('completed', ids, worker) end
-left(worker, ids)
+left(now_us, ids, places)
 return others

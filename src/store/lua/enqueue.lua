@@ -2,8 +2,8 @@
 -- KEYS: jobs pending scheduled retrying active unique keys expiring seen config meta events wake
 -- ARGV: clock producer call usual jobs...   usual: durable where nothing is set; jobs: id, options, record; options: '' or
 --       level|due|ttl_ms|chosen|unless_queued|window_ms|batch|unique; due: '' (now), '+ms' (from now), '@ms' (an instant)
--- returns: a word a job: '+' added, '=' the id is taken, '=<id>' that job holds the unique key or keeps the queue from being
---          empty, '#' its batch takes none, '!' full; '+' alone: all added; on a durable queue '~<mode> <since> ' before them
+-- returns: a word a job: '+' added, '=' the id is taken, '=<id>' that job holds the unique key or its place, '#' its batch
+--          takes none, '!' full; '+' alone: all added; before them what durable_mark and key_mark say
 -- refuses: LAYOUT
 -- cost: 3 µs a job in batches; 300 jobs a call
 -- flags:
@@ -19,7 +19,7 @@ local ids = {}
 for at = jobs_at, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
 local known = redis.call('HMGET', jobs, unpack(ids))
 local before = redis.call('EXISTS', seen) == 1 and redis.call('ZMSCORE', seen, unpack(ids)) or {}
-local rules = redis.call('HMGET', config, 'max_length', 'events', 'durable')
+local rules = redis.call('HMGET', config, 'max_length', 'events', 'durable', 'key')
 local room, durable = room_left(rules[1]), durable_mark(rules[3], usual, last, call)
 local arrival = arrive(now_us, #ids)
 -- taken, held: ids and unique keys of this call, which no line holds yet.
@@ -48,7 +48,7 @@ for n = 1, #ids do
     if job.batch then join(id, job.batch) end
   end
 end
-local text = durable .. (#added == #ids and '+' or table.concat(answer, ' '))
+local text = durable .. key_mark(rules[4]) .. (#added == #ids and '+' or table.concat(answer, ' '))
 redis.call('SET', call_key, call .. ' ' .. text, 'EX', 600)
 if #added == 0 then return text end
 if durable ~= '' then remember(added) end

@@ -7,7 +7,7 @@
 -- refuses: LAYOUT
 -- cost: 1.5 µs a job in batches of 100-500; 1,000 jobs a call
 -- flags: allow-oom
--- uses: now int layout count arrive wake emit tally unlock drop keep promote expire line grant replay claim unline hand
+-- uses: now int layout count arrive wake emit tally unlock drop keep promote keyed parked expire line allow grant replay sort_out park unpark limited claim unline charge hand
 -- moves: Promote Claim Expire
 local now_us = now()
 layout()
@@ -23,12 +23,12 @@ local want, again_ms = grant(now_us, math.min(slots + prefetch, 1000), rule)
 if expired == 200 then return reply end
 if want == 0 then return {again_ms, rule.version, '0'} end
 
-local line = rule.aging_us and aging_line(want, rule.aging_us) or strict_line(want)
+local line, more = startable(now_us, want, rule)
 local found = #line / 3
 local chosen, passed, lonely = choose(line, tonumber(slots), alone == '1', rule)
-hand(now_us, chosen, rule, passed or rule.aging_us, reply)
+hand(now_us, chosen, rule, passed or rule.aging_us or line.scattered, reply)
 if lonely and runs_empty(now_us, worker, lonely) then reply[3] = '1' end
-if found < want and again_ms < 0 then again_ms = next_due_ms(now_us) end
-if found == want and again_ms < 0 and not passed then again_ms = 0 end
+if found < want and again_ms < 0 then again_ms = next_ms(now_us, rule) end
+if more or (found == want and again_ms < 0 and not passed) then again_ms = 0 end
 reply[1] = again_ms
 return reply

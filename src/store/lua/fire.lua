@@ -7,7 +7,7 @@
 -- refuses: LAYOUT
 -- cost: 30 µs
 -- flags:
--- uses: now int layout count arrive wake emit unlock drop keep options place lines schedule supersede
+-- uses: now int layout count arrive wake emit unlock drop keep options place lines schedule keyed parked supersede
 -- moves: Enqueue Schedule Cancel
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)

@@ -5,7 +5,7 @@
 -- refuses: LAYOUT
 -- cost: 3 µs a job; 1,000 jobs a call
 -- flags: allow-oom
--- uses: now int layout count arrive wake emit tally unlock drop keep promote expire
+-- uses: now int layout count arrive wake emit tally unlock drop keep promote keyed parked expire
 -- moves: Promote Expire
 local now_us = now()
 layout()

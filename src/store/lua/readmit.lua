@@ -13,7 +13,7 @@ for at = levels_at, #ARGV, 2 do
   local id = ARGV[at]
   local record = redis.call('HGET', jobs, id)
   if record and where(id) == '' then
-    local arrival = tonumber(string.match(record, '^(%d+){')) or now_us
+    local arrival = tonumber(string.match(record, '^(%d+)[{@]')) or now_us
     redis.call('ZADD', pending[ARGV[at + 1] + 1], math.min(arrival, now_us), id)
     back[#back + 1] = id
   end

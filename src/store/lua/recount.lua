@@ -1,12 +1,13 @@
--- recount: sets the number of claims that the queue counts for each worker right, where not too many are held to count.
--- KEYS: active workers handed
+-- recount: sets the number of claims that the queue counts for each worker and each key right, where not too many are held
+-- to count.
+-- KEYS: active workers handed meta
 -- ARGV: clock
 -- returns: how many numbers were wrong; -1 where more than 1,000 claims are held
--- cost: 2 µs a claim or worker; 1,000 of each
+-- cost: 2 µs a claim, worker or key; 1,000 of each
 -- flags: allow-oom
--- uses:
+-- uses: now int slots right
 if redis.call('HLEN', active) > 1000 then return -1 end
-local claims, held, wrong, cursor = {}, {}, 0, '0'
+local claims, held, list, wrong, cursor = {}, {}, {}, 0, '0'
 repeat
   local page = redis.call('HSCAN', active, cursor, 'COUNT', 1000)
   cursor = page[1]
@@ -14,6 +15,7 @@ repeat
   for at = 1, #page[2], 2 do claims[page[2][at]] = page[2][at + 1] end
 until cursor == '0'
 for _, claim in pairs(claims) do
+  list[#list + 1] = claim
   local owner = string.match(claim, '|%d+|([^|]*)|[^|]*|[^|]*$')
   if owner then held[owner] = (held[owner] or 0) + 1 end
 end
@@ -24,4 +26,4 @@ for owner, number in pairs(held) do
     wrong = wrong + 1
   end
 end
-return wrong
+return wrong + set_running(now(), keys_of(list))

@@ -6,14 +6,14 @@
 -- refuses: LAYOUT
 -- cost: 8 µs a job; 500 jobs a call
 -- flags: allow-oom
--- uses: now int layout count arrive wake emit tally unlock drop keep expire rank fallen
+-- uses: now int layout count arrive wake emit tally unlock drop keep expire rank fallen slots
 -- moves: Recover Cancel
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
 layout()
 local limit = tonumber(redis.call('HGET', config, 'crash_limit')) or 3
 local lost = silent_claims(now_ms)
-local reply, back, buried, stopped = {}, {}, {}, {}
+local reply, back, buried, stopped, claims = {}, {}, {}, {}, {}
 for _, job in ipairs(lost) do
   local times, over, into, where = 0, false, stopped, 'cancelled'
   if string.sub(job.claim, 1, 10) ~= 'cancelled|' then
@@ -28,5 +28,7 @@ settle(now_us, back, buried, stopped)
 for _, job in ipairs(lost) do
   redis.call('HDEL', active, job.id)
   redis.call('HINCRBY', handed, job.owner .. '#', -1)
+  claims[#claims + 1] = job.claim
 end
+if free(now_us, keys_of(claims)) then wake_one() end
 return reply

@@ -1,11 +1,11 @@
 -- release: gives claimed jobs back to their old place in line; no attempt is used.
 -- KEYS: pending active handed config meta events wake
--- ARGV: clock worker jobs...   jobs: id, claim
+-- ARGV: clock worker freed jobs...   freed: key and number of the call's claims of each that has one, by blanks; jobs: id, claim
 -- returns: for every claim that is not the worker's: its number in the call and how it stands
 -- refuses: LAYOUT
 -- cost: 2 µs a job; 1,000 jobs a call
 -- flags: allow-oom
--- uses: now int layout count wake emit leave rank
+-- uses: now int layout count wake emit slots leave rank
 -- moves: Release
 local now_us = now()
 layout()
@@ -14,6 +14,6 @@ if #ids == 0 then return others end
 for n = 1, #ids do to_rank(ids[n], ARGV[places[n] + 1]) end
 count(now_us, 'released', #ids)
 emit('released', ids, worker)
-left(worker, ids)
+left(now_us, ids, places)
 wake_one()
 return others

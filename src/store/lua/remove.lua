@@ -8,7 +8,7 @@
 -- refuses: LAYOUT
 -- cost: 6 µs a job, 15 µs with its copy; 500 jobs a call
 -- flags: allow-oom
--- uses: now int layout count arrive emit tally unlock drop lines aside
+-- uses: now int layout count arrive emit tally unlock drop lines keyed parked aside
 -- moves: Remove
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
@@ -31,6 +31,7 @@ for n = 1, #ids do
 end
 if #gone == 0 then return reply end
 if act ~= '' then set_aside(act, line, gone) end
+if line == 'parked' then unindex(gone) end
 unlock(now_ms, gone)
 tally(now_us, gone, 'cancelled')
 drop(now_ms, gone)

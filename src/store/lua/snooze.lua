@@ -1,19 +1,19 @@
 -- snooze: ends claims whose jobs were put off by a service that said wait; no attempt is used.
 -- KEYS: history active handed scheduled config meta events wake
--- ARGV: clock worker jobs...   jobs: id, claim, delay in ms, history as JSON
+-- ARGV: clock worker freed jobs...   freed: as for release; jobs: id, claim, delay in ms, history as JSON
 -- returns: for every claim that is not the worker's: its number in the call and how it stands
 -- refuses: LAYOUT
 -- cost: 4 µs a job; 1,000 jobs a call
 -- flags: allow-oom
--- uses: now int layout count wake emit leave put_off
+-- uses: now int layout count wake emit slots leave put_off
 -- moves: Snooze
 local now_us = now()
 layout()
-local ids, others = put_off(now_us, scheduled)
+local ids, others, places = put_off(now_us, scheduled)
 if #ids == 0 then return others end
 count(now_us, 'snoozed', #ids)
 emit('snoozed', ids, worker)
-left(worker, ids)
+left(now_us, ids, places)
 -- One of them may now be the first that is due.
 wake_one()
 return others

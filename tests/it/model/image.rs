@@ -11,13 +11,17 @@ use crate::ops_seed::NOW_US;
 /// Key (what follows `{q}:`) -> field or member -> value or score.
 pub type Image = BTreeMap<String, BTreeMap<String, String>>;
 
-pub const HASHES: [&str; 11] =
-    ["jobs", "history", "crashes", "active", "handed", "unique", "keys", "config", "meta", "batched", "batch:b"];
-pub const ZSETS: [&str; 13] = [
+pub const HASHES: [&str; 14] = [
+    "jobs", "history", "crashes", "active", "handed", "unique", "keys", "config", "meta", "batched", "batch:b",
+    "running", "paced", "limits",
+];
+pub const ZSETS: [&str; 15] = [
     "pending:0",
     "pending:1",
     "pending:2",
     "pending:3",
+    "parked",
+    "unpark",
     "scheduled",
     "retrying",
     "workers",
@@ -29,11 +33,12 @@ pub const ZSETS: [&str; 13] = [
     "batches",
 ];
 /// The sets that are states.
-pub const STATES: [&str; 10] = [
+pub const STATES: [&str; 11] = [
     "pending:0",
     "pending:1",
     "pending:2",
     "pending:3",
+    "parked",
     "scheduled",
     "retrying",
     "active",

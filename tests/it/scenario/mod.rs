@@ -9,6 +9,7 @@ mod dead;
 mod embedded;
 mod failover;
 mod files;
+mod limits;
 mod money;
 mod notification;
 mod order;

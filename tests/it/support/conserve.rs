@@ -7,12 +7,13 @@ use super::redis_server::TestRedis;
 const PREFIX: &str = "ireva:queue:";
 
 /// The sets that are a state, and which state.
-const STATES: [(&str, &str); 10] = [
+const STATES: [(&str, &str); 11] = [
     ("scheduled", "scheduled"),
     ("pending:0", "pending"),
     ("pending:1", "pending"),
     ("pending:2", "pending"),
     ("pending:3", "pending"),
+    ("parked", "pending"),
     ("active", "active"),
     ("retrying", "retrying"),
     ("completed", "completed"),
@@ -46,7 +47,10 @@ const SCHEMA: &[(&str, &str)] = &[
     ("events", "stream"),
     ("wake", "list"),
     ("running", "hash"),
+    ("paced", "hash"),
+    ("parked", "zset"),
     ("parked:", "zset"),
+    ("limits", "hash"),
     ("unpark", "zset"),
     ("schedules", "hash"),
     ("ticks", "zset"),

@@ -19,6 +19,7 @@ pub mod events;
 pub mod explain;
 pub mod help;
 pub mod jobs;
+pub mod limits;
 pub mod logs;
 pub mod man;
 pub mod openapi;
@@ -64,6 +65,7 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Events(args) => brief(events::run(args, context), context),
         Command::Logs(args) => brief(logs::run(args, context), context),
         Command::Queues(args) => brief(queues::run(args, context), context),
+        Command::Limits(args) => brief(limits::run(args, context), context),
         Command::Workers(args) => brief(workers::run(args, context), context),
         Command::Doctor(args) => brief(doctor::run(args, context), context),
         Command::Check(args) => brief(check::run(args, context), context),

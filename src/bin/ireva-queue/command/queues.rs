@@ -5,7 +5,7 @@ use clap::Subcommand;
 use ireva_queue::config::{Durable, PriorityMode, QueueSettings, Rate, Retention, Setting};
 use ireva_queue::retry::{Backoff, RetryPolicy};
 use ireva_queue::stats::{Deleted, Protected, Switched};
-use ireva_queue::{ActOptions, ErrorKind, Queue, QueueName};
+use ireva_queue::{ActOptions, ErrorKind, KeyField, Queue, QueueName};
 
 use crate::context::Context;
 use crate::exit::Stop;
@@ -85,6 +85,7 @@ struct DeleteArgs {
 #[command(before_help = "Example:
   ireva-queue queues set email --rate 100/s --concurrency 20
   ireva-queue queues set email --remove-on-complete 24h --remove-on-fail never
+  ireva-queue queues set email --key tenantId --key-concurrency 5
   ireva-queue queues set email --rate none")]
 struct SetArgs {
     /// The queue
@@ -98,6 +99,19 @@ struct SetArgs {
     /// Jobs running at once over all workers: a number, or none
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse::number_or_none::<u32>)]
     concurrency: Option<std::option::Option<u32>>,
+
+    /// Where payloads hold the key by which jobs are limited, such as tenantId or
+    /// tenant.id; none: no limits per key
+    #[arg(long, value_name = "FIELD", allow_hyphen_values = true, value_parser = parse::key_field_or_none)]
+    key: Option<std::option::Option<KeyField>>,
+
+    /// Jobs of one key running at once over all workers: a number, or none
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse::number_or_none::<u32>)]
+    key_concurrency: Option<std::option::Option<u32>>,
+
+    /// Starts of jobs of one key in a span of time over all workers: 10/s, none
+    #[arg(long, value_name = "RATE", allow_hyphen_values = true, value_parser = parse::rate_or_none)]
+    key_rate: Option<std::option::Option<Rate>>,
 
     /// What is kept of completed and cancelled jobs: 100, 24h, 0 or never
     /// (never removes any)
@@ -253,6 +267,9 @@ fn plain_changes(args: &SetArgs) -> Vec<Setting> {
     let changes = [
         args.rate.map(Setting::Rate),
         args.concurrency.map(Setting::Concurrency),
+        args.key.clone().map(Setting::Key),
+        args.key_concurrency.map(Setting::KeyConcurrency),
+        args.key_rate.map(Setting::KeyRate),
         args.remove_on_complete.map(Setting::RemoveOnComplete),
         args.remove_on_fail.map(Setting::RemoveOnFail),
         args.priority_mode.map(Setting::PriorityMode),

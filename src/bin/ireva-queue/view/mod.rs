@@ -18,6 +18,7 @@ mod finding;
 mod import_report;
 mod job_details;
 mod job_summary;
+mod key_limit;
 mod queue_event;
 mod queue_settings;
 mod queue_stats;

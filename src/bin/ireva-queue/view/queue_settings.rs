@@ -32,6 +32,9 @@ impl View for Settings {
         Column::new("BACKOFF"),
         Column::new("THROTTLED BACKOFF"),
         Column::number("PERMANENT ATTEMPTS"),
+        Column::new("KEY"),
+        Column::new("KEY CONCURRENCY"),
+        Column::new("KEY RATE"),
     ];
     const PLAIN_CARD: bool = true;
 
@@ -51,6 +54,9 @@ impl View for Settings {
             Cell::text(settings.retry.transient.to_string()),
             Cell::text(settings.retry.throttled.to_string()),
             Cell::count(settings.retry.permanent_attempts),
+            or_none(settings.key.as_ref().map(ToString::to_string)),
+            or_none(settings.key_concurrency.map(|concurrency| concurrency.to_string())),
+            or_none(settings.key_rate.map(|rate| rate.to_string())),
         ]
     }
 
@@ -73,6 +79,9 @@ impl View for Settings {
             "backoff",
             "throttled-backoff",
             "permanent-attempts",
+            "key",
+            "key-concurrency",
+            "key-rate",
         ];
         Some(labels.into_iter().zip(self.cells()).map(|(label, cell)| Block::Field(label, cell)).collect())
     }

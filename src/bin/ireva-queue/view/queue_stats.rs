@@ -1,7 +1,7 @@
 //! The statistics of a queue.
 
 use ireva_queue::Priority;
-use ireva_queue::config::Durable;
+use ireva_queue::config::{Durable, QueueSettings};
 use ireva_queue::stats::{QueueStats, Rates};
 
 use crate::output::{Cell, Tone, grouped};
@@ -103,7 +103,11 @@ fn pending(stats: &QueueStats) -> String {
     let levels: Vec<_> = levels.map(|(priority, count)| format!("{} {priority}", grouped(count))).collect();
     let all_normal = stats.pending_by_priority[usize::from(Priority::Normal.level())] == stats.pending;
     let detail = if all_normal { String::new() } else { format!(" ({})", levels.join(", ")) };
-    format!("{}{detail}", grouped(stats.pending))
+    let parked = match stats.parked {
+        0 => String::new(),
+        parked => format!(", {} of them for the limit of their key", grouped(parked)),
+    };
+    format!("{}{detail}{parked}", grouped(stats.pending))
 }
 
 fn kept(kept: u64, total: u64) -> String {
@@ -131,7 +135,19 @@ fn limits(stats: &QueueStats) -> String {
         settings.rate.map(|rate| format!("rate {rate}")),
         settings.concurrency.map(|concurrency| format!("concurrency {concurrency}")),
         settings.max_length.map(|length| format!("length {}", grouped(length))),
+        per_key(settings),
     ];
     let limits: Vec<_> = limits.into_iter().flatten().collect();
     if limits.is_empty() { "none".to_owned() } else { limits.join(", ") }
+}
+
+/// What is set for every key, once it is said what the key is.
+fn per_key(settings: &QueueSettings) -> Option<String> {
+    let limits = [
+        settings.key_rate.map(|rate| format!("rate {rate}")),
+        settings.key_concurrency.map(|concurrency| format!("concurrency {concurrency}")),
+    ];
+    let limits: Vec<_> = limits.into_iter().flatten().collect();
+    let field = settings.key.as_ref().filter(|_| !limits.is_empty())?;
+    Some(format!("{} for each {field}", limits.join(" and ")))
 }

@@ -1,3 +1,13 @@
+-- pick(line, places): the jobs of `line` that stand at these places, with what was read of them.
+local function pick(line, places)
+  local part = {records = line.records and {}, keys = line.keys and {}, limits = line.limits, scattered = line.scattered}
+  for n, place in ipairs(places) do
+    for i = 2, 0, -1 do part[3 * n - i] = line[3 * place - i] end
+    if line.records then part.records[n], part.keys[n] = line.records[place], line.keys[place] end
+  end
+  return part
+end
+
 -- choose(line, slots, alone, rule): which jobs of `line` this worker may have. A job that crashed takes a slot, never a
 -- place in the prefetch; one crash short of the limit it goes only to a worker that holds nothing, and alone.
 -- Returns the part of `line` to claim (with `alone` set where it is such a job), whether any job was passed over, and one
@@ -5,23 +15,25 @@
 -- Needs KEYS crashes meta.
 local function choose(line, slots, alone, rule)
   if #line == 0 or redis.call('EXISTS', crashes) == 0 then return line, false, nil end
-  local ids, chosen, passed, lonely = {}, {}, false, nil
+  local ids, places, passed, lonely = {}, {}, false, nil
   for i = 1, #line, 3 do ids[#ids + 1] = line[i] end
   local fallen = redis.call('HMGET', crashes, unpack(ids))
   for n = 1, #ids do
     local times = tonumber(fallen[n]) or 0
     local brink = times > 0 and times >= rule.crash_limit - 1
-    if brink and alone and #chosen == 0 then
+    if brink and alone and #places == 0 then
       redis.call('HDEL', meta, 'empties')
-      return {line[3 * n - 2], line[3 * n - 1], line[3 * n], alone = true}, true, nil
-    elseif brink or (times > 0 and #chosen / 3 >= slots) then
+      local single = pick(line, {n})
+      single.alone = true
+      return single, true, nil
+    elseif brink or (times > 0 and #places >= slots) then
       passed = true
       lonely = lonely or (brink and ids[n]) or nil
     else
-      for i = 3 * n - 2, 3 * n do chosen[#chosen + 1] = line[i] end
+      places[#places + 1] = n
     end
   end
-  return chosen, passed, lonely
+  return pick(line, places), passed, lonely
 end
 
 -- runs_empty(now_us, worker, id): whether this worker is the one that takes nothing more until it holds nothing, for the

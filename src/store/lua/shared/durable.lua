@@ -15,3 +15,9 @@ local function remember(ids)
   for n = 1, #ids do marks[2 * n - 1], marks[2 * n] = 'inf', ids[n] end
   redis.call('ZADD', seen, unpack(marks))
 end
+
+-- key_mark(field): what the answer goes on with where a field says what the keys of jobs are, '@<field> ', so that the
+-- producer writes them in front of the records to come.
+local function key_mark(field)
+  return (field or '') ~= '' and '@' .. field .. ' ' or ''
+end

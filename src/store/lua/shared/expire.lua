@@ -7,20 +7,21 @@ end
 
 -- expire_due(now_us, limit): buries waiting jobs that are past their ttl, at most `limit`. Returns how many it looked at.
 -- Needs KEYS expiring active scheduled retrying pending dead history config seen jobs crashes keys unique meta events.
--- Uses keep unlock tally emit count.
+-- Uses keep unlock tally emit count parked.
 local function expire_due(now_us, limit)
   if redis.call('EXISTS', expiring) == 0 then return 0 end
   local now_ms = math.floor(now_us / 1000)
   local due = redis.call('ZRANGE', expiring, '-inf', now_ms, 'BYSCORE', 'LIMIT', 0, limit)
-  local ended, lines, gone = {}, {}, {}
+  local ended, lines, gone, apart = {}, {}, {}, {}
   for _, id in ipairs(due) do
     local line = nil
-    for _, key in ipairs({pending[1], pending[2], pending[3], pending[4], scheduled, retrying}) do
+    for _, key in ipairs({pending[1], pending[2], pending[3], pending[4], parked, scheduled, retrying}) do
       if redis.call('ZSCORE', key, id) then line = key end
     end
     if line then
       ending(id, 'expired')
       ended[#ended + 1], lines[#lines + 1] = id, line
+      if line == parked then apart[#apart + 1] = id end
     end
     -- A running job is looked at again: it may come back to wait for another attempt.
     if redis.call('HEXISTS', active, id) == 1 then
@@ -31,6 +32,7 @@ local function expire_due(now_us, limit)
   end
   if #gone > 0 then redis.call('ZREM', expiring, unpack(gone)) end
   if #ended > 0 then
+    unindex(apart)
     unlock(now_ms, ended)
     tally(now_us, ended, 'dead')
     local dropped = keep(now_ms, dead, redis.call('HGET', config, 'remove_on_fail') or 'never', ended)

@@ -1,10 +1,11 @@
--- rules(): what is set for the queue, as fetch needs it. Needs KEYS config.
+-- rules(): what is set for the queue, as fetch needs it. Needs KEYS config; uses allow.
 local function rules()
   local set = redis.call('HMGET', config, 'paused', 'concurrency', 'rate_us', 'rate_burst', 'aging_us', 'crash_limit',
-    'version', 'events')
+    'version', 'events', 'key', 'parking')
+  local keyed = ((set[9] or '') ~= '' or set[10]) and key_rules(set[9], set[10]) or nil
   return {paused = set[1] == '1', concurrency = tonumber(set[2]), rate_us = tonumber(set[3]),
     burst = tonumber(set[4]) or 1, aging_us = tonumber(set[5]), crash_limit = tonumber(set[6]) or 3,
-    version = set[7] or '0', events = set[8]}
+    version = set[7] or '0', events = set[8], keyed = keyed}
 end
 
 -- grant(now_us, want, rule): how many of `want` jobs may start now, and in how many ms to ask again where a limit says

@@ -39,3 +39,8 @@ local function aging_line(want, span_us)
   end
   return line
 end
+
+-- first_in_line(want, rule): the first `want` jobs by the queue's priority mode.
+local function first_in_line(want, rule)
+  return rule.aging_us and aging_line(want, rule.aging_us) or strict_line(want)
+end

@@ -1,7 +1,7 @@
--- line_of: the sorted sets that hold jobs, by their words. Needs KEYS pending scheduled retrying completed cancelled dead.
+-- line_of: the sorted sets that hold jobs, by their words; `pending` in a header also means `parked`. Needs KEYS pending scheduled retrying completed cancelled dead.
 local line_of = {['pending:0'] = pending[1], ['pending:1'] = pending[2], ['pending:2'] = pending[3],
   ['pending:3'] = pending[4], scheduled = scheduled, retrying = retrying, completed = completed, cancelled = cancelled,
-  dead = dead}
+  dead = dead, parked = parked}
 
 -- where(id): the word of the set that holds a job, and its mark there: the claim where it is active, else the score.
 -- Needs KEYS active.

@@ -22,7 +22,7 @@ local function holder_of(key, now_ms)
   local window, owner = string.match(lock, '^(%d+)|(.*)$')
   if not owner then return nil end
   if tonumber(window) > now_ms or redis.call('HEXISTS', active, owner) == 1 then return owner end
-  for _, line in ipairs({pending[1], pending[2], pending[3], pending[4], scheduled, retrying}) do
+  for _, line in ipairs({pending[1], pending[2], pending[3], pending[4], parked, scheduled, retrying}) do
     if redis.call('ZSCORE', line, owner) then return owner end
   end
   return nil
@@ -33,7 +33,7 @@ end
 local function barred_by(job, added, now_ms)
   if not job.unless_queued then return holder_of(job.unique, now_ms) end
   if added then return added end
-  for _, line in ipairs({pending[1], pending[2], pending[3], pending[4], scheduled, retrying}) do
+  for _, line in ipairs({pending[1], pending[2], pending[3], pending[4], parked, scheduled, retrying}) do
     local first = redis.call('ZRANGE', line, 0, 0)[1]
     if first then return first end
   end

@@ -2,7 +2,7 @@
 local function room_left(max_length)
   if not tonumber(max_length) then return math.huge end
   local waiting = 0
-  for _, line in ipairs({pending[1], pending[2], pending[3], pending[4], scheduled, retrying}) do
+  for _, line in ipairs({pending[1], pending[2], pending[3], pending[4], parked, scheduled, retrying}) do
     waiting = waiting + redis.call('ZCARD', line)
   end
   return tonumber(max_length) - waiting

@@ -53,11 +53,12 @@ const CONTRACT: &str = "Contract:
   ireva-queue work email --concurrency 20
   ireva-queue work email report-generation \\
       --concurrency email=20,report-generation=2
+  ireva-queue work email report-generation --weight email=3
   ireva-queue work thumbnails --exec ./make-thumbnail --size 200
   ireva-queue work orders --http https://example.com/hooks/orders",
     after_help = CONTRACT)]
 pub struct Args {
-    /// The queues; the first is asked first, in turns
+    /// The queues; they are asked in turns (--weight)
     #[arg(value_name = "QUEUE", required = true)]
     queues: Vec<QueueName>,
 
@@ -65,6 +66,11 @@ pub struct Args {
     /// [default: QUEUE_WORKER_CONCURRENCY]
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = concurrency)]
     concurrency: Option<Wanted>,
+
+    /// Share the slots among queues while all have jobs: email=3,reports=1 starts
+    /// three emails for each report [default: 1 each]
+    #[arg(long, value_name = "QUEUE=N", allow_hyphen_values = true, value_delimiter = ',', value_parser = weight)]
+    weight: Vec<(QueueName, u32)>,
 
     /// How long it may fall silent before others take its jobs; 4s and more
     /// [default: QUEUE_WORKER_LEASE]
@@ -156,6 +162,13 @@ enum Wanted {
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let config = context.config()?;
     let concurrency = fitting(&args, config)?;
+    if let Some((stranger, _)) = args.weight.iter().find(|(queue, _)| !args.queues.contains(queue)) {
+        let why = format!("invalid value for '--weight': {stranger} is not one of the queues to work on");
+        return Err(Stop::usage(why).into());
+    }
+    if !args.weight.is_empty() && matches!(concurrency, Concurrency::PerQueue(_)) {
+        context.ui.note("--weight shares nothing where each queue has slots of its own: give --concurrency one number");
+    }
     if let Some(url) = &args.processor.http {
         check_url(url).map_err(|why| Stop::usage(format!("invalid value for '--http': {why}")))?;
     }
@@ -198,6 +211,7 @@ async fn work(
     let listener = journal.listener();
     let mut builder = Worker::builder(client, registry)
         .concurrency(concurrency)
+        .weights(args.weight.clone())
         .grace(args.grace)
         .timeout(args.timeout)
         .lease(args.lease.unwrap_or(config.worker.lease))
@@ -286,6 +300,13 @@ fn concurrency(text: &str) -> Result<Wanted, String> {
     text.split(',').map(pair).collect::<Result<_, String>>().map(Wanted::PerQueue)
 }
 
+fn weight(text: &str) -> Result<(QueueName, u32), String> {
+    let (queue, number) = text.split_once('=').ok_or_else(|| format!("{text:?} is not queue=number"))?;
+    let weight = number.parse().ok().filter(|weight| (1..=1_000).contains(weight));
+    let weight = weight.ok_or_else(|| format!("{number:?} is not a whole number from 1 to 1000"))?;
+    Ok((QueueName::new(queue).map_err(|error| error.to_string())?, weight))
+}
+
 fn breaker(text: &str) -> Result<Breaking, String> {
     match text {
         "off" => Ok(Breaking(None)),
@@ -345,6 +366,14 @@ mod tests {
         assert_eq!(concurrency("email=20"), Ok(Wanted::PerQueue(vec![(email, 20)])));
         for text in ["0", "-1", "1e9", "NaN", "", "email=", "=2", "email=2,", "a b=1", "10001"] {
             assert!(concurrency(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_weight_names_its_queue() {
+        assert_eq!(weight("email=3"), Ok((QueueName::new("email").unwrap(), 3)));
+        for text in ["3", "email=0", "email=-1", "email=1001", "email=x", "=3", "a b=3", ""] {
+            assert!(weight(text).is_err(), "{text:?}");
         }
     }
 

@@ -70,6 +70,7 @@ fn queue(queue: &str) -> QueueStats {
     QueueStats {
         queue: name(queue),
         pending: 0,
+        parked: 0,
         pending_by_priority: [0; 4],
         scheduled: 0,
         active: 0,

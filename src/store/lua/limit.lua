@@ -1,0 +1,24 @@
+-- limit: sets or unsets a key's own limits, and lets its parked jobs be looked at now.
+-- KEYS: config meta events wake
+-- ARGV: clock who key limits   limits: concurrency|interval of the rate in µs|burst|rate as written; a part is '' for the
+--       queue's, 'none' for no limit; all of it '' for no limits of its own
+-- returns: 1 where that changed anything
+-- refuses: LAYOUT
+-- cost: 10 µs
+-- flags: allow-oom
+-- uses: now int layout wake emit
+local now_us = now()
+layout()
+local own, unpark = string.sub(meta, 1, -5) .. 'limits', string.sub(meta, 1, -5) .. 'unpark'
+if (redis.call('HGET', own, key) or '') == limits then return 0 end
+if limits == '' then redis.call('HDEL', own, key) else redis.call('HSET', own, key, limits) end
+if redis.call('EXISTS', own) == 1 then
+  redis.call('HSET', config, 'key_own', '1')
+else
+  redis.call('HDEL', config, 'key_own')
+end
+redis.call('HSET', config, 'version', (tonumber(redis.call('HGET', config, 'version')) or 0) + 1)
+redis.call('ZADD', unpark, 'XX', 'LT', int(math.floor(now_us / 1000)), key)
+emit('settings', {'limit:' .. key .. '=' .. limits}, who)
+wake_one()
+return 1
