@@ -195,6 +195,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod alert;
+mod alerts;
 #[cfg(feature = "api")]
 pub mod api;
 mod audit;
@@ -222,6 +224,7 @@ mod inspector;
 pub mod job;
 mod job_log;
 mod jobs_file;
+mod measure;
 mod pace;
 pub mod processor;
 mod producer;
@@ -245,6 +248,11 @@ mod undo;
 mod walk;
 mod worker;
 
+pub use alert::{
+    AlertCarrier, AlertEvent, AlertKind, AlertMute, AlertName, AlertNotice, AlertRule, AlertSeverity, AlertSink,
+    AlertSinks, AlertTold, AlertWords, MuteTarget, Telling,
+};
+pub use alerts::{AlertEntry, AlertInfo, AlertSource, AlertState, Alerter, AlerterReport, Alerts, MuteInfo, SinkTried};
 pub use audit::{ActEnd, Audit, AuditEntry};
 pub use batch::{BatchFollower, BatchInfo, OnComplete, Opened};
 pub use batches::Batches;
