@@ -1,12 +1,14 @@
 //! Delivers the notices that wait: each sink is crossed off when it has its own.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
-use crate::alert::AlertName;
+use crate::alert::{AlertName, one_line};
 use crate::alerts::history::AlertEntry;
 use crate::alerts::waiting::Waiting;
 use crate::alerts::watch::{Watch, lock};
@@ -109,8 +111,8 @@ impl Watch {
             return Ok(());
         }
         let told: Vec<_> = errors.iter().map(|(sink, error)| format!("{sink}: {error}")).collect();
-        let why = crate::alert::one_line(&told.join("; "));
-        self.counts.not_told.fetch_add(errors.len() as u64, std::sync::atomic::Ordering::Relaxed);
+        let why = one_line(&told.join("; "));
+        self.counts.not_told.fetch_add(errors.len() as u64, Ordering::Relaxed);
         self.emit(&Event::new(EventKind::Alert).message(format!("an alert was not told: {why}")));
         let mut moves = Vec::new();
         let after = if waiting.is_stale(now_ms) {
@@ -135,11 +137,14 @@ impl Watch {
             (due, !away.is_away())
         };
         for mut waiting in Vec::from_iter::<Vec<Waiting>>(due) {
+            let notice = &waiting.notice;
+            // All at once: a sink that hangs holds up no other.
+            let told = join_all(waiting.owed.iter().map(|sink| self.tell(sink, notice, redis))).await;
             let mut errors = Vec::new();
             let mut owed = Vec::new();
-            for sink in std::mem::take(&mut waiting.owed) {
-                match self.tell(&sink, &waiting.notice, redis).await {
-                    Ok(_) => _ = self.counts.told.fetch_add(1, std::sync::atomic::Ordering::Relaxed),
+            for (sink, told) in std::mem::take(&mut waiting.owed).into_iter().zip(told) {
+                match told {
+                    Ok(_) => _ = self.counts.told.fetch_add(1, Ordering::Relaxed),
                     Err(error) => {
                         errors.push(format!("{sink}: {error}"));
                         owed.push(sink);
@@ -150,7 +155,7 @@ impl Watch {
             if errors.is_empty() {
                 continue;
             }
-            let why = crate::alert::one_line(&errors.join("; "));
+            let why = one_line(&errors.join("; "));
             self.emit(&Event::new(EventKind::Alert).message(format!("an alert was not told: {why}")));
             if !waiting.is_stale(now_ms) {
                 waiting.put_off(now_ms, self.interval, why);

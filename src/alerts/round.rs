@@ -249,7 +249,8 @@ mod tests {
             (AlertEvent::Recovered, true, "its rule is gone")
         );
         assert_eq!((moved[1].change.as_ref(), moved[1].before.as_str()), (None, "{"));
-        let unread = Look { unread: ["q".to_owned()].into(), ..Look::default() };
+        let mut unread = Look::default();
+        unread.unread.insert("q".to_owned());
         let held = plan(&[rule("a", &[]), rule("b", &[])], &unread, &standings, (&Mutes::default(), 10));
         assert_eq!(held, [], "a queue that cannot be read now stands as it did");
     }

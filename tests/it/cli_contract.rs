@@ -30,6 +30,9 @@ const ASKING: &[&[&str]] = &[
     &["batch", "list"],
     &["batch", "show", "b"],
     &["breaker", "list"],
+    &["alerts", "list"],
+    &["alerts", "show", "redis"],
+    &["alerts", "history"],
 ];
 
 /// Those that change something.
@@ -71,6 +74,11 @@ const ACTING: &[&[&str]] = &[
     &["batch", "seal", "b"],
     &["breaker", "open", "smtp://localhost:25", "--for", "1h"],
     &["breaker", "close", "smtp://localhost:25"],
+    &["alerts", "set", "late", "--when", "latency", "--above", "5m"],
+    &["alerts", "mute", "late", "--for", "1h"],
+    &["alerts", "unmute", "--all"],
+    &["alerts", "unset", "late"],
+    &["alerts", "run", "--once"],
 ];
 
 fn all() -> impl Iterator<Item = &'static &'static [&'static str]> {
@@ -238,7 +246,7 @@ fn wrong_usage_is_2_and_names_the_flag_or_argument() {
 }
 
 #[test]
-fn wrong_usage_of_batches_and_breakers_is_2() {
+fn wrong_usage_of_batches_breakers_and_alerts_is_2() {
     let cli = Cli::bare();
     let table: &[(&[&str], &str)] = &[
         (&["enqueue", "q", "--batch", "a b"], "--batch"),
@@ -250,6 +258,22 @@ fn wrong_usage_of_batches_and_breakers_is_2() {
         (&["breaker", "open", "x", "--for", "0s"], "--for"),
         (&["breaker", "close"], "DEPENDENCY"),
         (&["work", "q", "--breaker", "5", "--exec", "true"], "--breaker"),
+        (&["alerts", "set"], "ALERT"),
+        (&["alerts", "set", "a b", "--when", "redis"], "ALERT"),
+        (&["alerts", "set", "a"], "--when"),
+        (&["alerts", "set", "a", "--when", "disk"], "--when"),
+        (&["alerts", "set", "a", "--when", "backlog"], "--above"),
+        (&["alerts", "set", "a", "--when", "backlog", "--above", "-1"], "--above"),
+        (&["alerts", "set", "a", "--when", "backlog", "--above", "5", "--clear", "6"], "--clear"),
+        (&["alerts", "set", "a", "--when", "workers", "--above", "5"], "--above"),
+        (&["alerts", "set", "a", "--when", "latency", "--above", "5m", "--for", "soon"], "--for"),
+        (&["alerts", "set", "a", "--when", "dead", "--sink", "a b"], "--sink"),
+        (&["alerts", "set", "a", "--when", "dead", "--severity", "loud"], "--severity"),
+        (&["alerts", "set", "a", "--when", "memory", "--queue", "q"], "--queue"),
+        (&["alerts", "mute", "a"], "--for"),
+        (&["alerts", "mute", "--for", "1h"], "--all"),
+        (&["alerts", "mute", "a", "--all", "--for", "1h"], "--all"),
+        (&["alerts", "history", "--limit", "0"], "--limit"),
     ];
     for (args, named) in table {
         let output = cli.run(*args).expect(2);
@@ -303,6 +327,11 @@ fn an_unknown_queue_or_job_is_4() {
         &["batch", "seal", "nowhere"],
         &["batch", "list", "nope"],
         &["breaker", "close", "nowhere"],
+        &["alerts", "show", "nowhere"],
+        &["alerts", "unset", "nowhere"],
+        &["alerts", "mute", "nowhere", "--for", "1h"],
+        &["alerts", "unmute", "redis"],
+        &["alerts", "test", "--sink", "nowhere"],
     ];
     for args in table {
         let output = cli.run(*args).expect(4);
@@ -329,6 +358,7 @@ fn every_answer_comes_in_every_format_and_alone_on_stdout() {
     for args in ASKING.iter().filter(|args| {
         !["workers", "dlq", "token", "events", "logs", "schedule", "audit", "breaker"].contains(&args[0])
             && args.get(1) != Some(&"export")
+            && args.get(1) != Some(&"history")
     }) {
         let run = |format: &str| cli.run(args.iter().copied().chain(["-o", format])).expect(0);
         for format in ["table", "wide", "plain", "csv", "name"] {
