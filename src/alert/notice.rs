@@ -98,8 +98,8 @@ impl AlertNotice {
             queue: None,
             subject: String::new(),
             value: None,
-            condition: "somebody tries the sinks".to_owned(),
-            message: "this is a test: nothing is wrong".to_owned(),
+            condition: "somebody asks for it".to_owned(),
+            message: "nothing is wrong, somebody tries the sinks of alerts".to_owned(),
             since: at,
         };
         Self { test: true, ..Self::new(who, at, vec![told]) }
@@ -134,13 +134,15 @@ impl AlertNotice {
     pub fn headline(&self) -> String {
         let (first, repeated) = (self.count(&[AlertEvent::Firing]), self.count(&[AlertEvent::Repeated]));
         let recovered = self.count(&[AlertEvent::Recovered]);
-        let test = if self.test { "test: " } else { "" };
         if let [told] = &self.alerts[..] {
+            if self.test {
+                return format!("test: {}", told.message);
+            }
             let word = match told.event {
                 AlertEvent::Repeated => "still firing",
                 event => event.as_str(),
             };
-            return format!("{test}{word}: {}: {}", told.alert, told.message);
+            return format!("{word}: {}: {}", told.alert, told.message);
         }
         let parts = [(first, "firing"), (repeated, "still firing"), (recovered, "recovered")];
         let told: Vec<_> = parts.iter().filter(|(count, _)| *count > 0).collect();
@@ -153,7 +155,7 @@ impl AlertNotice {
         names.dedup();
         let more = if names.len() > 5 { ", …" } else { "" };
         names.truncate(5);
-        format!("{test}{}: {}{more}", counted.collect::<Vec<_>>().join(", "), names.join(", "))
+        format!("{}: {}{more}", counted.collect::<Vec<_>>().join(", "), names.join(", "))
     }
 
     /// One line for each alert, at most twenty.
@@ -237,7 +239,7 @@ mod tests {
             (21, "30 alerts firing: a00, a01, a02, a03, a04, …")
         );
         assert!(
-            AlertNotice::for_test(("p:", "w"), DateTime::UNIX_EPOCH).headline().starts_with("test: firing: test: ")
+            AlertNotice::for_test(("p:", "w"), DateTime::UNIX_EPOCH).headline().starts_with("test: nothing is wrong")
         );
     }
 

@@ -138,7 +138,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(sink.tell(&notice)).unwrap();
         let mail = std::fs::read_to_string(directory.path().join(format!("{}:ops.eml", notice.id))).unwrap();
-        assert!(mail.contains("Subject: test: firing: test: this is a test"), "{mail}");
+        assert!(mail.contains("Subject: test: nothing is wrong, somebody"), "{mail}");
         let carrier = sink.carrier(&notice).unwrap().unwrap();
         assert_eq!((carrier.queue.as_str(), carrier.job.job_id().as_str()), ("email", &*format!("{}:ops", notice.id)));
         assert!(EmailSink::new(name, vec!["nobody".to_owned()], None).is_err());

@@ -72,8 +72,10 @@ mod tests {
     fn nobody_is_called_by_what_stands_in_an_alert() {
         let mut notice = AlertNotice::for_test(("p:", "w"), local_now());
         notice.alerts[0].message = "<!channel> a & b".to_owned();
+        assert!(text(&notice).starts_with(":information_source: *test: "), "{}", text(&notice));
+        notice.test = false;
         let text = text(&notice);
         assert!(text.contains("&lt;!channel&gt; a &amp; b") && !text.contains('<'), "{text}");
-        assert!(text.starts_with(":information_source: *test: firing: test:"), "{text}");
+        assert!(text.starts_with(":rotating_light: *firing: test: "), "{text}");
     }
 }

@@ -22,6 +22,10 @@ fn sinks(info: &AlertInfo) -> Cell {
     if names.is_empty() { Cell::text("all") } else { Cell::text(names.join(",")) }
 }
 
+fn clear(info: &AlertInfo) -> Cell {
+    if info.when.is_switch() { Cell::none() } else { Cell::text(info.when.text(info.clear)) }
+}
+
 fn subject(info: &AlertInfo) -> Cell {
     if info.subject.is_empty() { Cell::none() } else { Cell::text(&info.subject) }
 }
@@ -56,7 +60,7 @@ impl View for AlertInfo {
             sinks(self),
             Cell::text(self.source.as_str()),
             Cell::text(self.severity.as_str()),
-            Cell::text(self.when.text(self.clear)),
+            clear(self),
             Cell::text(self.repeat.as_deref().unwrap_or("never")),
             Cell::maybe_at(self.muted_until),
             Cell::maybe(self.mute_reason.as_ref()),
