@@ -188,15 +188,15 @@ fn from_environment(source: &mut Source<'_>) -> Vec<(AlertName, SinkConfig)> {
             None => source.problem(wrong_to("ALERT_EMAIL_TO")),
         }
     }
-    let make: [(_, _, _, fn(Secret) -> SinkConfig); 2] = [
-        ("webhook", "ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_URL_FILE", |url| SinkConfig::Webhook { url }),
-        ("slack", "ALERT_SLACK_URL", "ALERT_SLACK_URL_FILE", |url| SinkConfig::Slack { url }),
-    ];
-    for (name, variable, file, sink) in make {
-        match source.secret(variable, Some(file)) {
-            Some(url) if is_http_url(url.reveal()) => sinks.push((name, sink(url))),
-            Some(_) => source.problem(wrong_url(variable)),
-            None => {}
+    for (name, variable, file) in [
+        ("webhook", "ALERT_WEBHOOK_URL", "ALERT_WEBHOOK_URL_FILE"),
+        ("slack", "ALERT_SLACK_URL", "ALERT_SLACK_URL_FILE"),
+    ] {
+        let Some(url) = source.secret(variable, Some(file)) else { continue };
+        match is_http_url(url.reveal()) {
+            true if name == "slack" => sinks.push((name, SinkConfig::Slack { url })),
+            true => sinks.push((name, SinkConfig::Webhook { url })),
+            false => source.problem(wrong_url(variable)),
         }
     }
     if let Some(text) = source.text("ALERT_EXEC") {
