@@ -47,7 +47,7 @@ pub struct AlertCarrier {
 }
 
 /// The sinks by name. `log`, the worker's log and the events of queues, is always among them.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct AlertSinks(BTreeMap<AlertName, Option<Arc<dyn AlertSink>>>);
 
 impl AlertSinks {
@@ -56,7 +56,7 @@ impl AlertSinks {
 
     /// None but `log`.
     pub fn new() -> Self {
-        Self::default().log(AlertName::new(Self::LOG).expect("the name keeps to the rule of names"))
+        Self(BTreeMap::new()).log(AlertName::new(Self::LOG).expect("the name keeps to the rule of names"))
     }
 
     /// With a sink under this name, in place of one that has it.
@@ -84,6 +84,12 @@ impl AlertSinks {
     /// How many there are beside logs.
     pub(crate) fn beside_logs(&self) -> usize {
         self.0.values().flatten().count()
+    }
+}
+
+impl Default for AlertSinks {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

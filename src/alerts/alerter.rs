@@ -75,7 +75,7 @@ impl Alerter {
         tokio::join!(stopping, looks(&watch, &told_to_stop), watch.deliveries(&told_to_stop));
         let evaluated = watch.has_turn();
         if evaluated {
-            let back = watch.store.alert_turn(&watch.by, watch.weight(), 0);
+            let back = watch.store.alert_turn((&watch.by, watch.weight()), 0, false);
             // Whoever does not get it back waits for its end.
             let _ = tokio::time::timeout(LAST_WORDS, back).await;
         }
@@ -92,7 +92,7 @@ impl Alerter {
         let evaluated = watch.round().await?;
         if evaluated {
             watch.deliver(&CancellationToken::new()).await?;
-            watch.store.alert_turn(&watch.by, watch.weight(), 0).await?;
+            watch.store.alert_turn((&watch.by, watch.weight()), 0, false).await?;
         }
         Ok(report(&watch, evaluated))
     }

@@ -49,6 +49,7 @@ impl Watch {
     /// # Errors
     /// Whatever keeps Redis from answering.
     pub(super) async fn deliver(&self, stop: &CancellationToken) -> Result<()> {
+        let _telling = self.telling.lock().await;
         if !self.has_turn() {
             return Ok(());
         }

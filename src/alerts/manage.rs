@@ -143,6 +143,10 @@ impl Alerts {
             return Err(not_found(name));
         }
         let now = instant(self.store.now_ms().await?);
+        let over = Mutes::new(&self.store.alert_fields(AlertHash::Mutes).await?, now.timestamp_millis()).over;
+        for name in over {
+            self.store.alert_put(AlertHash::Mutes, &name, "", "").await?;
+        }
         let mute = AlertMute { until: now + span, reason: reason.map(str::to_owned), by: by.to_owned() };
         let text = serde_json::to_string(&mute).map_err(|error| Error::internal(format!("mute: {error}")))?;
         let because = reason.map(|reason| format!(": {reason}")).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! One look: takes the turn, measures, moves what stands, and puts down what is to be told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -47,8 +47,13 @@ impl Watch {
     pub(super) async fn round(&self) -> Result<bool> {
         let began = Instant::now();
         let span_ms = u64::try_from(self.span().as_millis()).unwrap_or(u64::MAX);
-        let turn = self.store.alert_turn(&self.by, self.weight(), span_ms).await?;
-        self.set_turn(turn.is_ours.then(|| began + self.span()));
+        let turn = {
+            // Nobody begins to be told while the turn may be let go of.
+            let free = self.telling.try_lock();
+            let turn = self.store.alert_turn((&self.by, self.weight()), span_ms, free.is_err()).await?;
+            self.set_turn(turn.is_ours.then(|| began + self.span()));
+            turn
+        };
         if !turn.is_ours {
             return Ok(false);
         }
@@ -59,9 +64,6 @@ impl Watch {
         )?;
         let Rules { rules, unreadable } = Rules::new(&stored, &self.client.config().alerts.rules);
         let mutes = Mutes::new(&mutes, turn.now_ms);
-        for name in &mutes.over {
-            self.store.alert_put(AlertHash::Mutes, name, "", "").await?;
-        }
         let rules: Vec<_> = rules.into_values().map(|(rule, _)| rule).collect();
         let (of_redis, rules): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| rule.kind == AlertKind::Redis);
         self.remember(LastRead { rules: of_redis, mutes: mutes.clone() });
@@ -169,15 +171,20 @@ pub(super) fn plan(
             moved.push(Moved { field, before: before_text, after: after_text, change });
         }
     };
+    let mut seen = BTreeSet::new();
     for rule in rules {
         for reading in look.of(rule) {
             consider(rule, Some(&reading), &reading.subject, "");
+            seen.insert(field(&rule.name, &reading.subject));
         }
     }
-    let left: Vec<_> = standings.keys().filter(|field| !seen_by(rules, look, field)).collect();
-    for field in left {
-        let (name, subject) = parts(field);
+    for known in standings.keys().filter(|known| !seen.contains(known.as_str())) {
+        let (name, subject) = parts(known);
         let rule = rules.iter().find(|rule| rule.name.as_str() == name);
+        // What could not be measured this time stands as it did.
+        if rule.is_some_and(|rule| rule.kind.check().is_some()) && look.unread.contains(subject) {
+            continue;
+        }
         let why = rule.map_or_else(|| "its rule is gone".to_owned(), |rule| gone(rule.kind, subject));
         let Ok(name) = AlertName::new(name) else { continue };
         let stand_in = || AlertRule { severity: AlertSeverity::Warning, ..AlertRule::usual(name, AlertKind::Backlog) };
@@ -185,14 +192,6 @@ pub(super) fn plan(
         consider(&rule, None, subject, &why);
     }
     moved
-}
-
-/// Whether a standing was measured, or could not be this time.
-fn seen_by(rules: &[AlertRule], look: &Look, field: &str) -> bool {
-    let (name, subject) = parts(field);
-    let Some(rule) = rules.iter().find(|rule| rule.name.as_str() == name) else { return false };
-    let is_unread = rule.kind.check().is_some() && look.unread.contains(subject);
-    is_unread || look.of(rule).iter().any(|reading| reading.subject == subject)
 }
 
 /// What is told of an alert.

@@ -34,6 +34,8 @@ pub(crate) struct Watch {
     /// There is something to deliver.
     pub(super) news: Notify,
     pub(super) counts: Counts,
+    /// Held while sinks are told: meanwhile the turn is not let go of.
+    pub(super) telling: tokio::sync::Mutex<()>,
     /// Until when the turn is ours, by our own clock: a little less than the server thinks.
     turn: Mutex<Option<Instant>>,
     /// What was read last of what counts while Redis is away.
@@ -75,6 +77,7 @@ impl Watch {
             listener,
             news: Notify::new(),
             counts: Counts::default(),
+            telling: tokio::sync::Mutex::new(()),
             turn: Mutex::new(None),
             last: Mutex::new(last),
             away: Mutex::default(),

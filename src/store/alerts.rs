@@ -86,10 +86,16 @@ impl Store {
         script.on_keys(keys, &self.clock)
     }
 
-    /// Takes the turn for `span_ms`, keeps it, or (0) gives it back.
-    pub(crate) async fn alert_turn(&self, holder: &str, weight: usize, span_ms: u64) -> Result<AlertTurn> {
+    /// Takes the turn for `span_ms`, keeps it, or (0) gives it back. `is_busy`: the caller tells somebody, and does not let go
+    /// of it for one who has more to tell.
+    pub(crate) async fn alert_turn(
+        &self,
+        (holder, weight): (&str, usize),
+        span_ms: u64,
+        is_busy: bool,
+    ) -> Result<AlertTurn> {
         let mut command = self.on_alerts(&scripts::ALERT_TURN, &[keys::alerts_turn(&self.prefix)]);
-        command.arg(holder).arg(weight).arg(span_ms);
+        command.arg(holder).arg(weight).arg(span_ms).arg(u8::from(is_busy));
         let value = scripts::ALERT_TURN.ask(&self.connection, &command).await?;
         let mut reply = Reply::new("alert_turn", value)?;
         let is_ours = reply.count()? == 1;

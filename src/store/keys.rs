@@ -124,7 +124,7 @@ pub(crate) fn alerting(prefix: &str) -> String {
     format!("{prefix}alerting")
 }
 
-/// Who evaluates the alerts: string `holder|until_ms|weight`.
+/// Who evaluates the alerts: string `holder|until_ms|weight`, and `|weight` of who asks for it.
 pub(crate) fn alerts_turn(prefix: &str) -> String {
     format!("{prefix}alerts:turn")
 }

@@ -7,7 +7,7 @@
 -- flags: allow-oom
 -- uses: now
 if holder ~= '' then
-  local by, ends = string.match(redis.call('GET', alerts_turn) or '', '^([^|]*)|(%d+)|%d+$')
+  local by, ends = string.match(redis.call('GET', alerts_turn) or '', '^([^|]*)|(%d+)|%d+|?%d*$')
   if by ~= holder or tonumber(ends) <= math.floor(now() / 1000) then return 0 end
 end
 local hashes = {alerting = alerting, outbox = alerts_outbox}
@@ -19,14 +19,16 @@ for i = moves_at, #ARGV, 4 do
     if where == 'outbox' and before == '' and after ~= '' and waiting >= 1000 then return -2 end
   end
 end
+-- The one key whose type is not known by now comes first, so that nothing is half done where a hand broke it.
 for i = moves_at, #ARGV, 4 do
-  local where, field, after = ARGV[i], ARGV[i + 1], ARGV[i + 3]
-  if where == 'history' then
-    redis.call('XADD', alerts_history, 'MAXLEN', kept, '*', 'entry', after)
-  elseif after == '' then
-    redis.call('HDEL', hashes[where], field)
-  else
-    redis.call('HSET', hashes[where], field, after)
+  if ARGV[i] == 'history' then redis.call('XADD', alerts_history, 'MAXLEN', kept, '*', 'entry', ARGV[i + 3]) end
+end
+for i = moves_at, #ARGV, 4 do
+  local hash, field, after = hashes[ARGV[i]], ARGV[i + 1], ARGV[i + 3]
+  if hash and after == '' then
+    redis.call('HDEL', hash, field)
+  elseif hash then
+    redis.call('HSET', hash, field, after)
   end
 end
 return 1

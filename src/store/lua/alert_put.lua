@@ -7,12 +7,8 @@
 -- flags: allow-oom
 -- uses:
 local is_there = redis.call('HEXISTS', alerts, name) == 1
-if json == '' then
-  if not is_there then return 0 end
-  redis.call('HDEL', alerts, name)
-else
-  if not is_there and redis.call('HLEN', alerts) >= tonumber(most) then return -1 end
-  redis.call('HSET', alerts, name, json)
-end
+if json == '' and not is_there then return 0 end
+if json ~= '' and not is_there and redis.call('HLEN', alerts) >= tonumber(most) then return -1 end
 if entry ~= '' then redis.call('XADD', alerts_history, 'MAXLEN', kept, '*', 'entry', entry) end
+if json == '' then redis.call('HDEL', alerts, name) else redis.call('HSET', alerts, name, json) end
 return 1
