@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ireva_queue::config::{
-    Config, Endpoint, ProcessorsConfig, RedisConfig, RedisMode, Setting, TlsConfig, WorkerConfig,
+    AlertsConfig, Config, Endpoint, ProcessorsConfig, RedisConfig, RedisMode, Setting, TlsConfig, WorkerConfig,
 };
 use ireva_queue::{
     Client, Concurrency, JobContext, NewJob, Outcome, ProcessError, Processor, QueueName, Registry, Worker,
@@ -61,6 +61,7 @@ impl Server {
             data_dir: std::path::PathBuf::new(),
             processors: ProcessorsConfig::default(),
             queues: std::collections::BTreeMap::new(),
+            alerts: AlertsConfig::default(),
             durable_wait: Duration::from_secs(2),
         };
         Client::new(&config).expect("a client")

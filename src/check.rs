@@ -3,40 +3,17 @@
 //! A check never fails: what keeps it from an answer is its answer. Thresholds are those of the call, else those stored
 //! for the queue (fields `check_…` of its `config`), else those of [`Check::usual`].
 
-use std::fmt;
-use std::str::FromStr;
-use std::time::Duration;
-
 use serde::Serialize;
 
 use crate::client::Client;
-use crate::clock::{span_from_text, span_text};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::QueueName;
 use crate::stats::QueueStats;
 
+pub use crate::measure::Check;
+
 /// Fewer attempts than this in an hour tell nothing of their rate of failure.
 const ATTEMPTS_MIN: u64 = 5;
-/// A threshold beyond this is a slip of the pen.
-const THRESHOLD_MAX: f64 = 1e12;
-
-/// Which number of a queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Check {
-    /// Jobs in line.
-    Backlog,
-    /// How long the first job in line has waited, or how late the most overdue one is, in seconds.
-    Latency,
-    /// Failed attempts of all that ended in the last hour, in per cent.
-    Failures,
-    /// Dead letters.
-    Dead,
-    /// Workers that take its jobs; fewer are worse.
-    Workers,
-    /// Schedules whose tick came more than a minute ago and that nobody fired.
-    Schedules,
-}
 
 /// From where on a number is a warning, and from where on critical.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -94,22 +71,6 @@ pub struct CheckThresholds {
 }
 
 impl Check {
-    /// Every check.
-    pub const ALL: [Self; 6] =
-        [Self::Backlog, Self::Latency, Self::Failures, Self::Dead, Self::Workers, Self::Schedules];
-
-    /// The word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Backlog => "backlog",
-            Self::Latency => "latency",
-            Self::Failures => "failures",
-            Self::Dead => "dead",
-            Self::Workers => "workers",
-            Self::Schedules => "schedules",
-        }
-    }
-
     /// What holds where nobody says otherwise.
     pub fn usual(self) -> Thresholds {
         let (warn, crit) = match self {
@@ -120,34 +81,6 @@ impl Check {
             Self::Workers | Self::Schedules => (1.0, 1.0),
         };
         Thresholds { warn, crit }
-    }
-
-    /// Whether fewer are worse.
-    pub fn is_floor(self) -> bool {
-        self == Self::Workers
-    }
-
-    /// A number of this check as it is written: `1000`, `5m`, `5%`.
-    ///
-    /// # Errors
-    /// `Invalid`, saying how to write it.
-    pub fn number(self, text: &str) -> Result<f64> {
-        let parsed = match self {
-            Self::Latency => return span_from_text(text).map(|span| span.as_secs_f64()),
-            Self::Failures => text.strip_suffix('%').unwrap_or(text).trim().parse().ok().filter(|part| *part <= 100.0),
-            _ => text.parse::<u64>().ok().map(|count| count as f64),
-        };
-        let how = if self == Self::Failures { "write it like 5%" } else { "write a whole number" };
-        parsed.filter(|number: &f64| (0.0..=THRESHOLD_MAX).contains(number)).ok_or_else(|| Error::invalid(how))
-    }
-
-    /// The same the other way.
-    pub fn text(self, number: f64) -> String {
-        match self {
-            Self::Latency => span_text(Duration::from_millis((number * 1000.0).round() as u64)),
-            Self::Failures => format!("{}%", (number * 10.0).round() / 10.0),
-            _ => format!("{number:.0}"),
-        }
     }
 
     /// Its field in the settings of a queue.
@@ -175,7 +108,8 @@ impl Check {
         format!("{}:{}", self.text(thresholds.warn), self.text(thresholds.crit))
     }
 
-    fn measure(self, stats: &QueueStats) -> f64 {
+    /// The number of a queue.
+    pub(crate) fn measure(self, stats: &QueueStats) -> f64 {
         let hour = &stats.last_hour;
         match self {
             Self::Backlog => stats.pending as f64,
@@ -188,7 +122,8 @@ impl Check {
         }
     }
 
-    fn message(self, stats: &QueueStats, value: f64) -> String {
+    /// The number in words.
+    pub(crate) fn message(self, stats: &QueueStats, value: f64) -> String {
         let queue = &stats.queue;
         let (count, s) = (format!("{value:.0}"), if value == 1.0 { "" } else { "s" });
         let what = match self {
@@ -200,21 +135,6 @@ impl Check {
             Self::Schedules => format!("{count} late schedule{s} of {} in {queue}", stats.schedules),
         };
         if stats.paused { format!("{what}, which is paused") } else { what }
-    }
-}
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for Check {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let known = Self::ALL.into_iter().find(|check| check.as_str() == text);
-        known.ok_or_else(|| Error::invalid(format!("{text:?} is no check: backlog, latency, failures, dead, workers")))
     }
 }
 

@@ -54,6 +54,10 @@ pub enum EventKind {
     RedisLost,
     /// Redis takes renewals again.
     RedisBack,
+    /// An alert fires; `message` names its rule and says what is the matter.
+    AlertFiring,
+    /// An alert is over.
+    AlertRecovered,
     /// Something that an operator should know; `message` says it.
     Alert,
 }
@@ -81,6 +85,8 @@ impl EventKind {
             Self::BreakerClosed => "breaker_closed",
             Self::RedisLost => "redis_lost",
             Self::RedisBack => "redis_back",
+            Self::AlertFiring => "alert_firing",
+            Self::AlertRecovered => "alert_recovered",
             Self::Alert => "alert",
         }
     }
@@ -226,7 +232,7 @@ impl Level {
     fn of(event: &str) -> Self {
         match event {
             "dead" | "crash_loop" | "expired" | "orphaned" => Self::Error,
-            "retrying" | "snoozed" | "recovered" | "dropped" | "reconciled" => Self::Warn,
+            "retrying" | "snoozed" | "recovered" | "dropped" | "reconciled" | "alert_firing" => Self::Warn,
             _ => Self::Info,
         }
     }
@@ -268,8 +274,8 @@ pub struct QueueEvent {
     pub queue: QueueName,
     /// What happened: retrying, snoozed, released, recovered, dead, crash_loop, expired, dropped, cancelling, cancelled,
     /// promoted, revived, replaced (the old job, then the new one), removed, orphaned, reconciled, settings, paused,
-    /// resumed, schedule, batch_completed, breaker_opened, breaker_closed; where the queue is set to tell all, also enqueued,
-    /// started, completed.
+    /// resumed, schedule, batch_completed, breaker_opened, breaker_closed, alert_firing, alert_recovered; where the queue is
+    /// set to tell all, also enqueued, started, completed.
     pub event: String,
     /// The jobs that it happened to; empty where they are only counted.
     pub jobs: Vec<JobId>,
@@ -277,7 +283,7 @@ pub struct QueueEvent {
     pub count: u64,
     /// The settings that changed, as `field=value`; of `schedule` its name and what became of it: added, changed, removed,
     /// paused, resumed, `missed:` and how many ticks; the batch that is over and its job on completion; the dependency of a
-    /// breaker.
+    /// breaker; what an alert says.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<String>,
     /// Who did it: a worker's id, a producer's id, `operator`, `janitor`; empty where the queue did.
@@ -298,7 +304,9 @@ impl QueueEvent {
             "settings" | "paused" | "resumed" | "schedule" | "batch_completed" => {
                 changes = words().map(str::to_owned).collect();
             }
-            "breaker_opened" | "breaker_closed" => changes = vec![about.to_owned()],
+            "breaker_opened" | "breaker_closed" | "alert_firing" | "alert_recovered" => {
+                changes = vec![about.to_owned()]
+            }
             _ if counted.is_some() => {}
             _ => jobs = words().map(JobId::trusted).collect(),
         }
@@ -360,6 +368,8 @@ mod tests {
         assert_eq!(read("batch_completed", "batch=b job=x").changes, ["batch=b", "job=x"]);
         let opened = read("breaker_opened", "dependency=database b at db:5432");
         assert_eq!(opened.changes, ["dependency=database b at db:5432"]);
+        let fires = read("alert_firing", "alert=backlog 12 jobs in line");
+        assert_eq!((fires.level, fires.changes.len(), fires.jobs.len()), (Level::Warn, 1, 0));
     }
 
     #[test]

@@ -154,6 +154,20 @@
 //! others fetch decodes the payload, to read: the one place where a script does. Counts that a hand or a crash made wrong
 //! heal: by the number of all claims at once, by the janitor's count within a minute; a rate's time out of bounds begins anew.
 //!
+//! # Alerts
+//!
+//! A [rule](AlertRule) watches a number of each of its subjects: every queue or one, every service with a breaker, the server.
+//! Each subject stands by itself (pending, firing; well ones are not kept). Of all that evaluate (workers that are
+//! [given sinks](WorkerBuilder::alerts), [`Alerter`]) one has the turn, `<prefix>alerts:turn`, for three looks by the server's
+//! clock. It alone measures, steps, and moves what follows in one script that compares each standing with how it was seen:
+//! standings, history, and the notices that sinks are owed. Sinks are told from that outbox and crossed off one by one, with
+//! growing pauses, for a day. So nothing is lost with a holder, and a sink is told twice, under one id, only where its
+//! teller died before it could cross it off.
+//!
+//! Sinks are of the process, never of Redis. [`AlertSink::carrier`] lets a queue carry the notice where that is well; about
+//! the queue itself, or about Redis, it is told directly. While Redis is away, the one whose turn it was when that began
+//! steps the rules about Redis by its own monotonic clock, in memory, tells directly, and writes the history when it is back.
+//!
 //! # What Redis holds
 //!
 //! Every key of a queue begins with `<prefix>{<queue>}:`, so that a queue stays in one cluster slot.
@@ -188,15 +202,18 @@
 //! Beside them, `<prefix>registry` (set of queue names), `<prefix>worker:<id>` (what a worker says of itself, expiring),
 //! `<prefix>audit` (stream, capped: acts on many jobs), `<prefix>breakers` (hash: dependency ->
 //! `failures|last_ms|opened_ms|due_ms|wait_ms|probe|by`; closed ones go) and `<prefix>tokens` (hash: name of a token of the
-//! REST API -> its SHA-256, scopes and time).
+//! REST API -> its SHA-256, scopes and time). Of alerts: `<prefix>alerts` and `<prefix>alerts:mutes` (hashes: name -> rule, name
+//! or `*` -> mute), `<prefix>alerting` (hash: `rule|subject` -> how it stands, where it is not well), `<prefix>alerts:turn`
+//! (string: `holder|until_ms|weight`, and the weight of who asks for it), `<prefix>alerts:outbox` (hash: id -> notice and the sinks that have not got it) and
+//! `<prefix>alerts:history` (stream, the last 1,000 entries); all JSON but the turn.
 //!
 //! # The modules
 //!
-//! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], `batch`, `breaker`, `schedule`,
-//! [`stats`], `event`; [`mod@format`], tables in files, which knows nothing of jobs. Contracts: [`config`], [`processor`].
+//! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], `batch`, `breaker`, `measure`,
+//! `alert`, `schedule`, [`stats`], `event`; [`mod@format`], tables in files, which knows nothing of jobs. Contracts: [`config`], [`processor`].
 //! Store: the only code that speaks Redis.
 //! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Bulk`], [`Audit`], [`Batches`], [`Breakers`], [`KeyLimits`], [`Inspector`], [`Schedules`],
-//! [`Worker`], [`Spool`]; [`doctor`] finds out what is wrong, [`check`] holds one number of a queue against its thresholds.
+//! [`Alerts`], [`Worker`], [`Spool`]; [`doctor`] finds out what is wrong, [`check`] holds one number of a queue against its thresholds.
 //! Then [`builtin`], the processors that ship, and
 //! [`service`], the platform's business in words of its own, above them because it holds payloads against what they want;
 //! and the shells, which know public names only: the binary, and the REST API.
@@ -212,6 +229,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod alert;
+mod alerts;
 #[cfg(feature = "api")]
 pub mod api;
 mod audit;
@@ -240,6 +259,7 @@ pub mod job;
 mod job_log;
 mod jobs_file;
 mod key_limits;
+mod measure;
 mod pace;
 pub mod processor;
 mod producer;
@@ -263,6 +283,11 @@ mod undo;
 mod walk;
 mod worker;
 
+pub use alert::{
+    AlertCarrier, AlertEvent, AlertKind, AlertMute, AlertName, AlertNotice, AlertRule, AlertSeverity, AlertSink,
+    AlertSinks, AlertTold, AlertWords, MuteTarget, Telling,
+};
+pub use alerts::{AlertEntry, AlertInfo, AlertSource, AlertState, Alerter, AlerterReport, Alerts, MuteInfo, SinkTried};
 pub use audit::{ActEnd, Audit, AuditEntry};
 pub use batch::{BatchFollower, BatchInfo, OnComplete, Opened};
 pub use batches::Batches;

@@ -216,6 +216,30 @@ impl BatchProcessor for ExecBatch {
     }
 }
 
+/// Runs a command that is no job's, with these variables beside its environment; what became of it. The whole process
+/// group ends when `limit` is over.
+pub(in crate::builtin) async fn run_once(
+    settings: &ExecSettings,
+    variables: Vec<(&'static str, String)>,
+    input: &[u8],
+    limit: Duration,
+) -> Result<(), ProcessError> {
+    let task = task(settings, variables, input, MESSAGE_MAX_BYTES);
+    let mut running = Running::start(&task).map_err(|error| not_started(settings, &error))?;
+    let ended = tokio::time::timeout(limit, running.finish(&task, |_| {})).await;
+    match ended {
+        Ok(ended) => {
+            let ended = ended.map_err(|error| ProcessError::transient("exec_failed", error.to_string()))?;
+            verdict(settings, &ended).map_or(Ok(()), Err)
+        }
+        Err(_) => {
+            running.stop().await;
+            let limit = crate::clock::span_text(limit);
+            Err(ProcessError::transient("timeout", format!("command did not end within {limit}")))
+        }
+    }
+}
+
 fn task<'a>(
     settings: &'a ExecSettings,
     job: Vec<(&'static str, String)>,

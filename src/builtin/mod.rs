@@ -5,6 +5,8 @@
 
 #[cfg(feature = "notify")]
 pub mod address;
+#[cfg(any(feature = "email", feature = "exec", feature = "http"))]
+pub mod alert;
 #[cfg(any(feature = "exec", feature = "http"))]
 mod answer;
 #[cfg(any(feature = "db", feature = "email", feature = "exec", feature = "http"))]

@@ -20,7 +20,18 @@ pub struct ProfileFile {
     pub text: String,
 }
 
-type Parsed = (BTreeMap<&'static str, ProfileValue>, BTreeMap<QueueName, Vec<Setting>>);
+/// What a profile file says.
+#[derive(Debug, Default)]
+pub(super) struct Parsed {
+    /// Values by name of variable.
+    pub values: BTreeMap<&'static str, ProfileValue>,
+    /// Settings of queues.
+    pub queues: BTreeMap<QueueName, Vec<Setting>>,
+    /// Rules of alerts, not yet read.
+    pub alerts: Table,
+    /// Sinks of alerts, not yet read.
+    pub sinks: Table,
+}
 
 impl ProfileFile {
     /// The values by variable, and the settings by queue. Unknown keys are problems.
@@ -41,19 +52,22 @@ impl ProfileFile {
         };
         for (name, value) in table {
             match value {
-                Value::Table(queues) if name == "queues" => self.read_queues(queues, &mut parsed.1, problems),
+                Value::Table(queues) if name == "queues" => self.read_queues(queues, &mut parsed.queues, problems),
+                Value::Table(alerts) if name == "alerts" => parsed.alerts = alerts,
+                Value::Table(sinks) if name == "sinks" => parsed.sinks = sinks,
                 Value::Table(section) => {
                     for (key, value) in section {
-                        self.read_value(&format!("{name}.{key}"), value, &mut parsed.0, problems);
+                        self.read_value(&format!("{name}.{key}"), value, &mut parsed.values, problems);
                     }
                 }
-                value => self.read_value(&name, value, &mut parsed.0, problems),
+                value => self.read_value(&name, value, &mut parsed.values, problems),
             }
         }
         parsed
     }
 
-    fn at(&self, problem: &str) -> String {
+    /// A problem, with where it is.
+    pub(super) fn at(&self, problem: &str) -> String {
         format!("{}: {problem}", self.path.display())
     }
 
@@ -129,7 +143,11 @@ fn unknown(key: &str) -> String {
                 .clone()
                 .filter(|known| section.as_ref().is_some_and(|section| known.starts_with(section.as_str())))
                 .collect();
-            let listed = if near.is_empty() { known.chain(["queues.NAME.…"]).collect() } else { near };
+            let listed = if near.is_empty() {
+                known.chain(["queues.NAME.…", "alerts.NAME.…", "sinks.NAME.…"]).collect()
+            } else {
+                near
+            };
             format!("unknown key {key}: there are {}", listed.join(", "))
         }
     }

@@ -1,5 +1,6 @@
 //! Configuration as plain values, read from the environment and a profile file in one place.
 
+mod alerts;
 mod channels;
 mod endpoint;
 mod environment;
@@ -15,6 +16,7 @@ mod source;
 mod variable;
 mod worker;
 
+pub use alerts::{AlertsConfig, SinkConfig};
 pub use channels::ChannelsConfig;
 pub use environment::{Explained, Profile};
 pub use file::ProfileFile;
@@ -49,6 +51,8 @@ pub struct Config {
     pub processors: ProcessorsConfig,
     /// Settings of queues from the profile file: they hold where nothing is set in Redis.
     pub queues: BTreeMap<QueueName, Vec<Setting>>,
+    /// Rules of alerts, sinks, and how often is looked.
+    pub alerts: AlertsConfig,
     /// How long an enqueue in a durable queue waits for a replica: 2 s, which no variable changes, since a command has five
     /// seconds in all. In whole milliseconds, at least one.
     pub durable_wait: Duration,
@@ -68,14 +72,16 @@ impl Config {
         profile: Option<&ProfileFile>,
     ) -> Result<Self, ConfigProblems> {
         let mut problems = ConfigProblems::default();
-        let (settings, queues) = profile.map(|profile| profile.parse(&mut problems)).unwrap_or_default();
-        let mut source = Source::new(&lookup, settings, problems);
+        let parsed = profile.map(|profile| profile.parse(&mut problems)).unwrap_or_default();
+        let file::Parsed { values, queues, alerts, sinks } = parsed;
+        let mut source = Source::new(&lookup, values, problems);
         let data_dir = source.data_dir();
         let redis = redis::read(&mut source, &data_dir);
         let worker = worker::read(&mut source);
         let mut processors = mail::read(&mut source);
         processors.files = files::read(&mut source);
-        source.finish(Self { redis, worker, data_dir, processors, queues, durable_wait: DURABLE_WAIT })
+        let alerts = alerts::read(&mut source, profile, (alerts, sinks));
+        source.finish(Self { redis, worker, data_dir, processors, queues, alerts, durable_wait: DURABLE_WAIT })
     }
 }
 

@@ -62,7 +62,7 @@ pub(super) fn values(
     profile: Option<&ProfileFile>,
 ) -> Vec<ConfigValue> {
     // What is wrong with the file is told by whoever reads the configuration for good.
-    let in_file = profile.map(|profile| profile.parse(&mut ConfigProblems::default()).0).unwrap_or_default();
+    let in_file = profile.map(|profile| profile.parse(&mut ConfigProblems::default()).values).unwrap_or_default();
     let filled = |text: Option<String>| text.filter(|text| !text.is_empty());
     let value = |variable: &Variable| {
         let (key, of_file) = (variable.profile, in_file.get(variable.name));
@@ -83,7 +83,7 @@ pub(super) fn values(
         }
     };
     let mut values: Vec<_> = VARIABLES.iter().map(value).collect();
-    values.extend(profile.into_iter().flat_map(of_queues));
+    values.extend(profile.into_iter().flat_map(of_sections));
     values
 }
 
@@ -97,15 +97,21 @@ fn shown(variable: &Variable, origin: Origin, text: &str) -> Option<String> {
     }
 }
 
-/// What the file says of queues.
-fn of_queues(profile: &ProfileFile) -> Vec<ConfigValue> {
+/// What the file says of queues, alerts and sinks.
+fn of_sections(profile: &ProfileFile) -> Vec<ConfigValue> {
     let table: toml::Table = profile.text.parse().unwrap_or_default();
-    let queues = table.get("queues").and_then(toml::Value::as_table);
+    let section = |section: &'static str| {
+        let things = table.get(section).and_then(toml::Value::as_table).into_iter().flatten();
+        things.map(move |(name, settings)| (section, name, settings))
+    };
     let mut values = Vec::new();
-    for (queue, settings) in queues.into_iter().flatten() {
+    for (section, name, settings) in ["queues", "alerts", "sinks"].into_iter().flat_map(section) {
         for (setting, value) in settings.as_table().into_iter().flatten() {
-            let key = format!("queues.{queue}.{setting}");
+            let key = format!("{section}.{name}.{setting}");
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            // The whole of a URL is a secret; only the name of a variable may stand there.
+            let is_secret = section == "sinks" && setting == "url" && !text.starts_with('$');
+            let text = if is_secret { Secret::new(text).to_string() } else { text };
             values.push(ConfigValue {
                 name: key.clone(),
                 value: Some(text),

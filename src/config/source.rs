@@ -51,6 +51,22 @@ impl<'a> Source<'a> {
         self.find(name).map(|value| value.text)
     }
 
+    /// A variable of any name, which the profile file names; an empty one counts as not set.
+    pub(super) fn named(&self, name: &str) -> Option<String> {
+        (self.lookup)(name).filter(|text| !text.is_empty())
+    }
+
+    /// A secret of the file at `path`, which `origin` names.
+    pub(super) fn secret_file(&mut self, origin: &str, path: &str) -> Option<Secret> {
+        match read_secret(Path::new(path)) {
+            Ok(text) => Some(Secret::new(text)),
+            Err(problem) => {
+                self.problem(format!("{origin}={path:?}: {problem}"));
+                None
+            }
+        }
+    }
+
     /// A value that `parse` understands; where it does not, a problem says what was expected.
     pub(super) fn parse<T>(&mut self, name: &str, expected: &str, parse: impl Fn(&str) -> Option<T>) -> Option<T> {
         let value = self.find(name)?;
@@ -67,13 +83,7 @@ impl<'a> Source<'a> {
             return Some(Secret::new(value.text));
         }
         let value = self.find(file?)?;
-        match read_secret(Path::new(&value.text)) {
-            Ok(text) => Some(Secret::new(text)),
-            Err(problem) => {
-                self.problem(format!("{}={:?}: {problem}", value.origin, value.text));
-                None
-            }
-        }
+        self.secret_file(&value.origin, &value.text)
     }
 
     /// Notes that the value of `name` is not what was expected.

@@ -105,6 +105,13 @@ pub const VARIABLES: &[Variable] = &[
         "",
         "hosts and networks that URLs of recipients may lead to though not public: HOST, HOST:PORT, 10.0.0.0/8",
     ),
+    plain("ALERT_INTERVAL", "alert.interval", "5s", "how often alerts are evaluated; 100ms to 1m"),
+    outside("ALERT_EMAIL_TO", "", "addresses that alerts are mailed to, comma-separated: the sink email"),
+    secret("ALERT_WEBHOOK_URL", "where alerts are posted to as JSON: the sink webhook"),
+    outside("ALERT_WEBHOOK_URL_FILE", "", "file that holds that URL"),
+    secret("ALERT_SLACK_URL", "the chat hook of alerts: the sink slack"),
+    outside("ALERT_SLACK_URL_FILE", "", "file that holds that URL"),
+    outside("ALERT_EXEC", "", "program and arguments, parted by spaces, that alerts are handed to: the sink exec"),
     plain(
         "IREVA_QUEUE_DATA_DIR",
         "data_dir",

@@ -205,6 +205,13 @@ codes! {
     ServiceUnconfigured "service_unconfigured" Service Note
         "Nothing is set for these here; where their workers run it has to be."
         "set the variables for the workers that need them; see ireva-queue(1)",
+
+    AlertsUnwatched "alerts_unwatched" Alert Critical
+        "There are rules of alerts, and nobody evaluates them: nobody is told of anything."
+        "start a worker, or: ireva-queue alerts run",
+    AlertUndelivered "alert_undelivered" Alert Critical
+        "A sink does not take a notice; it is tried for a day."
+        "ireva-queue alerts test shows which sink fails, and at what",
 }
 
 impl Code {

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, stream};
 
+use crate::alerts::Waiting;
 use crate::clock::local_now;
-use crate::config::{RedisConfig, RedisMode};
+use crate::config::{Config, RedisConfig, RedisMode};
 use crate::doctor::finding::Cause;
 use crate::doctor::services::Service;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobState, QueueName};
 use crate::stats::{QueueStats, WorkerInfo};
 use crate::store::{
-    Detail, Diagnosed, Found, Key, QueueKeys, Range, SentinelLook, ServerLook, Store, Vitals, look_at_sentinels,
-    worker_info,
+    AlertHash, Detail, Diagnosed, Found, Key, QueueKeys, Range, SentinelLook, ServerLook, Store, Vitals,
+    look_at_sentinels, worker_info,
 };
 
 /// Queues or workers that are asked about at the same time.
@@ -32,6 +33,20 @@ pub(crate) struct Facts {
     pub unreadable: Vec<(QueueName, Error)>,
     pub workers: Vec<WorkerFacts>,
     pub services: Vec<Service>,
+    /// `None` where only one queue is looked at.
+    pub alerts: Option<AlertFacts>,
+}
+
+/// Alerts: whether there are rules, who evaluates them, and what nobody has taken.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct AlertFacts {
+    /// Rules that are stored, or stand in the profile file.
+    pub rules: usize,
+    /// Until when somebody had the turn last, in ms; `None`: nobody ever had.
+    pub turn_until_ms: Option<i64>,
+    /// Notices that were tried and not taken by all.
+    pub waiting: Vec<Waiting>,
+    pub now_ms: i64,
 }
 
 /// The server, as it tells of itself and as it is reached.
@@ -82,8 +97,8 @@ pub(crate) struct WorkerFacts {
 ///
 /// # Errors
 /// `NotFound` when that queue was never used; whatever keeps the server from answering.
-pub(crate) async fn gather(store: &Store, config: &RedisConfig, only: Option<&QueueName>) -> Result<Facts> {
-    let (server, queues) = tokio::join!(server(store, config), queue_names(store, only));
+pub(crate) async fn gather(store: &Store, config: &Config, only: Option<&QueueName>) -> Result<Facts> {
+    let (server, queues) = tokio::join!(server(store, &config.redis), queue_names(store, only));
     let mut facts = Facts { server: Some(server?), ..Facts::default() };
     let ask = |queue: QueueName| async move { (look_at_queue(store, &queue).await, queue) };
     let mut asked = stream::iter(queues?).map(ask).buffered(CALLS_AT_ONCE);
@@ -98,7 +113,23 @@ pub(crate) async fn gather(store: &Store, config: &RedisConfig, only: Option<&Qu
         }
     }
     facts.workers = workers(store, &facts.queues).await?;
+    if only.is_none() {
+        facts.alerts = Some(alerts(store, config.alerts.rules.len()).await?);
+    }
     Ok(facts)
+}
+
+async fn alerts(store: &Store, of_file: usize) -> Result<AlertFacts> {
+    let (stored, holder, outbox, now_ms) = tokio::try_join!(
+        store.alert_fields(AlertHash::Rules),
+        store.alert_holder(),
+        store.alert_fields(AlertHash::Outbox),
+        store.now_ms(),
+    )?;
+    let read = |text: &String| serde_json::from_str::<Waiting>(text).ok();
+    let waiting = outbox.values().filter_map(read).filter(|waiting| waiting.attempts > 0).collect();
+    let turn_until_ms = holder.map(|(_, until_ms)| until_ms);
+    Ok(AlertFacts { rules: stored.len() + of_file, turn_until_ms, waiting, now_ms })
 }
 
 async fn queue_names(store: &Store, only: Option<&QueueName>) -> Result<Vec<QueueName>> {

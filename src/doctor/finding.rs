@@ -43,6 +43,8 @@ pub enum Area {
     Worker,
     /// A service that processors need.
     Service,
+    /// Who is told of what is wrong.
+    Alert,
 }
 
 /// One thing that was found.

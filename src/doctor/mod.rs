@@ -6,6 +6,7 @@
 //! What is gathered for another area (schedules, breakers, alerts) goes into `Facts`; a file of its own judges it and has a
 //! line in `judge`; its codes have rows in the table.
 
+mod alerts;
 mod backlog;
 mod bundle;
 mod code;
@@ -98,7 +99,7 @@ impl Doctor {
         let config = self.client.config();
         // Boxed: what is asked is nested so deep that whoever awaits this would have to raise its recursion limit.
         let gather: Pin<Box<dyn Future<Output = _> + Send>> =
-            Box::pin(facts::gather(self.client.store(), &config.redis, self.queue.as_ref()));
+            Box::pin(facts::gather(self.client.store(), config, self.queue.as_ref()));
         let (gathered, mut services) = tokio::join!(gather, services);
         if let Some(queue) = &self.queue {
             services.retain(|service| service.serves(queue));
@@ -129,6 +130,7 @@ fn judge(facts: &Facts, is_of_one_queue: bool) -> Vec<Finding> {
     }
     findings.extend(workers::judge(&facts.workers));
     findings.extend(services::judge(&facts.services, &facts.queues));
+    findings.extend(facts.alerts.iter().flat_map(alerts::judge));
     findings
 }
 

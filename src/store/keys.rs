@@ -125,6 +125,36 @@ pub(crate) fn breakers(prefix: &str) -> String {
     format!("{prefix}breakers")
 }
 
+/// The rules of alerts: hash of name -> JSON.
+pub(crate) fn alerts(prefix: &str) -> String {
+    format!("{prefix}alerts")
+}
+
+/// How alerts stand that are not well: hash of `<rule>|<subject>` -> JSON.
+pub(crate) fn alerting(prefix: &str) -> String {
+    format!("{prefix}alerting")
+}
+
+/// Who evaluates the alerts: string `holder|until_ms|weight`, and `|weight` of who asks for it.
+pub(crate) fn alerts_turn(prefix: &str) -> String {
+    format!("{prefix}alerts:turn")
+}
+
+/// Which alerts nobody is told of for a while: hash of name, or `*` -> JSON.
+pub(crate) fn alert_mutes(prefix: &str) -> String {
+    format!("{prefix}alerts:mutes")
+}
+
+/// Notices that some sinks have not got yet: hash of id -> JSON.
+pub(crate) fn alert_outbox(prefix: &str) -> String {
+    format!("{prefix}alerts:outbox")
+}
+
+/// What became of alerts: a stream, capped.
+pub(crate) fn alert_history(prefix: &str) -> String {
+    format!("{prefix}alerts:history")
+}
+
 /// What a worker says of itself: hash with a time to live.
 pub(crate) fn worker(prefix: &str, worker: &str) -> String {
     format!("{prefix}worker:{worker}")

@@ -3,6 +3,7 @@
 mod active;
 mod acts;
 mod admit;
+mod alerts;
 mod audit;
 mod batches;
 mod breakers;
@@ -40,6 +41,7 @@ mod witnesses;
 
 pub(crate) use acts::{ACT_STEP, Care, protected};
 pub(crate) use admit::{Admission, Admitted};
+pub(crate) use alerts::{ALERT_MOVES, AlertHash, AlertMove, AlertMoved};
 pub(crate) use audit::{AUDIT_PAGE, Noted};
 pub(crate) use batches::BATCHES_STEP;
 pub(crate) use breakers::Pass;

@@ -68,6 +68,7 @@ impl Store {
         ON_QUEUES.iter().chain(&ELSEWHERE).for_each(|call| _ = command.arg(*call));
         command.arg(format!("SADD {} x", keys::registry(&self.prefix)));
         command.arg(format!("HSET {} f v", keys::worker(&self.prefix, "x")));
+        command.arg(format!("SET {} x", keys::alerts_turn(&self.prefix)));
         let mut missing: Vec<String> = read("rights", scripts::RIGHTS.ask(&self.connection, &command).await?)?;
         missing.iter_mut().for_each(|word| word.make_ascii_lowercase());
         missing.sort();

@@ -1,7 +1,7 @@
 //! The scripts: each file of `lua/` declared once, put together with the shared functions that its header names.
 //!
 //! A header says `KEYS` (names of [`Key`]; `pending` stands for its four lines and `parked`), `ARGV` (names; `jobs...` the first of
-//! many), `flags` and `uses`. `presence`, `audit` and `breakers` are no queue's keys. From it come the locals that a body works
+//! many), `flags` and `uses`. `presence`, `audit`, `breakers` and those of alerts are no queue's keys. From it come the locals that a body works
 //! with, so that no body counts positions.
 
 use std::sync::LazyLock;
@@ -14,8 +14,9 @@ use crate::store::codec::read;
 use crate::store::connection::{Answer, Connection};
 use crate::store::keys::{Key, QueueKeys};
 
-/// The words in a header for keys that are no queue's: what a worker says of itself, the audit, and the breakers.
-const OUTSIDE: [&str; 3] = ["presence", "audit", "breakers"];
+/// The words in a header for keys that are no queue's: what a worker says of itself, the audit, the breakers, the alerts.
+const OUTSIDE: [&str; 8] =
+    ["presence", "audit", "breakers", "alerts", "alerting", "alerts_turn", "alerts_outbox", "alerts_history"];
 
 /// A script, ready to be sent.
 pub(crate) struct Script {
@@ -105,6 +106,9 @@ scripts! {
     LIMIT "limit",
     LIMITS "limits",
     HASTEN "hasten",
+    ALERT_TURN "alert_turn",
+    ALERT_MOVE "alert_move",
+    ALERT_PUT "alert_put",
 }
 
 shared! {
@@ -212,8 +216,17 @@ impl Script {
 
     /// A call on a key that is no queue's, to which the arguments behind the clock are still to be added.
     pub(crate) fn on_key(&self, key: &str, clock: &Clock) -> Cmd {
+        self.on_keys(&[key], clock)
+    }
+
+    /// The same on several of them.
+    pub(crate) fn on_keys(&self, keys: &[impl redis::ToRedisArgs], clock: &Clock) -> Cmd {
         let mut command = redis::cmd("EVALSHA");
-        command.arg(self.sha.as_str()).arg(1).arg(key).arg(clock.argument());
+        command.arg(self.sha.as_str()).arg(keys.len());
+        for key in keys {
+            command.arg(key);
+        }
+        command.arg(clock.argument());
         command
     }
 

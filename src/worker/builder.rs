@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::alert::AlertSinks;
 use crate::breaker::BreakerRule;
 use crate::client::Client;
 use crate::config::{Rate, WorkerConfig};
@@ -40,6 +41,7 @@ pub struct WorkerBuilder {
     pub(crate) until_empty: bool,
     pub(crate) max_jobs: Option<u64>,
     pub(crate) breaker: Option<BreakerRule>,
+    pub(crate) alerts: Option<AlertSinks>,
     pub(crate) listener: Option<Listener>,
 }
 
@@ -58,6 +60,7 @@ impl WorkerBuilder {
             until_empty: false,
             max_jobs: None,
             breaker: Some(BreakerRule::default()),
+            alerts: None,
             listener: None,
         }
     }
@@ -117,6 +120,13 @@ impl WorkerBuilder {
     /// never.
     pub fn breaker(mut self, rule: Option<BreakerRule>) -> Self {
         self.breaker = rule;
+        self
+    }
+
+    /// Evaluates alerts beside the jobs, where no other worker does just then, and tells these sinks. Without it this worker
+    /// leaves that to others.
+    pub fn alerts(mut self, sinks: AlertSinks) -> Self {
+        self.alerts = Some(sinks);
         self
     }
 

@@ -6,6 +6,7 @@
 //! a lane tells Redis how they ended, all that ended during one round trip together in the next.
 
 mod actor;
+mod alerter;
 mod breakers;
 mod builder;
 mod courier;

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, RwLock, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::alert::AlertSinks;
 use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -23,7 +24,7 @@ use crate::worker::finisher::{Ended, finisher};
 use crate::worker::lane::{Lane, Pool};
 use crate::worker::shared::{Heard, Limiter, Shared};
 use crate::worker::shutdown::{LAST_WORDS, Stopper, give_up_after, wind_down};
-use crate::worker::{actor, courier, executor, fetcher, heartbeat, janitor, promoter, recoverer, scheduler};
+use crate::worker::{actor, alerter, courier, executor, fetcher, heartbeat, janitor, promoter, recoverer, scheduler};
 
 /// Ends that may wait for the finisher of a queue; beyond that, slots wait.
 const ENDS_WAITING: usize = 2_000;
@@ -34,6 +35,7 @@ pub struct Worker {
     client: Client,
     grace: Duration,
     inboxes: Vec<mpsc::Receiver<Ended>>,
+    alerts: Option<AlertSinks>,
 }
 
 /// What a worker did.
@@ -103,7 +105,7 @@ impl Worker {
             stalls: AtomicBool::new(false),
             warned_at: Mutex::new(None),
         });
-        Ok(Self { shared, client: builder.client, grace: builder.grace, inboxes })
+        Ok(Self { shared, client: builder.client, grace: builder.grace, inboxes, alerts: builder.alerts })
     }
 
     /// Its id: host, pid and a ULID, unique for every start.
@@ -123,7 +125,7 @@ impl Worker {
     /// `Unreachable`, `AccessDenied` or `Config` when the server cannot be worked with at the start; `NotNow` when
     /// processors have blocked their runtime for two leases, after which the process is of no more use.
     pub async fn run(self) -> Result<WorkerReport> {
-        let Self { shared, client, grace, inboxes } = self;
+        let Self { shared, client, grace, inboxes, alerts } = self;
         client.ping().await?;
         // Also where this future is dropped: a heart that beats on would keep the claims from everybody.
         let _heart_ends = shared.ended.clone().drop_guard();
@@ -134,7 +136,7 @@ impl Worker {
         shared.begin();
         let stalled = shared.stalled.clone();
         tokio::select! {
-            report = carry_on(shared, grace, inboxes) => report,
+            report = carry_on(shared, grace, inboxes, alerts) => report,
             // Nothing on this runtime gets a turn, so the claims are left to their leases.
             () = stalled.cancelled() => Err(Error::new(
                 ErrorKind::NotNow,
@@ -146,11 +148,17 @@ impl Worker {
 }
 
 /// From the first fetch to the last word.
-async fn carry_on(shared: Arc<Shared>, grace: Duration, inboxes: Vec<mpsc::Receiver<Ended>>) -> Result<WorkerReport> {
+async fn carry_on(
+    shared: Arc<Shared>,
+    grace: Duration,
+    inboxes: Vec<mpsc::Receiver<Ended>>,
+    alerts: Option<AlertSinks>,
+) -> Result<WorkerReport> {
     let mut actors = JoinSet::new();
     actors.spawn(tick(Arc::clone(&shared)));
     let heart = start_heart(&shared)?;
     actors.spawn(breakers::watch(Arc::clone(&shared)));
+    let alerter = alerter::start(&shared, alerts);
     for lane in &shared.lanes {
         start_keepers(&mut actors, &shared, lane);
     }
@@ -177,6 +185,7 @@ async fn carry_on(shared: Arc<Shared>, grace: Duration, inboxes: Vec<mpsc::Recei
     }
     while finishers.join_next().await.is_some() {}
     actors.shutdown().await;
+    alerter::finish(alerter, &shared).await;
     // First, so that no beat takes up the lease again. It is not waited for where Redis does not answer.
     shared.ended.cancel();
     let _ = tokio::time::timeout(Duration::from_secs(1), heart).await;

@@ -31,6 +31,9 @@ const ASKING: &[&[&str]] = &[
     &["batch", "show", "b"],
     &["breaker", "list"],
     &["limits", "list", "q"],
+    &["alerts", "list"],
+    &["alerts", "show", "redis"],
+    &["alerts", "history"],
 ];
 
 /// Those that change something.
@@ -75,6 +78,11 @@ const ACTING: &[&[&str]] = &[
     &["queues", "set", "q", "--key", "tenantId", "--key-concurrency", "2", "--key-rate", "5/s"],
     &["limits", "set", "q", "acme", "--concurrency", "2"],
     &["limits", "unset", "q", "acme"],
+    &["alerts", "set", "late", "--when", "latency", "--above", "5m"],
+    &["alerts", "mute", "late", "--for", "1h"],
+    &["alerts", "unmute", "--all"],
+    &["alerts", "unset", "late"],
+    &["alerts", "run", "--once"],
 ];
 
 fn all() -> impl Iterator<Item = &'static &'static [&'static str]> {
@@ -242,7 +250,7 @@ fn wrong_usage_is_2_and_names_the_flag_or_argument() {
 }
 
 #[test]
-fn wrong_usage_of_batches_breakers_and_limits_is_2() {
+fn wrong_usage_of_batches_breakers_limits_and_alerts_is_2() {
     let cli = Cli::bare();
     let table: &[(&[&str], &str)] = &[
         (&["enqueue", "q", "--batch", "a b"], "--batch"),
@@ -265,6 +273,22 @@ fn wrong_usage_of_batches_breakers_and_limits_is_2() {
         (&["limits", "unset", "q"], "KEY"),
         (&["work", "q", "--weight", "q=0", "--exec", "true"], "--weight"),
         (&["work", "q", "--weight", "other=2", "--exec", "true"], "--weight"),
+        (&["alerts", "set"], "ALERT"),
+        (&["alerts", "set", "a b", "--when", "redis"], "ALERT"),
+        (&["alerts", "set", "a"], "--when"),
+        (&["alerts", "set", "a", "--when", "disk"], "--when"),
+        (&["alerts", "set", "a", "--when", "backlog"], "--above"),
+        (&["alerts", "set", "a", "--when", "backlog", "--above", "-1"], "--above"),
+        (&["alerts", "set", "a", "--when", "backlog", "--above", "5", "--clear", "6"], "--clear"),
+        (&["alerts", "set", "a", "--when", "workers", "--above", "5"], "--above"),
+        (&["alerts", "set", "a", "--when", "latency", "--above", "5m", "--for", "soon"], "--for"),
+        (&["alerts", "set", "a", "--when", "dead", "--sink", "a b"], "--sink"),
+        (&["alerts", "set", "a", "--when", "dead", "--severity", "loud"], "--severity"),
+        (&["alerts", "set", "a", "--when", "memory", "--queue", "q"], "--queue"),
+        (&["alerts", "mute", "a"], "--for"),
+        (&["alerts", "mute", "--for", "1h"], "--all"),
+        (&["alerts", "mute", "a", "--all", "--for", "1h"], "--all"),
+        (&["alerts", "history", "--limit", "0"], "--limit"),
     ];
     for (args, named) in table {
         let output = cli.run(*args).expect(2);
@@ -320,6 +344,11 @@ fn an_unknown_queue_or_job_is_4() {
         &["breaker", "close", "nowhere"],
         &["limits", "list", "nope"],
         &["limits", "unset", "q", "nobody"],
+        &["alerts", "show", "nowhere"],
+        &["alerts", "unset", "nowhere"],
+        &["alerts", "mute", "nowhere", "--for", "1h"],
+        &["alerts", "unmute", "redis"],
+        &["alerts", "test", "--sink", "nowhere"],
     ];
     for args in table {
         let output = cli.run(*args).expect(4);
@@ -371,6 +400,7 @@ fn every_answer_comes_in_every_format_and_alone_on_stdout() {
     for args in ASKING.iter().filter(|args| {
         !["workers", "dlq", "token", "events", "logs", "schedule", "audit", "breaker", "limits"].contains(&args[0])
             && args.get(1) != Some(&"export")
+            && args.get(1) != Some(&"history")
     }) {
         let run = |format: &str| cli.run(args.iter().copied().chain(["-o", format])).expect(0);
         for format in ["table", "wide", "plain", "csv", "name"] {

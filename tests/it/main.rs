@@ -5,6 +5,7 @@
 mod scenario;
 mod support;
 
+mod alerts;
 mod api_dead;
 mod api_document;
 mod api_enqueue;
@@ -18,6 +19,7 @@ mod builtin_exec;
 mod builtin_http;
 mod builtin_notification;
 mod cli_acts;
+mod cli_alerts;
 mod cli_check;
 mod cli_complete;
 mod cli_contract;

@@ -4,9 +4,9 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    audit, batch, breaker, check, clear, complete, completions, config, db, demo, dlq, doctor, embedded, enqueue,
-    events, explain, help, jobs, limits, logs, man, openapi, queues, schedule, scheduler, schema, serve, spool, stats,
-    token, top, undo, work, workers,
+    alerts, audit, batch, breaker, check, clear, complete, completions, config, db, demo, dlq, doctor, embedded,
+    enqueue, events, explain, help, jobs, limits, logs, man, openapi, queues, schedule, scheduler, schema, serve,
+    spool, stats, token, top, undo, work, workers,
 };
 use crate::output::Format;
 
@@ -139,6 +139,7 @@ pub enum Command {
     Breaker(breaker::Args),
     Doctor(doctor::Args),
     Check(check::Args),
+    Alerts(alerts::Args),
     Schedule(schedule::Args),
     Scheduler(scheduler::Args),
     Serve(serve::Args),

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use crate::clock::span_text;
 use crate::error::{Error, Result};
+use crate::job::JobId;
 use crate::processor::{JobContext, Outcome, ProcessError, Processor};
 use payload::Mail;
 #[cfg(feature = "notify")]
@@ -112,8 +113,25 @@ impl Processor for EmailProcessor {
     }
 
     async fn process(&self, payload: Self::Payload, ctx: &JobContext) -> Result<Outcome, ProcessError> {
-        let mail = Mail::read(payload.get())
-            .map_err(|problems| ProcessError::permanent("payload_invalid", problems.to_string()))?;
+        let left = ctx.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let limit = left.map_or(self.timeout, |left| left.min(self.timeout));
+        let (message_id, reply) = self.send(payload.get(), ctx.job_id(), limit).await?;
+        ctx.log(format!("{} took the mail: {reply}", self.transport));
+        Ok(Outcome::with_result(&json!({"messageId": message_id, "reply": reply})).unwrap_or_default())
+    }
+}
+
+impl EmailProcessor {
+    /// Sends the mail of a payload under an id, within `limit`; its Message-ID, which follows from the id, and what was said
+    /// to it.
+    pub(in crate::builtin) async fn send(
+        &self,
+        payload: &str,
+        id: &JobId,
+        limit: Duration,
+    ) -> Result<(String, String), ProcessError> {
+        let mail =
+            Mail::read(payload).map_err(|problems| ProcessError::permanent("payload_invalid", problems.to_string()))?;
         let from = mail.from.as_ref().or(self.from.as_ref()).ok_or_else(|| {
             // The operator's to mend, so the mail waits for it.
             ProcessError::transient(
@@ -122,18 +140,15 @@ impl Processor for EmailProcessor {
             )
         })?;
         let texts = self.templates.render(&mail)?;
-        let message = message::build(&mail, from, texts, ctx.job_id())?;
-        let left = ctx.deadline().map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        let limit = left.map_or(self.timeout, |left| left.min(self.timeout));
-        let sending = self.transport.send(&message, ctx.job_id());
+        let message = message::build(&mail, from, texts, id)?;
+        let sending = self.transport.send(&message, id);
         let reply = tokio::time::timeout(limit, sending).await.unwrap_or_else(|_| {
             let limit = span_text(limit);
             let error =
                 ProcessError::transient("timeout", format!("{} did not take the mail within {limit}", self.transport));
             Err(self.transport.dependency().into_iter().fold(error, ProcessError::blame))
         })?;
-        ctx.log(format!("{} took the mail: {reply}", self.transport));
-        Ok(Outcome::with_result(&json!({"messageId": message.id, "reply": reply})).unwrap_or_default())
+        Ok((message.id, reply))
     }
 }
 

@@ -70,6 +70,20 @@ const EPHEMERAL: &[(&str, &str)] = &[
     ("undo:", ""),
 ];
 
+/// The keys of all queues, by what follows the prefix.
+const OF_ALL: &[(&str, &str)] = &[
+    ("registry", "set"),
+    ("tokens", "hash"),
+    ("audit", "stream"),
+    ("breakers", "hash"),
+    ("alerts", "hash"),
+    ("alerting", "hash"),
+    ("alerts:turn", "string"),
+    ("alerts:mutes", "hash"),
+    ("alerts:outbox", "hash"),
+    ("alerts:history", "stream"),
+];
+
 /// Every job of a queue with the states that hold it, read while nothing moves.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
@@ -143,10 +157,7 @@ fn fault(redis: &TestRedis, key: &str) -> Option<String> {
         return None;
     }
     let Some(rest) = key.strip_prefix(PREFIX) else { return Some(format!("{key}: not under the prefix")) };
-    if let Some((_, expected)) = [("registry", "set"), ("tokens", "hash"), ("audit", "stream"), ("breakers", "hash")]
-        .iter()
-        .find(|(name, _)| *name == rest)
-    {
+    if let Some((_, expected)) = OF_ALL.iter().find(|(name, _)| *name == rest) {
         return (kind != *expected).then(|| format!("{key}: a {kind}"));
     }
     if rest.starts_with("worker:") {

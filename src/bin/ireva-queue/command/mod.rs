@@ -1,6 +1,7 @@
 //! One file per command: its arguments, and a `run` that calls the library and returns a value.
 
 mod acting;
+pub mod alerts;
 pub mod audit;
 pub mod batch;
 pub mod breaker;
@@ -74,6 +75,7 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Token(args) => brief(token::run(args, context), context),
         Command::Db(args) => brief(db::run(args, context), context),
         Command::Embedded(args) => brief(embedded::run(args, context), context),
+        Command::Alerts(args) => alerts::run(args, context),
         Command::Config(args) => config::run(args, context),
         Command::Work(args) => work::run(args, context),
         Command::Scheduler(args) => scheduler::run(args, context),

@@ -1,6 +1,8 @@
 //! What each value looks like: its columns, its name, and its card where it is shown alone. One file per value.
 
 mod acted;
+mod alert_entry;
+mod alert_info;
 mod audit_entry;
 mod batch_info;
 mod breaker_info;
@@ -24,6 +26,7 @@ mod queue_settings;
 mod queue_stats;
 mod queue_summary;
 mod schedule;
+mod sink_tried;
 mod spooled;
 mod timeline;
 mod token;
@@ -33,6 +36,7 @@ mod worker_report;
 
 use serde::Serialize;
 
+pub use alert_info::AlertRemoved;
 pub use breaker_info::BreakerClosed;
 pub use bulk::{Act, Bulk};
 pub use checked::{CheckAnswer, CheckFormat};

@@ -35,6 +35,10 @@ pub enum Wanted {
     Tokens,
     /// Names of profiles.
     Profiles,
+    /// Names of alerts.
+    Alerts,
+    /// Names of sinks.
+    Sinks,
 }
 
 /// The command that is being written, and what of it stands before the cursor.
@@ -200,6 +204,8 @@ impl<'a> Place<'a> {
         match self.path.first() {
             _ if is_named(arg, "QUEUE") => Some(Wanted::Queues),
             _ if is_named(arg, "PROFILE") => Some(Wanted::Profiles),
+            _ if is_named(arg, "ALERT") => Some(Wanted::Alerts),
+            _ if is_named(arg, "SINK") => Some(Wanted::Sinks),
             // The id of a new job is of its producer's choice.
             Some(&"enqueue") => None,
             Some(&"dlq") if is_named(arg, "ID") => Some(Wanted::DeadLetters),
@@ -276,6 +282,10 @@ mod tests {
             ("stats --profile ", Some(Wanted::Profiles)),
             ("--profile ", Some(Wanted::Profiles)),
             ("jobs list q --limit ", None),
+            ("alerts show ", Some(Wanted::Alerts)),
+            ("alerts mute a ", Some(Wanted::Alerts)),
+            ("alerts test --sink ", Some(Wanted::Sinks)),
+            ("alerts set a --sink ops,", Some(Wanted::Sinks)),
         ];
         for (line, wanted) in table {
             assert_eq!(offer(line).1, wanted, "{line:?}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use ireva_queue::config::{Config, RedisMode};
 use ireva_queue::stats::JobSummary;
-use ireva_queue::{Client, JobState, QueueName, Result};
+use ireva_queue::{AlertName, AlertSinks, Client, JobState, QueueName, Result};
 use tokio::time::timeout;
 
 use super::place::{Candidate, Place, Wanted};
@@ -38,6 +38,11 @@ pub fn ask(wanted: &Wanted, place: &Place<'_>, patience: Duration) -> Vec<Candid
         |variable: &str| place.option("profile").filter(|_| variable == "IREVA_QUEUE_PROFILE").map(str::to_owned);
     let found = RefCell::new(Vec::new());
     let Ok(config) = Config::from_env_with(profile) else { return Vec::new() };
+    if *wanted == Wanted::Sinks {
+        let log = AlertName::new(AlertSinks::LOG).ok();
+        let names = config.alerts.sinks.keys().cloned().chain(log);
+        return names.map(|name| Candidate { value: name.to_string(), meaning: String::new() }).collect();
+    }
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return Vec::new() };
     runtime.block_on(async {
         // In time or not, what was found counts.
@@ -69,7 +74,12 @@ async fn find(wanted: &Wanted, place: &Place<'_>, config: &Config, found: &RefCe
                 add(token.name.as_str(), String::new());
             }
         }
-        Wanted::Profiles => {}
+        Wanted::Alerts => {
+            let mut infos = client.alerts().list().await?;
+            infos.dedup_by(|one, other| one.alert == other.alert);
+            infos.iter().for_each(|info| add(info.alert.as_str(), info.condition.clone()));
+        }
+        Wanted::Profiles | Wanted::Sinks => {}
     }
     Ok(())
 }

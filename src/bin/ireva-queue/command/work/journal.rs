@@ -89,8 +89,13 @@ impl Journal {
 }
 
 fn is_trouble(kind: EventKind) -> bool {
-    use EventKind::{Alert, Dead, Failed, LeaseLost, Recovered, RedisBack, RedisLost, Retrying};
-    matches!(kind, Alert | RedisBack | RedisLost | Dead | Failed | LeaseLost | Recovered | Retrying)
+    use EventKind::{
+        Alert, AlertFiring, AlertRecovered, Dead, Failed, LeaseLost, Recovered, RedisBack, RedisLost, Retrying,
+    };
+    matches!(
+        kind,
+        Alert | AlertFiring | AlertRecovered | RedisBack | RedisLost | Dead | Failed | LeaseLost | Recovered | Retrying
+    )
 }
 
 fn write(steps: &Receiver<Step>, format: LogFormat, color: bool, dropped: &AtomicU64) {
@@ -141,11 +146,14 @@ fn json(at: DateTime<Utc>, event: &Event) -> String {
 
 fn pretty(at: DateTime<Utc>, event: &Event, color: bool) -> String {
     let style = match event.event {
-        EventKind::Completed => Style::new().green(),
+        EventKind::Completed | EventKind::AlertRecovered => Style::new().green(),
         EventKind::Failed | EventKind::Retrying | EventKind::Snoozed | EventKind::Recovered => Style::new().yellow(),
-        EventKind::Dead | EventKind::Alert | EventKind::LeaseLost | EventKind::RedisLost | EventKind::BreakerOpened => {
-            Style::new().red()
-        }
+        EventKind::Dead
+        | EventKind::Alert
+        | EventKind::LeaseLost
+        | EventKind::RedisLost
+        | EventKind::BreakerOpened
+        | EventKind::AlertFiring => Style::new().red(),
         _ => Style::new(),
     };
     let time = Style::new().dim().force_styling(color).apply_to(at.format("%H:%M:%S%.3f"));

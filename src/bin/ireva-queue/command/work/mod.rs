@@ -16,6 +16,7 @@ use anyhow::{Context as _, Result};
 use ireva_queue::config::{Config, Rate, WorkerConfig};
 use ireva_queue::{BreakerRule, Concurrency, ErrorClass, QueueName, Worker, WorkerReport};
 
+use crate::command::alerts::alert_sinks;
 use crate::context::Context;
 use crate::exit::{Code, Stop};
 use crate::output::Answer;
@@ -217,6 +218,7 @@ async fn work(
         .lease(args.lease.unwrap_or(config.worker.lease))
         .until_empty(args.until_empty)
         .breaker(args.breaker.0)
+        .alerts(alert_sinks(config)?)
         .on_event(listener);
     if let Some(rate) = args.rate {
         builder = builder.rate(rate);

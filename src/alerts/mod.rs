@@ -1,0 +1,31 @@
+//! Alerts: rules that are kept, who evaluates them, who is told, and what was.
+//!
+//! Every worker that is given [sinks](crate::AlertSinks), and [`Alerter`] where none runs, asks for the *turn* at each look;
+//! one has it, for three looks, by the server's clock. Only that one measures, moves what stands, and delivers. What it
+//! moves and what it has to tell go into Redis in one script, from how it saw them: whoever takes over goes on from there,
+//! and nothing is lost or told anew. A sink is told twice only where the one who told it died before it could cross it off.
+//!
+//! While Redis is away, the one whose turn it was goes on by itself: it alone tells that Redis is away, directly, and that
+//! it is back.
+
+mod alerter;
+mod away;
+mod deliver;
+mod history;
+mod info;
+mod manage;
+mod mutes;
+mod reading;
+mod round;
+mod rules;
+mod tell;
+mod waiting;
+mod watch;
+
+pub use alerter::{Alerter, AlerterReport};
+pub use history::AlertEntry;
+pub use info::{AlertInfo, AlertState};
+pub use manage::{Alerts, SinkTried};
+pub use mutes::MuteInfo;
+pub use rules::AlertSource;
+pub(crate) use waiting::Waiting;

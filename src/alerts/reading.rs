@@ -1,0 +1,121 @@
+//! Measures what rules watch.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::{StreamExt, stream};
+
+use crate::alert::{AlertKind, AlertRule};
+use crate::breaker::BreakerState;
+use crate::error::{ErrorKind, Result};
+use crate::job::QueueName;
+use crate::stats::QueueStats;
+use crate::store::{Memory, Store};
+
+/// Queues that are asked about at the same time.
+const CALLS_AT_ONCE: usize = 32;
+
+/// A number of one subject.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Reading {
+    pub subject: String,
+    /// The queue that it is, where it is one.
+    pub queue: Option<QueueName>,
+    pub value: f64,
+    pub message: String,
+}
+
+/// What a look has found, for any rule.
+#[derive(Debug, Default)]
+pub(super) struct Look {
+    stats: BTreeMap<QueueName, QueueStats>,
+    /// Queues that could not be read this time: nothing follows for them.
+    pub unread: BTreeSet<String>,
+    memory: Option<f64>,
+    /// Open breakers with the hour at which they opened.
+    open: Vec<(String, String)>,
+}
+
+impl Look {
+    /// Looks at as much as these rules need.
+    ///
+    /// # Errors
+    /// Whatever keeps Redis from answering.
+    pub(super) async fn take(store: &Store, rules: &[&AlertRule]) -> Result<Self> {
+        let mut look = Self::default();
+        let of_queues = || rules.iter().filter(|rule| rule.kind.check().is_some());
+        let mut wanted: BTreeSet<QueueName> = of_queues().filter_map(|rule| rule.queue.clone()).collect();
+        if of_queues().any(|rule| rule.queue.is_none()) {
+            wanted.extend(store.queues().await?);
+        }
+        let ask = |queue: QueueName| async move { (store.counts(&store.keys(&queue)).await, queue) };
+        let mut asked = stream::iter(wanted).map(ask).buffer_unordered(CALLS_AT_ONCE);
+        while let Some((counts, queue)) = asked.next().await {
+            match counts {
+                Ok(Some(counts)) => _ = look.stats.insert(queue.clone(), counts.stats(queue)),
+                Ok(None) => {}
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Internal) => {
+                    look.unread.insert(queue.to_string());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        drop(asked);
+        if rules.iter().any(|rule| rule.kind == AlertKind::Memory)
+            && let Memory::Part(part) = store.memory().await?
+        {
+            look.memory = Some(part * 100.0);
+        }
+        if rules.iter().any(|rule| rule.kind == AlertKind::Breaker) {
+            let open = store.breakers().await?.1.into_iter().flatten();
+            let open = open.filter(|breaker| breaker.state != BreakerState::Closed);
+            look.open = open
+                .map(|breaker| {
+                    let since = breaker.opened_at.map(|at| format!(" since {}", at.format("%H:%M:%S UTC")));
+                    (breaker.dependency, since.unwrap_or_default())
+                })
+                .collect();
+        }
+        Ok(look)
+    }
+
+    /// What a rule watches, subject by subject. A subject that is not there is gone.
+    pub(super) fn of(&self, rule: &AlertRule) -> Vec<Reading> {
+        if let Some(check) = rule.kind.check() {
+            let wanted =
+                |(queue, _): &(&QueueName, &QueueStats)| rule.queue.as_ref().is_none_or(|wanted| wanted == *queue);
+            let reading = |(queue, stats): (&QueueName, &QueueStats)| {
+                let value = check.measure(stats);
+                let message = check.message(stats, value);
+                Reading { subject: queue.to_string(), queue: Some(queue.clone()), value, message }
+            };
+            return self.stats.iter().filter(wanted).map(reading).collect();
+        }
+        let of_server = |value: f64, message: String| Reading { subject: String::new(), queue: None, value, message };
+        match rule.kind {
+            AlertKind::Memory => {
+                let message =
+                    |value: f64| format!("redis uses {} of the memory that it may use", rule.kind.text(value));
+                self.memory.map(|value| of_server(value, message(value))).into_iter().collect()
+            }
+            AlertKind::Breaker => {
+                let reading = |(dependency, since): &(String, String)| {
+                    let message = format!("{dependency} fails: its breaker is open{since}, and jobs that need it wait");
+                    Reading { subject: dependency.clone(), ..of_server(1.0, message) }
+                };
+                self.open.iter().map(reading).collect()
+            }
+            // Whoever can look has Redis: see `away`.
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// What is to be said of a subject of which there is no number any more.
+pub(super) fn gone(kind: AlertKind, subject: &str) -> String {
+    match kind {
+        AlertKind::Breaker => format!("{subject} answers again"),
+        AlertKind::Memory => "redis has no limit of memory any more".to_owned(),
+        AlertKind::Redis => "redis answers again".to_owned(),
+        _ => format!("queue {subject} is gone"),
+    }
+}

@@ -1,0 +1,280 @@
+//! One look: takes the turn, measures, moves what stands, and puts down what is to be told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
+
+use crate::alert::{
+    AlertEvent, AlertKind, AlertName, AlertNotice, AlertRule, AlertSeverity, AlertTold, Change, Standing, one_line,
+    step,
+};
+use crate::alerts::history::AlertEntry;
+use crate::alerts::mutes::Mutes;
+use crate::alerts::reading::{Look, Reading, gone};
+use crate::alerts::rules::Rules;
+use crate::alerts::waiting::Waiting;
+use crate::alerts::watch::{LastRead, Watch};
+use crate::clock::instant;
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::{ALERT_MOVES, AlertHash, AlertMove, AlertMoved};
+
+/// An alert that moves, and what follows from it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Moved {
+    pub field: String,
+    pub before: String,
+    pub after: String,
+    /// What happened and who is told of it (none: all), where it is told or written down.
+    pub change: Option<(Change, AlertTold, Vec<AlertName>)>,
+}
+
+/// The field of a subject of a rule, and back.
+pub(super) fn field(alert: &AlertName, subject: &str) -> String {
+    format!("{alert}|{subject}")
+}
+
+pub(super) fn parts(field: &str) -> (&str, &str) {
+    field.split_once('|').unwrap_or((field, ""))
+}
+
+impl Watch {
+    /// Looks, if it is our turn. Whether it was.
+    ///
+    /// # Errors
+    /// Whatever keeps Redis from answering, and one stored rule that cannot be read, after all others are seen to.
+    pub(super) async fn round(&self) -> Result<bool> {
+        let began = Instant::now();
+        let span_ms = u64::try_from(self.span().as_millis()).unwrap_or(u64::MAX);
+        let turn = {
+            // Nobody begins to be told while the turn may be let go of.
+            let free = self.telling.try_lock();
+            let turn = self.store.alert_turn((&self.by, self.weight()), span_ms, free.is_err()).await?;
+            self.set_turn(turn.is_ours.then(|| began + self.span()));
+            turn
+        };
+        if !turn.is_ours {
+            return Ok(false);
+        }
+        let (stored, mutes, standings) = tokio::try_join!(
+            self.store.alert_fields(AlertHash::Rules),
+            self.store.alert_fields(AlertHash::Mutes),
+            self.store.alert_fields(AlertHash::Standings),
+        )?;
+        let Rules { rules, unreadable } = Rules::new(&stored, &self.client.config().alerts.rules);
+        let mutes = Mutes::new(&mutes, turn.now_ms);
+        let rules: Vec<_> = rules.into_values().map(|(rule, _)| rule).collect();
+        let (of_redis, rules): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| rule.kind == AlertKind::Redis);
+        self.remember(LastRead { rules: of_redis, mutes: mutes.clone() });
+        let look = Look::take(&self.store, &rules.iter().collect::<Vec<_>>()).await?;
+        let moved = plan(&rules, &look, &standings, (&mutes, turn.now_ms));
+        // One standing, one entry and a notice for each sink are the most that one alert comes to.
+        let at_once = (ALERT_MOVES - self.sinks.names().count().min(100)) / 2;
+        for moved in moved.chunks(at_once) {
+            if !self.commit(moved, instant(turn.now_ms)).await? {
+                return Ok(true);
+            }
+        }
+        unreadable.into_iter().next().map_or(Ok(true), Err)
+    }
+
+    /// Moves them all and puts down the notices, at once. Whether they were as they were seen.
+    async fn commit(&self, moved: &[Moved], at: DateTime<Utc>) -> Result<bool> {
+        let mut moves = Vec::new();
+        for Moved { field, before, after, change } in moved {
+            moves.push(AlertMove::standing(field.clone(), before.clone(), after.clone()));
+            if let Some((change, told, _)) = change.as_ref().filter(|(change, ..)| change.is_new) {
+                moves.push(AlertMove::entry(AlertEntry::of(told, !change.tells, (at, &self.by)).text()));
+            }
+        }
+        let told: Vec<_> = moved.iter().filter_map(|moved| moved.change.as_ref()).filter(|(it, ..)| it.tells).collect();
+        let told: Vec<_> = told.iter().map(|(_, told, sinks)| (told.clone(), sinks.clone())).collect();
+        let notices = self.notices(&told, at);
+        for waiting in &notices {
+            moves.push(AlertMove::notice(waiting.notice.id.to_string(), String::new(), waiting.text()?));
+        }
+        if moves.is_empty() {
+            return Ok(true);
+        }
+        match self.store.alert_move(Some(&self.by), &moves).await? {
+            AlertMoved::Done => {
+                self.count(moved);
+                if !notices.is_empty() {
+                    self.news.notify_one();
+                }
+                Ok(true)
+            }
+            AlertMoved::Changed => Ok(false),
+            AlertMoved::NotOurs => {
+                self.set_turn(None);
+                Ok(false)
+            }
+        }
+    }
+
+    fn count(&self, moved: &[Moved]) {
+        for (change, ..) in moved.iter().filter_map(|moved| moved.change.as_ref()).filter(|(change, ..)| change.is_new)
+        {
+            match change.event {
+                AlertEvent::Firing => _ = self.counts.fired.fetch_add(1, Ordering::Relaxed),
+                AlertEvent::Recovered => _ = self.counts.recovered.fetch_add(1, Ordering::Relaxed),
+                AlertEvent::Repeated => {}
+            }
+        }
+    }
+
+    /// One notice for each sink, of all that it is told; sinks that are told the same share theirs.
+    pub(super) fn notices(&self, told: &[(AlertTold, Vec<AlertName>)], at: DateTime<Utc>) -> Vec<Waiting> {
+        let mut by_sink = BTreeMap::<AlertName, Vec<usize>>::new();
+        for (index, (_, sinks)) in told.iter().enumerate() {
+            let all = sinks.is_empty().then(|| self.sinks.names()).into_iter().flatten();
+            for sink in all.chain(sinks) {
+                by_sink.entry(sink.clone()).or_default().push(index);
+            }
+        }
+        let mut by_content = BTreeMap::<Vec<usize>, Vec<AlertName>>::new();
+        for (sink, indices) in by_sink {
+            by_content.entry(indices).or_default().push(sink);
+        }
+        let notice = |(indices, sinks): (Vec<usize>, Vec<AlertName>)| {
+            let alerts = indices.into_iter().map(|index| told[index].0.clone()).collect();
+            Waiting::new(AlertNotice::new((&self.store.prefix, &self.by), at, alerts), sinks)
+        };
+        by_content.into_iter().map(notice).collect()
+    }
+}
+
+/// What follows from a look for everything that stands or is measured.
+pub(super) fn plan(
+    rules: &[AlertRule],
+    look: &Look,
+    standings: &BTreeMap<String, String>,
+    (mutes, now_ms): (&Mutes, i64),
+) -> Vec<Moved> {
+    let mut moved = Vec::new();
+    let mut consider = |rule: &AlertRule, reading: Option<&Reading>, subject: &str, why: &str| {
+        let field = field(&rule.name, subject);
+        let text = standings.get(&field);
+        // What a hand broke counts as well.
+        let before = text.and_then(|text| serde_json::from_str::<Standing>(text).ok());
+        let muted = mutes.of(&rule.name, now_ms).is_some();
+        let (after, change) = step(rule, before.as_ref(), reading.map(|reading| reading.value), (muted, now_ms));
+        let after_text = after.as_ref().and_then(|it| serde_json::to_string(it).ok()).unwrap_or_default();
+        let before_text = text.cloned().unwrap_or_default();
+        let since_ms = before.or(after).map_or(now_ms, |standing| standing.since_ms);
+        if before_text != after_text || change.is_some() {
+            let change = change.map(|change| {
+                let told = told(rule, (reading, subject, why), (change.event, since_ms));
+                (change, told, rule.sinks.clone())
+            });
+            moved.push(Moved { field, before: before_text, after: after_text, change });
+        }
+    };
+    let mut seen = BTreeSet::new();
+    for rule in rules {
+        for reading in look.of(rule) {
+            consider(rule, Some(&reading), &reading.subject, "");
+            seen.insert(field(&rule.name, &reading.subject));
+        }
+    }
+    for known in standings.keys().filter(|known| !seen.contains(known.as_str())) {
+        let (name, subject) = parts(known);
+        let rule = rules.iter().find(|rule| rule.name.as_str() == name);
+        // What could not be measured this time stands as it did.
+        if rule.is_some_and(|rule| rule.kind.check().is_some()) && look.unread.contains(subject) {
+            continue;
+        }
+        let why = rule.map_or_else(|| "its rule is gone".to_owned(), |rule| gone(rule.kind, subject));
+        let Ok(name) = AlertName::new(name) else { continue };
+        let stand_in = || AlertRule { severity: AlertSeverity::Warning, ..AlertRule::usual(name, AlertKind::Backlog) };
+        let rule = rule.cloned().unwrap_or_else(stand_in);
+        consider(&rule, None, subject, &why);
+    }
+    moved
+}
+
+/// What is told of an alert.
+pub(super) fn told(
+    rule: &AlertRule,
+    (reading, subject, why): (Option<&Reading>, &str, &str),
+    (event, since_ms): (AlertEvent, i64),
+) -> AlertTold {
+    AlertTold {
+        alert: rule.name.clone(),
+        event,
+        severity: rule.severity,
+        queue: reading.and_then(|reading| reading.queue.clone()),
+        subject: one_line(subject),
+        value: reading.map(|reading| reading.value),
+        condition: rule.condition(),
+        message: one_line(reading.map_or(why, |reading| &reading.message)),
+        since: instant(since_ms),
+    }
+}
+
+/// Whether an error says that Redis cannot be worked with, and not that something stored is wrong.
+pub(super) fn is_away(error: &Error) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::Corrupt | ErrorKind::Internal | ErrorKind::Invalid | ErrorKind::Refused | ErrorKind::Full
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alert::{AlertSinks, Phase};
+    use crate::client::Client;
+    use crate::config::Config;
+
+    fn rule(name: &str, sinks: &[&str]) -> AlertRule {
+        let usual = AlertRule::usual(AlertName::new(name).unwrap(), AlertKind::Backlog);
+        let sinks = sinks.iter().map(|sink| AlertName::new(sink).unwrap()).collect();
+        AlertRule { threshold: 10.0, clear: 10.0, hold: std::time::Duration::ZERO, sinks, ..usual }
+    }
+
+    #[test]
+    fn a_standing_whose_rule_is_gone_is_over_and_broken_ones_begin_anew() {
+        let standing = Standing { phase: Phase::Firing, since_ms: 1, told_ms: Some(2) };
+        let text = serde_json::to_string(&standing).unwrap();
+        let standings = BTreeMap::from([("a|q".to_owned(), text.clone()), ("b|q".to_owned(), "{".to_owned())]);
+        let moved = plan(&[rule("b", &[])], &Look::default(), &standings, (&Mutes::default(), 10));
+        let told: Vec<_> = moved.iter().map(|moved| (moved.field.as_str(), moved.after.as_str())).collect();
+        assert_eq!(told, [("a|q", ""), ("b|q", "")]);
+        let (change, told, _) = moved[0].change.as_ref().unwrap();
+        assert_eq!(
+            (change.event, change.tells, told.message.as_str()),
+            (AlertEvent::Recovered, true, "its rule is gone")
+        );
+        assert_eq!((moved[1].change.as_ref(), moved[1].before.as_str()), (None, "{"));
+        let mut unread = Look::default();
+        unread.unread.insert("q".to_owned());
+        let held = plan(&[rule("a", &[]), rule("b", &[])], &unread, &standings, (&Mutes::default(), 10));
+        assert_eq!(held, [], "a queue that cannot be read now stands as it did");
+    }
+
+    #[test]
+    fn each_sink_is_told_once_of_all_that_concerns_it() {
+        let client = Client::new(&Config::from_lookup(|_| None, None).unwrap()).unwrap();
+        let ops = AlertName::new("ops").unwrap();
+        let watch = Watch::new(&client, AlertSinks::new().log(ops), ("w".into(), None));
+        let told = |name: &str, sinks: &[&str]| {
+            let rule = rule(name, sinks);
+            (told(&rule, (None, "q", "x"), (AlertEvent::Firing, 1)), rule.sinks)
+        };
+        let alerts = [told("a", &[]), told("b", &["ops"]), told("c", &["page"])];
+        let notices: Vec<_> = watch
+            .notices(&alerts, instant(5))
+            .into_iter()
+            .map(|waiting| {
+                let names: Vec<_> = waiting.notice.alerts.iter().map(|told| told.alert.to_string()).collect();
+                (names.join(" "), waiting.owed.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+            })
+            .collect();
+        let wanted = [("a", "log"), ("a b", "ops"), ("c", "page")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(notices, wanted);
+        let same = watch.notices(&alerts[..1], instant(5));
+        assert_eq!((same.len(), same[0].owed.len()), (1, 2), "sinks that are told the same share a notice");
+    }
+}

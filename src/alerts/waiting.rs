@@ -1,0 +1,84 @@
+//! A notice that some sinks have not got yet.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::alert::{AlertName, AlertNotice};
+use crate::error::{Error, Result};
+
+/// A notice that a sink does not take for so long is dropped.
+const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
+const PAUSE_FIRST: Duration = Duration::from_secs(5);
+const PAUSE_MOST: Duration = Duration::from_secs(600);
+/// The longest error that is kept.
+const ERROR_MAX_CHARS: usize = 300;
+
+/// A notice and who is still to be told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Waiting {
+    pub notice: AlertNotice,
+    pub owed: Vec<AlertName>,
+    /// Rounds in which somebody did not take it.
+    #[serde(default)]
+    pub attempts: u32,
+    /// Not tried again before this.
+    #[serde(default)]
+    pub next_ms: i64,
+    /// Why it was not taken last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl Waiting {
+    pub(super) fn new(notice: AlertNotice, owed: Vec<AlertName>) -> Self {
+        Self { notice, owed, attempts: 0, next_ms: 0, error: None }
+    }
+
+    /// As it is stored; empty where nobody is owed anything.
+    pub(super) fn text(&self) -> Result<String> {
+        if self.owed.is_empty() {
+            return Ok(String::new());
+        }
+        serde_json::to_string(self).map_err(|error| Error::internal(format!("alert: {error}")))
+    }
+
+    /// Whether it is to be tried now. Further ahead than any pause is long: the clock was put back.
+    pub(super) fn is_due(&self, now_ms: i64) -> bool {
+        self.next_ms <= now_ms || self.next_ms > now_ms + 2 * PAUSE_MOST.as_millis() as i64
+    }
+
+    /// Whether it has waited for too long.
+    pub(super) fn is_stale(&self, now_ms: i64) -> bool {
+        now_ms - self.notice.at.timestamp_millis() >= GIVE_UP.as_millis() as i64
+    }
+
+    /// It was not taken by all; the next attempt comes after a pause that doubles.
+    pub(super) fn put_off(&mut self, now_ms: i64, interval: Duration, error: String) {
+        let pause = PAUSE_FIRST.min(interval).saturating_mul(1 << self.attempts.min(12)).min(PAUSE_MOST);
+        self.attempts += 1;
+        self.next_ms = now_ms + pause.as_millis() as i64;
+        self.error = Some(error.chars().take(ERROR_MAX_CHARS).collect());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::DateTime;
+
+    #[test]
+    fn attempts_come_ever_more_seldom_and_end_after_a_day() {
+        let mut waiting = Waiting::new(AlertNotice::for_test(("p:", "w"), DateTime::UNIX_EPOCH), Vec::new());
+        let mut pauses = Vec::new();
+        for _ in 0..9 {
+            waiting.put_off(0, Duration::from_secs(5), "no".to_owned());
+            pauses.push(waiting.next_ms / 1000);
+        }
+        assert_eq!(pauses, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
+        assert!(!waiting.is_due(1) && waiting.is_due(600_000) && waiting.is_due(-10_000_000));
+        assert!(!waiting.is_stale(86_399_000) && waiting.is_stale(86_400_000));
+        assert_eq!(waiting.text().unwrap(), "", "nobody is owed anything");
+    }
+}

@@ -1,0 +1,96 @@
+//! Evaluates alerts where no workers stand by.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use ireva_queue::{Alerter, AlerterReport, Client};
+use tokio::sync::oneshot;
+
+use super::sinks::alert_sinks;
+use crate::command::work::{Journal, LogFormat};
+use crate::context::Context;
+use crate::exit::Stop;
+use crate::output::Answer;
+use crate::signals::Signals;
+use crate::systemd::Notifier;
+
+/// Redis has so long to answer before it counts as away.
+const PING_LIMIT: Duration = Duration::from_secs(1);
+
+/// Evaluate the alerts, without running jobs
+///
+/// For hosts without a worker, and to hear of it when the last worker is gone.
+/// Any number of these and of workers may run: one evaluates, whoever has more
+/// sinks before who has fewer, and the others stand by. While Redis is away it
+/// goes on, tells so, and that it is back.
+///
+/// SIGTERM, SIGINT or SIGHUP ends it. Under systemd use Type=notify; the
+/// watchdog is served.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Example:
+  ireva-queue alerts run
+  ireva-queue alerts run --once")]
+pub struct Args {
+    /// Look once, tell what is to be told, and end: for cron, every minute. What
+    /// Redis does not answer to is not told then
+    #[arg(long)]
+    once: bool,
+
+    /// How steps are logged: pretty or json
+    #[arg(long, value_name = "FORMAT", default_value = "pretty", hide_possible_values = true)]
+    log_format: LogFormat,
+}
+
+/// Runs until it is told to stop.
+pub fn run(args: Args, context: &Context) -> Result<Answer> {
+    let sinks = alert_sinks(context.config()?)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start")?;
+    let journal = Journal::start(args.log_format, &context.ui);
+    let ended = runtime.block_on(async {
+        let alerter = Alerter::new(context.client()?, sinks).on_event(journal.listener());
+        if args.once { Ok(alerter.once().await?) } else { watch(alerter, context).await }
+    });
+    runtime.shutdown_background();
+    journal.finish();
+    ended.map(Answer::one)
+}
+
+async fn watch(alerter: Alerter, context: &Context) -> Result<AlerterReport> {
+    let client = context.client()?;
+    let notifier = Notifier::from_env().context("cannot reach the service manager at NOTIFY_SOCKET")?;
+    let mut signals = Signals::listen()?;
+    client.ping().await?;
+    context.ui.note("evaluating the alerts");
+    let (stop, stopped) = oneshot::channel();
+    let mut stop = Some(stop);
+    let mut running = pin!(alerter.run(async { _ = stopped.await }));
+    let mut watchdog = pin!(tell_manager(client, &notifier));
+    loop {
+        tokio::select! {
+            report = &mut running => return Ok(report),
+            never = &mut watchdog => match never {},
+            () = signals.next() => {}
+        }
+        notifier.stopping();
+        match stop.take() {
+            Some(stop) => _ = stop.send(()),
+            None => return Err(Stop::interrupted().into()),
+        }
+    }
+}
+
+/// Says that we are ready as soon as Redis has answered, and from then on that we are alive.
+async fn tell_manager(client: &Client, notifier: &Notifier) -> std::convert::Infallible {
+    let mut ticks = tokio::time::interval(notifier.interval().unwrap_or(Duration::from_secs(1)));
+    let mut is_first = true;
+    loop {
+        ticks.tick().await;
+        if !is_first {
+            notifier.alive();
+        } else if matches!(tokio::time::timeout(PING_LIMIT, client.ping()).await, Ok(Ok(()))) {
+            is_first = false;
+            notifier.ready();
+        }
+    }
+}
