@@ -17,6 +17,7 @@ mod errand;
 mod events;
 mod failure;
 mod inspect;
+mod job_logs;
 mod keys;
 mod lifecycle;
 mod limits;
@@ -51,6 +52,7 @@ pub(crate) use diagnose::{Diagnosed, SentinelLook, ServerLook, look_at_sentinels
 pub use embedded::{EmbeddedStatus, embedded_status, embedded_stop};
 pub(crate) use events::read_events;
 pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range};
+pub(crate) use job_logs::LogPart;
 pub(crate) use keys::{Key, QueueKeys};
 pub(crate) use lifecycle::{Accepted, Claimed, End, FetchCall, Fetched, Settled, Standing};
 pub(crate) use maintenance::{Audited, Auditor};

@@ -325,7 +325,7 @@ async fn finish(shared: &Shared, lane: &Lane, attempt: Attempt, answer: Option<A
         attempt: ctx.attempt(),
         took: Some(took),
         error,
-        log: said.log,
+        said,
         ..Ended::new(job.id, job.claim, verdict)
     };
     if let Some(error) = &ended.error {
