@@ -20,7 +20,7 @@ const CALLS_AT_ONCE: usize = 16;
 const LIST_MAX: u64 = 1_000;
 /// Ids that one step of the search for a suffix reads.
 const SCAN_STEP: u64 = 1_000;
-const SUFFIX_MIN: usize = 4;
+pub(crate) const SUFFIX_MIN: usize = 4;
 /// Jobs that an ambiguous suffix is answered with.
 const AMBIGUOUS_MAX: usize = 5;
 /// A job that moves on between the look and the act is looked at again, so often.

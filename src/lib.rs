@@ -170,7 +170,7 @@
 //!
 //! Beside them, `<prefix>registry` (set of queue names), `<prefix>worker:<id>` (what a worker says of itself, expiring),
 //! `<prefix>audit` (stream, capped: acts on many jobs), `<prefix>breakers` (hash: dependency ->
-//! `failures|last_ms|opened_ms|due_ms|wait_ms|probe|by`; closed ones go) and `<prefix>tokens` (hash: name of a token of the
+//! `failures|last_ms|opened_ms|due_ms|wait_ms|probe|by|said`; closed ones go) and `<prefix>tokens` (hash: name of a token of the
 //! REST API -> its SHA-256, scopes and time).
 //!
 //! # The modules
@@ -248,7 +248,7 @@ mod worker;
 pub use audit::{ActEnd, Audit, AuditEntry};
 pub use batch::{BatchFollower, BatchInfo, OnComplete, Opened};
 pub use batches::Batches;
-pub use breaker::{BreakerInfo, BreakerRule, BreakerState};
+pub use breaker::{BreakerError, BreakerInfo, BreakerRule, BreakerState};
 pub use breakers::Breakers;
 pub use bulk::{ActOptions, Bulk, BulkAct};
 pub use client::Client;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 
-use crate::clock::local_now;
+use crate::breaker::BreakerInfo;
+use crate::clock::{instant, local_now};
 use crate::config::{RedisConfig, RedisMode};
 use crate::doctor::finding::Cause;
 use crate::doctor::services::Service;
@@ -12,8 +14,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobState, QueueName};
 use crate::stats::{QueueStats, WorkerInfo};
 use crate::store::{
-    Detail, Diagnosed, Found, Key, QueueKeys, Range, SentinelLook, ServerLook, Store, Vitals, look_at_sentinels,
-    worker_info,
+    Detail, Diagnosed, Found, Key, QueueKeys, Range, SentinelLook, ServerLook, Store, Vitals, WorkerSelf,
+    look_at_sentinels, worker_info,
 };
 
 /// Queues or workers that are asked about at the same time.
@@ -32,6 +34,15 @@ pub(crate) struct Facts {
     pub unreadable: Vec<(QueueName, Error)>,
     pub workers: Vec<WorkerFacts>,
     pub services: Vec<Service>,
+    pub breakers: Breakers,
+}
+
+/// The breakers that are open.
+#[derive(Debug, Default)]
+pub(crate) struct Breakers {
+    pub open: Vec<BreakerInfo>,
+    /// By the server's clock; nothing where none is open.
+    pub now: DateTime<Utc>,
 }
 
 /// The server, as it tells of itself and as it is reached.
@@ -58,6 +69,8 @@ pub(crate) struct QueueFacts {
     pub diagnosed: Diagnosed,
     /// Why its latest jobs failed, the most frequent first.
     pub causes: Vec<Cause>,
+    /// The service that all its jobs need, where that one's breaker is open.
+    pub held_by: Option<String>,
 }
 
 impl QueueFacts {
@@ -76,6 +89,8 @@ pub(crate) struct WorkerFacts {
     pub vitals: Option<Vitals>,
     /// The slots of each queue, where queues do not share them.
     pub slots: BTreeMap<QueueName, u64>,
+    /// The service that all jobs of a queue need.
+    pub needs: BTreeMap<QueueName, String>,
 }
 
 /// Looks at everything, or at one queue and what it needs.
@@ -97,7 +112,12 @@ pub(crate) async fn gather(store: &Store, config: &RedisConfig, only: Option<&Qu
             Err(error) => return Err(error),
         }
     }
-    facts.workers = workers(store, &facts.queues).await?;
+    (facts.workers, facts.breakers) = tokio::try_join!(workers(store, &facts.queues), open_breakers(store))?;
+    for queue in &mut facts.queues {
+        let name = &queue.stats.queue;
+        let mut needed = facts.workers.iter().filter_map(|worker| worker.needs.get(name));
+        queue.held_by = needed.find(|needed| facts.breakers.open.iter().any(|open| open.dependency == **needed)).cloned();
+    }
     Ok(facts)
 }
 
@@ -107,6 +127,12 @@ async fn queue_names(store: &Store, only: Option<&QueueName>) -> Result<Vec<Queu
         true => Ok(vec![queue.clone()]),
         false => Err(store.unknown_queue(queue).await),
     }
+}
+
+/// Those that cannot be read count as closed, as they do for workers.
+async fn open_breakers(store: &Store) -> Result<Breakers> {
+    let (now_ms, all) = store.breakers().await?;
+    Ok(Breakers { open: all.into_iter().flatten().filter(BreakerInfo::is_open).collect(), now: instant(now_ms) })
 }
 
 async fn server(store: &Store, config: &RedisConfig) -> Result<ServerFacts> {
@@ -152,6 +178,7 @@ async fn look_at_queue(store: &Store, queue: &QueueName) -> Result<Option<QueueF
         setting_problems: counts.setting_problems(queue),
         causes: causes(&found, queue),
         diagnosed: diagnosed?,
+        held_by: None,
         stats,
     }))
 }
@@ -203,8 +230,9 @@ async fn workers(store: &Store, queues: &[QueueFacts]) -> Result<Vec<WorkerFacts
     let mut workers = Vec::new();
     while let Some((said, held)) = asked.next().await {
         let said = said?;
-        let (vitals, slots) = said.as_ref().map(|said| (said.vitals, said.slots.clone())).unwrap_or_default();
-        workers.extend(worker_info(said, &held, now_ms).map(|info| WorkerFacts { info, vitals, slots }));
+        let of = |said: &WorkerSelf| (said.vitals, said.slots.clone(), said.needs.clone());
+        let (vitals, slots, needs) = said.as_ref().map(of).unwrap_or_default();
+        workers.extend(worker_info(said, &held, now_ms).map(|info| WorkerFacts { info, vitals, slots, needs }));
     }
     Ok(workers)
 }

@@ -185,7 +185,7 @@ pub(super) mod tests {
             late_schedules: 0,
         };
         let diagnosed = Diagnosed { now_ms: NOW_MS, ..Diagnosed::default() };
-        QueueFacts { stats, records: 0, setting_problems: Vec::new(), diagnosed, causes: Vec::new() }
+        QueueFacts { stats, records: 0, setting_problems: Vec::new(), diagnosed, causes: Vec::new(), held_by: None }
     }
 
     fn codes(queue: &QueueFacts) -> Vec<Code> {

@@ -44,6 +44,17 @@ fn mails_wait_for_a_server_that_is_down_and_are_all_sent_when_it_is_back() {
         (breaker["state"] != "closed" && breaker["failures"].as_u64() > Some(14)).then_some(breaker)
     });
     assert_eq!(breaker["dependency"], server.as_str());
+    assert_eq!(breaker["lastError"]["code"], "connection_refused", "{breaker}");
+    let told = cli.json(["explain", "mail-59"]);
+    assert_eq!(told["reasons"][0]["code"], "breaker_open", "{told}");
+    assert!(told["reasons"][0]["text"].as_str().unwrap().contains(&server), "{told}");
+    let found = cli.run(["doctor", "email", "-o", "json"]).expect(1);
+    let found: Vec<serde_json::Value> = serde_json::from_str(&found.stdout).unwrap();
+    let found = found.iter().find(|found| found["code"] == "breaker_open").unwrap();
+    assert_eq!((&found["about"], &found["queue"]), (&json!(server), &json!("email")));
+    assert_eq!((&found["severity"], &found["causes"][0]["code"]), (&json!("warning"), &json!("connection_refused")));
+    assert!(found["message"].as_str().unwrap().contains("email ("), "{found}");
+    assert!(found["remedy"].as_str().unwrap().ends_with(&format!("ireva-queue breaker close {server}")), "{found}");
     let stats = cli.json(["stats", "email"]);
     assert_eq!(stats["totals"]["failed"], 4, "the failures before the one that opened it: {stats}");
     assert_eq!((&stats["dead"], &stats["completed"]), (&json!(0), &json!(0)));
@@ -232,6 +243,10 @@ fn breakers_are_listed_opened_and_closed_by_hand() {
     let table = cli.ok(["breaker", "list", "-o", "table"]);
     assert!(table.contains("https://partner.example.com") && table.contains("open"), "{table}");
     assert_eq!(cli.ok(["breaker", "list", "-o", "name"]), "https://partner.example.com\n");
+    let found = cli.run(["doctor", "-o", "json"]);
+    let found: Vec<serde_json::Value> = serde_json::from_str(&found.stdout).unwrap();
+    let found = found.iter().find(|found| found["code"] == "breaker_held").unwrap();
+    assert_eq!((&found["severity"], &found["about"]), (&json!("note"), &json!("https://partner.example.com")));
     let partly = cli.run(["breaker", "close", "https://partner.example.com", "smtp://nowhere:25"]).expect(3);
     assert!(partly.stdout.contains("partner") && partly.stderr.contains("nowhere"), "{partly:?}");
     cli.run(["breaker", "close", "https://partner.example.com"]).expect(4);

@@ -15,6 +15,7 @@ impl View for BreakerInfo {
         Column::new("NEXT TRY").gives_way(1),
         Column::new("LAST FAILURE").wide(),
         Column::new("OPENED BY").wide(),
+        Column::new("LAST ERROR").wide(),
     ];
 
     fn cells(&self) -> Vec<Cell> {
@@ -31,6 +32,7 @@ impl View for BreakerInfo {
             self.probe_at.map_or_else(|| Cell::maybe_at(None), Cell::due),
             Cell::maybe_at(self.last_failure_at),
             Cell::maybe(self.opened_by.as_ref()),
+            Cell::maybe(self.last_error.as_ref().map(|error| format!("{}: {}", error.code, error.message))),
         ]
     }
 

@@ -93,13 +93,18 @@ pub async fn each<T: View + 'static>(
     act: impl AsyncFn(Located) -> ireva_queue::Result<T>,
 ) -> Result<Answer> {
     let inspector = context.client()?.inspector();
+    let act = async |id: &str| act(inspector.find(id, queue).await?).await;
+    each_named(ids, act).await
+}
+
+/// Does `act` to each name, in the same way.
+pub async fn each_named<T: View + 'static>(
+    ids: &[String],
+    act: impl AsyncFn(&str) -> ireva_queue::Result<T>,
+) -> Result<Answer> {
     let (mut values, mut errors) = (Vec::new(), Vec::<anyhow::Error>::new());
     for id in ids {
-        let done = match inspector.find(id, queue).await {
-            Ok(job) => act(job).await,
-            Err(error) => Err(error),
-        };
-        match done {
+        match act(id).await {
             Ok(value) => values.push(value),
             Err(error) if is_about_one(error.kind()) => errors.push(error.into()),
             Err(error) if values.is_empty() => return Err(error.into()),
