@@ -118,6 +118,17 @@ pub struct BreakerInfo {
     pub opened_by: Option<String>,
 }
 
+/// A breaker that was closed by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct BreakerClosed {
+    /// What it guards.
+    pub dependency: String,
+    /// Whether it was open.
+    pub was_open: bool,
+}
+
 impl BreakerInfo {
     /// Whether jobs that need the dependency wait.
     pub fn is_open(&self) -> bool {

@@ -248,7 +248,7 @@ mod worker;
 pub use audit::{ActEnd, Audit, AuditEntry};
 pub use batch::{BatchFollower, BatchInfo, OnComplete, Opened};
 pub use batches::Batches;
-pub use breaker::{BreakerError, BreakerInfo, BreakerRule, BreakerState};
+pub use breaker::{BreakerClosed, BreakerError, BreakerInfo, BreakerRule, BreakerState};
 pub use breakers::Breakers;
 pub use bulk::{ActOptions, Bulk, BulkAct};
 pub use client::Client;

@@ -116,7 +116,8 @@ pub(crate) async fn gather(store: &Store, config: &RedisConfig, only: Option<&Qu
     for queue in &mut facts.queues {
         let name = &queue.stats.queue;
         let mut needed = facts.workers.iter().filter_map(|worker| worker.needs.get(name));
-        queue.held_by = needed.find(|needed| facts.breakers.open.iter().any(|open| open.dependency == **needed)).cloned();
+        queue.held_by =
+            needed.find(|needed| facts.breakers.open.iter().any(|open| open.dependency == **needed)).cloned();
     }
     Ok(facts)
 }

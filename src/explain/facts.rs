@@ -34,7 +34,9 @@ impl Inspector {
         for of in self.store.queues().await? {
             let keys = self.store.keys(&of);
             for batch in self.store.batches(&keys, 0, BATCHES_STEP).await?.1 {
-                let Some(follower) = batch.on_complete.as_ref().filter(|follower| names(&follower.id)) else { continue };
+                let Some(follower) = batch.on_complete.as_ref().filter(|follower| names(&follower.id)) else {
+                    continue;
+                };
                 let is_asked_for = queue.is_none_or(|queue| *queue == follower.queue);
                 if is_asked_for && self.is_to_come(&keys, &batch, &follower.id).await? {
                     return Ok(explain_follower(&batch, follower));

@@ -86,7 +86,8 @@ impl Told {
 pub(crate) fn explain_follower(batch: &BatchInfo, follower: &BatchFollower) -> Explanation {
     let (name, queue, mut told) = (&batch.batch, &batch.queue, Told::default());
     if batch.finished_at.is_some() {
-        let text = format!("batch {name} of queue {queue} is over: a worker of {queue} hands the job to {}", follower.queue);
+        let text =
+            format!("batch {name} of queue {queue} is over: a worker of {queue} hands the job to {}", follower.queue);
         told.reason("handed_over", text);
         told.next(format!("nothing to do while a worker of queue {queue} runs; else start one: work {queue}"));
     }

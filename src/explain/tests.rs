@@ -161,7 +161,10 @@ fn a_job_whose_service_is_down_says_since_when_and_when_it_is_tried() {
     };
     let (why, text, next) = codes(&pending, &down);
     assert_eq!(why, ["breaker_open"]);
-    assert!(text.contains("smtp://mail:25, which is down since 2025-11-24T15:59:00Z (connection_refused: nobody)"), "{text}");
+    assert!(
+        text.contains("smtp://mail:25, which is down since 2025-11-24T15:59:00Z (connection_refused: nobody)"),
+        "{text}"
+    );
     assert!(text.contains("tried next at 2025-11-24T16:00:05Z"), "{text}");
     assert!(next.ends_with("breaker close smtp://mail:25"), "{next}");
     let mut snoozed = job(JobState::Scheduled, NOW_MS + 3_000);

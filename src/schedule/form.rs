@@ -105,14 +105,13 @@ impl<P> Form<P> {
         }
         let options = JobOptions {
             priority: self.priority,
-            delay: None,
-            at: None,
             attempts: self.attempts,
             backoff: self.backoff,
             timeout: self.timeout,
             ttl: self.ttl,
             unique: self.unique,
             unique_for: self.unique_for,
+            ..JobOptions::default()
         };
         let text = self.payload.map_or_else(|| Ok("{}".to_owned()), payload);
         let job = text.and_then(NewJob::from_json).map_err(|error| note(&mut problems, "payload", &error)).ok();
@@ -182,6 +181,30 @@ fn note(problems: &mut Vec<FieldProblem>, field: &str, error: &Error) {
 }
 
 impl Schedule {
+    /// A schedule that is written as one JSON object, with the fields that a table of a file has: `queue`, `cron` or `every`, and
+    /// as wanted the others. The payload is kept byte for byte.
+    ///
+    /// # Errors
+    /// `Invalid`, naming every field that is wrong.
+    pub fn from_json(name: ScheduleName, text: &str) -> Result<Self> {
+        let mut form: Form<Box<RawValue>> = serde_json::from_str(text).map_err(|error| {
+            let said = error.to_string();
+            match said.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
+                Some(field) => Error::invalid_fields(vec![FieldProblem::new(field, "is no field of a schedule")]),
+                None => Error::invalid(format!("it is no schedule: {said}")),
+            }
+        })?;
+        let missing = || Error::invalid_fields(vec![FieldProblem::new("queue", "is missing")]);
+        let queue = form.queue.take().ok_or_else(missing)?;
+        let queue = QueueName::new(&queue).map_err(|error| error.about("queue"))?;
+        form.read(name, queue, |payload| Ok(payload.get().to_owned()))
+    }
+
+    /// Its payload, and the queue whose processor is to understand it.
+    pub fn payload(&self) -> &str {
+        self.job.payload.get()
+    }
+
     /// The JSON object that is stored.
     pub(crate) fn to_stored(&self) -> Result<String> {
         let form = Form::of(self, self.job.payload.clone());

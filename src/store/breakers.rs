@@ -122,7 +122,9 @@ fn millis(span: Duration) -> u64 {
 fn breaker(dependency: &str, text: &str) -> Result<BreakerInfo> {
     let parts: Vec<_> = text.splitn(8, '|').collect();
     let unreadable = || Error::corrupt(format!("breaker {dependency:?} is not readable: {text:?}; close it"));
-    let [failures, last_ms, opened_ms, due_ms, _wait_ms, probe, by, error] = parts[..] else { return Err(unreadable()) };
+    let [failures, last_ms, opened_ms, due_ms, _wait_ms, probe, by, error] = parts[..] else {
+        return Err(unreadable());
+    };
     let number = |text: &str| text.parse::<i64>().map_err(|_| unreadable());
     let at = |ms: i64| (ms > 0).then(|| DateTime::from_timestamp_millis(ms)).flatten();
     let opened_at = at(number(opened_ms)?);
@@ -136,10 +138,9 @@ fn breaker(dependency: &str, text: &str) -> Result<BreakerInfo> {
         state,
         failures: u64::try_from(number(failures)?).unwrap_or_default(),
         last_failure_at: at(number(last_ms)?),
-        last_error: error.split_once(' ').map(|(code, message)| BreakerError {
-            code: code.to_owned(),
-            message: message.to_owned(),
-        }),
+        last_error: error
+            .split_once(' ')
+            .map(|(code, message)| BreakerError { code: code.to_owned(), message: message.to_owned() }),
         opened_at,
         probe_at: at(number(due_ms)?),
         opened_by: (!by.is_empty()).then(|| by.to_owned()),

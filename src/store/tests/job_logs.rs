@@ -10,7 +10,7 @@ use crate::store::{Connection, LogPart, Patience, Store};
 async fn lines_that_come_twice_or_late_stand_in_the_log_once() {
     let redis = TestRedis::start();
     let connection = Connection::new(way(&redis, &[]), Patience::Brief);
-    let store = Store { connection, clock: Clock::Server, prefix: "t:".into() };
+    let store = Store { connection, clock: Clock::server(), prefix: "t:".into() };
     let (keys, id) = (store.keys(&QueueName::new("q").unwrap()), JobId::new("job-1").unwrap());
     let add = async |text: &str, from: Option<u64>| {
         let lengths = store.log(&keys, &[LogPart { id: &id, text, from }]).await.unwrap();

@@ -216,7 +216,7 @@ fn a_breaker_that_an_operator_opened_holds_its_queue_until_it_is_closed() {
         until("the free ones are done", async || caller.asked("there") == 50).await;
         assert_eq!(caller.asked("held"), 0);
         assert_eq!(client.queue(name("bound")).stats().await.unwrap().pending, 2);
-        assert!(client.breakers().close("held").await.unwrap());
+        assert!(client.breakers().close("held").await.unwrap().was_open);
         until("the held ones are done", async || caller.asked("held") == 2).await;
         assert!(!client.breakers().list().await.unwrap().iter().any(|breaker| breaker.dependency == "held"));
 

@@ -1,7 +1,6 @@
 //! Breakers: listed, opened, closed.
 
-use ireva_queue::{BreakerInfo, BreakerState};
-use serde::Serialize;
+use ireva_queue::{BreakerClosed, BreakerInfo, BreakerState};
 
 use crate::output::{Cell, Tone};
 use crate::view::{Block, Column, View};
@@ -39,16 +38,6 @@ impl View for BreakerInfo {
     fn name(&self) -> String {
         self.dependency.clone()
     }
-}
-
-/// A breaker that was closed.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BreakerClosed {
-    /// What it guards.
-    pub dependency: String,
-    /// Whether it was open.
-    pub was_open: bool,
 }
 
 impl View for BreakerClosed {

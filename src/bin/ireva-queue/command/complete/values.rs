@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use ireva_queue::config::{Config, RedisMode};
 use ireva_queue::stats::JobSummary;
-use ireva_queue::{AuditEntry, BatchInfo, Client, JobState, QueueName, Result};
+use ireva_queue::{BatchInfo, Client, JobState, QueueName, Result};
 use tokio::time::timeout;
 
 use super::place::{Candidate, Place, Wanted};
@@ -16,8 +16,6 @@ const JOBS: u64 = 30;
 const LISTS_AT_ONCE: usize = 64;
 /// Batches and acts that are offered, the newest.
 const NEWEST: u64 = 50;
-/// Older acts cannot be undone.
-const UNDONE_WITHIN: Duration = Duration::from_secs(3600);
 /// The states whose jobs are offered, those that people look at first.
 const STATES: [JobState; 7] = [
     JobState::Active,
@@ -86,9 +84,7 @@ async fn find(wanted: &Wanted, place: &Place<'_>, config: &Config, found: &RefCe
             }
         }
         Wanted::Acts => {
-            let acts = client.audit().list(None, Some(UNDONE_WITHIN), NEWEST).await?;
-            let can_be_undone = |act: &&AuditEntry| act.undo_until.is_some() && act.undone_by.is_none();
-            for act in acts.iter().filter(can_be_undone) {
+            for act in client.audit().undoable(None, NEWEST).await? {
                 let jobs = act.count.map_or_else(String::new, |count| format!(" {count} jobs"));
                 add(&act.id, format!("{}{jobs} of {} by {}", act.act, act.queue, act.by));
             }
