@@ -44,7 +44,7 @@ fn state(width: u16, height: u16, facts: Facts) -> State {
     let about = About {
         server: "127.0.0.1:6379".to_owned(),
         interval: Duration::from_secs(1),
-        may_ask: true,
+        changes_nothing: None,
         color: false,
         unicode: true,
     };
