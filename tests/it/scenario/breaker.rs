@@ -83,6 +83,50 @@ fn mails_wait_for_a_server_that_is_down_and_are_all_sent_when_it_is_back() {
 }
 
 #[test]
+fn exports_wait_for_a_database_that_is_stopped_and_are_all_written_when_it_is_back() {
+    let (redis, mut postgres) = (TestRedis::start(), TestPostgres::start());
+    let cli = Cli::new(&redis).env("DATABASE_URL", postgres.url());
+    cli.ok(["db", "migrate"]);
+    cli.ok(["db", "seed"]);
+    cli.keep_completed("data-export");
+    cli.ok(["queues", "set", "data-export", "--backoff", "fixed:100ms"]);
+    let export = |id: &str| {
+        let payload = json!({"source": "investors", "destination": format!("{id}.csv")});
+        format!("{{\"id\":\"{id}\",\"payload\":{payload}}}")
+    };
+    let mut worker = cli.work(["data-export", "--concurrency", "2", "--breaker", "3:200ms:1s"]).ready();
+    cli.enqueue_lines("data-export", [export("first-1")]);
+    let stats = || cli.json(["stats", "data-export"]);
+    wait_until(LONG, "the first is written", || stats()["completed"] == 1);
+    postgres.stop();
+    let ids: Vec<_> = (0..20).map(|n| format!("export-{n:02}")).collect();
+    cli.enqueue_lines("data-export", ids.iter().map(|id| export(id)));
+    let breaker = wait_for(LONG, "the breaker is open and was probed in vain", || {
+        let list = cli.json(["breaker", "list"]);
+        let breaker = list.get(0)?.clone();
+        (breaker["state"] != "closed" && breaker["failures"].as_u64() > Some(4)).then_some(breaker)
+    });
+    let name = breaker["dependency"].as_str().unwrap();
+    assert!(name.contains("127.0.0.1") && !name.contains("ireva@"), "{name}");
+    assert_eq!(breaker["lastError"]["code"], "database_unreachable");
+    assert_eq!(cli.json(["explain", "export-19"])["reasons"][0]["code"], "breaker_open");
+    let down = stats();
+    assert_eq!(down["totals"]["failed"], 2, "the failures before the one that opened it: {down}");
+    assert_eq!((&down["completed"], &down["dead"]), (&json!(1), &json!(0)));
+
+    postgres.start_again();
+    wait_until(LONG, "all are written", || stats()["completed"] == 21);
+    wait_until(LONG, "the breaker is closed", || cli.json(["breaker", "list"]) == json!([]));
+    let up = stats();
+    assert_eq!((&up["totals"]["failed"], &up["dead"]), (&json!(2), &json!(0)), "no attempt was used meanwhile");
+    assert_eq!(worker.stop(LONG), Some(0), "{:#?}", worker.log());
+    let files = std::fs::read_dir(cli.home().join(".local/share/ireva-queue/exports")).unwrap().count();
+    assert_eq!(files, 21);
+    let all: Vec<_> = ids.into_iter().chain(["first-1".to_owned()]).collect();
+    Snapshot::of(&redis, "data-export").assert_conserves(&all);
+}
+
+#[test]
 fn replies_about_single_mails_open_nothing() {
     let (redis, sink) = (TestRedis::start(), SmtpSink::start());
     let cli = Cli::new(&redis).env("SMTP_URL", sink.url()).env("MAIL_FROM", "no-reply@ireva.example");
