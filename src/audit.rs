@@ -1,4 +1,4 @@
-//! Who did what to many jobs at once, and why.
+//! Who did what to many jobs at once, or removed a single one, and why.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub(crate) const KEPT: TimeDelta = TimeDelta::hours(1);
 const WORDS_MAX_BYTES: usize = 500;
 const SUFFIX_MIN: usize = 4;
 
-/// An act on many jobs.
+/// An act on many jobs, or the removal of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]

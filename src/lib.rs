@@ -111,7 +111,7 @@
 //! promoted, at a pace, until a token stops it. Each step is one script over at most 500 jobs that carries where it saw each,
 //! so an act may be broken off anywhere and repeated.
 //!
-//! Every act is written to the [`Audit`] before its first change (who, what, which, why) and again at its end (how many). What
+//! Every act is written to the [`Audit`] before its first change (who, what, which, why) and again at its end (how many); so is the removal of a single job. What
 //! an act removes or cancels is copied aside in the same script, in pieces of about a mebibyte that are kept for an hour, and
 //! [`Audit::undo`] brings it back exactly as it was: record, history, set, score, unique key. What came again meanwhile is left
 //! and counted; done twice it does nothing twice. Where more than 80 % of the server's `maxmemory` are used nothing is copied,
@@ -226,6 +226,7 @@ mod pace;
 pub mod processor;
 mod producer;
 mod queue;
+mod removal;
 pub mod retry;
 mod schedule;
 mod schedules;

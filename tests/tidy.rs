@@ -45,6 +45,7 @@ const ENGINE: &[&str] = &[
     "walk",
     "audit",
     "bulk",
+    "removal",
     "undo",
     "explain",
     "jobs_file",

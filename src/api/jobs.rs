@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, Uri, header};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::gate::Caller;
 use super::path::{ByIdAlone, ByQueueAndId, InQueue, OneJob};
 use super::problem::Problem;
 use super::query::{Query, listed};
@@ -48,7 +49,7 @@ fn of_job(path: &str, suffix: &str) -> impl Iterator<Item = Route> {
             .scope(Scope::Read)
             .answers::<JobDetails>("The job"),
         acts(Route::delete(path, &format!("deleteJob{suffix}"), delete))
-            .does("Delete a job for good, unless it is active", ""),
+            .does("Delete a job, unless it is active", "For an hour it can be undone; the audit tells who did it."),
         acts(Route::post(cancel_path, &cancel_id, cancel))
             .does("Cancel a job", "A waiting one at once; for an active one its worker is told within a second."),
         acts(Route::post(retry_path, &retry_id, retry))
@@ -105,8 +106,8 @@ async fn show(State(api): State<Api>, job: OneJob) -> Answered<JobDetails> {
     Ok(Json(api.client.inspector().job_with_children(&job, crate::builtin::children).await?))
 }
 
-async fn delete(State(api): State<Api>, job: OneJob) -> Answered<Acted> {
-    Ok(Json(api.client.inspector().delete(&job.locate(&api).await?).await?))
+async fn delete(caller: Caller, State(api): State<Api>, job: OneJob) -> Answered<Acted> {
+    Ok(Json(api.client.inspector().by(caller.by()).delete(&job.locate(&api).await?).await?))
 }
 
 async fn cancel(State(api): State<Api>, job: OneJob) -> Answered<Acted> {

@@ -60,8 +60,8 @@ enum Verb {
     Promote(act::Args),
     /// Delete jobs, unless they are active
     ///
-    /// Name jobs: whoever does is not asked. Or select them in a queue; for an
-    /// hour 'undo' brings those back.
+    /// Name jobs: whoever does is not asked. Or select them in a queue. For an
+    /// hour 'undo' brings them back; 'audit' tells who did it.
     #[command(before_help = "Example:
   ireva-queue jobs delete 7G3K
   ireva-queue jobs delete --queue email --state completed --older-than 1d")]
