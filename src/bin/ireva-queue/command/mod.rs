@@ -18,6 +18,7 @@ pub mod enqueue;
 pub mod events;
 pub mod explain;
 pub mod help;
+mod job_args;
 pub mod jobs;
 pub mod logs;
 pub mod man;
