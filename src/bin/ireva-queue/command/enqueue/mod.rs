@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
-use ireva_queue::builtin::email::missing_template;
+use ireva_queue::builtin::email::{missing_template, missing_variables};
 use ireva_queue::service::QueueService;
 use ireva_queue::stats::Enqueued;
 use ireva_queue::{Error, ErrorKind, JobId, JobState, NewJob, Queue, QueueName};
@@ -289,13 +289,20 @@ fn nothing_to_wait_for(enqueued: Enqueued) -> Answer {
     Answer::one(enqueued).errors(0, vec![Error::not_found(why).into()])
 }
 
-/// A template that does not ship stands with the operator's own: here where we know them, else where the worker runs.
+/// Holds a mail against its template. One that does not ship stands with the operator's own: here where we know them, else
+/// where the worker runs.
 fn check_template(queue: &QueueName, payload: &str, context: &Context) -> Result<()> {
     if queue.as_str() != QueueName::KNOWN[0] {
         return Ok(());
     }
-    let Some(name) = missing_template(payload, None) else { return Ok(()) };
     let own = context.config().ok().and_then(|config| config.processors.mail_templates.as_deref());
+    let missing = missing_variables(payload, own);
+    if !missing.is_empty() {
+        let why = "the context lacks what the template of the mail names";
+        let missing = missing.join(", ");
+        return Err(Stop::usage(format!("{why}: {missing}; context.NAME=VALUE says it, --no-check sends it")).into());
+    }
+    let Some(name) = missing_template(payload, None) else { return Ok(()) };
     match own {
         None => {
             context.ui.note(&format!("template {name:?} does not ship: the worker needs it in its MAIL_TEMPLATES"));
