@@ -5,7 +5,8 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{IntoParams, PartialSchema};
 
 use super::body::JsonText;
@@ -59,11 +60,13 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-fn body_schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+fn body_schema() -> RefOr<Schema> {
     let closed = || Some(AdditionalProperties::FreeForm(false));
     let follower = ObjectBuilder::new().property("queue", QueueName::schema()).required("queue");
     let follower = follower.property("payload", Value::schema()).required("payload").additional_properties(closed());
-    ObjectBuilder::new().property("onComplete", follower.build()).additional_properties(closed()).build().into()
+    let nothing = ObjectBuilder::new().schema_type(Type::Null);
+    let either = Schema::OneOf(OneOfBuilder::new().item(nothing).item(follower.build()).build());
+    ObjectBuilder::new().property("onComplete", either).additional_properties(closed()).build().into()
 }
 
 #[derive(Deserialize, IntoParams)]

@@ -9,12 +9,12 @@ use utoipa::IntoParams;
 use super::gate::Caller;
 use super::path::{ByIdAlone, ByQueueAndId, InQueue, OneJob};
 use super::problem::Problem;
-use super::query::{Query, listed};
+use super::query::Query;
 use super::route::Route;
+use super::selecting::{SelectionQuery, StatesQuery};
 use super::{Answered, Api};
-use crate::job::JobState;
 use crate::stats::{JobDetails, JobSummary};
-use crate::{Acted, Scope};
+use crate::{Acted, Scope, Selection};
 
 /// How many are listed unless said.
 pub(super) const USUAL_LIMIT: u64 = 50;
@@ -23,9 +23,11 @@ pub(super) fn routes() -> Vec<Route> {
     let order = "Pending ones in the order in which they run, scheduled and retrying ones by their time, ended ones the \
                  latest first.";
     let list = Route::get("/api/queues/{queue}/jobs", "listJobs", list)
-        .does("List the jobs of a queue", order)
+        .does("List the jobs of a queue, all or those selected", order)
         .scope(Scope::Read)
         .takes::<InQueue>()
+        .takes::<StatesQuery>()
+        .takes::<SelectionQuery>()
         .takes::<ListQuery>()
         .answers_list::<JobSummary>("The jobs", &[LINK]);
     let mut routes = vec![list];
@@ -64,12 +66,7 @@ pub(super) const LINK: (&str, &str) = ("Link", "Where the next page is, where th
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[serde(rename_all = "camelCase")]
 struct ListQuery {
-    /// Only in these states, separated by commas
-    #[serde(default, deserialize_with = "listed")]
-    #[param(value_type = Vec<JobState>, style = Form, explode = false, required = false)]
-    state: Vec<JobState>,
     /// At most so many
     #[param(minimum = 1, maximum = 1000, default = 50)]
     limit: Option<u64>,
@@ -82,10 +79,16 @@ async fn list(
     State(api): State<Api>,
     InQueue { queue }: InQueue,
     uri: Uri,
+    Query(StatesQuery { state: states }): Query<StatesQuery>,
+    Query(selection): Query<SelectionQuery>,
     Query(query): Query<ListQuery>,
 ) -> Result<(HeaderMap, Json<Vec<JobSummary>>), Problem> {
     let (offset, limit) = (query.offset.unwrap_or_default(), query.limit.unwrap_or(USUAL_LIMIT));
-    let page = api.client.inspector().jobs(&queue, &query.state, offset, limit).await?;
+    let (selection, inspector) = (selection.read(None)?, api.client.inspector());
+    let page = match selection.is_all() {
+        true => inspector.jobs(&queue, &states, offset, limit).await?,
+        false => inspector.select(&queue, &Selection { states, ..selection }, offset, limit).await?,
+    };
     let next = page.more.then(|| offset + page.items.len() as u64);
     Ok((link_to(&uri, next), Json(page.items)))
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema as Shape, Type};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, Schema as Shape, SchemaType, Type};
 use utoipa::{IntoParams, PartialSchema};
 
 use super::body::JsonText;
@@ -73,21 +73,26 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 fn body_schema() -> RefOr<Shape> {
-    let text = || ObjectBuilder::new().schema_type(Type::String);
-    let attempts = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(u32::MAX as usize));
+    // What is null is as if it were not there.
+    let maybe = |of: Type| ObjectBuilder::new().schema_type(SchemaType::from_iter([of, Type::Null]));
+    let word = |of: RefOr<Shape>| {
+        let nothing = ObjectBuilder::new().schema_type(Type::Null);
+        Shape::OneOf(OneOfBuilder::new().item(nothing).item(of).build())
+    };
+    let attempts = maybe(Type::Integer).minimum(Some(1)).maximum(Some(u32::MAX as usize));
     let mut schedule = ObjectBuilder::new()
         .property("queue", QueueName::schema())
         .required("queue")
         .property("payload", Value::schema())
-        .property("missed", Missed::schema())
-        .property("overlap", Overlap::schema())
-        .property("priority", Priority::schema())
+        .property("missed", word(Missed::schema()))
+        .property("overlap", word(Overlap::schema()))
+        .property("priority", word(Priority::schema()))
         .property("attempts", attempts)
-        .property("paused", ObjectBuilder::new().schema_type(Type::Boolean));
+        .property("paused", maybe(Type::Boolean));
     for field in
         ["cron", "timezone", "every", "grace", "jitter", "until", "backoff", "timeout", "ttl", "unique", "uniqueFor"]
     {
-        schedule = schedule.property(field, text());
+        schedule = schedule.property(field, maybe(Type::String));
     }
     schedule.additional_properties(Some(AdditionalProperties::FreeForm(false))).build().into()
 }

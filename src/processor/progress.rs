@@ -60,9 +60,10 @@ impl Board {
         }
     }
 
-    /// The jobs that speak and that still run.
+    /// The jobs that speak and that still run; the others are forgotten.
     pub(crate) fn speaking(&self, runs: impl Fn(&JobId, i64) -> bool) -> Vec<(JobId, Voice)> {
-        let voices = self.voices().iter().map(|(id, voice)| (id.clone(), voice.clone())).collect::<Vec<_>>();
-        voices.into_iter().filter(|(id, (fence, _))| runs(id, *fence)).map(|(id, (_, voice))| (id, voice)).collect()
+        let mut voices = self.voices();
+        voices.retain(|id, (fence, _)| runs(id, *fence));
+        voices.iter().map(|(id, (_, voice))| (id.clone(), voice.clone())).collect()
     }
 }

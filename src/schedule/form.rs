@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::{JITTER_MAX, Missed, Overlap, Schedule, ScheduleName, Timing};
@@ -13,6 +13,7 @@ use crate::job::{JobOptions, NewJob, QueueName};
 /// The fields of a schedule; the payload in the form `P`. One that equals its default is left out.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(bound(deserialize = "P: Deserialize<'de>"))]
 pub(super) struct Form<P> {
     /// In a file alone: what is stored lies with its queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,12 +50,17 @@ pub(super) struct Form<P> {
     pub unique: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "unique_for")]
     pub unique_for: Option<String>,
-    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    #[serde(default = "none", deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub payload: Option<P>,
 }
 
 fn none<P>() -> Option<P> {
     None
+}
+
+/// What is there; null is a payload, too.
+fn some<'de, D: Deserializer<'de>, P: Deserialize<'de>>(deserializer: D) -> std::result::Result<Option<P>, D::Error> {
+    P::deserialize(deserializer).map(Some)
 }
 
 impl<P> Form<P> {

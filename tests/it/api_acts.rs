@@ -39,6 +39,9 @@ fn a_selection_is_written_in_the_query_as_on_the_command_line() {
     assert_eq!((count("attempts=..0"), count("attempts=1.."), count("all=true")), (20, 0, 20));
     assert_eq!((count("state=pending"), count("state=scheduled"), count("id=job-0001,job-0003")), (20, 0, 2));
     assert_eq!(count("olderThan=1h"), 0);
+    let list = serve.json("/api/queues/q/jobs?payload=to=~@example.org$&tenant=t1&limit=3");
+    let told = cli.json(["jobs", "list", "q", "--payload", "to=~@example.org$", "--tenant", "t1", "--limit", "3"]);
+    assert!(list == told && list.as_array().unwrap().len() == 3, "{list}");
     for (query, fields) in [
         ("payload=to", &["payload"][..]),
         ("attempts=x&olderThan=soon", &["attempts", "olderThan"]),

@@ -92,7 +92,8 @@ fn the_payload_of_a_builtin_queue_is_checked_before_it_is_sent() {
     let output = cli.run(["enqueue", "email", "to=nobody"]).expect(2);
     assert!(["to", "subject", "template"].iter().all(|field| output.stderr.contains(field)), "{}", output.stderr);
     cli.run(["enqueue", "email", "to=nobody", "--no-check"]).expect(0);
-    let mail = ["enqueue", "email", "to=ada@example.com", "subject=Hi", "template=welcome-email", "context.firstName=Ada"];
+    let mail =
+        ["enqueue", "email", "to=ada@example.com", "subject=Hi", "template=welcome-email", "context.firstName=Ada"];
     cli.run(mail).expect(0);
     let paid = ["enqueue", "email", "to=ada@example.com", "subject=Hi", "template=distribution-paid"];
     let output = cli.run(paid).expect(2);

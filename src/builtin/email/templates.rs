@@ -155,7 +155,7 @@ impl Templates {
                         break;
                     };
                     let variable = variable.to_owned();
-                    if missing.contains(&variable) || !put(&mut context, &variable, Json::from("0")) {
+                    if missing.contains(&variable) || !put(&mut context, &variable, Json::from(0)) {
                         break;
                     }
                     missing.push(variable);
@@ -219,7 +219,7 @@ fn put(context: &mut Map<String, Json>, variable: &str, value: Json) -> bool {
         Some((first, rest)) => {
             let inner = context.entry(first).or_insert_with(|| Json::Object(Map::new()));
             // One that was put there for itself gives way to what is inside of it.
-            if inner == "0" {
+            if *inner == 0 {
                 *inner = Json::Object(Map::new());
             }
             inner.as_object_mut().is_some_and(|inner| put(inner, rest, value))
@@ -492,10 +492,10 @@ mod tests {
         assert_eq!(error.code(), "template_variable_missing");
         assert!(error.message().ends_with(r#"the variables "a", "total", "user.city" are missing"#), "{error}");
         for name in ["welcome-email", "monthly-roi", "report-ready", "distribution-paid", "alert"] {
-            let missing = templates.missing_in(&mail(name, json!({})));
             let mut wanted: Vec<_> = least(name).as_object().unwrap().keys().cloned().collect();
-            let mut named = missing.clone();
-            (wanted.sort(), named.sort());
+            let mut named = templates.missing_in(&mail(name, json!({})));
+            wanted.sort();
+            named.sort();
             assert_eq!(named, wanted, "{name}");
             assert_eq!(templates.missing_in(&mail(name, least(name))), Vec::<String>::new(), "{name}");
         }
