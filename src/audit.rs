@@ -1,4 +1,4 @@
-//! Who did what to many jobs at once, and why.
+//! Who did what to many jobs at once, or removed a single one, and why.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 
+use crate::clock::instant;
 use crate::error::{Error, Result};
 use crate::job::{JobId, QueueName, truncate};
 use crate::store::{AUDIT_PAGE, Noted, Store};
@@ -15,8 +16,9 @@ pub(crate) const KEPT: TimeDelta = TimeDelta::hours(1);
 const WORDS_MAX_BYTES: usize = 500;
 const SUFFIX_MIN: usize = 4;
 
-/// An act on many jobs.
+/// An act on many jobs, or the removal of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AuditEntry {
     /// Its name, by which it is undone.
@@ -45,6 +47,7 @@ pub struct AuditEntry {
 
 /// How an act ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ActEnd {
     /// It goes on, or whoever did it was ended in the middle.
@@ -98,6 +101,16 @@ impl Audit {
             let entry = reading.fold(noted);
             acts.extend(entry.filter(|entry| queue.is_none_or(|queue| *queue == entry.queue)));
         }
+        Ok(acts)
+    }
+
+    /// The acts on one queue (or on all) that can be undone now, the latest first, at most `limit` of them.
+    pub async fn undoable(&self, queue: Option<&QueueName>, limit: u64) -> Result<Vec<AuditEntry>> {
+        let now = instant(self.store.now_ms().await?);
+        let since = KEPT.to_std().unwrap_or_default();
+        let mut acts = self.list(queue, Some(since), u64::MAX).await?;
+        acts.retain(|act| act.undone_by.is_none() && act.undo_until.is_some_and(|until| until > now));
+        acts.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(acts)
     }
 

@@ -8,6 +8,7 @@ use crate::job::{BatchName, JobId, QueueName};
 
 /// Jobs of one queue that are counted together, at one instant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BatchInfo {
     /// Its name.
@@ -36,6 +37,7 @@ pub struct BatchInfo {
 
 /// The job that follows a batch, by the id that it has or will have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BatchFollower {
     /// Its queue.

@@ -2,7 +2,7 @@
 
 use crate::batch::{BatchInfo, OnComplete, Opened};
 use crate::error::{Error, Result};
-use crate::job::{BatchName, QueueName};
+use crate::job::{BatchName, NewJob, QueueName};
 use crate::store::{BATCHES_STEP, Store};
 
 /// The batches of all queues.
@@ -32,6 +32,21 @@ impl Batches {
         opened.ok_or_else(|| {
             Error::refused(format!("batch {name} of queue {queue} is open with another job on completion, or none"))
         })
+    }
+
+    /// Opens the batches that jobs name where they are not there, without a job on completion. Into one that is sealed only what
+    /// it holds already can be sent again.
+    ///
+    /// # Errors
+    /// `Unreachable` and its like.
+    pub async fn open_for<'a>(&self, queue: &QueueName, jobs: impl IntoIterator<Item = &'a NewJob>) -> Result<()> {
+        let mut names: Vec<_> = jobs.into_iter().filter_map(|job| job.batch.as_ref()).collect();
+        names.sort();
+        names.dedup();
+        for name in names {
+            self.open(queue, name, None).await?;
+        }
+        Ok(())
     }
 
     /// Lets a batch take no more jobs; where all in it have ended, or it has none, it is over at once. Again, it changes

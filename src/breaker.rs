@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 
 /// The longest name of a dependency.
 pub(crate) const DEPENDENCY_MAX_BYTES: usize = 200;
+/// Whoever opens a breaker without a span means no end; one that is further ahead than this is none.
+const OPEN_ENDED_DAYS: i64 = 3_650;
 
 /// When a worker opens breakers, and how often it probes what they guard. Written `5:5s:5m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +62,7 @@ impl fmt::Display for BreakerRule {
 
 /// How a breaker stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BreakerState {
     /// Failures are counted, and jobs run.
@@ -81,8 +84,20 @@ impl BreakerState {
     }
 }
 
+/// What the last failure of a dependency was.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct BreakerError {
+    /// The stable code word, such as `connection_refused`.
+    pub code: String,
+    /// The first line of what was said, at most 200 bytes.
+    pub message: String,
+}
+
 /// The breaker of a dependency.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BreakerInfo {
     /// What it guards: `smtp://mail.example.com:587`, `https://example.com`, `database platform at db:5432`.
@@ -93,12 +108,51 @@ pub struct BreakerInfo {
     pub failures: u64,
     /// When the last of them was.
     pub last_failure_at: Option<DateTime<Utc>>,
+    /// What it was.
+    pub last_error: Option<BreakerError>,
     /// Since when it is open.
     pub opened_at: Option<DateTime<Utc>>,
     /// When it may be probed (again).
     pub probe_at: Option<DateTime<Utc>>,
     /// Who opened it: a worker, or `operator`.
     pub opened_by: Option<String>,
+}
+
+/// A breaker that was closed by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct BreakerClosed {
+    /// What it guards.
+    pub dependency: String,
+    /// Whether it was open.
+    pub was_open: bool,
+}
+
+impl BreakerInfo {
+    /// Whether jobs that need the dependency wait.
+    pub fn is_open(&self) -> bool {
+        self.state != BreakerState::Closed
+    }
+
+    /// Whether an operator opened it.
+    pub fn is_held(&self) -> bool {
+        self.is_open() && self.opened_by.as_deref() == Some("operator")
+    }
+
+    /// Whether nobody tries the dependency before it is closed by hand.
+    pub(crate) fn is_open_ended(&self, now: DateTime<Utc>) -> bool {
+        self.is_held() && self.probe_at.is_none_or(|at| (at - now).num_days() > OPEN_ENDED_DAYS)
+    }
+
+    /// The command that closes it by hand, behind the program's name.
+    pub(crate) fn closing(&self) -> String {
+        let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-._:/@".contains(letter);
+        match self.dependency.chars().all(is_plain) {
+            true => format!("breaker close {}", self.dependency),
+            false => format!("breaker close '{}'", self.dependency.replace('\'', r"'\''")),
+        }
+    }
 }
 
 #[cfg(test)]

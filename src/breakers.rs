@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::breaker::{BreakerInfo, BreakerRule, DEPENDENCY_MAX_BYTES};
+use crate::breaker::{BreakerClosed, BreakerInfo, BreakerRule, DEPENDENCY_MAX_BYTES};
 use crate::error::{Error, Result};
 use crate::job::LONGEST;
 use crate::store::Store;
@@ -53,15 +53,19 @@ impl Breakers {
         opened.ok_or_else(|| not_found(dependency))
     }
 
-    /// Closes a breaker and forgets its failures. Whether it was open.
+    /// Closes a breaker and forgets its failures.
     ///
     /// # Errors
     /// `NotFound` when nothing is known of it.
-    pub async fn close(&self, dependency: &str) -> Result<bool> {
+    pub async fn close(&self, dependency: &str) -> Result<BreakerClosed> {
         // Not by the list, which one that cannot be read would fail.
         let known = self.list().await.map_or(true, |list| list.iter().any(|known| known.dependency == dependency));
         let was_open = self.store.breaker_close(dependency, "operator").await? == Some(true);
-        if known || was_open { Ok(was_open) } else { Err(not_found(dependency)) }
+        if known || was_open {
+            Ok(BreakerClosed { dependency: dependency.to_owned(), was_open })
+        } else {
+            Err(not_found(dependency))
+        }
     }
 }
 

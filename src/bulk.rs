@@ -135,7 +135,7 @@ impl Bulk {
     ) -> Result<BulkReport> {
         let states = act.meant(selection)?;
         let pace = Pace::new(options.rate_per_sec, options.stop.clone())?;
-        let no_undo = if act.takes_jobs() { self.no_undo().await? } else { None };
+        let no_undo = if act.takes_jobs() { no_undo(&self.store).await? } else { None };
         if options.dry_run {
             let report = self.survey(selection, &states).await?;
             return Ok(BulkReport { no_undo, ..report });
@@ -154,17 +154,6 @@ impl Bulk {
             _ => run.go(selection, &states).await,
         };
         run.end(outcome).await
-    }
-
-    /// Why what an act takes cannot be copied aside; `None` where it can.
-    async fn no_undo(&self) -> Result<Option<String>> {
-        Ok(match self.store.memory().await? {
-            Memory::Part(part) if part > MEMORY_PART_MAX => {
-                Some(format!("{:.0} % of the memory that the server may use are used", part * 100.0))
-            }
-            Memory::Unknown => Some("the server does not say how much memory is used".to_owned()),
-            Memory::Part(_) | Memory::Unbounded => None,
-        })
     }
 
     /// How many jobs are meant, by their states, and some of them.
@@ -200,6 +189,17 @@ impl Bulk {
         }
         Ok(report)
     }
+}
+
+/// Why what an act takes cannot be copied aside; `None` where it can.
+pub(crate) async fn no_undo(store: &Store) -> Result<Option<String>> {
+    Ok(match store.memory().await? {
+        Memory::Part(part) if part > MEMORY_PART_MAX => {
+            Some(format!("{:.0} % of the memory that the server may use are used", part * 100.0))
+        }
+        Memory::Unknown => Some("the server does not say how much memory is used".to_owned()),
+        Memory::Part(_) | Memory::Unbounded => None,
+    })
 }
 
 impl BulkReport {

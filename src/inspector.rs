@@ -1,6 +1,7 @@
 //! Looks over all queues, jobs and workers, and acts on single jobs.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use serde_json::value::RawValue;
@@ -20,16 +21,18 @@ const CALLS_AT_ONCE: usize = 16;
 const LIST_MAX: u64 = 1_000;
 /// Ids that one step of the search for a suffix reads.
 const SCAN_STEP: u64 = 1_000;
-const SUFFIX_MIN: usize = 4;
+pub(crate) const SUFFIX_MIN: usize = 4;
 /// Jobs that an ambiguous suffix is answered with.
 const AMBIGUOUS_MAX: usize = 5;
 /// A job that moves on between the look and the act is looked at again, so often.
-const TRIES: usize = 5;
+pub(crate) const TRIES: usize = 5;
 
 /// Looks over everything under one prefix.
 #[derive(Clone)]
 pub struct Inspector {
     pub(crate) store: Store,
+    /// Who acts, for the audit.
+    pub(crate) by: Option<Arc<str>>,
 }
 
 /// A job and the queue that it is in.
@@ -60,7 +63,12 @@ pub struct Acted {
 
 impl Inspector {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, by: None }
+    }
+
+    /// Who acts, as the audit is to name them.
+    pub fn by(self, who: impl Into<Arc<str>>) -> Self {
+        Self { by: Some(who.into()), ..self }
     }
 
     /// The names of the queues that were ever used: one quick question, however many there are.
@@ -402,31 +410,13 @@ impl Inspector {
         Err(restless(job))
     }
 
-    /// Removes a job for good, where it is still in the state in which it was found.
-    ///
-    /// # Errors
-    /// `Refused` when it is active, or in another state by now; `NotFound` when it is gone.
-    pub async fn delete(&self, job: &Located) -> Result<Acted> {
-        let keys = self.store.keys(&job.queue);
-        for _ in 0..TRIES {
-            let place = self.place(&keys, job).await?;
-            if place.state == JobState::Active || place.state != job.state {
-                return Err(refused(job, place.state, "deleted"));
-            }
-            if self.store.remove(&keys, place.set, &[(job.id.clone(), place.score())], Care::default()).await? == 1 {
-                return Ok(acted(job, place.state, None));
-            }
-        }
-        Err(restless(job))
-    }
-
     /// The keys of a queue that was used before.
     async fn known(&self, queue: &QueueName) -> Result<QueueKeys> {
         let keys = self.store.keys(queue);
         if self.store.is_known(&keys).await? { Ok(keys) } else { Err(self.store.unknown_queue(queue).await) }
     }
 
-    async fn place(&self, keys: &QueueKeys, job: &Located) -> Result<Place> {
+    pub(crate) async fn place(&self, keys: &QueueKeys, job: &Located) -> Result<Place> {
         let place = self.store.locate(keys, std::slice::from_ref(&job.id)).await?.pop().flatten();
         place.ok_or_else(|| gone(job))
     }
@@ -451,7 +441,7 @@ fn the_one(mut found: Vec<Located>, wanted: &str, scope: &str) -> Result<Located
     }
 }
 
-fn acted(job: &Located, from: JobState, to: Option<JobState>) -> Acted {
+pub(crate) fn acted(job: &Located, from: JobState, to: Option<JobState>) -> Acted {
     Acted { queue: job.queue.clone(), id: job.id.clone(), from, to }
 }
 
@@ -459,10 +449,10 @@ fn gone(job: &Located) -> Error {
     Error::not_found(format!("job {} is no longer in queue {}", job.id, job.queue))
 }
 
-fn refused(job: &Located, state: JobState, what: &str) -> Error {
+pub(crate) fn refused(job: &Located, state: JobState, what: &str) -> Error {
     Error::refused(format!("job {} is {state} and cannot be {what}", job.id))
 }
 
-fn restless(job: &Located) -> Error {
+pub(crate) fn restless(job: &Located) -> Error {
     Error::new(ErrorKind::NotNow, format!("job {} changes its state faster than it can be acted on", job.id))
 }

@@ -19,7 +19,7 @@ pub struct JobLog {
     pub state: Option<JobState>,
 }
 
-/// The log from byte `from` on. Attempts add whole lines, when they end.
+/// The log from byte `from` on. Attempts add whole lines, a second after they said them at the latest.
 pub(crate) async fn read(store: &Store, job: &Located, from: u64) -> Result<JobLog> {
     let keys = store.keys(&job.queue);
     let place = store.locate(&keys, std::slice::from_ref(&job.id)).await?.pop().flatten();

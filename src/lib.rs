@@ -111,7 +111,7 @@
 //! promoted, at a pace, until a token stops it. Each step is one script over at most 500 jobs that carries where it saw each,
 //! so an act may be broken off anywhere and repeated.
 //!
-//! Every act is written to the [`Audit`] before its first change (who, what, which, why) and again at its end (how many). What
+//! Every act is written to the [`Audit`] before its first change (who, what, which, why) and again at its end (how many); so is the removal of a single job. What
 //! an act removes or cancels is copied aside in the same script, in pieces of about a mebibyte that are kept for an hour, and
 //! [`Audit::undo`] brings it back exactly as it was: record, history, set, score, unique key. What came again meanwhile is left
 //! and counted; done twice it does nothing twice. Where more than 80 % of the server's `maxmemory` are used nothing is copied,
@@ -201,7 +201,7 @@
 //!
 //! Beside them, `<prefix>registry` (set of queue names), `<prefix>worker:<id>` (what a worker says of itself, expiring),
 //! `<prefix>audit` (stream, capped: acts on many jobs), `<prefix>breakers` (hash: dependency ->
-//! `failures|last_ms|opened_ms|due_ms|wait_ms|probe|by`; closed ones go) and `<prefix>tokens` (hash: name of a token of the
+//! `failures|last_ms|opened_ms|due_ms|wait_ms|probe|by|said`; closed ones go) and `<prefix>tokens` (hash: name of a token of the
 //! REST API -> its SHA-256, scopes and time). Of alerts: `<prefix>alerts` and `<prefix>alerts:mutes` (hashes: name -> rule, name
 //! or `*` -> mute), `<prefix>alerting` (hash: `rule|subject` -> how it stands, where it is not well), `<prefix>alerts:turn`
 //! (string: `holder|until_ms|weight`, and the weight of who asks for it), `<prefix>alerts:outbox` (hash: id -> notice and the sinks that have not got it) and
@@ -264,6 +264,7 @@ mod pace;
 pub mod processor;
 mod producer;
 mod queue;
+mod removal;
 pub mod retry;
 mod schedule;
 mod schedules;
@@ -291,7 +292,7 @@ pub use alerts::{AlertEntry, AlertInfo, AlertSource, AlertState, Alerter, Alerte
 pub use audit::{ActEnd, Audit, AuditEntry};
 pub use batch::{BatchFollower, BatchInfo, OnComplete, Opened};
 pub use batches::Batches;
-pub use breaker::{BreakerInfo, BreakerRule, BreakerState};
+pub use breaker::{BreakerClosed, BreakerError, BreakerInfo, BreakerRule, BreakerState};
 pub use breakers::Breakers;
 pub use bulk::{ActOptions, Bulk, BulkAct};
 pub use client::Client;

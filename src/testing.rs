@@ -81,7 +81,7 @@ pub async fn run_as<P: Processor>(processor: &P, payload: &str, job: &TestJob) -
         Ok(payload) => within(job.timeout, processor.process(payload, &ctx)).await.unwrap_or_else(|| Err(timed_out())),
         Err(error) => Err(ProcessError::permanent("payload_invalid", format!("payload does not fit: {error}"))),
     };
-    TestRun { result, log: ctx.take_said().log }
+    TestRun { result, log: ctx.take_said().text }
 }
 
 /// Runs JSON texts through a batch processor, each as the job beside it; the shortest timeout holds for all.
@@ -100,7 +100,7 @@ where
     let timeout = jobs.iter().filter_map(|(job, _)| job.timeout).min();
     let answers = within(timeout, processor.process_batch(batch.collect())).await;
     let answers = answers.unwrap_or_else(|| jobs.iter().map(|_| Err(timed_out())).collect());
-    answers.into_iter().zip(contexts).map(|(result, ctx)| TestRun { result, log: ctx.take_said().log }).collect()
+    answers.into_iter().zip(contexts).map(|(result, ctx)| TestRun { result, log: ctx.take_said().text }).collect()
 }
 
 async fn within<T>(timeout: Option<Duration>, run: impl Future<Output = T>) -> Option<T> {

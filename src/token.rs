@@ -7,8 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-
-const NAME_MAX: usize = 64;
+use crate::job::name;
 
 /// What a token may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -56,37 +55,9 @@ impl FromStr for Scope {
     }
 }
 
-/// The name under which a token is listed and revoked: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub struct TokenName(String);
-
-impl TokenName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for TokenName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl FromStr for TokenName {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        let starts_well = name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
-        if starts_well && name.len() <= NAME_MAX && name.bytes().all(allowed) {
-            return Ok(Self(name.to_owned()));
-        }
-        Err(Error::invalid(format!(
-            "token name {name:?} is not valid: it starts with a letter or digit, goes on with letters, digits and _.-, and \
-             has at most {NAME_MAX} characters"
-        )))
-    }
+name! {
+    /// The name under which a token is listed and revoked: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`.
+    TokenName, "token", "_.-", 64
 }
 
 /// A token, without what is secret about it.

@@ -16,6 +16,7 @@ const NAMED: usize = 20;
 
 /// What an undo did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct UndoReport {
     /// The act that was undone.

@@ -48,6 +48,7 @@ const ENGINE: &[&str] = &[
     "walk",
     "audit",
     "bulk",
+    "removal",
     "undo",
     "explain",
     "jobs_file",

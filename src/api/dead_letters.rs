@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::body::JsonText;
-use super::bulk::{Progress, carry_out, options};
+use super::bulk::{ActQuery, Progress, carry_out};
 use super::enqueue::Accepted;
+use super::gate::Caller;
 use super::jobs::{LINK, USUAL_LIMIT, link_to};
 use super::path::{ByQueueAndId, InQueue, OneJob};
 use super::problem::Problem;
@@ -18,7 +19,6 @@ use super::route::Route;
 use super::rules::Pace;
 use super::selecting::SelectionQuery;
 use super::{Answered, Api};
-use crate::config::Rate;
 use crate::service::QueueService;
 use crate::stats::{BulkReport, DeadGroup, DeadLetter, Enqueued, Skipped};
 use crate::{ActOptions, BulkAct, DeadLetters, Error, GroupBy, JobState, NewJob, Scope, Selection, span_from_text};
@@ -92,23 +92,7 @@ enum By {
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
-struct ActQuery {
-    /// All of them
-    all: bool,
-    /// Only count
-    dry_run: bool,
-    /// At most so many, oldest first
-    #[param(minimum = 1, maximum = 100_000_000)]
-    limit: Option<u64>,
-}
-
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
 struct ReviveQuery {
-    /// At most so many in a span of time, such as 10/s
-    rate: Option<String>,
     /// They wait this long before they start, such as 10m
     delay: Option<String>,
 }
@@ -148,19 +132,15 @@ async fn groups(
 }
 
 async fn retry(
+    caller: Caller,
     State(api): State<Api>,
     InQueue { queue }: InQueue,
     Query(selection): Query<SelectionQuery>,
     Query(act): Query<ActQuery>,
     Query(revive): Query<ReviveQuery>,
 ) -> Answered<BulkReport> {
-    let rate = revive.rate.map(|text| text.parse::<Rate>()).transpose().map_err(|error| error.about("rate"))?;
-    let options = ActOptions {
-        delay: span("delay", revive.delay)?,
-        rate_per_sec: rate.map(|rate| 1e6 / rate.interval_us() as f64),
-        ..options(act.dry_run)
-    };
     let selection = selection.read_for_act(act.all, act.limit)?;
+    let options = ActOptions { delay: span("delay", revive.delay)?, ..act.options(&caller)? };
     let (letters, bulk) = (api.client.dead_letters(queue.clone()), api.client.queue(queue).bulk());
     let progress = Progress::default();
     let act = async {
@@ -172,6 +152,7 @@ async fn retry(
 }
 
 async fn delete(
+    caller: Caller,
     State(api): State<Api>,
     InQueue { queue }: InQueue,
     Query(selection): Query<SelectionQuery>,
@@ -179,7 +160,7 @@ async fn delete(
 ) -> Answered<BulkReport> {
     let selection = selection.read_for_act(act.all, act.limit)?;
     let (letters, bulk) = (api.client.dead_letters(queue.clone()), api.client.queue(queue).bulk());
-    let (progress, options) = (Progress::default(), options(act.dry_run));
+    let (progress, options) = (Progress::default(), act.options(&caller)?);
     let act = async {
         let (selection, missing) = present(&letters, selection).await?;
         let report = bulk.run(BulkAct::Remove, &selection, &options, &mut |done| progress.note(done)).await?;

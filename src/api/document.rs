@@ -81,7 +81,10 @@ fn tags() -> Vec<Tag> {
         ("jobs", "Single jobs"),
         ("queues", "Queues, their state and their settings"),
         ("dead letters", "What failed for good"),
-        ("workers", "Who takes jobs"),
+        ("schedules", "Jobs that are enqueued again and again"),
+        ("batches", "Jobs that are counted together"),
+        ("audit", "Who did what to jobs, and taking it back"),
+        ("workers", "Who takes jobs, and the services that they need"),
         ("service", "This service itself"),
     ];
     tags.map(|(name, what)| TagBuilder::new().name(name).description(Some(what)).build()).into()

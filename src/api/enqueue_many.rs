@@ -19,14 +19,14 @@ use super::path::InQueue;
 use super::problem::{Problem, Refusal};
 use super::route::Route;
 use crate::stats::Enqueued;
-use crate::{Error, JobId, NewJob, QueueName};
+use crate::{BatchName, Error, JobId, NewJob, QueueName};
 
 /// So many fit into one call to Redis: they are added together, or none is.
 const JOBS_MAX: usize = 300;
 
 pub(super) fn routes() -> Vec<Route> {
     let description = "The body is a job: an object with its payload and, as wanted, id, priority, delay, at, attempts, \
-                       backoff, timeout, ttl, unique, uniqueFor; or a list of at most 300 of them. Of a list each job is \
+                       backoff, timeout, ttl, unique, uniqueFor, unlessQueued, batch; or a list of at most 300 of them. Of a list each job is \
                        accepted or refused by itself, and where one is refused the answer is 207. The queue \
                        roi-distribution takes the scope admin.";
     let example = json!([{"payload": {"order": 42}, "id": "order-42", "priority": "high"}, {"payload": {"order": 43}}]);
@@ -55,6 +55,8 @@ fn body_schema() -> RefOr<Schema> {
     for option in ["priority", "delay", "at", "backoff", "timeout", "ttl", "unique", "uniqueFor"] {
         job = job.property(option, text());
     }
+    let job = job.property("unlessQueued", ObjectBuilder::new().schema_type(Type::Boolean));
+    let job = job.property("batch", BatchName::schema());
     let job =
         job.property("attempts", attempts).additional_properties(Some(AdditionalProperties::FreeForm(false))).build();
     let list = ArrayBuilder::new().items(job.clone()).max_items(Some(JOBS_MAX)).build();

@@ -53,6 +53,14 @@ impl Caller {
         }
     }
 
+    /// How the audit names it.
+    pub(super) fn by(&self) -> String {
+        match self.0.as_ref() {
+            Recognised::Trusted => "REST API".to_owned(),
+            Recognised::Token(token, _) => format!("REST API, token {}", token.name),
+        }
+    }
+
     /// Makes sure that it may do what `needed` is for.
     pub(super) fn must(&self, needed: Scope) -> Result<(), Problem> {
         match self.0.as_ref() {

@@ -6,14 +6,15 @@ use axum::http::{HeaderMap, Uri, header};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::gate::Caller;
 use super::path::{ByIdAlone, ByQueueAndId, InQueue, OneJob};
 use super::problem::Problem;
-use super::query::{Query, listed};
+use super::query::Query;
 use super::route::Route;
+use super::selecting::{SelectionQuery, StatesQuery};
 use super::{Answered, Api};
-use crate::job::JobState;
 use crate::stats::{JobDetails, JobSummary};
-use crate::{Acted, Scope};
+use crate::{Acted, Scope, Selection};
 
 /// How many are listed unless said.
 pub(super) const USUAL_LIMIT: u64 = 50;
@@ -22,9 +23,11 @@ pub(super) fn routes() -> Vec<Route> {
     let order = "Pending ones in the order in which they run, scheduled and retrying ones by their time, ended ones the \
                  latest first.";
     let list = Route::get("/api/queues/{queue}/jobs", "listJobs", list)
-        .does("List the jobs of a queue", order)
+        .does("List the jobs of a queue, all or those selected", order)
         .scope(Scope::Read)
         .takes::<InQueue>()
+        .takes::<StatesQuery>()
+        .takes::<SelectionQuery>()
         .takes::<ListQuery>()
         .answers_list::<JobSummary>("The jobs", &[LINK]);
     let mut routes = vec![list];
@@ -48,7 +51,7 @@ fn of_job(path: &str, suffix: &str) -> impl Iterator<Item = Route> {
             .scope(Scope::Read)
             .answers::<JobDetails>("The job"),
         acts(Route::delete(path, &format!("deleteJob{suffix}"), delete))
-            .does("Delete a job for good, unless it is active", ""),
+            .does("Delete a job, unless it is active", "For an hour it can be undone; the audit tells who did it."),
         acts(Route::post(cancel_path, &cancel_id, cancel))
             .does("Cancel a job", "A waiting one at once; for an active one its worker is told within a second."),
         acts(Route::post(retry_path, &retry_id, retry))
@@ -63,12 +66,7 @@ pub(super) const LINK: (&str, &str) = ("Link", "Where the next page is, where th
 
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[serde(rename_all = "camelCase")]
 struct ListQuery {
-    /// Only in these states, separated by commas
-    #[serde(default, deserialize_with = "listed")]
-    #[param(value_type = Vec<JobState>, style = Form, explode = false, required = false)]
-    state: Vec<JobState>,
     /// At most so many
     #[param(minimum = 1, maximum = 1000, default = 50)]
     limit: Option<u64>,
@@ -81,10 +79,16 @@ async fn list(
     State(api): State<Api>,
     InQueue { queue }: InQueue,
     uri: Uri,
+    Query(StatesQuery { state: states }): Query<StatesQuery>,
+    Query(selection): Query<SelectionQuery>,
     Query(query): Query<ListQuery>,
 ) -> Result<(HeaderMap, Json<Vec<JobSummary>>), Problem> {
     let (offset, limit) = (query.offset.unwrap_or_default(), query.limit.unwrap_or(USUAL_LIMIT));
-    let page = api.client.inspector().jobs(&queue, &query.state, offset, limit).await?;
+    let (selection, inspector) = (selection.read(None)?, api.client.inspector());
+    let page = match selection.is_all() {
+        true => inspector.jobs(&queue, &states, offset, limit).await?,
+        false => inspector.select(&queue, &Selection { states, ..selection }, offset, limit).await?,
+    };
     let next = page.more.then(|| offset + page.items.len() as u64);
     Ok((link_to(&uri, next), Json(page.items)))
 }
@@ -105,8 +109,8 @@ async fn show(State(api): State<Api>, job: OneJob) -> Answered<JobDetails> {
     Ok(Json(api.client.inspector().job_with_children(&job, crate::builtin::children).await?))
 }
 
-async fn delete(State(api): State<Api>, job: OneJob) -> Answered<Acted> {
-    Ok(Json(api.client.inspector().delete(&job.locate(&api).await?).await?))
+async fn delete(caller: Caller, State(api): State<Api>, job: OneJob) -> Answered<Acted> {
+    Ok(Json(api.client.inspector().by(caller.by()).delete(&job.locate(&api).await?).await?))
 }
 
 async fn cancel(State(api): State<Api>, job: OneJob) -> Answered<Acted> {

@@ -17,7 +17,10 @@
 //! ```
 
 mod attempts;
+mod audit;
+mod batches;
 mod body;
+mod breakers;
 mod bulk;
 mod clear;
 mod dead_letters;
@@ -37,6 +40,7 @@ mod recognition;
 mod record;
 mod route;
 mod rules;
+mod schedules;
 mod schema;
 mod selecting;
 mod server;
@@ -169,11 +173,16 @@ fn routes() -> Routes {
         .tagged("enqueue", enqueue_many::routes())
         .tagged("queues", stats::routes())
         .tagged("queues", clear::routes())
+        .tagged("jobs", bulk::routes())
         .tagged("queues", queues::routes())
         .tagged("queues", events::routes())
         .tagged("jobs", jobs::routes())
         .tagged("dead letters", dead_letters::routes())
+        .tagged("schedules", schedules::routes())
+        .tagged("batches", batches::routes())
+        .tagged("audit", audit::routes())
         .tagged("workers", workers::routes())
+        .tagged("workers", breakers::routes())
         .tagged("service", document::routes())
 }
 
@@ -186,7 +195,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     let sent = ["authorization", "content-type", "idempotency-key", "last-event-id"].map(HeaderName::from_static);
     let cors = CorsLayer::new()
         .allow_origin(origins)
-        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(sent)
         .expose_headers([header::LOCATION, header::LINK, header::RETRY_AFTER])
         .max_age(Duration::from_secs(600));

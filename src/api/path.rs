@@ -1,4 +1,4 @@
-//! What the path of a request names: a queue, a job.
+//! What the path of a request names: a queue, a job, a schedule, a batch, an act.
 
 use std::str::FromStr;
 
@@ -8,7 +8,7 @@ use utoipa::IntoParams;
 
 use super::Api;
 use super::problem::Problem;
-use crate::{Error, JobId, Located, QueueName};
+use crate::{BatchName, Error, JobId, Located, QueueName, ScheduleName};
 
 /// The queue of `{queue}`.
 #[derive(IntoParams)]
@@ -16,6 +16,31 @@ use crate::{Error, JobId, Located, QueueName};
 pub(super) struct InQueue {
     /// The queue
     pub queue: QueueName,
+}
+
+/// The schedule of `{schedule}`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct OneSchedule {
+    /// The schedule
+    pub schedule: ScheduleName,
+}
+
+/// The batch of `{batch}`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct OneBatch {
+    /// The batch
+    pub batch: BatchName,
+}
+
+/// The act of `{act}`.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(super) struct OneAct {
+    /// The name of the act, as the audit has it
+    #[param(value_type = String)]
+    pub act: JobId,
 }
 
 /// The path that names a job by its id.
@@ -56,14 +81,21 @@ impl OneJob {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for InQueue {
-    type Rejection = Problem;
+/// What is named by one part of the path.
+macro_rules! one_part {
+    ($($path:ident $part:ident,)*) => {
+        $(impl<S: Send + Sync> FromRequestParts<S> for $path {
+            type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let names = Names::read(parts, state).await?;
-        Ok(Self { queue: names.part("queue")?.ok_or_else(Names::missing)? })
-    }
+            async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+                let names = Names::read(parts, state).await?;
+                Ok(Self { $part: names.part(stringify!($part))?.ok_or_else(Names::missing)? })
+            }
+        })*
+    };
 }
+
+one_part! { InQueue queue, OneSchedule schedule, OneBatch batch, OneAct act, }
 
 impl<S: Send + Sync> FromRequestParts<S> for OneJob {
     type Rejection = Problem;

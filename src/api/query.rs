@@ -20,7 +20,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Problem> {
-        let text = parts.uri.query().unwrap_or_default();
+        let text = gathered(parts.uri.query().unwrap_or_default());
         let reader = serde_urlencoded::Deserializer::new(form_urlencoded::parse(text.as_bytes()));
         serde_path_to_error::deserialize(reader).map(Self).map_err(|error| match error.path().to_string().as_str() {
             "." => Error::invalid(format!("the query is not valid: {}", error.into_inner())).into(),
@@ -42,7 +42,8 @@ pub(super) fn check(known: &[Parameter], uri: &Uri) -> Result<(), Problem> {
                 problems.push(FieldProblem::new(name.as_ref(), format!("is no parameter here: {names}")));
             }
         }
-        if seen.contains(&name) {
+        let may_repeat = known.iter().any(|parameter| parameter.name == name && parameter.explode == Some(true));
+        if seen.contains(&name) && !may_repeat {
             problems.push(FieldProblem::new(name.as_ref(), "is given twice"));
         }
         seen.push(name);
@@ -77,6 +78,35 @@ fn bounds(parameter: &Parameter) -> Option<(i64, i64)> {
     Some((least, object.maximum.as_ref().and_then(whole).unwrap_or(i64::MAX)))
 }
 
+/// Parts the values of a parameter that was given several times.
+const PARTED: char = '\u{1e}';
+
+/// The query with each parameter once, what was given several times gathered.
+fn gathered(query: &str) -> Cow<'_, str> {
+    let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+    let repeats = |index: usize| pairs[..index].iter().any(|(name, _)| *name == pairs[index].0);
+    if !(0..pairs.len()).any(repeats) {
+        return Cow::Borrowed(query);
+    }
+    let mut text = form_urlencoded::Serializer::new(String::new());
+    for (index, (name, _)) in pairs.iter().enumerate().filter(|(index, _)| !repeats(*index)) {
+        let values: Vec<_> =
+            pairs[index..].iter().filter(|(other, _)| other == name).map(|(_, value)| value.as_ref()).collect();
+        text.append_pair(name, &values.join(&PARTED.to_string()));
+    }
+    Cow::Owned(text.finish())
+}
+
+/// A list that is written by naming the parameter several times.
+pub(super) fn repeated<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: std::str::FromStr<Err = Error>,
+{
+    let text = Cow::<'de, str>::deserialize(deserializer)?;
+    text.split(PARTED).map(str::parse).collect::<Result<_, _>>().map_err(D::Error::custom)
+}
+
 /// A list that is written with commas.
 pub(super) fn listed<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
@@ -106,6 +136,9 @@ mod tests {
         #[serde(deserialize_with = "listed")]
         #[param(value_type = Vec<String>)]
         state: Vec<JobState>,
+        #[serde(deserialize_with = "repeated")]
+        #[param(value_type = Vec<String>, explode = true)]
+        word: Vec<JobState>,
         dry_run: bool,
     }
 
@@ -119,8 +152,9 @@ mod tests {
 
     #[test]
     fn parameters_are_read_by_their_names() {
-        let wanted = Paging { limit: Some(5), state: vec![JobState::Pending, JobState::Dead], dry_run: true };
-        assert_eq!(read("limit=5&state=pending,dead&dryRun=true"), Ok(wanted));
+        let states = || vec![JobState::Pending, JobState::Dead];
+        let wanted = Paging { limit: Some(5), state: states(), dry_run: true, word: states() };
+        assert_eq!(read("limit=5&word=pending&state=pending,dead&dryRun=true&word=dead"), Ok(wanted));
         assert_eq!(read(""), Ok(Paging::default()));
         let options = read::<JobOptions>("delay=5m&uniqueFor=1h&attempts=3").unwrap();
         let wanted = (Some("5m"), Some("1h"), Some(3));
@@ -135,7 +169,7 @@ mod tests {
             ("limit=1e3", "limit", "from 1 to 1000"),
             ("limit=99999999999999999999", "limit", "from 1 to 1000"),
             ("limit=", "limit", "from 1 to 1000"),
-            ("limt=1", "limt", "is no parameter here: limit, state, dryRun"),
+            ("limt=1", "limt", "is no parameter here: limit, state, word, dryRun"),
             ("limit=1&limit=2", "limit", "given twice"),
             ("state=pending,gone", "state", "gone"),
             ("dryRun=perhaps", "dryRun", "`true` or `false`"),

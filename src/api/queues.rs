@@ -8,14 +8,14 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 
 use super::body::JsonText;
-use super::bulk::options;
+use super::gate::Caller;
 use super::path::InQueue;
 use super::route::Route;
 use super::{Answered, Api};
 use crate::config::{QueueSettings, Setting};
 use crate::retry::RetryPolicy;
 use crate::stats::{Deleted, QueueSummary, Switched};
-use crate::{Error, Scope};
+use crate::{ActOptions, Error, Scope};
 
 pub(super) fn routes() -> Vec<Route> {
     let patch = "Only what is named changes, for every worker and without a restart: null lifts a limit, or brings the \
@@ -94,8 +94,9 @@ async fn set(State(api): State<Api>, InQueue { queue }: InQueue, JsonText(text):
     Ok(Json(queue.set(&changes).await?))
 }
 
-async fn delete(State(api): State<Api>, InQueue { queue }: InQueue) -> Answered<Deleted> {
-    api.client.queue(queue.clone()).delete(&options(false)).await?;
+async fn delete(caller: Caller, State(api): State<Api>, InQueue { queue }: InQueue) -> Answered<Deleted> {
+    let options = ActOptions { by: Some(caller.by()), ..ActOptions::default() };
+    api.client.queue(queue.clone()).delete(&options).await?;
     Ok(Json(Deleted { queue, deleted: true }))
 }
 

@@ -58,6 +58,11 @@ impl Route {
         Self::new(path.into(), (HttpMethod::Post, MethodFilter::POST), id, handler)
     }
 
+    /// PUT `path`.
+    pub(super) fn put<T: 'static>(path: impl Into<String>, id: &str, handler: impl Handler<T, Api>) -> Self {
+        Self::new(path.into(), (HttpMethod::Put, MethodFilter::PUT), id, handler)
+    }
+
     /// PATCH `path`.
     pub(super) fn patch<T: 'static>(path: impl Into<String>, id: &str, handler: impl Handler<T, Api>) -> Self {
         Self::new(path.into(), (HttpMethod::Patch, MethodFilter::PATCH), id, handler)
@@ -207,7 +212,7 @@ const PROBLEMS: [(&str, &str, &str); 12] = [
     ("400", "Invalid", "A value of the request is not valid"),
     ("401", "NoToken", "A token is needed, or the one that was sent is not valid"),
     ("403", "NotAllowed", "The token has not the scope, or the request came from elsewhere"),
-    ("404", "NotFound", "There is no such queue or job"),
+    ("404", "NotFound", "What is named is not there"),
     ("408", "SlowBody", "The body came too slowly"),
     ("409", "Refused", "Its state does not allow it"),
     ("413", "TooLarge", "The body is too long"),

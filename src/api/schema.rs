@@ -9,7 +9,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::config::{PriorityMode, Rate, Retention};
 use crate::job::{JobId, KeyField, QueueName};
 use crate::retry::Backoff;
-use crate::{EventId, TokenName};
+use crate::{BatchName, EventId, ScheduleName, TokenName};
 
 macro_rules! text {
     ($($name:ident $pattern:expr, $example:literal, $description:literal;)*) => {
@@ -34,6 +34,8 @@ text! {
     QueueName "^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$", "email", "The name of a queue";
     KeyField "^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*$", "tenantId", "Where payloads hold the key of their job";
     TokenName "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", "web", "The name of a token";
+    ScheduleName "^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$", "morning", "The name of a schedule";
+    BatchName "^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$", "november", "The name of a batch";
     EventId "^[0-9]+-[0-9]+$", "1764000000000-0", "The place of an event in the stream of its queue";
     Rate "", "100/s", "So many starts in a span of time, with a burst 100/s:20";
     Retention "", "24h", "What is kept: a number of jobs, a span of time, 0 or never";

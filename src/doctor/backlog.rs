@@ -62,6 +62,10 @@ pub(super) fn judge(queue: &QueueFacts, workers: &[&WorkerFacts]) -> Option<Find
             format!("{}, and no worker takes them", waiting(queue)),
         ));
     }
+    // What its jobs wait for is told with the breaker.
+    if queue.held_by.is_some() {
+        return None;
+    }
     let has_waited = stats.oldest_pending_ms.unwrap_or_default() >= WAITED_MS;
     let grows = has_waited || stats.last_minute.enqueued > stats.last_minute.completed + stats.last_minute.failed;
     if stats.pending > 0 && grows {
@@ -205,6 +209,9 @@ mod tests {
         (busy.info.active, busy.info.concurrency, free.info.active, free.info.concurrency) = (4, 4, 1, 4);
         assert_eq!(code(&facts, &[&busy]), Some(Code::WorkersSaturated));
         assert_eq!(code(&facts, &[&busy, &free]), Some(Code::JobsNotStarted));
+        facts.held_by = Some("smtp://mail:25".to_owned());
+        assert_eq!(code(&facts, &[&busy]), None, "they wait for a service");
+        facts.held_by = None;
         facts.stats.settings.concurrency = Some(4);
         facts.stats.active = 4;
         assert_eq!(code(&facts, &[&busy]), Some(Code::LimitReached));

@@ -202,6 +202,12 @@ codes! {
     DatabaseOutdated "database_outdated" Service Critical
         "The schema of the platform's database is older than this version: its processors refuse to start."
         "ireva-queue db migrate",
+    BreakerOpen "breaker_open" Service Warning
+        "A service failed several times in a row: jobs that need it wait, without using attempts, until it answers."
+        "mend the service: the next try that it answers closes its breaker; by hand: ireva-queue breaker close DEPENDENCY",
+    BreakerHeld "breaker_held" Service Warning
+        "An operator holds a service back: jobs that need it wait, and nobody tries it before the time is over."
+        "ireva-queue breaker close DEPENDENCY",
     ServiceUnconfigured "service_unconfigured" Service Note
         "Nothing is set for these here; where their workers run it has to be."
         "set the variables for the workers that need them; see ireva-queue(1)",

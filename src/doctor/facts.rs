@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use futures_util::{StreamExt, stream};
 
 use crate::alerts::Waiting;
-use crate::clock::local_now;
+use crate::breaker::BreakerInfo;
+use crate::clock::{instant, local_now};
 use crate::config::{Config, RedisConfig, RedisMode};
 use crate::doctor::finding::Cause;
 use crate::doctor::services::Service;
@@ -13,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobState, QueueName};
 use crate::stats::{QueueStats, WorkerInfo};
 use crate::store::{
-    AlertHash, Detail, Diagnosed, Found, Key, QueueKeys, Range, SentinelLook, ServerLook, Store, Vitals,
+    AlertHash, Detail, Diagnosed, Found, Key, QueueKeys, Range, SentinelLook, ServerLook, Store, Vitals, WorkerSelf,
     look_at_sentinels, worker_info,
 };
 
@@ -35,6 +37,7 @@ pub(crate) struct Facts {
     pub services: Vec<Service>,
     /// `None` where only one queue is looked at.
     pub alerts: Option<AlertFacts>,
+    pub breakers: Breakers,
 }
 
 /// Alerts: whether there are rules, who evaluates them, and what nobody has taken.
@@ -47,6 +50,14 @@ pub(crate) struct AlertFacts {
     /// Notices that were tried and not taken by all.
     pub waiting: Vec<Waiting>,
     pub now_ms: i64,
+}
+
+/// The breakers that are open.
+#[derive(Debug, Default)]
+pub(crate) struct Breakers {
+    pub open: Vec<BreakerInfo>,
+    /// By the server's clock; nothing where none is open.
+    pub now: DateTime<Utc>,
 }
 
 /// The server, as it tells of itself and as it is reached.
@@ -73,6 +84,8 @@ pub(crate) struct QueueFacts {
     pub diagnosed: Diagnosed,
     /// Why its latest jobs failed, the most frequent first.
     pub causes: Vec<Cause>,
+    /// The service that all its jobs need, where that one's breaker is open.
+    pub held_by: Option<String>,
 }
 
 impl QueueFacts {
@@ -91,6 +104,8 @@ pub(crate) struct WorkerFacts {
     pub vitals: Option<Vitals>,
     /// The slots of each queue, where queues do not share them.
     pub slots: BTreeMap<QueueName, u64>,
+    /// The service that all jobs of a queue need.
+    pub needs: BTreeMap<QueueName, String>,
 }
 
 /// Looks at everything, or at one queue and what it needs.
@@ -112,7 +127,13 @@ pub(crate) async fn gather(store: &Store, config: &Config, only: Option<&QueueNa
             Err(error) => return Err(error),
         }
     }
-    facts.workers = workers(store, &facts.queues).await?;
+    (facts.workers, facts.breakers) = tokio::try_join!(workers(store, &facts.queues), open_breakers(store))?;
+    for queue in &mut facts.queues {
+        let name = &queue.stats.queue;
+        let mut needed = facts.workers.iter().filter_map(|worker| worker.needs.get(name));
+        queue.held_by =
+            needed.find(|needed| facts.breakers.open.iter().any(|open| open.dependency == **needed)).cloned();
+    }
     if only.is_none() {
         facts.alerts = Some(alerts(store, config.alerts.rules.len()).await?);
     }
@@ -138,6 +159,12 @@ async fn queue_names(store: &Store, only: Option<&QueueName>) -> Result<Vec<Queu
         true => Ok(vec![queue.clone()]),
         false => Err(store.unknown_queue(queue).await),
     }
+}
+
+/// Those that cannot be read count as closed, as they do for workers.
+async fn open_breakers(store: &Store) -> Result<Breakers> {
+    let (now_ms, all) = store.breakers().await?;
+    Ok(Breakers { open: all.into_iter().flatten().filter(BreakerInfo::is_open).collect(), now: instant(now_ms) })
 }
 
 async fn server(store: &Store, config: &RedisConfig) -> Result<ServerFacts> {
@@ -183,6 +210,7 @@ async fn look_at_queue(store: &Store, queue: &QueueName) -> Result<Option<QueueF
         setting_problems: counts.setting_problems(queue),
         causes: causes(&found, queue),
         diagnosed: diagnosed?,
+        held_by: None,
         stats,
     }))
 }
@@ -234,8 +262,9 @@ async fn workers(store: &Store, queues: &[QueueFacts]) -> Result<Vec<WorkerFacts
     let mut workers = Vec::new();
     while let Some((said, held)) = asked.next().await {
         let said = said?;
-        let (vitals, slots) = said.as_ref().map(|said| (said.vitals, said.slots.clone())).unwrap_or_default();
-        workers.extend(worker_info(said, &held, now_ms).map(|info| WorkerFacts { info, vitals, slots }));
+        let of = |said: &WorkerSelf| (said.vitals, said.slots.clone(), said.needs.clone());
+        let (vitals, slots, needs) = said.as_ref().map(of).unwrap_or_default();
+        workers.extend(worker_info(said, &held, now_ms).map(|info| WorkerFacts { info, vitals, slots, needs }));
     }
     Ok(workers)
 }

@@ -3,11 +3,12 @@
 //! `facts.rs` gathers, in a handful of quick questions a queue, whatever its length; the files beside it judge, each one
 //! area, from facts alone. Every finding has a code of the table [`CODES`], which says what it means and what mends it.
 //!
-//! What is gathered for another area (schedules, breakers, alerts) goes into `Facts`; a file of its own judges it and has a
+//! What is gathered for another area (alerts, say) goes into `Facts`; a file of its own judges it and has a
 //! line in `judge`; its codes have rows in the table.
 
 mod alerts;
 mod backlog;
+mod breakers;
 mod bundle;
 mod code;
 mod facts;
@@ -131,6 +132,7 @@ fn judge(facts: &Facts, is_of_one_queue: bool) -> Vec<Finding> {
     findings.extend(workers::judge(&facts.workers));
     findings.extend(services::judge(&facts.services, &facts.queues));
     findings.extend(facts.alerts.iter().flat_map(alerts::judge));
+    findings.extend(breakers::judge(&facts.breakers, &facts.queues, is_of_one_queue));
     findings
 }
 

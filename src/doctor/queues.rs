@@ -151,42 +151,19 @@ fn leaked(queue: &QueueFacts) -> Option<Finding> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::config::QueueSettings;
     use crate::doctor::finding::Cause;
     use crate::job::{JobId, QueueName};
     use crate::retry::ErrorClass;
-    use crate::stats::{Rates, Totals};
+    use crate::stats::Rates;
     use crate::store::{ClaimSample, Diagnosed, Held, LockSample};
 
     const NOW_MS: i64 = 1_764_000_000_000;
 
     /// A queue that nothing is wrong with.
     pub(in crate::doctor) fn queue(name: &str) -> QueueFacts {
-        let stats = QueueStats {
-            queue: QueueName::new(name).unwrap(),
-            pending: 0,
-            parked: 0,
-            pending_by_priority: [0; 4],
-            scheduled: 0,
-            active: 0,
-            retrying: 0,
-            completed: 0,
-            cancelled: 0,
-            dead: 0,
-            oldest_pending_ms: None,
-            late_ms: None,
-            totals: Totals::default(),
-            last_minute: Rates::default(),
-            last_hour: Rates::default(),
-            paused: false,
-            protected: false,
-            settings: QueueSettings::default(),
-            workers: 0,
-            schedules: 0,
-            late_schedules: 0,
-        };
+        let stats = QueueStats::new(QueueName::new(name).unwrap());
         let diagnosed = Diagnosed { now_ms: NOW_MS, ..Diagnosed::default() };
-        QueueFacts { stats, records: 0, setting_problems: Vec::new(), diagnosed, causes: Vec::new() }
+        QueueFacts { stats, records: 0, setting_problems: Vec::new(), diagnosed, causes: Vec::new(), held_by: None }
     }
 
     fn codes(queue: &QueueFacts) -> Vec<Code> {

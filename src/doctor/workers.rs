@@ -95,7 +95,7 @@ pub(super) mod tests {
             silent: false,
         };
         let vitals = Vitals { cpu_permille: 100, cores: 4, memory_bytes: 10 << 20, memory_limit_bytes: 1 << 30 };
-        WorkerFacts { info, vitals: Some(vitals), slots: BTreeMap::new() }
+        WorkerFacts { info, vitals: Some(vitals), slots: BTreeMap::new(), needs: BTreeMap::new() }
     }
 
     fn codes(workers: &[WorkerFacts]) -> Vec<Code> {

@@ -2,16 +2,58 @@
 
 use std::time::Duration;
 
+use crate::batch::BatchInfo;
+use crate::breaker::BreakerInfo;
 use crate::clock::instant;
 use crate::config::{PriorityMode, QueueSettings};
-use crate::error::Result;
-use crate::explain::{Facts, explain};
-use crate::inspector::{Inspector, Located};
-use crate::job::{JobId, JobState, Priority};
+use crate::error::{ErrorKind, Result};
+use crate::explain::{Facts, explain, explain_follower};
+use crate::inspector::{Inspector, Located, SUFFIX_MIN};
+use crate::job::{JobId, JobState, Priority, QueueName};
 use crate::stats::{Explanation, JobDetails, KeyLimit};
-use crate::store::{Key, QueueKeys, Store};
+use crate::store::{BATCHES_STEP, Key, QueueKeys, Store};
+
+/// Workers that are asked which service they need, those first that were heard last.
+const ASKED_MAX: usize = 20;
 
 impl Inspector {
+    /// Why a job waits, by its id or a suffix of it that only one job has, in `queue` or in all; also where it is the job
+    /// on completion of a batch that is not over (of the newest 500 of each queue).
+    ///
+    /// # Errors
+    /// As for [`Inspector::find`].
+    pub async fn explain_named(&self, id_or_suffix: &str, queue: Option<&QueueName>) -> Result<Explanation> {
+        let error = match self.find(id_or_suffix, queue).await {
+            Ok(job) => return self.explain(&job).await,
+            Err(error) if error.kind() == ErrorKind::NotFound => error,
+            Err(error) => return Err(error),
+        };
+        let names = |id: &JobId| {
+            id.as_str() == id_or_suffix || (id_or_suffix.len() >= SUFFIX_MIN && id.as_str().ends_with(id_or_suffix))
+        };
+        for of in self.store.queues().await? {
+            let keys = self.store.keys(&of);
+            for batch in self.store.batches(&keys, 0, BATCHES_STEP).await?.1 {
+                let Some(follower) = batch.on_complete.as_ref().filter(|follower| names(&follower.id)) else {
+                    continue;
+                };
+                let is_asked_for = queue.is_none_or(|queue| *queue == follower.queue);
+                if is_asked_for && self.is_to_come(&keys, &batch, &follower.id).await? {
+                    return Ok(explain_follower(&batch, follower));
+                }
+            }
+        }
+        Err(error)
+    }
+
+    /// Whether the job on completion of a batch is still to be enqueued.
+    async fn is_to_come(&self, keys: &QueueKeys, batch: &BatchInfo, follower: &JobId) -> Result<bool> {
+        if batch.finished_at.is_none() {
+            return Ok(true);
+        }
+        Ok(self.store.outgoing(keys).await?.iter().any(|outgoing| outgoing.id == *follower))
+    }
+
     /// Why a job waits or where it ended, since when, under which limit, and what to do next.
     ///
     /// # Errors
@@ -43,6 +85,10 @@ impl Inspector {
             JobState::Pending => key_of_parked(store, &keys, job, &stats.settings).await?,
             _ => None,
         };
+        let breaker = match job.summary.state {
+            JobState::Pending | JobState::Scheduled | JobState::Retrying => breaker(store, &keys).await?,
+            _ => None,
+        };
         Ok(explain(&Facts {
             job,
             settings: &stats.settings,
@@ -53,6 +99,7 @@ impl Inspector {
             key: key.as_ref(),
             rate_wait: rate_wait(&stats.settings, tat_us, now_us),
             ended_last_minute: stats.last_minute.completed + stats.last_minute.failed,
+            breaker: breaker.as_ref(),
             lease_until: lease_ms.map(instant),
             now: instant(now_us / 1000),
         }))
@@ -73,6 +120,23 @@ async fn key_of_parked(
     }
     let standing = store.key_standings(keys, std::slice::from_ref(&key)).await?.pop();
     Ok(standing.map(|standing| standing.under(keys, settings)))
+}
+
+/// The breaker of the service that all jobs of a queue need, where it is open, as its workers say.
+async fn breaker(store: &Store, keys: &QueueKeys) -> Result<Option<BreakerInfo>> {
+    let (_, all) = store.breakers().await?;
+    let mut open: Vec<_> = all.into_iter().flatten().filter(BreakerInfo::is_open).collect();
+    if open.is_empty() {
+        return Ok(None);
+    }
+    for held in store.holders(keys).await?.iter().rev().take(ASKED_MAX) {
+        let said = store.worker(&held.worker).await?;
+        let needed = said.as_ref().and_then(|said| said.needs.get(keys.queue()));
+        if let Some(at) = open.iter().position(|open| Some(&open.dependency) == needed) {
+            return Ok(Some(open.swap_remove(at)));
+        }
+    }
+    Ok(None)
 }
 
 /// How many jobs in line start before this one.

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
+use crate::batch::{BatchFollower, BatchInfo};
+use crate::breaker::BreakerInfo;
 use crate::clock::span_text;
 use crate::config::{PriorityMode, QueueSettings};
 use crate::job::{Failure, JobState};
@@ -31,6 +33,8 @@ pub(crate) struct Facts<'a> {
     pub rate_wait: Duration,
     /// Jobs that ended in the last minute.
     pub ended_last_minute: u64,
+    /// The breaker of the service that all jobs of the queue need, where it is open.
+    pub breaker: Option<&'a BreakerInfo>,
     /// When the lease of the worker that holds it ends.
     pub lease_until: Option<DateTime<Utc>>,
     pub now: DateTime<Utc>,
@@ -57,7 +61,7 @@ pub(crate) fn explain(facts: &Facts<'_>) -> Explanation {
     Explanation {
         id: job.id.clone(),
         queue: job.queue.clone(),
-        state: job.state,
+        state: Some(job.state),
         since: job.since,
         reasons: told.reasons,
         next: told.next,
@@ -80,6 +84,61 @@ impl Told {
     }
 }
 
+/// Explains a job that is not there yet: it follows a batch that is not over, or is on its way to another queue.
+pub(crate) fn explain_follower(batch: &BatchInfo, follower: &BatchFollower) -> Explanation {
+    let (name, queue, mut told) = (&batch.batch, &batch.queue, Told::default());
+    if batch.finished_at.is_some() {
+        let text =
+            format!("batch {name} of queue {queue} is over: a worker of {queue} hands the job to {}", follower.queue);
+        told.reason("handed_over", text);
+        told.next(format!("nothing to do while a worker of queue {queue} runs; else start one: work {queue}"));
+    }
+    if batch.pending > 0 {
+        let text = format!(
+            "it is enqueued when the last job of batch {name} of queue {queue} has ended: {} of {} have not",
+            batch.pending, batch.total
+        );
+        told.reason("batch", text);
+        told.next(format!("wait; batch show {name}; jobs list {queue} shows where its jobs stand"));
+    }
+    if !batch.sealed {
+        told.reason("batch_open", format!("batch {name} of queue {queue} still takes jobs: it is not sealed"));
+        told.next(format!("when all jobs are in it: batch seal {name} --queue {queue}"));
+    }
+    Explanation {
+        id: follower.id.clone(),
+        queue: follower.queue.clone(),
+        state: None,
+        since: batch.finished_at.unwrap_or(batch.created_at),
+        reasons: told.reasons,
+        next: told.next,
+    }
+}
+
+/// The service that the queue's jobs need is down, or held back. Whether it is.
+fn service_down(facts: &Facts<'_>, told: &mut Told) -> bool {
+    let Some(breaker) = facts.breaker else { return false };
+    let (service, queue) = (&breaker.dependency, &facts.job.summary.queue);
+    let since = breaker.opened_at.map(|since| format!(" since {}", at(since))).unwrap_or_default();
+    let next = breaker.probe_at.filter(|_| !breaker.is_open_ended(facts.now)).map(at);
+    if breaker.is_held() {
+        let until = next.map_or_else(|| "until it is closed".to_owned(), |next| format!("until {next}"));
+        let text = format!("every job of queue {queue} needs {service}, which an operator holds back{since}, {until}");
+        told.reason("breaker_open", text);
+        told.next(breaker.closing());
+        return true;
+    }
+    let last = breaker.last_error.as_ref().map(|error| format!(" ({}: {})", error.code, error.message));
+    let next = next.map(|next| format!("; it is tried next at {next}")).unwrap_or_default();
+    let text = format!(
+        "every job of queue {queue} needs {service}, which is down{since}{}{next}, and no attempt is used meanwhile",
+        last.unwrap_or_default()
+    );
+    told.reason("breaker_open", text);
+    told.next(format!("mend the service; then it goes on by itself, at once with {}", breaker.closing()));
+    true
+}
+
 /// Why nothing of the queue starts now. Whether anything was found.
 fn held_up(facts: &Facts<'_>, told: &mut Told) -> bool {
     let queue = &facts.job.summary.queue;
@@ -88,6 +147,7 @@ fn held_up(facts: &Facts<'_>, told: &mut Told) -> bool {
         told.reason("paused", format!("queue {queue} is paused: no job starts"));
         told.next(format!("queues resume {queue}"));
     }
+    service_down(facts, told);
     if facts.workers == 0 {
         told.reason("no_worker", format!("no worker takes jobs of queue {queue}"));
         told.next(format!("start one: work {queue}"));
@@ -191,6 +251,8 @@ fn before_its_time(facts: &Facts<'_>, told: &mut Told) {
             format!("its time is over since {}", round((facts.now - job.since).to_std().unwrap_or_default())),
         );
         held_up(facts, told);
+    } else if code == "snoozed" && service_down(facts, told) {
+        // It comes again by itself; to let it run now would put it off once more.
     } else {
         told.next(format!("wait, or let it run now: jobs promote {}", job.id));
     }

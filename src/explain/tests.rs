@@ -1,8 +1,9 @@
 //! Every reason that a job can have to wait or to have ended, from facts alone.
 
 use super::*;
+use crate::breaker::{BreakerError, BreakerState};
 use crate::config::Rate;
-use crate::job::{JobId, Priority, QueueName};
+use crate::job::{BatchName, JobId, Priority, QueueName};
 use crate::stats::JobSummary;
 
 const NOW_MS: i64 = 1_764_000_000_000;
@@ -68,7 +69,17 @@ fn told<'a>(
     settings: &'a QueueSettings,
     change: impl Fn(&mut Facts<'a>),
 ) -> (Vec<String>, String, String) {
-    let mut facts = Facts {
+    let mut facts = facts(job, settings);
+    change(&mut facts);
+    let explanation = explain(&facts);
+    let codes = explanation.reasons.iter().map(|reason| reason.code.clone()).collect();
+    let text: Vec<_> = explanation.reasons.into_iter().map(|reason| reason.text).collect();
+    (codes, text.join("\n"), explanation.next.join("\n"))
+}
+
+/// Those of a queue that nothing holds up.
+fn facts<'a>(job: &'a JobDetails, settings: &'a QueueSettings) -> Facts<'a> {
+    Facts {
         job,
         settings,
         paused: false,
@@ -78,14 +89,10 @@ fn told<'a>(
         key: None,
         rate_wait: Duration::ZERO,
         ended_last_minute: 0,
+        breaker: None,
         lease_until: None,
         now: instant(NOW_MS),
-    };
-    change(&mut facts);
-    let explanation = explain(&facts);
-    let codes = explanation.reasons.iter().map(|reason| reason.code.clone()).collect();
-    let text: Vec<_> = explanation.reasons.into_iter().map(|reason| reason.text).collect();
-    (codes, text.join("\n"), explanation.next.join("\n"))
+    }
 }
 
 #[test]
@@ -150,6 +157,74 @@ fn a_job_before_its_time_says_when_and_why() {
         codes == ["due", "overdue", "no_worker"] && text.contains("since 3s") && !next.contains("promote"),
         "{text}"
     );
+}
+
+#[test]
+fn a_job_whose_service_is_down_says_since_when_and_when_it_is_tried() {
+    let free = QueueSettings::default();
+    let mut down = BreakerInfo {
+        dependency: "smtp://mail:25".to_owned(),
+        state: BreakerState::Open,
+        failures: 5,
+        last_failure_at: None,
+        last_error: Some(BreakerError { code: "connection_refused".to_owned(), message: "nobody".to_owned() }),
+        opened_at: Some(instant(NOW_MS - 60_000)),
+        probe_at: Some(instant(NOW_MS + 5_000)),
+        opened_by: Some("w-1".to_owned()),
+    };
+    let pending = job(JobState::Pending, NOW_MS - 5_000);
+    let codes = |job: &JobDetails, down: &BreakerInfo| {
+        let mut facts = facts(job, &free);
+        facts.breaker = Some(down);
+        let explanation = explain(&facts);
+        let codes: Vec<_> = explanation.reasons.iter().map(|reason| reason.code.clone()).collect();
+        (codes, explanation.reasons.last().unwrap().text.clone(), explanation.next.join("; "))
+    };
+    let (why, text, next) = codes(&pending, &down);
+    assert_eq!(why, ["breaker_open"]);
+    assert!(
+        text.contains("smtp://mail:25, which is down since 2025-11-24T15:59:00Z (connection_refused: nobody)"),
+        "{text}"
+    );
+    assert!(text.contains("tried next at 2025-11-24T16:00:05Z"), "{text}");
+    assert!(next.ends_with("breaker close smtp://mail:25"), "{next}");
+    let mut snoozed = job(JobState::Scheduled, NOW_MS + 3_000);
+    snoozed.snoozed = 3;
+    assert_eq!(codes(&snoozed, &down).0, ["snoozed", "breaker_open"]);
+    assert_eq!(codes(&job(JobState::Scheduled, NOW_MS + 3_000), &down).0, ["due"], "it is not due, service or not");
+    (down.opened_by, down.probe_at) = (Some("operator".to_owned()), Some(instant(NOW_MS) + crate::job::LONGEST));
+    let (_, text, next) = codes(&pending, &down);
+    assert!(text.ends_with("an operator holds back since 2025-11-24T15:59:00Z, until it is closed"), "{text}");
+    assert_eq!(next, "breaker close smtp://mail:25");
+}
+
+#[test]
+fn a_job_that_follows_a_batch_waits_for_its_jobs() {
+    let name = |name: &str| QueueName::new(name).unwrap();
+    let follower = BatchFollower { queue: name("notification"), id: JobId::trusted("after-1") };
+    let mut batch = BatchInfo {
+        batch: BatchName::new("november").unwrap(),
+        queue: name("email"),
+        total: 40,
+        pending: 3,
+        completed: 37,
+        dead: 0,
+        cancelled: 0,
+        sealed: false,
+        created_at: instant(NOW_MS - 60_000),
+        finished_at: None,
+        on_complete: None,
+    };
+    let codes = |batch: &BatchInfo| {
+        let explanation = explain_follower(batch, &follower);
+        assert_eq!((explanation.id.as_str(), explanation.state), ("after-1", None));
+        explanation.reasons.into_iter().map(|reason| (reason.code, reason.text)).collect::<Vec<_>>()
+    };
+    let told = codes(&batch);
+    assert_eq!(told.iter().map(|(code, _)| &**code).collect::<Vec<_>>(), ["batch", "batch_open"]);
+    assert!(told[0].1.ends_with("batch november of queue email has ended: 3 of 40 have not"), "{}", told[0].1);
+    (batch.pending, batch.sealed, batch.finished_at) = (0, true, Some(instant(NOW_MS)));
+    assert_eq!(codes(&batch)[0].0, "handed_over");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod history;
 mod id;
 mod key;
 mod line;
+mod name;
 mod new;
 mod options;
 mod priority;
@@ -19,6 +20,7 @@ pub use id::JobId;
 #[cfg(test)]
 pub(crate) use key::tests::TABLE as KEY_TABLE;
 pub use key::{KeyField, LimitKey};
+pub(crate) use name::{check as check_name, name};
 pub(crate) use new::LONGEST;
 pub(crate) use new::Start;
 pub use new::{NewJob, Unique};

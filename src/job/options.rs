@@ -13,10 +13,10 @@ use crate::clock::{instant_from_text, span_from_text};
 use crate::error::{Error, FieldProblem, Result};
 #[cfg(feature = "api")]
 use crate::job::Priority;
-use crate::job::{JobId, NewJob};
+use crate::job::{BatchName, JobId, NewJob};
 
 /// Options of a job as they are written: `priority`, `delay` or `at`, `attempts`, `backoff`, `timeout`, `ttl`, `unique`,
-/// `uniqueFor`. They are read when they are put on a job.
+/// `uniqueFor`, `unlessQueued`, `batch`. They are read when they are put on a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "api", derive(utoipa::IntoParams))]
 #[cfg_attr(feature = "api", into_params(parameter_in = Query))]
@@ -44,6 +44,12 @@ pub struct JobOptions {
     /// Hold the key for this long, even when the job ends sooner
     #[serde(alias = "unique_for")]
     pub unique_for: Option<String>,
+    /// Add nothing where a job of the queue waits or runs
+    #[serde(alias = "unless_queued")]
+    pub unless_queued: Option<bool>,
+    /// Count it in this batch of the queue
+    #[cfg_attr(feature = "api", param(value_type = Option<BatchName>))]
+    pub batch: Option<String>,
 }
 
 impl JobOptions {
@@ -72,6 +78,10 @@ impl JobOptions {
         job = self.unique.iter().fold(job, |job, key| job.unique(key));
         let window = option("uniqueFor", &self.unique_for, positive, &mut problems);
         job = window.into_iter().fold(job, NewJob::unique_for);
+        if self.unless_queued == Some(true) {
+            job = job.unless_queued();
+        }
+        job = option("batch", &self.batch, BatchName::new, &mut problems).into_iter().fold(job, NewJob::batch);
         if !problems.is_empty() {
             return Err(Error::invalid_fields(problems));
         }
@@ -151,14 +161,15 @@ struct Line<'a> {
     unique_for: Option<Value>,
     #[serde(alias = "unless_queued")]
     unless_queued: Option<Value>,
+    batch: Option<Value>,
 }
 
 const FIELDS: &str =
-    "payload, id, priority, delay, at, attempts, backoff, timeout, ttl, unique, uniqueFor, unlessQueued";
+    "payload, id, priority, delay, at, attempts, backoff, timeout, ttl, unique, uniqueFor, unlessQueued, batch";
 
 impl NewJob {
     /// A job written as one JSON object: `{"payload":…}` with, as wanted, `id`, `priority`, `delay`, `at`, `attempts`,
-    /// `backoff`, `timeout`, `ttl`, `unique`, `uniqueFor`, `unlessQueued` (true). `defaults` puts on it what holds where the
+    /// `backoff`, `timeout`, `ttl`, `unique`, `uniqueFor`, `unlessQueued` (true), `batch`. `defaults` puts on it what holds where the
     /// object says nothing. The payload is kept byte for byte.
     ///
     /// # Errors
@@ -185,6 +196,8 @@ impl NewJob {
             ttl: text("ttl", line.ttl),
             unique: text("unique", line.unique),
             unique_for: text("uniqueFor", line.unique_for),
+            batch: text("batch", line.batch),
+            unless_queued: None,
         };
         if let Some(value) = line.attempts.filter(|value| !value.is_null()) {
             options.attempts =
@@ -194,12 +207,12 @@ impl NewJob {
                 problems.push(FieldProblem::new("attempts", message));
             }
         }
-        let unless_queued = match line.unless_queued {
-            None | Some(Value::Null | Value::Bool(false)) => false,
-            Some(Value::Bool(true)) => true,
+        options.unless_queued = match line.unless_queued {
+            None | Some(Value::Null) => None,
+            Some(Value::Bool(wanted)) => Some(wanted),
             Some(other) => {
                 problems.push(FieldProblem::new("unlessQueued", format!("must be true or false, not {other}")));
-                false
+                None
             }
         };
         if !problems.is_empty() {
@@ -207,7 +220,6 @@ impl NewJob {
         }
         let id = id.map(|id| JobId::new(&id).map_err(|error| error.about("id"))).transpose()?;
         let job = defaults(Self::from_raw(line.payload.to_owned())?);
-        let job = if unless_queued { job.unless_queued() } else { job };
         options.put_on(id.into_iter().fold(job, Self::id))
     }
 }
@@ -271,6 +283,8 @@ mod tests {
             (r#"{"payload":1,"uniqueFor":"1h"}"#, "needs unique"),
             (r#"{"payload":1,"unique":""}"#, "unique"),
             (r#"{"payload":1,"id":"a b"}"#, "job id"),
+            (r#"{"payload":1,"batch":"a b"}"#, "batch name"),
+            (r#"{"payload":1,"unlessQueued":"yes"}"#, "unlessQueued must be true or false"),
         ];
         for (line, part) in table {
             assert!(refused(line).contains(part), "{line}: {}", refused(line));

@@ -11,9 +11,7 @@ use crate::job::{JobId, QueueName};
 use crate::processor::gate::Gate;
 use crate::processor::outcome::ProcessError;
 use crate::processor::progress::{Board, Told};
-
-/// The log lines of one attempt are bounded: what is over is dropped and counted.
-const LOG_MAX_BYTES: usize = 64 * 1024;
+use crate::processor::said::{Said, Voice};
 
 /// The running job, its deadline, and the ways to report from it. Cloning shares them.
 #[derive(Clone)]
@@ -28,19 +26,12 @@ struct Inner {
     deadline: Option<Instant>,
     cancelled: CancellationToken,
     lingering: AtomicUsize,
-    said: Mutex<Said>,
+    voice: Voice,
     board: Arc<Board>,
     gate: Option<Arc<dyn Gate>>,
     dependency: Option<Arc<str>>,
     /// The services that the attempt said it needs.
     needed: Mutex<Vec<String>>,
-}
-
-/// What a processor said while it ran; the worker stores it with the end of the attempt.
-#[derive(Debug, Default)]
-pub(crate) struct Said {
-    pub log: String,
-    pub dropped_bytes: usize,
 }
 
 /// The attempt was cancelled: by an operator, at the end of the grace period, or because the claim was lost.
@@ -84,7 +75,6 @@ pub(crate) struct Facts {
 impl JobContext {
     pub(crate) fn new(facts: Facts, cancelled: CancellationToken, board: Arc<Board>) -> Self {
         let Facts { id, queue, attempt, max_attempts, fence, deadline, gate, dependency } = facts;
-        let said = Mutex::default();
         Self(Arc::new(Inner {
             id,
             queue,
@@ -94,7 +84,7 @@ impl JobContext {
             deadline,
             cancelled,
             lingering: AtomicUsize::new(0),
-            said,
+            voice: Voice::default(),
             board,
             gate,
             dependency,
@@ -183,15 +173,10 @@ impl JobContext {
         self.0.cancelled.cancel();
     }
 
-    /// Adds a line to the job's log (kept for 24 h, 64 KiB an attempt).
+    /// Adds a line to the job's log (kept for 24 h, 64 KiB an attempt), where it stands at most a second later.
     pub fn log(&self, line: impl AsRef<str>) {
-        let line = line.as_ref();
-        let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.log.len() + line.len() < LOG_MAX_BYTES {
-            said.log.push_str(line);
-            said.log.push('\n');
-        } else {
-            said.dropped_bytes += line.len();
+        if self.0.voice.say(line.as_ref()) {
+            self.0.board.hear(&self.0.id, self.0.fence, &self.0.voice);
         }
     }
 
@@ -202,9 +187,13 @@ impl JobContext {
         self.0.board.tell(&self.0.id, Told::new(self.0.fence, done, total, unit));
     }
 
-    /// Takes what was said so far.
+    /// Ends what it says: takes what was not passed on yet.
     pub(crate) fn take_said(&self) -> Said {
-        std::mem::take(&mut *self.0.said.lock().unwrap_or_else(PoisonError::into_inner))
+        let said = self.0.voice.end();
+        if said.spoke() {
+            self.0.board.forget(&self.0.id, self.0.fence);
+        }
+        said
     }
 }
 

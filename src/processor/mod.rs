@@ -10,6 +10,7 @@ mod outcome;
 mod outlet;
 mod progress;
 mod registry;
+mod said;
 
 use std::future::Future;
 
@@ -26,6 +27,7 @@ pub use outlet::{HandedOver, Outlet};
 pub(crate) use progress::Board;
 pub(crate) use registry::{BatchItem, Entry};
 pub use registry::{BatchJob, Registry};
+pub(crate) use said::Said;
 
 /// Runs the jobs of a queue, one at a time (and several of them at once, each on its own).
 ///

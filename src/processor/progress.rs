@@ -1,9 +1,10 @@
-//! How far running jobs say they are: the newest word of each, until the heartbeat passes it on.
+//! How far running jobs say they are, and what else: kept until the heartbeat passes it on.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::job::JobId;
+use crate::processor::said::Voice;
 
 /// What is counted may be named so long; the rest is cut off.
 const UNIT_MAX_CHARS: usize = 40;
@@ -24,17 +25,45 @@ impl Told {
     }
 }
 
-/// The newest words of the running jobs of a queue.
+/// What the running jobs of a queue say.
 #[derive(Debug, Default)]
-pub(crate) struct Board(Mutex<HashMap<JobId, Told>>);
+pub(crate) struct Board {
+    told: Mutex<HashMap<JobId, Told>>,
+    /// Those that have said a line, by the fence of the claim that they run under.
+    voices: Mutex<HashMap<JobId, (i64, Voice)>>,
+}
 
 impl Board {
     pub(crate) fn tell(&self, id: &JobId, told: Told) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), told);
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), told);
     }
 
     /// Takes what is new.
     pub(crate) fn take(&self) -> HashMap<JobId, Told> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn voices(&self) -> MutexGuard<'_, HashMap<JobId, (i64, Voice)>> {
+        self.voices.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A job has begun to speak.
+    pub(crate) fn hear(&self, id: &JobId, fence: i64, voice: &Voice) {
+        self.voices().insert(id.clone(), (fence, voice.clone()));
+    }
+
+    /// The attempt is over.
+    pub(crate) fn forget(&self, id: &JobId, fence: i64) {
+        let mut voices = self.voices();
+        if voices.get(id).is_some_and(|(of, _)| *of == fence) {
+            voices.remove(id);
+        }
+    }
+
+    /// The jobs that speak and that still run; the others are forgotten.
+    pub(crate) fn speaking(&self, runs: impl Fn(&JobId, i64) -> bool) -> Vec<(JobId, Voice)> {
+        let mut voices = self.voices();
+        voices.retain(|id, (fence, _)| runs(id, *fence));
+        voices.iter().map(|(id, (_, voice))| (id.clone(), voice.clone())).collect()
     }
 }

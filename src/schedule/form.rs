@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::{JITTER_MAX, Missed, Overlap, Schedule, ScheduleName, Timing};
@@ -13,6 +13,7 @@ use crate::job::{JobOptions, NewJob, QueueName};
 /// The fields of a schedule; the payload in the form `P`. One that equals its default is left out.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(bound(deserialize = "P: Deserialize<'de>"))]
 pub(super) struct Form<P> {
     /// In a file alone: what is stored lies with its queue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -49,12 +50,17 @@ pub(super) struct Form<P> {
     pub unique: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none", alias = "unique_for")]
     pub unique_for: Option<String>,
-    #[serde(default = "none", skip_serializing_if = "Option::is_none")]
+    #[serde(default = "none", deserialize_with = "some", skip_serializing_if = "Option::is_none")]
     pub payload: Option<P>,
 }
 
 fn none<P>() -> Option<P> {
     None
+}
+
+/// What is there; null is a payload, too.
+fn some<'de, D: Deserializer<'de>, P: Deserialize<'de>>(deserializer: D) -> std::result::Result<Option<P>, D::Error> {
+    P::deserialize(deserializer).map(Some)
 }
 
 impl<P> Form<P> {
@@ -105,14 +111,13 @@ impl<P> Form<P> {
         }
         let options = JobOptions {
             priority: self.priority,
-            delay: None,
-            at: None,
             attempts: self.attempts,
             backoff: self.backoff,
             timeout: self.timeout,
             ttl: self.ttl,
             unique: self.unique,
             unique_for: self.unique_for,
+            ..JobOptions::default()
         };
         let text = self.payload.map_or_else(|| Ok("{}".to_owned()), payload);
         let job = text.and_then(NewJob::from_json).map_err(|error| note(&mut problems, "payload", &error)).ok();
@@ -182,6 +187,30 @@ fn note(problems: &mut Vec<FieldProblem>, field: &str, error: &Error) {
 }
 
 impl Schedule {
+    /// A schedule that is written as one JSON object, with the fields that a table of a file has: `queue`, `cron` or `every`, and
+    /// as wanted the others. The payload is kept byte for byte.
+    ///
+    /// # Errors
+    /// `Invalid`, naming every field that is wrong.
+    pub fn from_json(name: ScheduleName, text: &str) -> Result<Self> {
+        let mut form: Form<Box<RawValue>> = serde_json::from_str(text).map_err(|error| {
+            let said = error.to_string();
+            match said.strip_prefix("unknown field `").and_then(|rest| rest.split('`').next()) {
+                Some(field) => Error::invalid_fields(vec![FieldProblem::new(field, "is no field of a schedule")]),
+                None => Error::invalid(format!("it is no schedule: {said}")),
+            }
+        })?;
+        let missing = || Error::invalid_fields(vec![FieldProblem::new("queue", "is missing")]);
+        let queue = form.queue.take().ok_or_else(missing)?;
+        let queue = QueueName::new(&queue).map_err(|error| error.about("queue"))?;
+        form.read(name, queue, |payload| Ok(payload.get().to_owned()))
+    }
+
+    /// Its payload, and the queue whose processor is to understand it.
+    pub fn payload(&self) -> &str {
+        self.job.payload.get()
+    }
+
     /// The JSON object that is stored.
     pub(crate) fn to_stored(&self) -> Result<String> {
         let form = Form::of(self, self.job.payload.clone());

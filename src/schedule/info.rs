@@ -12,6 +12,7 @@ use crate::job::{JobId, Priority, QueueName};
 
 /// Whether a schedule has ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ScheduleState {
     /// It waits for its next tick.
@@ -35,6 +36,7 @@ impl ScheduleState {
 
 /// A schedule, and how it stands.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ScheduleInfo {
     /// Its name.
@@ -78,6 +80,7 @@ pub struct ScheduleInfo {
     /// How long the key is held even when a job ends sooner.
     pub unique_for: Option<String>,
     /// Their payload.
+    #[cfg_attr(feature = "api", schema(value_type = serde_json::Value))]
     pub payload: Box<RawValue>,
     /// Ticks whose job was enqueued.
     pub ticks_fired: u64,
@@ -91,6 +94,7 @@ pub struct ScheduleInfo {
 
 /// What became of a tick.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct LastTick {
     /// The tick.
@@ -106,6 +110,7 @@ pub struct LastTick {
 
 /// A tick that is to come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Tick {
     /// The schedule.
@@ -122,6 +127,7 @@ pub struct Tick {
 
 /// What became of a schedule that was to be written or removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ChangeKind {
     /// It is new.
@@ -151,6 +157,7 @@ impl ChangeKind {
 
 /// A schedule that was written or removed, or would be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ScheduleChange {
     /// Its name.
@@ -167,6 +174,7 @@ pub struct ScheduleChange {
 
 /// A schedule that was paused or resumed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct ScheduleSwitched {
     /// Its name.

@@ -199,14 +199,13 @@ impl Schedule {
         let unique = job.unique.as_ref();
         JobOptions {
             priority: (!job.priority.is_default()).then(|| job.priority.as_str().to_owned()),
-            delay: None,
-            at: None,
             attempts: job.attempts,
             backoff: job.backoff.map(|backoff| backoff.to_string()),
             timeout: job.timeout.map(span_text),
             ttl: job.ttl.map(span_text),
             unique: unique.map(|unique| unique.key.clone()),
             unique_for: unique.and_then(|unique| unique.window).map(span_text),
+            ..JobOptions::default()
         }
     }
 }

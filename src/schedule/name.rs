@@ -1,82 +1,17 @@
 //! The name of a schedule.
 
-use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
+use crate::job::name;
 
-use serde::{Deserialize, Serialize};
-
-use crate::error::{Error, Result};
-
-const MAX_LEN: usize = 64;
-
-/// A schedule's name: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`.
-///
-/// The rule keeps a name whole inside the ids of its jobs and in shell words. Cloning is free.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct ScheduleName(Arc<str>);
-
-impl ScheduleName {
-    /// A checked name.
+name! {
+    /// A schedule's name: `[A-Za-z0-9][A-Za-z0-9_.-]{0,63}`.
     ///
-    /// # Errors
-    /// `Invalid` when it breaks the rule above.
-    pub fn new(name: &str) -> Result<Self> {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte);
-        let starts_well = name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
-        if starts_well && name.len() <= MAX_LEN && name.bytes().all(allowed) {
-            return Ok(Self(Arc::from(name)));
-        }
-        Err(Error::invalid(format!(
-            "schedule name {name:?} is not valid: it starts with a letter or digit, goes on with letters, digits and _.-, \
-             and has at most {MAX_LEN} characters"
-        )))
-    }
-
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ScheduleName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
-
-impl fmt::Debug for ScheduleName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-impl FromStr for ScheduleName {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        Self::new(name)
-    }
-}
-
-impl TryFrom<String> for ScheduleName {
-    type Error = Error;
-
-    fn try_from(name: String) -> Result<Self> {
-        Self::new(&name)
-    }
-}
-
-impl From<ScheduleName> for String {
-    fn from(name: ScheduleName) -> Self {
-        name.0.to_string()
-    }
+    /// The rule keeps a name whole inside the ids of its jobs and in shell words. Cloning is free.
+    ScheduleName, "schedule", "_.-", 64
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::ScheduleName;
 
     #[test]
     fn names_keep_to_the_rule() {

@@ -40,6 +40,7 @@ macro_rules! words {
 
 /// What becomes of ticks that came while nobody fired them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Missed {
     /// They are dropped; only the last one is still fired, where it is not later than the grace (a minute unless said).
@@ -55,6 +56,7 @@ words!(Missed "missed" { Skip "skip", Once "once", All "all", });
 
 /// What becomes of a tick while the job of the one before is not done.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Overlap {
     /// No job is added.

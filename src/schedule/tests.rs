@@ -152,6 +152,11 @@ fn what_is_stored_is_read_again_and_leaves_out_defaults() {
     let again = Schedule::from_stored("nightly", full.queue(), &stored).unwrap();
     assert_eq!(again.to_stored().unwrap(), stored);
     assert_eq!((again.missed, again.overlap, again.job.payload().get()), (Missed::All, Overlap::Replace, payload));
+    // Null is a payload like any other, and not the same as none.
+    let nothing = r#"{"every":"15m","payload":null}"#;
+    let read = |text: &str| Schedule::from_stored("nightly", full.queue(), text).unwrap();
+    assert_eq!((read(nothing).payload(), read(r#"{"every":"15m"}"#).payload()), ("null", "{}"));
+    assert_eq!(read(nothing).to_stored().unwrap(), nothing);
     let error = Schedule::from_stored("nightly", full.queue(), "{\"every\":\"15m\",\"new\":1}").unwrap_err();
     assert!(error.kind() == crate::ErrorKind::Corrupt && error.to_string().contains("nightly"), "{error}");
 }

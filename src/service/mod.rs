@@ -60,16 +60,18 @@ impl QueueService {
         Self { client: client.clone() }
     }
 
-    /// Hands a job to a queue, after its payload was held against what the queue's builtin processor wants.
+    /// Hands a job to a queue, after its payload was held against what the queue's builtin processor wants; the batch that it
+    /// names is opened if it is not there.
     ///
     /// # Errors
     /// `Invalid`, naming everything that is wrong with the payload; as of [`Queue::enqueue`](crate::Queue::enqueue).
     pub async fn submit(&self, queue: &QueueName, job: NewJob) -> Result<Enqueued> {
         Self::check(queue, job.payload().get())?;
+        self.client.batches().open_for(queue, [&job]).await?;
         self.client.queue(queue.clone()).enqueue(job).await
     }
 
-    /// Hands many jobs to a queue, one answer for each. Those whose payload the queue's processor would not take are
+    /// Hands many jobs to a queue, one answer for each, and opens the batches that they name. Those whose payload the queue's processor would not take are
     /// answered with what is wrong with it, and not sent.
     ///
     /// # Errors
@@ -84,6 +86,7 @@ impl QueueService {
                 Ok(())
             })
             .collect();
+        self.client.batches().open_for(queue, &sound).await?;
         let mut sent = self.client.queue(queue.clone()).enqueue_many(sound).await?.into_iter();
         let missing = || Err(crate::Error::internal("a job got no answer"));
         Ok(checked.into_iter().map(|checked| checked.and_then(|()| sent.next().unwrap_or_else(missing))).collect())

@@ -14,9 +14,9 @@ pub struct Explanation {
     pub id: JobId,
     /// Its queue.
     pub queue: QueueName,
-    /// Where it stands.
-    pub state: JobState,
-    /// When it entered this state (scheduled and retrying: due at).
+    /// Where it stands; `None` where it is not there yet: it follows a batch.
+    pub state: Option<JobState>,
+    /// When it entered this state (scheduled and retrying: due at; without a state: when its batch was opened, or over).
     pub since: DateTime<Utc>,
     /// Why, the first thing to look at first.
     pub reasons: Vec<Reason>,
@@ -30,7 +30,8 @@ pub struct Explanation {
 #[serde(rename_all = "camelCase")]
 pub struct Reason {
     /// Its stable code word: `paused`, `no_worker`, `concurrency_limit`, `rate_limit`, `key_limit`, `line`, `next`, `alone`, `due`, `retry`,
-    /// `snoozed`, `overdue`, `running`, `silent_worker`, `completed`, `cancelled`; of a dead letter, that of its error.
+    /// `snoozed`, `breaker_open`, `overdue`, `running`, `silent_worker`, `completed`, `cancelled`; of the job on completion of a
+    /// batch `batch`, `batch_open`, `handed_over`; of a dead letter, that of its error.
     pub code: String,
     /// The reason, for people.
     pub text: String,

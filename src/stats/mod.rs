@@ -16,6 +16,35 @@ pub use acts::{BulkReport, Protected, Skipped, StateCount};
 pub use explanation::{Explanation, Reason};
 pub use key_limit::KeyLimit;
 
+impl QueueStats {
+    /// Of a queue in which nothing has happened yet.
+    pub fn new(queue: QueueName) -> Self {
+        Self {
+            queue,
+            pending: 0,
+            parked: 0,
+            pending_by_priority: [0; 4],
+            scheduled: 0,
+            active: 0,
+            retrying: 0,
+            completed: 0,
+            cancelled: 0,
+            dead: 0,
+            oldest_pending_ms: None,
+            late_ms: None,
+            totals: Totals::default(),
+            last_minute: Rates::default(),
+            last_hour: Rates::default(),
+            paused: false,
+            protected: false,
+            settings: QueueSettings::default(),
+            workers: 0,
+            schedules: 0,
+            late_schedules: 0,
+        }
+    }
+}
+
 /// The state of one queue at one instant.
 #[derive(Debug, Clone, Serialize)]
 #[cfg_attr(feature = "api", derive(utoipa::ToSchema))]

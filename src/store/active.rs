@@ -19,7 +19,8 @@ impl Store {
         Ok((next, flat.into_iter().map(|(id, claim)| (JobId::trusted(&id), claim)).collect()))
     }
 
-    /// Whether jobs are in line and may start.
+    /// Whether jobs are in line and may start, or will be within a second: the fetch that found nothing may be older than a
+    /// retry with a short wait.
     pub(crate) async fn has_startable(&self, keys: &QueueKeys) -> Result<bool> {
         let mut command = redis::cmd("EXISTS");
         for line in Key::of_state(JobState::Pending) {
@@ -29,7 +30,16 @@ impl Store {
         let mut command = redis::cmd("HGET");
         command.arg(keys.name(Key::Config)).arg("paused");
         let paused: Option<String> = from(self.connection.call(&command).await?.value)?;
-        Ok(lines > 0 && paused.as_deref() != Some("1"))
+        if paused.as_deref() == Some("1") {
+            return Ok(false);
+        }
+        let soon_ms = self.now_ms().await? + 1_000;
+        let mut due_soon = false;
+        for set in [Key::Scheduled, Key::Retrying] {
+            // The score is the due time in ms × 4 + level.
+            due_soon |= self.marks(keys, set, (0, 1), false).await?.iter().any(|(_, score)| score / 4 <= soon_ms);
+        }
+        Ok(lines > 0 || due_soon)
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::DateTime;
 use redis::{Cmd, Value};
 
-use crate::breaker::{BreakerInfo, BreakerRule, BreakerState};
+use crate::breaker::{BreakerError, BreakerInfo, BreakerRule, BreakerState};
 use crate::error::{Error, Result};
 use crate::store::codec::{Reply, read};
 use crate::store::scripts::Script;
@@ -41,9 +41,16 @@ impl Store {
     }
 
     /// Counts a failure of a dependency.
-    pub(crate) async fn breaker_failed(&self, dependency: &str, worker: &str, rule: &BreakerRule) -> Result<Failed> {
+    pub(crate) async fn breaker_failed(
+        &self,
+        dependency: &str,
+        worker: &str,
+        rule: &BreakerRule,
+        error: &BreakerError,
+    ) -> Result<Failed> {
         let mut command = self.on_breakers(&scripts::BREAKER_FAILED, dependency);
         command.arg(worker).arg(rule.failures).arg(millis(rule.window)).arg(millis(rule.first)).arg(millis(rule.most));
+        command.arg(format!("{} {}", error.code, error.message));
         let value = scripts::BREAKER_FAILED.ask(&self.connection, &command).await?;
         let mut reply = Reply::new("breaker_failed", value)?;
         let (open, opens) = (reply.count()? == 1, reply.count()? == 1);
@@ -113,9 +120,11 @@ fn millis(span: Duration) -> u64 {
 }
 
 fn breaker(dependency: &str, text: &str) -> Result<BreakerInfo> {
-    let parts: Vec<_> = text.split('|').collect();
+    let parts: Vec<_> = text.splitn(8, '|').collect();
     let unreadable = || Error::corrupt(format!("breaker {dependency:?} is not readable: {text:?}; close it"));
-    let [failures, last_ms, opened_ms, due_ms, _wait_ms, probe, by] = parts[..] else { return Err(unreadable()) };
+    let [failures, last_ms, opened_ms, due_ms, _wait_ms, probe, by, error] = parts[..] else {
+        return Err(unreadable());
+    };
     let number = |text: &str| text.parse::<i64>().map_err(|_| unreadable());
     let at = |ms: i64| (ms > 0).then(|| DateTime::from_timestamp_millis(ms)).flatten();
     let opened_at = at(number(opened_ms)?);
@@ -129,6 +138,9 @@ fn breaker(dependency: &str, text: &str) -> Result<BreakerInfo> {
         state,
         failures: u64::try_from(number(failures)?).unwrap_or_default(),
         last_failure_at: at(number(last_ms)?),
+        last_error: error
+            .split_once(' ')
+            .map(|(code, message)| BreakerError { code: code.to_owned(), message: message.to_owned() }),
         opened_at,
         probe_at: at(number(due_ms)?),
         opened_by: (!by.is_empty()).then(|| by.to_owned()),

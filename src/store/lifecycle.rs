@@ -295,18 +295,6 @@ impl Store {
         command.arg(limit);
         Ok(usize::try_from(number(scripts::PROMOTE.ask(&self.connection, &command).await?)?).unwrap_or_default())
     }
-
-    /// Appends to the logs of jobs.
-    pub(crate) async fn log(&self, keys: &QueueKeys, lines: &[(JobId, String)]) -> Result<()> {
-        for page in lines.chunks(500) {
-            let mut command = scripts::LOG.on(keys, &self.clock);
-            for (id, text) in page {
-                command.arg(id.as_str()).arg(text);
-            }
-            scripts::LOG.ask(&self.connection, &command).await?;
-        }
-        Ok(())
-    }
 }
 
 /// How many of these claims each key has, as the scripts that end claims are told: `key count key count …`.

@@ -18,6 +18,7 @@ mod errand;
 mod events;
 mod failure;
 mod inspect;
+mod job_logs;
 mod key_limits;
 mod keys;
 mod lifecycle;
@@ -54,6 +55,7 @@ pub(crate) use diagnose::{Diagnosed, SentinelLook, ServerLook, look_at_sentinels
 pub use embedded::{EmbeddedStatus, embedded_status, embedded_stop};
 pub(crate) use events::read_events;
 pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range};
+pub(crate) use job_logs::LogPart;
 pub(crate) use key_limits::OwnLimits;
 pub(crate) use keys::{Key, QueueKeys};
 pub(crate) use lifecycle::{Accepted, Answered, Claimed, End, EnqueueCall, FetchCall, Fetched, Settled, Standing};

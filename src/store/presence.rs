@@ -32,6 +32,8 @@ pub(crate) struct WorkerSelf {
     pub vitals: Option<Vitals>,
     /// The slots of each queue, where queues do not share them.
     pub slots: BTreeMap<QueueName, u64>,
+    /// The service that all jobs of a queue need; while it is down the worker does not fetch them.
+    pub needs: BTreeMap<QueueName, String>,
 }
 
 /// What a worker's process uses of its machine, its children that have ended included.
@@ -71,6 +73,10 @@ impl WorkerSelf {
             let slots: Vec<_> = self.slots.iter().map(|(queue, slots)| format!("{queue}={slots}")).collect();
             fields.push(("slots", slots.join(" ")));
         }
+        if !self.needs.is_empty() {
+            let needs: Vec<_> = self.needs.iter().map(|(queue, service)| format!("{queue}={service}")).collect();
+            fields.push(("needs", needs.join("\n")));
+        }
         if let Some(vitals) = self.vitals {
             fields.extend([
                 ("cpu_permille", vitals.cpu_permille.to_string()),
@@ -100,6 +106,7 @@ impl WorkerSelf {
             completed: number(field("completed")),
             failed: number(field("failed")),
             slots: field("slots").split(' ').filter_map(slots).collect(),
+            needs: field("needs").lines().filter_map(needs).collect(),
             vitals: fields.contains_key("cpu_permille").then(|| Vitals {
                 cpu_permille: number(field("cpu_permille")),
                 cores: number(field("cores")),
@@ -114,6 +121,12 @@ impl WorkerSelf {
 fn slots(text: &str) -> Option<(QueueName, u64)> {
     let (queue, slots) = text.split_once('=')?;
     Some((QueueName::new(queue).ok()?, slots.parse().ok()?))
+}
+
+/// `email=smtp://mail.example.com:587`.
+fn needs(text: &str) -> Option<(QueueName, String)> {
+    let (queue, service) = text.split_once('=')?;
+    Some((QueueName::new(queue).ok()?, service.to_owned()))
 }
 
 /// What a queue knows of a worker.
@@ -278,6 +291,7 @@ mod tests {
             completed: 3,
             failed: 1,
             slots: QueueName::new("a").map(|queue| (queue, 3)).into_iter().collect(),
+            needs: QueueName::new("b").map(|queue| (queue, "database a=b at db:5432".to_owned())).into_iter().collect(),
             vitals: Some(Vitals { cpu_permille: 950, cores: 2, memory_bytes: 7, memory_limit_bytes: 9 }),
         };
         let fields = said.fields().into_iter().map(|(field, value)| (field.to_owned(), value)).collect();

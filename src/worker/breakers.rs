@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::breaker::{BreakerInfo, BreakerRule, BreakerState, DEPENDENCY_MAX_BYTES};
+use crate::breaker::{BreakerError, BreakerInfo, BreakerRule, BreakerState, DEPENDENCY_MAX_BYTES};
 use crate::error::Result;
 use crate::event::{Event, EventKind};
+use crate::job::truncate;
 use crate::processor::{Asked, Gate, JobContext, Outcome, ProcessError, Service};
 use crate::retry::ErrorClass;
 use crate::store::{Pass, Store};
@@ -19,6 +20,8 @@ use crate::worker::shared::Shared;
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 /// How long a failing attempt waits for Redis to count it.
 const COUNTING: Duration = Duration::from_secs(2);
+/// What is kept of the last error of a service.
+const ERROR_MAX_BYTES: usize = 200;
 /// Failures are forgotten after so many windows without another.
 const STALE_WINDOWS: u32 = 3;
 
@@ -108,11 +111,14 @@ impl Breakers {
     }
 
     /// A service has failed. Where Redis does not say in time what that means, what was known holds.
-    pub(crate) async fn failed(&self, dependency: &str) -> Counted {
+    pub(crate) async fn failed(&self, dependency: &str, error: &ProcessError) -> Counted {
         let Some(rule) = self.rule.as_ref().filter(|_| dependency.len() <= DEPENDENCY_MAX_BYTES) else {
             return Counted { wait: None, opens: false };
         };
-        let counting = self.store.breaker_failed(dependency, &self.worker, rule);
+        let mut message = error.message.lines().next().unwrap_or_default().to_owned();
+        truncate(&mut message, ERROR_MAX_BYTES);
+        let error = BreakerError { code: error.code.clone(), message };
+        let counting = self.store.breaker_failed(dependency, &self.worker, rule, &error);
         match tokio::time::timeout(COUNTING, counting).await {
             Ok(Ok(failed)) => {
                 let wait = failed.open.then_some(failed.wait);
@@ -206,8 +212,8 @@ pub(crate) async fn learn_from(
             answered(shared, lane, dependency).await;
             None
         }
-        Err(ProcessError { service: Some(Service::Down(dependency)), class: ErrorClass::Transient, .. }) => {
-            let counted = breakers.failed(dependency).await;
+        Err(error @ ProcessError { service: Some(Service::Down(dependency)), class: ErrorClass::Transient, .. }) => {
+            let counted = breakers.failed(dependency, error).await;
             if counted.opens {
                 tell(shared, lane, EventKind::BreakerOpened, dependency).await;
             }

@@ -321,13 +321,8 @@ async fn finish(shared: &Shared, lane: &Lane, attempt: Attempt, answer: Option<A
         (None, Some(Stop::Lost)) => (Verdict::Lost, None),
         (None, Some(Stop::Shutdown) | None) => (Verdict::Release, None),
     };
-    let ended = Ended {
-        attempt: ctx.attempt(),
-        took: Some(took),
-        error,
-        log: said.log,
-        ..Ended::new(job.id, job.claim, verdict)
-    };
+    let ended =
+        Ended { attempt: ctx.attempt(), took: Some(took), error, said, ..Ended::new(job.id, job.claim, verdict) };
     if let Some(error) = &ended.error {
         shared.emit(|| ended.event(EventKind::Failed, lane.keys.queue(), Some(error)));
     }

@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 
 use crate::event::{Event, EventKind};
 use crate::job::{JobId, QueueName};
-use crate::processor::ProcessError;
-use crate::store::{End, Settled, Standing};
+use crate::processor::{ProcessError, Said};
+use crate::store::{End, LogPart, Settled, Standing};
 use crate::worker::lane::Lane;
 use crate::worker::shared::Shared;
 
@@ -53,12 +53,13 @@ pub(crate) struct Ended {
     pub attempt: u32,
     pub took: Option<Duration>,
     pub error: Option<ProcessError>,
-    pub log: String,
+    /// What its job's log may not hold yet.
+    pub said: Said,
 }
 
 impl Ended {
     pub(crate) fn new(id: JobId, claim: Arc<str>, verdict: Verdict) -> Self {
-        Self { id, claim, verdict, attempt: 0, took: None, error: None, log: String::new() }
+        Self { id, claim, verdict, attempt: 0, took: None, error: None, said: Said::default() }
     }
 
     /// This end as an event.
@@ -98,6 +99,12 @@ impl Ended {
             | Verdict::Bury { history: text } => text.len(),
             Verdict::Release | Verdict::Cancelled | Verdict::Lost => 0,
         }
+    }
+
+    /// What is left to write of what it said. Who lost the claim does not know what another has written behind its lines.
+    fn last_words(&self) -> LogPart<'_> {
+        let from = self.said.from.filter(|_| !matches!(self.verdict, Verdict::Lost));
+        LogPart { id: &self.id, text: &self.said.text, from }
     }
 
     fn end(&self) -> Option<End<'_>> {
@@ -140,7 +147,7 @@ pub(crate) async fn finisher(shared: Arc<Shared>, lane: Arc<Lane>, mut inbox: mp
                 alike = rest;
             }
         }
-        write_logs(&shared, &lane, &mut round).await;
+        write_logs(&shared, &lane, &round).await;
         round.clear();
         shared.room(&lane);
     }
@@ -211,14 +218,14 @@ async fn confirm(shared: &Shared, lane: &Lane, ends: &[(&JobId, &str, End<'_>)])
 }
 
 /// What the processors said goes into the jobs' logs; losing a line is not worth holding up a job.
-async fn write_logs(shared: &Shared, lane: &Lane, round: &mut [Ended]) {
-    let said = round.iter_mut().filter(|ended| !ended.log.is_empty());
-    let lines: Vec<_> = said.map(|ended| (ended.id.clone(), std::mem::take(&mut ended.log))).collect();
+async fn write_logs(shared: &Shared, lane: &Lane, round: &[Ended]) {
+    let said = round.iter().filter(|ended| !ended.said.text.is_empty());
+    let lines: Vec<_> = said.map(Ended::last_words).collect();
     if lines.is_empty() || shared.give_up.is_cancelled() {
         return;
     }
     match tokio::time::timeout(LOGGING, shared.store.log(&lane.keys, &lines)).await {
-        Ok(Ok(())) => {}
+        Ok(Ok(_)) => {}
         Ok(Err(error)) => shared.warn_seldom(&error, "job logs could not be written"),
         Err(_) => shared.alert(|| format!("job logs of queue {} could not be written in time", lane.keys.queue())),
     }

@@ -10,7 +10,7 @@ use crate::event::{Event, EventKind};
 use crate::job::JobId;
 use crate::store::{Claimed, End, Settled, Standing, Store};
 use crate::worker::lane::Lane;
-use crate::worker::progress::Teller;
+use crate::worker::progress::{Teller, pass_on};
 use crate::worker::shared::Shared;
 use crate::worker::vitals::Pulse;
 
@@ -100,6 +100,9 @@ async fn beat(shared: &Arc<Shared>, store: &Store) {
             for (lane, teller) in shared.lanes.iter().zip(&mut tellers) {
                 if let Err(error) = teller.tell(store, lane, shared.lease).await {
                     shared.warn_seldom(&error, "how far jobs are could not be told");
+                }
+                if let Err(error) = pass_on(store, lane).await {
+                    shared.warn_seldom(&error, "what jobs say could not be written yet");
                 }
             }
         }

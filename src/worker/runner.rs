@@ -332,6 +332,8 @@ fn about(builder: &WorkerBuilder, worker: &str, lanes: &[Arc<Lane>]) -> WorkerSe
         Concurrency::Shared(shared) => *shared as u64,
         Concurrency::PerQueue(_) => slots.values().sum(),
     };
+    let bound = lanes.iter().filter(|_| builder.breaker.is_some());
+    let needs = bound.filter_map(|lane| Some((lane.keys.queue().clone(), lane.dependency.as_deref()?.to_owned())));
     WorkerSelf {
         worker: worker.to_owned(),
         host: host(),
@@ -345,6 +347,7 @@ fn about(builder: &WorkerBuilder, worker: &str, lanes: &[Arc<Lane>]) -> WorkerSe
         failed: 0,
         vitals: None,
         slots,
+        needs: needs.collect(),
     }
 }
 

@@ -56,7 +56,9 @@ fn what_the_server_answers_is_in_the_document() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis);
     for queue in ["email", "q"] {
-        cli.enqueue(queue, "{\"to\":\"a@example.com\",\"subject\":\"s\",\"template\":\"alert\"}", &["--delay", "1h"]);
+        let context = r#"{"title":"t","message":"m"}"#;
+        let mail = format!(r#"{{"to":"a@example.com","subject":"s","template":"alert","context":{context}}}"#);
+        cli.enqueue(queue, &mail, &["--delay", "1h"]);
     }
     bury(&cli, "q", 5);
     // Ids that are made up are never those of a job; for some routes a real one is given, and for the stream of events a

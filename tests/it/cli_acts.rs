@@ -43,6 +43,30 @@ fn the_same_selection_lists_counts_and_clears() {
 }
 
 #[test]
+fn a_single_job_that_was_deleted_is_in_the_audit_and_can_be_brought_back() {
+    let (redis, cli) = with_jobs();
+    bury(&cli, "f", 1);
+    let before = cli.json(["jobs", "show", "b-03"]);
+    cli.ok(["jobs", "delete", "b-03"]);
+    cli.ok(["dlq", "delete", "f", "dead-0"]);
+    let acts = cli.json(["audit"]);
+    let told = |act: &serde_json::Value| {
+        let by = act["by"].as_str().unwrap().starts_with("ada@");
+        assert!(by && act["act"] == "remove" && act["count"] == 1 && act["ended"] == "done", "{act}");
+        (act["queue"].as_str().unwrap().to_owned(), act["selection"].as_str().unwrap().to_owned())
+    };
+    let (letter, job) = (told(&acts[0]), told(&acts[1]));
+    assert!(letter.0 == "f" && letter.1.contains("dead-0"), "{letter:?}");
+    assert!(job.0 == "q" && job.1.contains("b-03") && acts.as_array().unwrap().len() == 2, "{job:?}");
+    cli.ok(["undo", acts[1]["id"].as_str().unwrap()]);
+    assert_eq!(cli.json(["jobs", "show", "b-03"]), before);
+    // What is refused did not begin; what somebody already took is told as what it is.
+    cli.run(["jobs", "delete", "nowhere"]).expect(4);
+    assert_eq!(cli.json(["audit"]).as_array().unwrap().len(), 3, "the two, and the undo");
+    assert_eq!(schema_faults(&redis), Vec::<String>::new());
+}
+
+#[test]
 fn what_was_cleared_by_mistake_is_found_in_the_audit_and_undone() {
     let (_redis, cli) = with_jobs();
     let before = cli.json(["jobs", "list", "q", "--all"]);

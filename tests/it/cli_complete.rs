@@ -77,6 +77,36 @@ fn queues_jobs_tokens_and_profiles_are_offered() {
 }
 
 #[test]
+fn schedules_batches_services_and_acts_are_offered() {
+    let (_redis, cli) = filled();
+    for name in ["morning", "evening"] {
+        cli.ok(["schedule", "add", name, "report", "{}", "--every", "1h"]);
+    }
+    assert_offers(&["evening", "morning"], || offered(&cli, "", &["schedule", "pause"]));
+    assert_offers(&["morning"], || offered(&cli, "mo", &["schedule", "show"]));
+    cli.enqueue("mails", "{}", &["--id", "counted-1", "--batch", "november"]);
+    cli.enqueue("report", "{}", &["--id", "counted-2", "--batch", "december"]);
+    cli.ok(["batch", "seal", "november"]);
+    assert_offers(&["december", "november"], || offered(&cli, "", &["batch", "show"]));
+    assert_offers(&["november"], || offered(&cli, "", &["batch", "show", "--queue", "mails"]));
+    assert_offers(&["december"], || offered(&cli, "", &["batch", "seal"]));
+    assert_offers(&["december"], || offered(&cli, "", &["enqueue", "report", "--batch"]));
+    cli.ok(["breaker", "open", "smtp://mail.example.com:25"]);
+    cli.ok(["breaker", "open", "database platform at db:5432"]);
+    assert_offers(&["database platform at db:5432", "smtp://mail.example.com:25"], || {
+        offered(&cli, "", &["breaker", "close"])
+    });
+    assert_offers(&["database\\ platform\\ at\\ db:5432"], || in_bash(&cli, "ireva-queue breaker close data"));
+    assert_offers(&["25"], || in_bash(&cli, "ireva-queue breaker close smtp://mail.example.com:2"));
+    assert_eq!(offered(&cli, "", &["undo"]), Vec::<String>::new());
+    cli.ok(["clear", "mails", "--all", "--yes"]);
+    let act = cli.json(["audit"])[0]["id"].as_str().unwrap().to_owned();
+    assert_offers(&[&act], || offered(&cli, "", &["undo"]));
+    cli.ok(["undo", &act]);
+    assert_eq!(offered(&cli, "", &["undo"]), Vec::<String>::new(), "it is undone");
+}
+
+#[test]
 fn bash_is_offered_what_stands_behind_its_word_breaks() {
     let (_redis, cli) = filled();
     assert_offers(&["pause"], || in_bash(&cli, "ireva-queue queues pa"));

@@ -92,7 +92,19 @@ fn the_payload_of_a_builtin_queue_is_checked_before_it_is_sent() {
     let output = cli.run(["enqueue", "email", "to=nobody"]).expect(2);
     assert!(["to", "subject", "template"].iter().all(|field| output.stderr.contains(field)), "{}", output.stderr);
     cli.run(["enqueue", "email", "to=nobody", "--no-check"]).expect(0);
-    cli.run(["enqueue", "email", "to=ada@example.com", "subject=Hi", "template=welcome-email"]).expect(0);
+    let mail =
+        ["enqueue", "email", "to=ada@example.com", "subject=Hi", "template=welcome-email", "context.firstName=Ada"];
+    cli.run(mail).expect(0);
+    let paid = ["enqueue", "email", "to=ada@example.com", "subject=Hi", "template=distribution-paid"];
+    let output = cli.run(paid).expect(2);
+    let all = ["firstName", "propertyName", "amount", "--no-check"];
+    assert!(all.iter().all(|part| output.stderr.contains(part)), "all at once: {}", output.stderr);
+    cli.run(paid.iter().chain(&["--no-check"])).expect(0);
+    let own = cli.home().join("templates");
+    std::fs::create_dir(&own).unwrap();
+    std::fs::write(own.join("distribution-paid.txt"), "{{ a }} {{ b }}").unwrap();
+    let output = cli.clone().env("MAIL_TEMPLATES", own.display().to_string()).run(paid).expect(2);
+    assert!(output.stderr.contains("names: a, b;"), "the operator's own: {}", output.stderr);
     let lines = "{\"payload\":{\"to\":\"nobody\"}}\n{\"payload\":{\"to\":\"a@example.com\",\"subject\":\"x\",\"template\":\"y\"}}\n";
     let output = cli.clone().stdin(lines).run(["enqueue", "email", "--ndjson", "-"]).expect(3);
     assert!(output.stderr.starts_with("line 1: "), "{}", output.stderr);

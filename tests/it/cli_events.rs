@@ -227,6 +227,25 @@ fn a_log_is_shown_and_followed_to_the_end_of_its_job() {
 }
 
 #[test]
+fn what_a_running_attempt_says_is_followed_while_it_runs() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    let go = cli.home().join("go");
+    let script = format!("echo begun >&2; while [ ! -e '{}' ]; do sleep 0.1; done; echo 'done' >&2", go.display());
+    cli.enqueue("q", "{}", &["--id", "job-0001"]);
+    let mut follow = Following::start(&cli, "log", &["logs", "job-0001", "--follow"]);
+    let mut worker = cli.work(["q", "--exec", "sh", "-c", &script]);
+    wait_until(LONG, "the first line is shown", || follow.said("out") == "begun\n");
+    assert_eq!(cli.json(["jobs", "show", "job-0001"])["state"], "active");
+    assert_eq!(cli.ok(["logs", "job-0001"]), "begun\n");
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(follow.process.wait(LONG, "the log ends").code(), Some(0));
+    assert_eq!(follow.said("out"), "begun\ndone\n");
+    assert_eq!(cli.ok(["logs", "job-0001"]), "begun\ndone\n", "nothing stands there twice");
+    assert_eq!(worker.stop(LONG), Some(0));
+}
+
+#[test]
 fn the_life_of_a_job_is_told_step_by_step() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis);

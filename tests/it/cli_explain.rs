@@ -36,6 +36,34 @@ fn explain_says_why_a_job_waits_and_what_to_do() {
 }
 
 #[test]
+fn the_job_that_follows_a_batch_is_explained_before_it_is_there() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    let batch = ["--batch", "november", "--on-complete", "after", "{}"];
+    cli.enqueue("q", "{}", &batch);
+    cli.enqueue("q", "{}", &["--batch", "november"]);
+    let follower = cli.json(["batch", "show", "november"])["onComplete"]["id"].as_str().unwrap().to_owned();
+    let told = cli.json(["explain", &follower]);
+    assert_eq!(codes(&told), ["batch", "batch_open"]);
+    assert!(told["reasons"][0]["text"].as_str().unwrap().ends_with("2 of 2 have not"), "{told}");
+    assert_eq!((&told["state"], &told["queue"]), (&json!(null), &json!("after")));
+    assert_eq!(cli.json(["explain", &follower[follower.len() - 8..], "--queue", "after"]), told);
+    cli.run(["explain", &follower, "--queue", "q"]).expect(4);
+    cli.ok(["batch", "seal", "november"]);
+    assert_eq!(codes(&cli.json(["explain", &follower])), ["batch"]);
+    let card = cli.ok(["explain", &follower, "-o", "table"]);
+    assert!(card.contains("batch november of queue q") && card.contains("batch show november"), "{card}");
+    cli.ok(["clear", "q", "--all", "--yes"]);
+    // Over, and on its way: the workers of the batch's queue hand it over.
+    assert_eq!(codes(&cli.json(["explain", &follower])), ["handed_over"]);
+    cli.run(["work", "q", "--until-empty", "--exec", "true"]).expect(0);
+    wait_until(std::time::Duration::from_secs(30), "it is there", || {
+        cli.run(["work", "q", "--until-empty", "--exec", "true"]).expect(0);
+        codes(&cli.json(["explain", &follower])) == ["no_worker"]
+    });
+}
+
+#[test]
 fn explain_knows_the_limits_of_a_queue_and_the_worker_of_a_job() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis);

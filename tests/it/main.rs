@@ -6,12 +6,15 @@ mod scenario;
 mod support;
 
 mod alerts;
+mod api_acts;
+mod api_batches;
 mod api_dead;
 mod api_document;
 mod api_enqueue;
 mod api_events;
 mod api_guard;
 mod api_operate;
+mod api_schedules;
 mod api_server;
 mod batches;
 mod builtin_email;

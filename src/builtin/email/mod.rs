@@ -163,6 +163,13 @@ pub fn missing_template(payload: &str, directory: Option<&Path>) -> Option<Strin
     (!files.iter().any(is_there)).then_some(name)
 }
 
+/// The variables that a mail's template names and its context lacks, all of them; the template is that of `directory`, else the
+/// one that ships. Empty for what is no mail, and where there is no such template.
+pub fn missing_variables(payload: &str, directory: Option<&Path>) -> Vec<String> {
+    let (Ok(mail), Ok(templates)) = (Mail::read(payload), Templates::new(directory)) else { return Vec::new() };
+    templates.missing_in(&mail)
+}
+
 /// Checks a mail's payload before it is enqueued.
 pub(super) fn check(payload: &str) -> Result<()> {
     Mail::read(payload).map(drop)

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior, Value, path_loader};
-#[cfg(feature = "notify")]
 use serde_json::{Map, Value as Json};
 
 use crate::builtin::classify;
@@ -19,6 +18,8 @@ const FUEL: u64 = 200_000;
 const TEXT_MAX_BYTES: usize = 2 * 1024 * 1024;
 const ERROR_MAX_CHARS: usize = 500;
 const COLUMN_MAX_CHARS: usize = 200;
+/// Variables that one error names.
+const MISSING_MAX: usize = 30;
 const MINUS: &str = "\u{2212}";
 
 /// Name and source of what ships. A name with an underscore before it is for other templates only.
@@ -87,13 +88,36 @@ impl Templates {
 
     /// The texts of a mail. The context is only ever data: nothing in it is read as a template.
     pub(super) fn render(&self, mail: &Mail) -> Result<Texts, ProcessError> {
-        let mut context = mail.context.clone();
-        context.entry("subject").or_insert_with(|| mail.subject.clone().into());
-        if let Some(tenant_id) = &mail.tenant_id {
-            context.entry("tenantId").or_insert_with(|| tenant_id.clone().into());
-        }
-        let context = Value::from(minijinja::value::Serde(&context));
-        let (html, plain) = (format!("{}.html", mail.template), format!("{}.txt", mail.template));
+        let context = context_of(mail);
+        let files = self.files(&mail.template)?;
+        self.texts(&files, &context).map_err(|(name, error)| {
+            let missing = match error.kind() {
+                ErrorKind::UndefinedError => self.missing(&files, context),
+                _ => Vec::new(),
+            };
+            // Where only one is, its place is told.
+            if missing.len() < 2 {
+                return refused(&name, &error);
+            }
+            let (class, code) = classify::template(&error);
+            let named: Vec<_> = missing.iter().map(|variable| format!("{variable:?}")).collect();
+            let message = format!(
+                "template {:?} cannot be filled in: the variables {} are missing",
+                mail.template,
+                named.join(", ")
+            );
+            ProcessError::new(class, code, message)
+        })
+    }
+
+    /// The variables that a mail's template names and its context lacks; none where there is no such template.
+    pub(super) fn missing_in(&self, mail: &Mail) -> Vec<String> {
+        self.files(&mail.template).map(|files| self.missing(&files, context_of(mail))).unwrap_or_default()
+    }
+
+    /// The files of a template: of its html, and of its plain text.
+    fn files(&self, template: &str) -> Result<[Option<String>; 2], ProcessError> {
+        let (html, plain) = (format!("{template}.html"), format!("{template}.txt"));
         let own = |name: &String| self.directory.as_ref().is_some_and(|directory| directory.join(name).is_file());
         // A pair is taken from one place: half a pair of the operator's is not completed with ours.
         let found = match (own(&html), own(&plain)) {
@@ -101,21 +125,57 @@ impl Templates {
             own => own,
         };
         if found == (false, false) {
-            let message = format!("there is no template {:?}", mail.template);
-            return Err(ProcessError::permanent("template_unknown", message));
+            return Err(ProcessError::permanent("template_unknown", format!("there is no template {template:?}")));
         }
-        let html = found.0.then(|| self.text(&html, &context)).transpose()?;
-        let plain = found.1.then(|| self.text(&plain, &context)).transpose()?;
-        Ok(Texts { plain, html })
+        Ok([found.0.then_some(html), found.1.then_some(plain)])
     }
 
-    fn text(&self, name: &str, context: &Value) -> Result<String, ProcessError> {
+    /// The texts of these files, or which of them could not be filled in, and why.
+    fn texts(&self, files: &[Option<String>; 2], context: &Map<String, Json>) -> Result<Texts, (String, Error)> {
+        let context = Value::from(minijinja::value::Serde(context));
+        let text = |name: &Option<String>| {
+            let text = |name: &String| self.text(name, &context).map_err(|error| (name.clone(), error));
+            name.as_ref().map(text).transpose()
+        };
+        let [html, plain] = files;
+        Ok(Texts { html: text(html)?, plain: text(plain)? })
+    }
+
+    /// Every variable that the context lacks: something is put in its place, until the texts can be written or fail otherwise.
+    fn missing(&self, files: &[Option<String>; 2], mut context: Map<String, Json>) -> Vec<String> {
+        let (mut missing, mut is_list) = (Vec::<String>::new(), false);
+        while missing.len() < MISSING_MAX {
+            let Err((_, error)) = self.texts(files, &context) else { break };
+            let undefined = Some(root_of(&error)).filter(|root| root.kind() == ErrorKind::UndefinedError);
+            match (undefined, missing.last()) {
+                (Some(root), _) => {
+                    let Some(variable) =
+                        root.template_source().zip(root.range()).and_then(|(s, range)| blamed(s, range))
+                    else {
+                        break;
+                    };
+                    let variable = variable.to_owned();
+                    if missing.contains(&variable) || !put(&mut context, &variable, Json::from(0)) {
+                        break;
+                    }
+                    missing.push(variable);
+                    is_list = false;
+                }
+                // A loop wants a list.
+                (None, Some(last)) if !is_list => {
+                    is_list = true;
+                    put(&mut context, last, Json::Array(Vec::new()));
+                }
+                _ => break,
+            }
+        }
+        missing
+    }
+
+    fn text(&self, name: &str, context: &Value) -> Result<String, Error> {
         let mut text = Text(Vec::new());
-        let rendered = self
-            .environment
-            .get_template(name)
-            .and_then(|template| template.render_captured_to(context.clone(), &mut text).map(drop));
-        rendered.map_err(|error| refused(name, &error))?;
+        let template = self.environment.get_template(name)?;
+        template.render_captured_to(context.clone(), &mut text)?;
         Ok(format!("{}\n", String::from_utf8_lossy(&text.0).trim_end()))
     }
 
@@ -139,6 +199,34 @@ impl Templates {
     }
 }
 
+/// What a mail's template may name: its context, and beside it the subject and the tenant.
+fn context_of(mail: &Mail) -> Map<String, Json> {
+    let mut context = mail.context.clone();
+    context.entry("subject").or_insert_with(|| mail.subject.clone().into());
+    if let Some(tenant_id) = &mail.tenant_id {
+        context.entry("tenantId").or_insert_with(|| tenant_id.clone().into());
+    }
+    context
+}
+
+/// Puts a value where a variable (`user.name`) looks for it; whether there is such a place.
+fn put(context: &mut Map<String, Json>, variable: &str, value: Json) -> bool {
+    match variable.split_once('.') {
+        None => {
+            context.insert(variable.to_owned(), value);
+            true
+        }
+        Some((first, rest)) => {
+            let inner = context.entry(first).or_insert_with(|| Json::Object(Map::new()));
+            // One that was put there for itself gives way to what is inside of it.
+            if *inner == 0 {
+                *inner = Json::Object(Map::new());
+            }
+            inner.as_object_mut().is_some_and(|inner| put(inner, rest, value))
+        }
+    }
+}
+
 pub(super) fn shipped(name: &str) -> Option<&'static str> {
     SHIPPED.iter().find(|(shipped, _)| *shipped == name).map(|(_, source)| *source)
 }
@@ -148,12 +236,17 @@ fn refused(name: &str, error: &Error) -> ProcessError {
     ProcessError::new(class, code, explained(name, error))
 }
 
-/// What is wrong, with the variable named where one is missing.
-fn explained(name: &str, error: &Error) -> String {
-    let root = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source())
+/// The innermost error: that of the template which another one includes.
+fn root_of(error: &Error) -> &Error {
+    std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source())
         .filter_map(|error| error.downcast_ref::<Error>())
         .last()
-        .unwrap_or(error);
+        .unwrap_or(error)
+}
+
+/// What is wrong, with the variable named where one is missing.
+fn explained(name: &str, error: &Error) -> String {
+    let root = root_of(error);
     let source = root.template_source().zip(root.range()).and_then(|(source, range)| blamed(source, range));
     let place = root.name().zip(root.line()).map_or(String::new(), |(name, line)| format!(" ({name}, line {line})"));
     let why = match (root.kind(), source) {
@@ -380,6 +473,31 @@ mod tests {
             let error = templates.render(&mail(name, json!({}))).unwrap_err();
             assert_eq!((error.code(), error.class()), (code, crate::retry::ErrorClass::Permanent), "{name}: {error}");
             assert!(error.message().contains(part), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_variable_that_is_missing_is_named_at_once() {
+        let (_directory, templates) = own(&[
+            ("many.txt", "{{ a }} {{ user.name }} {{ user.city }} {% for x in list %}{{ x.y }}{% endfor %}"),
+            ("many.html", "{{ a }} {{ total|money('NGN') }}{% if b is defined %}{{ b }}{% endif %}"),
+            ("inner.txt", "{% for x in list %}{{ x.y }}{% endfor %}{{ z }}"),
+        ]);
+        let missing = |name: &str, context: Json| templates.missing_in(&mail(name, context));
+        assert_eq!(missing("many", json!({})), ["a", "total", "user.name", "user.city", "list"]);
+        assert_eq!(missing("many", json!({"a": 1, "total": "1", "list": [{"y": 1}]})), ["user.name", "user.city"]);
+        assert_eq!(missing("inner", json!({"list": [{}]})), ["x.y"], "what stands in the way of the rest");
+        assert_eq!(missing("nothing", json!({})), Vec::<String>::new());
+        let error = templates.render(&mail("many", json!({"user": {"name": "A"}, "list": []}))).unwrap_err();
+        assert_eq!(error.code(), "template_variable_missing");
+        assert!(error.message().ends_with(r#"the variables "a", "total", "user.city" are missing"#), "{error}");
+        for name in ["welcome-email", "monthly-roi", "report-ready", "distribution-paid", "alert"] {
+            let mut wanted: Vec<_> = least(name).as_object().unwrap().keys().cloned().collect();
+            let mut named = templates.missing_in(&mail(name, json!({})));
+            wanted.sort();
+            named.sort();
+            assert_eq!(named, wanted, "{name}");
+            assert_eq!(templates.missing_in(&mail(name, least(name))), Vec::<String>::new(), "{name}");
         }
     }
 

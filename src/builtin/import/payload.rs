@@ -149,6 +149,17 @@ impl Order {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn the_readme_says_the_columns_of_every_target() {
+        let readme = include_str!("../../../README.md");
+        for table in TARGETS {
+            let columns =
+                table.fields.iter().map(|field| format!("{}{}", field.name, if field.required { "" } else { "?" }));
+            let row = format!("| `{}` | {} |", table.name, columns.collect::<Vec<_>>().join(", "));
+            assert!(readme.lines().any(|line| line == row), "README.md lacks {row}");
+        }
+    }
+
     use super::*;
 
     #[test]

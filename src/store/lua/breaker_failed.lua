@@ -1,7 +1,8 @@
 -- breaker_failed: counts a failure of a dependency; opens its breaker at the limit, lets it wait longer after a probe.
 -- KEYS: breakers
--- ARGV: clock name worker failures window_ms first_ms most_ms   failures: that open it, in a row, none longer than the window
---       after the one before; first_ms: until the first probe; most_ms: the longest wait between two
+-- ARGV: clock name worker failures window_ms first_ms most_ms said   failures: that open it, in a row, none longer than the
+--       window after the one before; first_ms: until the first probe; most_ms: the longest wait between two; said: code and
+--       message
 -- returns: 1 where it is open now, 1 where this failure has opened it, in how many ms it may be probed
 -- cost: 5 µs
 -- flags: allow-oom
@@ -24,6 +25,6 @@ else
     b.due_ms, b.probe = now_ms + b.wait_ms, ''
   end
 end
-b.last_ms = now_ms
+b.last_ms, b.said = now_ms, said
 keep_breaker(name, b)
 return {b.opened_ms > 0 and 1 or 0, opens, math.max(0, b.due_ms - now_ms)}

@@ -15,6 +15,7 @@ mod wait;
 
 mod connection;
 mod embedded;
+mod job_logs;
 mod keyed;
 mod sentinel;
 #[cfg(feature = "tls")]

@@ -44,6 +44,17 @@ fn mails_wait_for_a_server_that_is_down_and_are_all_sent_when_it_is_back() {
         (breaker["state"] != "closed" && breaker["failures"].as_u64() > Some(14)).then_some(breaker)
     });
     assert_eq!(breaker["dependency"], server.as_str());
+    assert_eq!(breaker["lastError"]["code"], "connection_refused", "{breaker}");
+    let told = cli.json(["explain", "mail-59"]);
+    assert_eq!(told["reasons"][0]["code"], "breaker_open", "{told}");
+    assert!(told["reasons"][0]["text"].as_str().unwrap().contains(&server), "{told}");
+    let found = cli.run(["doctor", "email", "-o", "json"]).expect(1);
+    let found: Vec<serde_json::Value> = serde_json::from_str(&found.stdout).unwrap();
+    let found = found.iter().find(|found| found["code"] == "breaker_open").unwrap();
+    assert_eq!((&found["about"], &found["queue"]), (&json!(server), &json!("email")));
+    assert_eq!((&found["severity"], &found["causes"][0]["code"]), (&json!("warning"), &json!("connection_refused")));
+    assert!(found["message"].as_str().unwrap().contains("email ("), "{found}");
+    assert!(found["remedy"].as_str().unwrap().ends_with(&format!("ireva-queue breaker close {server}")), "{found}");
     let stats = cli.json(["stats", "email"]);
     assert_eq!(stats["totals"]["failed"], 4, "the failures before the one that opened it: {stats}");
     assert_eq!((&stats["dead"], &stats["completed"]), (&json!(0), &json!(0)));
@@ -69,6 +80,50 @@ fn mails_wait_for_a_server_that_is_down_and_are_all_sent_when_it_is_back() {
     let ids: Vec<_> = (0..60).map(|n| format!("mail-{n}")).collect();
     Snapshot::of(&redis, "email").assert_conserves(&ids);
     assert_eq!(schema_faults(&redis), Vec::<String>::new());
+}
+
+#[test]
+fn exports_wait_for_a_database_that_is_stopped_and_are_all_written_when_it_is_back() {
+    let (redis, mut postgres) = (TestRedis::start(), TestPostgres::start());
+    let cli = Cli::new(&redis).env("DATABASE_URL", postgres.url());
+    cli.ok(["db", "migrate"]);
+    cli.ok(["db", "seed"]);
+    cli.keep_completed("data-export");
+    cli.ok(["queues", "set", "data-export", "--backoff", "fixed:100ms"]);
+    let export = |id: &str| {
+        let payload = json!({"source": "investors", "destination": format!("{id}.csv")});
+        format!("{{\"id\":\"{id}\",\"payload\":{payload}}}")
+    };
+    let mut worker = cli.work(["data-export", "--concurrency", "2", "--breaker", "3:200ms:1s"]).ready();
+    cli.enqueue_lines("data-export", [export("first-1")]);
+    let stats = || cli.json(["stats", "data-export"]);
+    wait_until(LONG, "the first is written", || stats()["completed"] == 1);
+    postgres.stop();
+    let ids: Vec<_> = (0..20).map(|n| format!("export-{n:02}")).collect();
+    cli.enqueue_lines("data-export", ids.iter().map(|id| export(id)));
+    let breaker = wait_for(LONG, "the breaker is open and was probed in vain", || {
+        let list = cli.json(["breaker", "list"]);
+        let breaker = list.get(0)?.clone();
+        (breaker["state"] != "closed" && breaker["failures"].as_u64() > Some(4)).then_some(breaker)
+    });
+    let name = breaker["dependency"].as_str().unwrap();
+    assert!(name.contains("127.0.0.1") && !name.contains("ireva@"), "{name}");
+    assert_eq!(breaker["lastError"]["code"], "database_unreachable");
+    assert_eq!(cli.json(["explain", "export-19"])["reasons"][0]["code"], "breaker_open");
+    let down = stats();
+    assert_eq!(down["totals"]["failed"], 2, "the failures before the one that opened it: {down}");
+    assert_eq!((&down["completed"], &down["dead"]), (&json!(1), &json!(0)));
+
+    postgres.start_again();
+    wait_until(LONG, "all are written", || stats()["completed"] == 21);
+    wait_until(LONG, "the breaker is closed", || cli.json(["breaker", "list"]) == json!([]));
+    let up = stats();
+    assert_eq!((&up["totals"]["failed"], &up["dead"]), (&json!(2), &json!(0)), "no attempt was used meanwhile");
+    assert_eq!(worker.stop(LONG), Some(0), "{:#?}", worker.log());
+    let files = std::fs::read_dir(cli.home().join(".local/share/ireva-queue/exports")).unwrap().count();
+    assert_eq!(files, 21);
+    let all: Vec<_> = ids.into_iter().chain(["first-1".to_owned()]).collect();
+    Snapshot::of(&redis, "data-export").assert_conserves(&all);
 }
 
 #[test]
@@ -205,7 +260,7 @@ fn a_breaker_that_an_operator_opened_holds_its_queue_until_it_is_closed() {
         until("the free ones are done", async || caller.asked("there") == 50).await;
         assert_eq!(caller.asked("held"), 0);
         assert_eq!(client.queue(name("bound")).stats().await.unwrap().pending, 2);
-        assert!(client.breakers().close("held").await.unwrap());
+        assert!(client.breakers().close("held").await.unwrap().was_open);
         until("the held ones are done", async || caller.asked("held") == 2).await;
         assert!(!client.breakers().list().await.unwrap().iter().any(|breaker| breaker.dependency == "held"));
 
@@ -232,6 +287,10 @@ fn breakers_are_listed_opened_and_closed_by_hand() {
     let table = cli.ok(["breaker", "list", "-o", "table"]);
     assert!(table.contains("https://partner.example.com") && table.contains("open"), "{table}");
     assert_eq!(cli.ok(["breaker", "list", "-o", "name"]), "https://partner.example.com\n");
+    let found = cli.run(["doctor", "-o", "json"]);
+    let found: Vec<serde_json::Value> = serde_json::from_str(&found.stdout).unwrap();
+    let found = found.iter().find(|found| found["code"] == "breaker_held").unwrap();
+    assert_eq!((&found["severity"], &found["about"]), (&json!("note"), &json!("https://partner.example.com")));
     let partly = cli.run(["breaker", "close", "https://partner.example.com", "smtp://nowhere:25"]).expect(3);
     assert!(partly.stdout.contains("partner") && partly.stderr.contains("nowhere"), "{partly:?}");
     cli.run(["breaker", "close", "https://partner.example.com"]).expect(4);

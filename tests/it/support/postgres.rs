@@ -1,17 +1,18 @@
 //! A private PostgreSQL on a loopback port, gone with the test.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use tempfile::TempDir;
 
-use super::process::{Guarded, find, free_port, guarded};
+use super::process::{Guarded, find, free_port, guarded, signal};
 use super::wait::wait_until;
 
 /// A running server with an empty database `ireva`. Killed, reaped and its directory removed on drop.
 pub struct TestPostgres {
-    _process: Guarded,
+    process: Guarded,
     directory: TempDir,
     port: u16,
 }
@@ -32,25 +33,23 @@ impl TestPostgres {
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         for _ in 0..20 {
             let port = free_port();
-            let mut server = unprivileged("postgres");
-            server.arg("-D").arg(&data).args(["-h", "127.0.0.1", "-p", &port.to_string()]);
-            for setting in ["unix_socket_directories=", "fsync=off", "max_connections=200", "shared_buffers=16MB"] {
-                server.args(["-c", setting]);
-            }
-            let mut process = Guarded(server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-            let mut gone = false;
-            wait_until(Duration::from_secs(60), "postgres answers", || {
-                gone = process.ended().is_some();
-                gone || accepts(port)
-            });
-            if gone {
-                continue;
-            }
-            let postgres = Self { _process: process, directory, port };
+            let Some(process) = serve(&data, port) else { continue };
+            let postgres = Self { process, directory, port };
             postgres.query("postgres", "CREATE DATABASE ireva");
             return postgres;
         }
         panic!("postgres found no free port");
+    }
+
+    /// Ends it, and every connection; what it holds stays.
+    pub fn stop(&mut self) {
+        signal(self.process.pid(), Signal::INT);
+        self.process.wait(Duration::from_secs(60), "postgres");
+    }
+
+    /// Starts it again, in the same place.
+    pub fn start_again(&mut self) {
+        self.process = serve(&self.directory.path().join("data"), self.port).expect("its port is still free");
     }
 
     /// `DATABASE_URL` of it.
@@ -71,6 +70,22 @@ impl TestPostgres {
         assert!(answer.status.success(), "{sql}: {}", String::from_utf8_lossy(&answer.stderr));
         String::from_utf8(answer.stdout).unwrap().trim_end().to_owned()
     }
+}
+
+/// A server on this port that answers; `None` where the port is not free.
+fn serve(data: &Path, port: u16) -> Option<Guarded> {
+    let mut server = unprivileged("postgres");
+    server.arg("-D").arg(data).args(["-h", "127.0.0.1", "-p", &port.to_string()]);
+    for setting in ["unix_socket_directories=", "fsync=off", "max_connections=200", "shared_buffers=16MB"] {
+        server.args(["-c", setting]);
+    }
+    let mut process = Guarded(server.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let mut gone = false;
+    wait_until(Duration::from_secs(60), "postgres answers", || {
+        gone = process.ended().is_some();
+        gone || accepts(port)
+    });
+    (!gone).then_some(process)
 }
 
 fn accepts(port: u16) -> bool {

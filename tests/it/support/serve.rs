@@ -62,6 +62,10 @@ impl Serve {
         self.send(Request::new("POST", path))
     }
 
+    pub fn put(&self, path: &str, body: &str) -> Reply {
+        self.send(Request::new("PUT", path).json(body))
+    }
+
     pub fn patch(&self, path: &str, body: &str) -> Reply {
         self.send(Request::new("PATCH", path).json(body))
     }

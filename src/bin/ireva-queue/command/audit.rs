@@ -1,4 +1,4 @@
-//! `audit`: who did what to many jobs at once.
+//! `audit`: who did what to many jobs at once, or deleted one.
 
 use std::time::Duration;
 
@@ -9,10 +9,11 @@ use crate::context::Context;
 use crate::output::Answer;
 use crate::parse;
 
-/// Show who did what to many jobs at once, and why, the latest first
+/// Show who did what to many jobs at once, or deleted one, the latest first
 ///
 /// Every act of 'clear', 'dlq retry', 'dlq delete', 'dlq purge', 'jobs' with a
-/// selection, 'queues delete' and 'undo' is written before its first change.
+/// selection, 'jobs delete', 'queues delete' and 'undo' is written before its
+/// first change, with who did it and why.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example:
   ireva-queue audit
@@ -35,7 +36,7 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     let acts = context.client()?.audit().list(args.queue.as_ref(), args.since, args.limit).await?;
     if acts.is_empty() {
-        context.ui.note("nobody acted on many jobs at once");
+        context.ui.note("nobody acted on many jobs at once, or deleted one");
     }
     Ok(Answer::list(acts))
 }

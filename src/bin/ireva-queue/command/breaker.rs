@@ -8,7 +8,6 @@ use clap::Subcommand;
 use crate::context::Context;
 use crate::output::Answer;
 use crate::parse;
-use crate::view::BreakerClosed;
 
 /// Show breakers, open and close them
 ///
@@ -71,7 +70,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
             let (asked_for, mut closed, mut errors) = (dependencies.len(), Vec::new(), Vec::<anyhow::Error>::new());
             for dependency in dependencies {
                 match breakers.close(&dependency).await {
-                    Ok(was_open) => closed.push(BreakerClosed { dependency, was_open }),
+                    Ok(breaker) => closed.push(breaker),
                     Err(error) if error.kind() == ireva_queue::ErrorKind::NotFound => errors.push(error.into()),
                     Err(error) => return Err(error.into()),
                 }

@@ -11,8 +11,9 @@ use crate::output::Answer;
 ///
 /// Load them as the shell wants it, for bash
 /// ~/.local/share/bash-completion/completions/ireva-queue. In bash, zsh and fish
-/// they complete names of queues, tokens and profiles and ids of jobs too: Redis
-/// is asked for at most 80 ms, and nothing is said where it is away.
+/// they complete names of queues, schedules, batches, tokens and profiles, ids of
+/// jobs and of acts to undo, and services with breakers too: Redis is asked for
+/// at most 80 ms, and nothing is said where it is away.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example:
   ireva-queue completions bash > ~/.local/share/bash-completion/completions/ireva-queue")]

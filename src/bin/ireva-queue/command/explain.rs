@@ -3,14 +3,15 @@
 use anyhow::Result;
 use ireva_queue::QueueName;
 
-use crate::command::jobs::each;
+use crate::command::jobs::each_named;
 use crate::context::Context;
 use crate::output::Answer;
 
 /// Explain jobs: why they wait or where they ended, and what to do next
 ///
 /// Says since when, and under which limit: paused, rate, concurrency, jobs ahead
-/// in line, time, retry, no worker.
+/// in line, time, retry, no worker, a service that is down, a batch that is not
+/// over.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example:
   ireva-queue explain 7G3K")]
@@ -27,5 +28,5 @@ pub struct Args {
 /// Finds each, and explains it.
 pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     let inspector = context.client()?.inspector();
-    each(&args.ids, args.queue.as_ref(), context, async |job| inspector.explain(&job).await).await
+    each_named(&args.ids, async |id| inspector.explain_named(id, args.queue.as_ref()).await).await
 }

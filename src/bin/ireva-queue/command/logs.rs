@@ -18,8 +18,9 @@ const BEHIND_THE_END: Duration = Duration::from_secs(1);
 
 /// Show what the attempts of a job have said
 ///
-/// The log is kept for a day, 64 KiB an attempt; it is written when an attempt
-/// ends. With --follow it goes on until the job has ended.
+/// The log is kept for a day, 64 KiB an attempt. What a running attempt says
+/// stands in it within a second or two. With --follow it goes on until the job
+/// has ended.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example:
   ireva-queue logs 7G3K

@@ -19,6 +19,7 @@ pub mod enqueue;
 pub mod events;
 pub mod explain;
 pub mod help;
+mod job_args;
 pub mod jobs;
 pub mod limits;
 pub mod logs;

@@ -20,7 +20,8 @@ const INTERVAL_LEAST: Duration = Duration::from_millis(200);
 /// Queues with counts, rates and trends, running jobs with their progress, dead
 /// letters by code, workers. Tab and the arrows move, Enter shows a thing whole,
 /// p pauses or resumes a queue, r revives the dead letters of a code, c cancels a
-/// job (each asks first), / filters, ? shows the keys, q quits.
+/// job (each asks first), / filters, ? shows the keys, q quits. With a read-only
+/// profile and with --no-input it only looks.
 ///
 /// It needs a terminal of 60 columns and 15 lines. Scripts use 'stats'.
 #[derive(Debug, clap::Args)]
@@ -44,15 +45,24 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         let why = "'top' draws on a terminal: use 'stats', or 'stats --watch', where there is none and with --output";
         return Err(Stop::usage(why).into());
     }
+    let redis = &context.config()?.redis;
     let setup = Setup {
-        server: server(&context.config()?.redis),
+        server: server(redis),
         queues: args.queues,
         interval: args.interval.max(INTERVAL_LEAST),
-        may_ask: !ui.forbids_questions(),
+        changes_nothing: changes_nothing(redis, context),
         color: ui.look().color,
         unicode: ui.shows_unicode(),
     };
     Ok(Answer::none().code(tui::run(setup, context.client()?).await?))
+}
+
+/// Why keys only look, where that is so.
+fn changes_nothing(redis: &RedisConfig, context: &Context) -> Option<&'static str> {
+    if redis.read_only {
+        return Some("read-only: this configuration changes nothing (read_only, IREVA_QUEUE_READ_ONLY)");
+    }
+    context.ui.forbids_questions().then_some("--no-input: nothing is changed, since nothing may be asked")
 }
 
 /// Where it looks, in a word or two.
@@ -64,5 +74,6 @@ fn server(redis: &RedisConfig) -> String {
     };
     let db = if redis.db == 0 { String::new() } else { format!("/{}", redis.db) };
     let prefix = if redis.prefix == "ireva:queue:" { String::new() } else { format!("  {}", redis.prefix) };
-    format!("{place}{db}{prefix}")
+    let read_only = if redis.read_only { "  read-only" } else { "" };
+    format!("{place}{db}{prefix}{read_only}")
 }

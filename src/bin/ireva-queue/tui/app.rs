@@ -31,8 +31,8 @@ pub struct Setup {
     pub queues: Vec<QueueName>,
     /// How often it looks.
     pub interval: Duration,
-    /// Whether questions may be asked.
-    pub may_ask: bool,
+    /// Why keys change nothing, where they do not.
+    pub changes_nothing: Option<&'static str>,
     /// Whether colours are shown.
     pub color: bool,
     /// Whether the terminal shows more than ASCII.
@@ -49,14 +49,14 @@ type Acting = Pin<Box<dyn Future<Output = Result<String, String>>>>;
 /// # Errors
 /// What the first look finds wrong, before anything is drawn; later the terminal's own errors.
 pub async fn run(setup: Setup, client: &Client) -> Result<Code> {
-    let Setup { server, queues, interval, may_ask, color, unicode } = setup;
+    let Setup { server, queues, interval, changes_nothing, color, unicode } = setup;
     let started = Instant::now();
     let mut loader = Loader::new(client.clone());
     let first = Wants { queues: queues.clone(), running: 0, look: None, now: local_now() };
     let facts = loader.look(&first).await?;
     let mut told = Told::listen()?;
     let mut screen = Screen::take(color)?;
-    let about = About { server, interval, may_ask, color, unicode };
+    let about = About { server, interval, changes_nothing, color, unicode };
     let mut state = State::new(about, screen.size()?, local_now());
     state.seen(facts, started.elapsed());
     let mut rim = Rim::new(client.clone(), queues, loader);

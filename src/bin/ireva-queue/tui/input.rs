@@ -97,6 +97,9 @@ fn neighbour(pane: Pane, steps: usize) -> Pane {
 
 /// Asks about what is at the cursor, or says why there is nothing to ask.
 fn ask(state: &mut State, act: impl Fn(&Key, &State) -> Result<Act, &'static str>) {
+    if let Some(why) = state.about.changes_nothing {
+        return state.warn(why);
+    }
     let Some(key) = state.at_cursor() else { return state.warn("nothing is listed there") };
     match act(&key, state) {
         Ok(act) => ask_about(state, act),
@@ -105,8 +108,8 @@ fn ask(state: &mut State, act: impl Fn(&Key, &State) -> Result<Act, &'static str
 }
 
 fn ask_about(state: &mut State, act: Act) {
-    if !state.about.may_ask {
-        state.warn("--no-input: nothing is changed, since nothing may be asked");
+    if let Some(why) = state.about.changes_nothing {
+        state.warn(why);
     } else if state.doing.is_some() {
         state.warn("one thing at a time: Esc stops the one that is being done");
     } else {

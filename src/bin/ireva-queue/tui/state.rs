@@ -28,8 +28,8 @@ pub struct About {
     pub server: String,
     /// How often it looks.
     pub interval: Duration,
-    /// Whether questions may be asked, and so anything be changed.
-    pub may_ask: bool,
+    /// Why keys change nothing, where they do not.
+    pub changes_nothing: Option<&'static str>,
     /// Whether colours are shown.
     pub color: bool,
     /// Whether the terminal shows more than ASCII.
@@ -218,7 +218,7 @@ impl State {
             (_, None, Some((act, done))) => act.doing(*done),
             (Mode::Watch, None, None) => return vec![self.keys()],
             (Mode::Look(look), None, None) => {
-                let job = self.about.may_ask && matches!(look.target, Target::Job(_));
+                let job = self.about.changes_nothing.is_none() && matches!(look.target, Target::Job(_));
                 format!("arrows scroll  {}Esc back", if job { "c cancel  " } else { "" })
             }
             (Mode::Help, None, None) => "any key leads back".to_owned(),
@@ -229,7 +229,7 @@ impl State {
     fn keys(&self) -> String {
         let (tab, pause) = if self.size.width < 80 { ("Tab", "p pause") } else { ("Tab pane", "p pause/resume") };
         let acts = match self.focus {
-            _ if !self.about.may_ask => String::new(),
+            _ if self.about.changes_nothing.is_some() => String::new(),
             Pane::Queues => format!("{pause}  "),
             Pane::Running => format!("c cancel  {pause}  "),
             Pane::Dead => format!("r retry  {pause}  "),

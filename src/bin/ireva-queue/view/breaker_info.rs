@@ -1,7 +1,6 @@
 //! Breakers: listed, opened, closed.
 
-use ireva_queue::{BreakerInfo, BreakerState};
-use serde::Serialize;
+use ireva_queue::{BreakerClosed, BreakerInfo, BreakerState};
 
 use crate::output::{Cell, Tone};
 use crate::view::{Block, Column, View};
@@ -15,6 +14,7 @@ impl View for BreakerInfo {
         Column::new("NEXT TRY").gives_way(1),
         Column::new("LAST FAILURE").wide(),
         Column::new("OPENED BY").wide(),
+        Column::new("LAST ERROR").wide(),
     ];
 
     fn cells(&self) -> Vec<Cell> {
@@ -31,22 +31,13 @@ impl View for BreakerInfo {
             self.probe_at.map_or_else(|| Cell::maybe_at(None), Cell::due),
             Cell::maybe_at(self.last_failure_at),
             Cell::maybe(self.opened_by.as_ref()),
+            Cell::maybe(self.last_error.as_ref().map(|error| format!("{}: {}", error.code, error.message))),
         ]
     }
 
     fn name(&self) -> String {
         self.dependency.clone()
     }
-}
-
-/// A breaker that was closed.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct BreakerClosed {
-    /// What it guards.
-    pub dependency: String,
-    /// Whether it was open.
-    pub was_open: bool,
 }
 
 impl View for BreakerClosed {

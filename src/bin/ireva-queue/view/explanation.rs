@@ -24,8 +24,8 @@ impl View for Explanation {
         vec![
             Cell::text(self.id.as_str()),
             Cell::text(self.queue.as_str()),
-            Cell::state(self.state),
-            if waits(self.state) { Cell::due(self.since) } else { Cell::at(self.since) },
+            self.state.map_or_else(Cell::none, Cell::state),
+            if self.state.is_some_and(waits) { Cell::due(self.since) } else { Cell::at(self.since) },
             Cell::text(codes.join(",")),
             Cell::text(texts.join("; ")),
             Cell::text(self.next.join("; ")),
@@ -40,8 +40,8 @@ impl View for Explanation {
         let mut blocks = vec![
             Block::Field("id", Cell::text(self.id.as_str())),
             Block::Field("queue", Cell::text(self.queue.as_str())),
-            Block::Field("state", Cell::state(self.state)),
-            Block::Field(if waits(self.state) { "due" } else { "since" }, Cell::at(self.since)),
+            Block::Field("state", self.state.map_or_else(Cell::none, Cell::state)),
+            Block::Field(if self.state.is_some_and(waits) { "due" } else { "since" }, Cell::at(self.since)),
         ];
         blocks.extend(passages(self));
         Some(blocks)

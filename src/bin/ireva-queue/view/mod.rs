@@ -37,7 +37,6 @@ mod worker_report;
 use serde::Serialize;
 
 pub use alert_info::AlertRemoved;
-pub use breaker_info::BreakerClosed;
 pub use bulk::{Act, Bulk};
 pub use checked::{CheckAnswer, CheckFormat};
 pub use config_value::{ListedProfile, ProfilePath, WithOrigin};

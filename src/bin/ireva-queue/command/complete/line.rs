@@ -29,9 +29,28 @@ pub fn words(line: &str) -> Vec<String> {
     words
 }
 
+/// Whether the line ends within quotes.
+pub fn is_quoted(line: &str) -> bool {
+    ['\'', '"'].iter().any(|quote| line.matches(*quote).count() % 2 == 1)
+}
+
+/// A value as bash reads it as one word.
+pub fn escaped(value: &str) -> String {
+    let special = |letter: &char| letter.is_whitespace() || "\\'\"$`&|;<>()*?[]{}!#~".contains(*letter);
+    value.chars().flat_map(|letter| special(&letter).then_some('\\').into_iter().chain([letter])).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::words;
+    use super::{escaped, is_quoted, words};
+
+    #[test]
+    fn a_value_with_blanks_stays_one_word() {
+        for value in ["database platform at db:5432", "smtp://mail:25", "it's $5"] {
+            assert_eq!(words(&format!("iq {}", escaped(value))), ["iq", value]);
+        }
+        assert!(is_quoted("iq 'database pl") && !is_quoted("iq 'a' b"));
+    }
 
     #[test]
     fn a_line_is_split_as_bash_does() {

@@ -40,8 +40,10 @@ enum Shell {
 
 /// A candidate a line, its meaning behind a tab; `:files` or `:dirs` where the shell itself knows them.
 pub fn run(args: Args) -> Result<Answer> {
+    let mut in_quotes = false;
     let (current, before) = match args.shell {
         Shell::Bash => {
+            in_quotes = args.words.first().is_some_and(|line| line::is_quoted(line));
             let mut words = line::words(args.words.first().map_or("", String::as_str));
             let current = words.pop().unwrap_or_default();
             (current, words.split_off(words.len().min(1)))
@@ -54,6 +56,7 @@ pub fn run(args: Args) -> Result<Answer> {
     let mut root = Cli::command();
     root.build();
     let place = Place::find(&root, &before, &current);
+    let quotes = args.shell == Shell::Bash && !in_quotes;
     let offer = place.offer();
     let mut candidates = offer.candidates;
     if let Some(wanted) = &offer.ask {
@@ -69,6 +72,7 @@ pub fn run(args: Args) -> Result<Answer> {
         let whole = format!("{}{value}", place.kept());
         let Some(value) = whole.strip_prefix(current.as_str()).map(|rest| format!("{current}{rest}")) else { continue };
         let Some(value) = value.get(shown..) else { continue };
+        let value = if quotes { line::escaped(value) } else { value.to_owned() };
         text.push_str(&format!("{value}\t{}\n", meaning.lines().next().unwrap_or_default()));
     }
     Ok(Answer::verbatim(text))

@@ -39,6 +39,16 @@ pub enum Wanted {
     Alerts,
     /// Names of sinks.
     Sinks,
+    /// Names of schedules.
+    Schedules,
+    /// Names of batches.
+    Batches,
+    /// Names of batches that take jobs.
+    OpenBatches,
+    /// Services that have failed of late.
+    Dependencies,
+    /// Acts that can be undone.
+    Acts,
 }
 
 /// The command that is being written, and what of it stands before the cursor.
@@ -199,17 +209,26 @@ impl<'a> Place<'a> {
         Offer { candidates, ask, directive: directive.filter(|_| ask.is_none()) }
     }
 
-    /// What the name of a value says that it is. Names of schedules belong here once there are any.
+    /// What the name of a value says that it is.
     fn wanted(&self, arg: &Arg) -> Option<Wanted> {
         match self.path.first() {
             _ if is_named(arg, "QUEUE") => Some(Wanted::Queues),
             _ if is_named(arg, "PROFILE") => Some(Wanted::Profiles),
             _ if is_named(arg, "ALERT") => Some(Wanted::Alerts),
             _ if is_named(arg, "SINK") => Some(Wanted::Sinks),
-            // The id of a new job is of its producer's choice.
+            Some(&"enqueue") if arg.get_id() == "batch" => Some(Wanted::OpenBatches),
+            // The id of a new job is of its producer's choice, and so is the name of a new schedule.
             Some(&"enqueue") => None,
+            Some(&"schedule") if self.path.get(1) == Some(&"add") => None,
             Some(&"dlq") if is_named(arg, "ID") => Some(Wanted::DeadLetters),
-            _ if is_named(arg, "ID") => Some(Wanted::Jobs),
+            _ if is_named(arg, "ID") || is_named(arg, "JOB") => Some(Wanted::Jobs),
+            Some(&"schedule") if is_named(arg, "NAME") => Some(Wanted::Schedules),
+            Some(&"batch") if is_named(arg, "NAME") => match self.path.get(1) {
+                Some(&"seal") => Some(Wanted::OpenBatches),
+                _ => Some(Wanted::Batches),
+            },
+            _ if is_named(arg, "DEPENDENCY") => Some(Wanted::Dependencies),
+            _ if is_named(arg, "ACT") => Some(Wanted::Acts),
             Some(&"token") if self.path.get(1) == Some(&"revoke") => Some(Wanted::Tokens),
             _ => None,
         }
@@ -279,6 +298,18 @@ mod tests {
             ("enqueue q --id ", None),
             ("token revoke ", Some(Wanted::Tokens)),
             ("token create ", None),
+            ("explain ", Some(Wanted::Jobs)),
+            ("schedule show ", Some(Wanted::Schedules)),
+            ("schedule pause morning ", Some(Wanted::Schedules)),
+            ("schedule add ", None),
+            ("schedule list ", Some(Wanted::Queues)),
+            ("breaker close ", Some(Wanted::Dependencies)),
+            ("breaker open ", Some(Wanted::Dependencies)),
+            ("breaker open x ", None),
+            ("batch show ", Some(Wanted::Batches)),
+            ("batch seal november ", Some(Wanted::OpenBatches)),
+            ("enqueue q --batch ", Some(Wanted::OpenBatches)),
+            ("undo ", Some(Wanted::Acts)),
             ("stats --profile ", Some(Wanted::Profiles)),
             ("--profile ", Some(Wanted::Profiles)),
             ("jobs list q --limit ", None),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use ireva_queue::config::{Config, RedisMode};
 use ireva_queue::stats::JobSummary;
-use ireva_queue::{AlertName, AlertSinks, Client, JobState, QueueName, Result};
+use ireva_queue::{AlertName, AlertSinks, BatchInfo, Client, JobState, QueueName, Result};
 use tokio::time::timeout;
 
 use super::place::{Candidate, Place, Wanted};
@@ -14,6 +14,8 @@ use super::place::{Candidate, Place, Wanted};
 /// Jobs of each state and queue that are offered; nobody looks through more.
 const JOBS: u64 = 30;
 const LISTS_AT_ONCE: usize = 64;
+/// Batches and acts that are offered, the newest.
+const NEWEST: u64 = 50;
 /// The states whose jobs are offered, those that people look at first.
 const STATES: [JobState; 7] = [
     JobState::Active,
@@ -79,7 +81,40 @@ async fn find(wanted: &Wanted, place: &Place<'_>, config: &Config, found: &RefCe
             infos.dedup_by(|one, other| one.alert == other.alert);
             infos.iter().for_each(|info| add(info.alert.as_str(), info.condition.clone()));
         }
+        Wanted::Schedules => {
+            for schedule in client.schedules().list(&[]).await? {
+                add(schedule.name.as_str(), format!("{} in {}", schedule.state.as_str(), schedule.queue));
+            }
+        }
+        Wanted::Batches => batches(&client, place, |_| true, &add).await?,
+        Wanted::OpenBatches => batches(&client, place, |batch| !batch.sealed, &add).await?,
+        Wanted::Dependencies => {
+            for breaker in client.breakers().list().await? {
+                add(&breaker.dependency, breaker.state.as_str().to_owned());
+            }
+        }
+        Wanted::Acts => {
+            for act in client.audit().undoable(None, NEWEST).await? {
+                let jobs = act.count.map_or_else(String::new, |count| format!(" {count} jobs"));
+                add(&act.id, format!("{}{jobs} of {} by {}", act.act, act.queue, act.by));
+            }
+        }
         Wanted::Profiles | Wanted::Sinks => {}
+    }
+    Ok(())
+}
+
+/// Those of the queue that is named, or of all.
+async fn batches(
+    client: &Client,
+    place: &Place<'_>,
+    fits: impl Fn(&BatchInfo) -> bool,
+    add: &impl Fn(&str, String),
+) -> Result<()> {
+    let queue = place.queue().map(QueueName::new).transpose()?;
+    for batch in client.batches().list(queue.as_ref(), NEWEST).await?.iter().filter(|batch| fits(batch)) {
+        let ended = batch.total - batch.pending;
+        add(batch.batch.as_str(), format!("{ended} of {} in {} have ended", batch.total, batch.queue));
     }
     Ok(())
 }

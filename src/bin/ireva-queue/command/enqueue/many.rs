@@ -131,6 +131,9 @@ struct Sent {
 async fn send(queue: &Queue, batch: Batch, report: &mut EnqueueReport, each: bool, context: &Context) -> Result<Sent> {
     let Batch { numbers, jobs, mut refused, .. } = batch;
     let Some(&first) = numbers.first() else { return Ok(Sent { refused, stopped: None }) };
+    if let Err(error) = context.client()?.batches().open_for(queue.name(), &jobs).await {
+        return Ok(Sent { refused, stopped: Some(stopped(first, &error)) });
+    }
     let answers = match queue.enqueue_many(jobs).await {
         Ok(answers) => answers,
         Err(error) => return Ok(Sent { refused, stopped: Some(stopped(first, &error)) }),

@@ -12,12 +12,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use chrono::{DateTime, Utc};
-use ireva_queue::builtin::email::missing_template;
-use ireva_queue::retry::Backoff;
+use ireva_queue::builtin::email::{missing_template, missing_variables};
 use ireva_queue::service::QueueService;
 use ireva_queue::stats::Enqueued;
-use ireva_queue::{Error, ErrorKind, JobId, JobState, NewJob, Priority, Queue, QueueName};
+use ireva_queue::{Error, ErrorKind, JobId, JobState, NewJob, Queue, QueueName};
 
+use crate::command::job_args::JobArgs;
 use crate::command::queues;
 use crate::context::Context;
 use crate::exit::{Code, Stop};
@@ -69,7 +69,7 @@ pub struct Args {
     payload: Vec<String>,
 
     #[command(flatten)]
-    job: JobArgs,
+    job: OneJobArgs,
 
     #[command(flatten)]
     bulk: BulkArgs,
@@ -105,7 +105,7 @@ pub struct Args {
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "The job")]
-struct JobArgs {
+struct OneJobArgs {
     /// Start no sooner than after this span
     #[arg(
         long,
@@ -120,51 +120,26 @@ struct JobArgs {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true, value_parser = parse::instant)]
     at: Option<DateTime<Utc>>,
 
-    /// critical, high, normal or low
-    #[arg(
-        long,
-        value_name = "PRIORITY",
-        hide_possible_values = true,
-        value_parser = parse::one_of::<Priority>(&["critical", "high", "normal", "low"])
-    )]
-    priority: Option<Priority>,
-
-    /// How often it may run in all
-    #[arg(
-        long,
-        value_name = "N",
-        allow_hyphen_values = true,
-        value_parser = parse::count::<u32>
-    )]
-    attempts: Option<u32>,
-
-    /// The wait between attempts: 5s, fixed:10s, linear:5s, exponential:5s:1h
-    #[arg(long, value_name = "BACKOFF", allow_hyphen_values = true)]
-    backoff: Option<Backoff>,
-
-    /// How long one attempt may take
-    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, value_parser = parse::positive_span)]
-    timeout: Option<Duration>,
-
-    /// How long it is worth starting
-    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, value_parser = parse::positive_span)]
-    ttl: Option<Duration>,
+    #[command(flatten)]
+    job: JobArgs,
 
     /// Its id; the same id again adds nothing
     #[arg(long, value_name = "ID")]
     id: Option<JobId>,
 
-    /// A key that one live job of the queue may hold
-    #[arg(long, value_name = "KEY")]
-    unique: Option<String>,
-
-    /// Hold the key for this long, even when the job ends sooner
-    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, requires = "unique", value_parser = parse::positive_span)]
-    unique_for: Option<Duration>,
-
     /// Add nothing where a job of the queue waits or runs
     #[arg(long)]
     unless_queued: bool,
+}
+
+impl OneJobArgs {
+    /// The job with what the flags say.
+    fn put_on(&self, job: NewJob) -> NewJob {
+        let job = self.delay.into_iter().fold(job, NewJob::delay);
+        let job = self.at.into_iter().fold(job, NewJob::at);
+        let job = self.id.iter().cloned().fold(self.job.put_on(job), NewJob::id);
+        if self.unless_queued { job.unless_queued() } else { job }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -199,14 +174,14 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
             batch: args.batch.batch.clone(),
         };
         let (batch, defaults) = (args.batch.batch, args.job);
-        let defaults = move |job| batch.iter().cloned().fold(apply(job, &defaults), NewJob::batch);
+        let defaults = move |job| batch.iter().cloned().fold(defaults.put_on(job), NewJob::batch);
         return many::run(order, defaults, context).await;
     }
     if args.bulk.bare {
         return Err(Stop::usage("'--bare' is for lines: give '--ndjson' or '--from' too").into());
     }
     let payload = payload::from_args(&args.payload)?;
-    let mut job = apply(NewJob::from_json(payload)?, &args.job);
+    let mut job = args.job.put_on(NewJob::from_json(payload)?);
     job.check()?;
     if !args.no_check {
         QueueService::check(&args.queue, job.payload().get())?;
@@ -230,43 +205,6 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         (false, _) => Ok(Answer::one(enqueued)),
         (true, true) => wait(&queue, enqueued, args.wait_timeout, context).await,
         (true, false) => Ok(nothing_to_wait_for(enqueued)),
-    }
-}
-
-/// The job with what the flags say.
-fn apply(mut job: NewJob, args: &JobArgs) -> NewJob {
-    job = match (args.delay, args.at) {
-        (Some(delay), _) => job.delay(delay),
-        (None, Some(at)) => job.at(at),
-        (None, None) => job,
-    };
-    if let Some(priority) = args.priority {
-        job = job.priority(priority);
-    }
-    if let Some(attempts) = args.attempts {
-        job = job.attempts(attempts);
-    }
-    if let Some(backoff) = args.backoff {
-        job = job.backoff(backoff);
-    }
-    if let Some(timeout) = args.timeout {
-        job = job.timeout(timeout);
-    }
-    if let Some(ttl) = args.ttl {
-        job = job.ttl(ttl);
-    }
-    if let Some(id) = &args.id {
-        job = job.id(id.clone());
-    }
-    if args.unless_queued {
-        job = job.unless_queued();
-    }
-    if let Some(unique) = &args.unique {
-        job = job.unique(unique);
-    }
-    match args.unique_for {
-        Some(window) => job.unique_for(window),
-        None => job,
     }
 }
 
@@ -351,13 +289,20 @@ fn nothing_to_wait_for(enqueued: Enqueued) -> Answer {
     Answer::one(enqueued).errors(0, vec![Error::not_found(why).into()])
 }
 
-/// A template that does not ship stands with the operator's own: here where we know them, else where the worker runs.
+/// Holds a mail against its template. One that does not ship stands with the operator's own: here where we know them, else
+/// where the worker runs.
 fn check_template(queue: &QueueName, payload: &str, context: &Context) -> Result<()> {
     if queue.as_str() != QueueName::KNOWN[0] {
         return Ok(());
     }
-    let Some(name) = missing_template(payload, None) else { return Ok(()) };
     let own = context.config().ok().and_then(|config| config.processors.mail_templates.as_deref());
+    let missing = missing_variables(payload, own);
+    if !missing.is_empty() {
+        let why = "the context lacks what the template of the mail names";
+        let missing = missing.join(", ");
+        return Err(Stop::usage(format!("{why}: {missing}; context.NAME=VALUE says it, --no-check sends it")).into());
+    }
+    let Some(name) = missing_template(payload, None) else { return Ok(()) };
     match own {
         None => {
             context.ui.note(&format!("template {name:?} does not ship: the worker needs it in its MAIL_TEMPLATES"));

@@ -75,7 +75,7 @@ pub async fn run(args: Args, act: BulkAct, context: &Context) -> Result<Answer> 
 }
 
 async fn one_by_one(ids: &[String], queue: Option<&QueueName>, act: BulkAct, context: &Context) -> Result<Answer> {
-    let inspector = context.client()?.inspector();
+    let inspector = context.client()?.inspector().by(context.ui.who());
     each(ids, queue, context, async |job| match act {
         BulkAct::Remove => inspector.delete(&job).await,
         BulkAct::Cancel => inspector.cancel(&job).await,

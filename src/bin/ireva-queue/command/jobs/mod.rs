@@ -60,8 +60,8 @@ enum Verb {
     Promote(act::Args),
     /// Delete jobs, unless they are active
     ///
-    /// Name jobs: whoever does is not asked. Or select them in a queue; for an
-    /// hour 'undo' brings those back.
+    /// Name jobs: whoever does is not asked. Or select them in a queue. For an
+    /// hour 'undo' brings them back; 'audit' tells who did it.
     #[command(before_help = "Example:
   ireva-queue jobs delete 7G3K
   ireva-queue jobs delete --queue email --state completed --older-than 1d")]
@@ -93,13 +93,18 @@ pub async fn each<T: View + 'static>(
     act: impl AsyncFn(Located) -> ireva_queue::Result<T>,
 ) -> Result<Answer> {
     let inspector = context.client()?.inspector();
+    let act = async |id: &str| act(inspector.find(id, queue).await?).await;
+    each_named(ids, act).await
+}
+
+/// Does `act` to each name, in the same way.
+pub async fn each_named<T: View + 'static>(
+    ids: &[String],
+    act: impl AsyncFn(&str) -> ireva_queue::Result<T>,
+) -> Result<Answer> {
     let (mut values, mut errors) = (Vec::new(), Vec::<anyhow::Error>::new());
     for id in ids {
-        let done = match inspector.find(id, queue).await {
-            Ok(job) => act(job).await,
-            Err(error) => Err(error),
-        };
-        match done {
+        match act(id).await {
             Ok(value) => values.push(value),
             Err(error) if is_about_one(error.kind()) => errors.push(error.into()),
             Err(error) if values.is_empty() => return Err(error.into()),

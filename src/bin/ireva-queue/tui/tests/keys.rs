@@ -157,10 +157,27 @@ fn what_a_row_cannot_do_is_said() {
 #[test]
 fn with_no_input_nothing_is_asked_and_nothing_changed() {
     let mut state = state(80, 24, busy());
-    state.about.may_ask = false;
+    state.about.changes_nothing = Some("--no-input: nothing is changed");
     type_in(&mut state, "p");
     assert!(matches!(state.mode, Mode::Watch) && state.notice.clone().unwrap().text.contains("--no-input"));
     assert!(!screen(&state).join("\n").contains("p pause"));
+}
+
+#[test]
+fn in_a_read_only_profile_every_key_that_acts_says_so() {
+    let mut state = state(80, 24, busy());
+    state.about.changes_nothing = Some("read-only: this configuration changes nothing");
+    // On every pane, also where there would be nothing to do, and on a job that is looked at.
+    for keys in ["p", "r", "c", "<tab>p", "c", "<tab>r", "<tab>p", "<tab><tab><enter>c"] {
+        let effect = type_in(&mut state, keys);
+        assert_eq!(effect, Effect::None, "{keys}");
+        let (mode, notice) = (&state.mode, state.notice.clone().unwrap_or_else(|| panic!("{keys}: nothing is said")));
+        assert!(!matches!(mode, Mode::Ask(_)) && state.doing.is_none(), "{keys}: {mode:?}");
+        assert!(notice.bad && screen(&state).last().unwrap().starts_with("read-only: "), "{keys}: {notice:?}");
+    }
+    type_in(&mut state, "<esc>j");
+    let shown = screen(&state).join("\n");
+    assert!(!shown.contains("p pause") && !shown.contains("c cancel") && shown.contains("q quit"), "{shown}");
 }
 
 #[test]

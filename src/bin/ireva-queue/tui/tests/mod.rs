@@ -16,8 +16,7 @@ mod wait;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use ireva_queue::config::QueueSettings;
-use ireva_queue::stats::{DeadGroup, JobSummary, Progress, QueueStats, Rates, Totals, WorkerInfo};
+use ireva_queue::stats::{DeadGroup, JobSummary, Progress, QueueStats, WorkerInfo};
 use ireva_queue::{JobId, JobState, Priority, QueueName};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -44,7 +43,7 @@ fn state(width: u16, height: u16, facts: Facts) -> State {
     let about = About {
         server: "127.0.0.1:6379".to_owned(),
         interval: Duration::from_secs(1),
-        may_ask: true,
+        changes_nothing: None,
         color: false,
         unicode: true,
     };
@@ -67,29 +66,7 @@ fn lines(backend: &TestBackend) -> Vec<String> {
 }
 
 fn queue(queue: &str) -> QueueStats {
-    QueueStats {
-        queue: name(queue),
-        pending: 0,
-        parked: 0,
-        pending_by_priority: [0; 4],
-        scheduled: 0,
-        active: 0,
-        retrying: 0,
-        completed: 0,
-        cancelled: 0,
-        dead: 0,
-        oldest_pending_ms: None,
-        late_ms: None,
-        totals: Totals::default(),
-        last_minute: Rates::default(),
-        last_hour: Rates::default(),
-        paused: false,
-        protected: false,
-        settings: QueueSettings::default(),
-        workers: 0,
-        schedules: 0,
-        late_schedules: 0,
-    }
+    QueueStats::new(name(queue))
 }
 
 fn running(queue: &str, id: &str, secs: i64, progress: Option<(u64, Option<u64>)>) -> Running {

@@ -65,6 +65,30 @@ async fn look_until(loader: &mut Loader, look: Option<Located>, holds: impl Fn(&
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_read_only_configuration_sees_everything_and_changes_nothing() {
+    let redis = TestRedis::start();
+    let writer = client(&redis);
+    for n in 0..3 {
+        enqueue(&writer, "email", &format!("dead-{n}"), "smtp_5xx").await;
+    }
+    enqueue(&writer, "waiting", "job-0001", "x").await;
+    let mut registry = Registry::new();
+    registry.register(name("email"), Worked(Arc::default()));
+    let worker = Worker::builder(&writer, registry).until_empty(true).build().unwrap();
+    worker.run().await.unwrap();
+    let mut env = redis.env();
+    env.push(("IREVA_QUEUE_READ_ONLY".to_owned(), "on".to_owned()));
+    let lookup = |name: &str| env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    let reader = Client::new(&Config::from_lookup(lookup, None).unwrap()).unwrap();
+    let dead = Located { queue: name("email"), id: JobId::new("dead-1").unwrap(), state: JobState::Dead };
+    let seen = look_until(&mut Loader::new(reader.clone()), Some(dead), |facts| facts.causes.len() == 1).await;
+    assert_eq!((seen.queues.len(), seen.causes[0].group.count), (2, 3));
+    assert!(seen.looked.is_some(), "{seen:?}");
+    let error = Act::Pause(name("waiting")).run(&reader, &Arc::default()).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Refused && error.to_string().contains("read-only"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_server_holds_is_shown_and_acted_on() {
     let redis = TestRedis::start();
     let (client, held) = (client(&redis), Arc::new(Notify::new()));
