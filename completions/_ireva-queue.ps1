@@ -51,6 +51,7 @@ Register-ArgumentCompleter -Native -CommandName 'ireva-queue' -ScriptBlock {
             [CompletionResult]::new('logs', 'logs', [CompletionResultType]::ParameterValue, 'Show what the attempts of a job have said')
             [CompletionResult]::new('events', 'events', [CompletionResultType]::ParameterValue, 'Show what happened in the queues, and follow what happens')
             [CompletionResult]::new('queues', 'queues', [CompletionResultType]::ParameterValue, 'List queues, pause, resume and protect them, change their settings')
+            [CompletionResult]::new('limits', 'limits', [CompletionResultType]::ParameterValue, 'Show and set limits of single keys, such as tenants')
             [CompletionResult]::new('workers', 'workers', [CompletionResultType]::ParameterValue, 'Show the workers')
             [CompletionResult]::new('breaker', 'breaker', [CompletionResultType]::ParameterValue, 'Show breakers, open and close them')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Find out what is wrong, and what mends it')
@@ -237,6 +238,7 @@ Register-ArgumentCompleter -Native -CommandName 'ireva-queue' -ScriptBlock {
         }
         'ireva-queue;work' {
             [CompletionResult]::new('--concurrency', '--concurrency', [CompletionResultType]::ParameterName, 'Jobs at once over all queues, or by queue: 8, or email=20,reports=2 [default: QUEUE_WORKER_CONCURRENCY]')
+            [CompletionResult]::new('--weight', '--weight', [CompletionResultType]::ParameterName, 'Share the slots among queues while all have jobs: email=3,reports=1 starts three emails for each report [default: 1 each]')
             [CompletionResult]::new('--lease', '--lease', [CompletionResultType]::ParameterName, 'How long it may fall silent before others take its jobs; 4s and more [default: QUEUE_WORKER_LEASE]')
             [CompletionResult]::new('--grace', '--grace', [CompletionResultType]::ParameterName, 'How long running jobs get when it is told to stop')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'How long an attempt may take where the job does not say')
@@ -934,6 +936,9 @@ Register-ArgumentCompleter -Native -CommandName 'ireva-queue' -ScriptBlock {
         'ireva-queue;queues;set' {
             [CompletionResult]::new('--rate', '--rate', [CompletionResultType]::ParameterName, 'Starts in a span of time over all workers: 100/s, 30/m, 100/s:20, none')
             [CompletionResult]::new('--concurrency', '--concurrency', [CompletionResultType]::ParameterName, 'Jobs running at once over all workers: a number, or none')
+            [CompletionResult]::new('--key', '--key', [CompletionResultType]::ParameterName, 'Where payloads hold the key by which jobs are limited, such as tenantId or tenant.id; none: no limits per key')
+            [CompletionResult]::new('--key-concurrency', '--key-concurrency', [CompletionResultType]::ParameterName, 'Jobs of one key running at once over all workers: a number, or none')
+            [CompletionResult]::new('--key-rate', '--key-rate', [CompletionResultType]::ParameterName, 'Starts of jobs of one key in a span of time over all workers: 10/s, none')
             [CompletionResult]::new('--remove-on-complete', '--remove-on-complete', [CompletionResultType]::ParameterName, 'What is kept of completed and cancelled jobs: 100, 24h, 0 or never (never removes any)')
             [CompletionResult]::new('--remove-on-fail', '--remove-on-fail', [CompletionResultType]::ParameterName, 'What is kept of dead letters: 1000, 30d, 0 or never (never drops any)')
             [CompletionResult]::new('--priority-mode', '--priority-mode', [CompletionResultType]::ParameterName, 'How the next job is chosen: strict, or aging:10m so that nothing starves')
@@ -975,6 +980,71 @@ Register-ArgumentCompleter -Native -CommandName 'ireva-queue' -ScriptBlock {
             break
         }
         'ireva-queue;queues;get' {
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colours: auto, always or never')
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Work with this profile (see config list)')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say on stderr which server is used and what was tried again; twice for the time of every call')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say on stderr which server is used and what was tried again; twice for the time of every call')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never ask a question')
+            [CompletionResult]::new('--no-pager', '--no-pager', [CompletionResultType]::ParameterName, 'Never show a long answer through a pager')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ireva-queue;limits' {
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colours: auto, always or never')
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Work with this profile (see config list)')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say on stderr which server is used and what was tried again; twice for the time of every call')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say on stderr which server is used and what was tried again; twice for the time of every call')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never ask a question')
+            [CompletionResult]::new('--no-pager', '--no-pager', [CompletionResultType]::ParameterName, 'Never show a long answer through a pager')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the keys of a queue that have something running, something waiting for its limit, or limits of their own')
+            [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Give a key limits of its own; what is not named stays')
+            [CompletionResult]::new('unset', 'unset', [CompletionResultType]::ParameterValue, 'Take the limits of a key''s own away: those of every key hold again')
+            break
+        }
+        'ireva-queue;limits;list' {
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colours: auto, always or never')
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Work with this profile (see config list)')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say on stderr which server is used and what was tried again; twice for the time of every call')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say on stderr which server is used and what was tried again; twice for the time of every call')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never ask a question')
+            [CompletionResult]::new('--no-pager', '--no-pager', [CompletionResultType]::ParameterName, 'Never show a long answer through a pager')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ireva-queue;limits;set' {
+            [CompletionResult]::new('--concurrency', '--concurrency', [CompletionResultType]::ParameterName, 'Jobs of the key running at once over all workers: a number, or none')
+            [CompletionResult]::new('--rate', '--rate', [CompletionResultType]::ParameterName, 'Starts in a span of time over all workers: 1/s, 30/m, 100/s:20, none')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colours: auto, always or never')
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Work with this profile (see config list)')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say on stderr which server is used and what was tried again; twice for the time of every call')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say on stderr which server is used and what was tried again; twice for the time of every call')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never ask a question')
+            [CompletionResult]::new('--no-pager', '--no-pager', [CompletionResultType]::ParameterName, 'Never show a long answer through a pager')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ireva-queue;limits;unset' {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colours: auto, always or never')

@@ -220,8 +220,12 @@ fn limits_are_raised_lowered_and_lifted_live() {
     assert_eq!((one.running, one.parked, one.concurrency, one.own), (3, 9, Some(5), true));
     assert!(one.next_at.is_some());
     assert_eq!(bench.ids("w", 20), ["a03", "a04"]);
+    run(limits.set(&key("beta"), KeyLimitChange { concurrency: None, rate: Some(Some("1/s".parse().unwrap())) }))
+        .unwrap();
     let listed = run(limits.list()).unwrap();
-    assert_eq!((listed.len(), listed[0].running, listed[0].parked, listed[0].next_at), (1, 5, 7, None));
+    assert_eq!((listed.len(), listed[0].running, listed[0].parked, listed[0].next_at), (2, 5, 7, None));
+    assert_eq!((listed[1].key.as_str(), listed[1].running, listed[1].parked, listed[1].own), ("beta", 0, 0, true));
+    run(limits.unset(&key("beta"))).unwrap();
     assert!(!run(limits.unset(&key("acme"))).unwrap().own);
     assert!(run(limits.unset(&key("acme"))).is_err() && bench.ids("w", 20).is_empty());
     // No limit at all: everything comes back.

@@ -29,8 +29,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List the keys of a queue that have something running, something waiting for
-    /// its limit, or limits of their own
+    /// List the keys with running or waiting jobs, or limits of their own
     #[command(before_help = "Example:
   ireva-queue limits list email")]
     List {

@@ -4,8 +4,10 @@
 -- Uses int count wake emit allow and orphaned, unline.
 local function hand(now_us, line, rule, scattered, reply)
   if #line == 0 then return end
-  local ids, claims, claimed = {}, {}, {}
-  for i = 1, #line, 3 do ids[#ids + 1] = line[i] end
+  local ids, claims, claimed = line.ids or {}, {}, {}
+  if not line.ids then
+    for i = 1, #line, 3 do ids[#ids + 1] = line[i] end
+  end
   local records, keys = line.records or redis.call('HMGET', jobs, unpack(ids)), line.keys or {}
   local told = redis.call('EXISTS', history) == 1 and redis.call('HMGET', history, unpack(ids)) or {}
   local fallen = redis.call('EXISTS', crashes) == 1 and redis.call('HMGET', crashes, unpack(ids)) or {}

@@ -13,7 +13,8 @@ local function limited_line(now_us, want, rule)
     kept.scattered = #over > 0 and not park(now_us, over, kept, keyed)
     if #kept.keys >= want or not (full or cut) then return kept, false end
     if cut or #over == 0 or kept.scattered or looked >= 1000 then return kept, true end
-    size = math.min(1000, want + #over / 2 + 100)
+    -- As many more as are some megabytes, if they are like the first.
+    size = math.min(1000, want + math.min(#over / 2 + 100, math.floor(4194304 / (kept.bytes + 1)) + 1))
   end
 end
 

@@ -20,10 +20,11 @@ local function free(now_us, counts)
   for n, key in ipairs(list) do
     local left = (tonumber(before[n]) or 0) - counts[key]
     if left > 0 then less[#less + 1], less[#less + 2] = key, int(left) else gone[#gone + 1] = key end
-    due[#due + 1], due[#due + 2] = int(math.floor(now_us / 1000)), key
   end
   if #less > 0 then redis.call('HSET', running, unpack(less)) end
   if #gone > 0 then redis.call('HDEL', running, unpack(gone)) end
+  if redis.call('EXISTS', unpark) == 0 then return false end
+  for n, key in ipairs(list) do due[2 * n - 1], due[2 * n] = int(math.floor(now_us / 1000)), key end
   local hastened = redis.pcall('ZADD', unpark, 'XX', 'LT', 'CH', unpack(due))
   return type(hastened) == 'number' and hastened > 0
 end

@@ -1,22 +1,17 @@
--- look_at(line, key_of, head): reads the records of `line` and finds the keys: {records, keys (false where there is none),
--- counts of each key}, until they are some megabytes or took long to decode: at least one. Needs KEYS jobs.
+-- look_at(line, key_of, head): reads the records of `line` and finds the keys: {ids, records, keys (false where there is
+-- none), counts of each key}, until it took long to decode: at least one. Needs KEYS jobs.
 local function look_at(line, key_of, head)
-  local records, keys, counts, match = {}, {}, {}, string.match
-  local first, count, bytes, chunk = 0, #line / 3, 0, 25
-  while first < count do
-    local ids = {}
-    for n = 1, math.min(count - first, chunk) do ids[n] = line[3 * (first + n) - 2] end
-    for n, record in ipairs(redis.call('HMGET', jobs, unpack(ids))) do
-      local key = record and (match(record, head, 17) or key_of(record)) or false
-      if key then counts[key] = (counts[key] or 0) + 1 end
-      records[first + n], keys[first + n] = record, key
-      bytes = bytes + (record and #record or 0)
-      if decoded >= decode_max then break end
-    end
-    first, chunk = #keys, chunk * 4
-    if bytes >= 4194304 or decoded >= decode_max then break end
+  local ids, keys, counts, match = {}, {}, {}, string.match
+  for i = 1, #line, 3 do ids[#ids + 1] = line[i] end
+  local records = redis.call('HMGET', jobs, unpack(ids))
+  for n = 1, #ids do
+    local record = records[n]
+    local key = record and (match(record, head, 17) or key_of(record)) or false
+    if key then counts[key] = (counts[key] or 0) + 1 end
+    keys[n] = key
+    if decoded >= decode_max then break end
   end
-  return {records = records, keys = keys, counts = counts}
+  return {ids = ids, records = records, keys = keys, counts = counts}
 end
 
 -- sort_out(now_us, line, want, keyed): the first `want` jobs of `line` that the limits of their keys let start, with
@@ -28,12 +23,14 @@ local function sort_out(now_us, line, want, keyed)
   local limits, last = allow(now_us, list, keyed), #seen.keys
   local cut = last < #line / 3
   local within = not cut and last <= want
-  for key, count in pairs(seen.counts) do within = within and count <= limits[key].free end
+  for key, count in pairs(seen.counts) do
+    if count > limits[key].free then within = false break end
+  end
   if within then
-    line.records, line.keys, line.counts, line.limits = seen.records, seen.keys, seen.counts, limits
+    line.ids, line.records, line.keys, line.counts, line.limits = seen.ids, seen.records, seen.keys, seen.counts, limits
     return line, over, false
   end
-  local kept = {records = {}, keys = {}, counts = {}, limits = limits}
+  local kept = {records = {}, keys = {}, counts = {}, limits = limits, bytes = #(seen.records[1] or '')}
   for n = 1, last do
     if #kept.keys >= want then break end
     local key = seen.keys[n]
