@@ -164,7 +164,8 @@ fn is_spelled(text: &str) -> bool {
     let hex = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte));
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
-        if !is_plain(byte) && !(byte == b'%' && hex(bytes.next()) && hex(bytes.next())) {
+        let mut escaped = || byte == b'%' && hex(bytes.next()) && hex(bytes.next());
+        if !(is_plain(byte) || escaped()) {
             return false;
         }
     }

@@ -301,7 +301,7 @@ impl Store {
 fn keys_of<'a>(claims: impl Iterator<Item = &'a str>) -> String {
     let mut counts = BTreeMap::<&str, u32>::new();
     for claim in claims {
-        let key = claim.rsplitn(3, '|').nth(1).unwrap_or_default();
+        let key = claim.rsplit('|').nth(1).unwrap_or_default();
         if !key.is_empty() {
             *counts.entry(key).or_default() += 1;
         }

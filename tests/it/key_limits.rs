@@ -403,7 +403,7 @@ fn any_row_of_steps_keeps_the_counts_and_the_places() {
     // Everything drains in the end.
     bench.set(&tenant(Some(3), Some("1000/s:50")));
     for _ in 0..200 {
-        for (worker, job) in held.drain(..).collect::<Vec<_>>() {
+        for (worker, job) in std::mem::take(&mut held) {
             bench.complete(&worker, &[job]);
         }
         bench.pass(100_000);

@@ -45,7 +45,7 @@ enum Verb {
     #[command(before_help = "Example:
   ireva-queue queues unprotect roi-distribution")]
     Unprotect(Names),
-    Set(SetArgs),
+    Set(Box<SetArgs>),
     /// Delete queues that hold no jobs, with their settings, counters and the ids
     /// that they remember
     #[command(before_help = "Example:
@@ -172,7 +172,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         Verb::Resume(names) => switch(names, false, context).await,
         Verb::Protect(names) => guard(names, true, context).await,
         Verb::Unprotect(names) => guard(names, false, context).await,
-        Verb::Set(args) => set(args, context).await,
+        Verb::Set(args) => set(*args, context).await,
         Verb::Delete(names) => delete(names, context).await,
         Verb::Get { queue } => {
             let queue = client.queue(queue);
