@@ -16,6 +16,26 @@ pub type Telling<'a> = Pin<Box<dyn Future<Output = Result<String>> + Send + 'a>>
 
 /// A way to tell people, or their programs, of alerts.
 ///
+/// ```
+/// use ireva_queue::{AlertName, AlertNotice, AlertSink, AlertSinks, Telling};
+///
+/// struct Pager;
+///
+/// impl AlertSink for Pager {
+///     fn kind(&self) -> &'static str {
+///         "pager"
+///     }
+///
+///     fn tell<'a>(&'a self, notice: &'a AlertNotice) -> Telling<'a> {
+///         Box::pin(async move { Ok(format!("paged: {}", notice.headline())) })
+///     }
+/// }
+///
+/// let sinks = AlertSinks::new().with(AlertName::new("pager")?, Pager);
+/// # drop(sinks);
+/// # Ok::<(), ireva_queue::Error>(())
+/// ```
+///
 /// A notice may come twice, under the same [id](AlertNotice::id), where whoever told it died before it could be crossed off.
 /// Errors hold no secret: they are stored and shown.
 pub trait AlertSink: Send + Sync + 'static {

@@ -2,10 +2,17 @@
 
 use std::time::Duration;
 
+use ireva_queue::config::Config;
+use ireva_queue::{
+    AlertName, AlertNotice, AlertSink, AlertSinks, AlertWords, Client, JobContext, NewJob, Outcome, ProcessError,
+    Processor, Registry, Telling, Worker,
+};
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::builtin_http::signed_right;
+use crate::ops_seed::{name, run};
 use crate::support::http_sink::{Answer, HttpSink};
 use crate::support::smtp_sink::SmtpSink;
 use crate::support::*;
@@ -332,4 +339,65 @@ fn memory_breakers_and_dead_letters_are_watched_as_well() {
     cli.ok(["breaker", "close", "smtp://mail.example.com:587"]);
     cli.ok(["alerts", "run", "--once"]);
     assert_eq!(told(&sink, "services"), ["firing", "recovered"]);
+}
+
+/// A sink of somebody's own.
+struct Pager(UnboundedSender<AlertNotice>);
+
+impl AlertSink for Pager {
+    fn kind(&self) -> &'static str {
+        "pager"
+    }
+
+    fn tell<'a>(&'a self, notice: &'a AlertNotice) -> Telling<'a> {
+        Box::pin(async move {
+            self.0.send(notice.clone()).unwrap();
+            Ok("paged".to_owned())
+        })
+    }
+}
+
+struct Idle;
+
+impl Processor for Idle {
+    type Payload = Value;
+
+    async fn process(&self, _: Value, _: &JobContext) -> Result<Outcome, ProcessError> {
+        Ok(Outcome::done())
+    }
+}
+
+#[test]
+fn a_worker_of_the_library_tells_sinks_of_its_own() {
+    let redis = TestRedis::start();
+    let env = redis.env();
+    let lookup = |name: &str| env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    let mut config = Config::from_lookup(lookup, None).unwrap();
+    config.alerts.interval = Duration::from_millis(100);
+    let (sender, mut notices) = unbounded_channel();
+    run(async {
+        let client = Client::new(&config).unwrap();
+        client.queue(name("q")).enqueue(NewJob::new(&1).unwrap()).await.unwrap();
+        let words = AlertWords {
+            when: "backlog".to_owned(),
+            above: Some("1".to_owned()),
+            hold: Some("0s".to_owned()),
+            sinks: vec!["pager".to_owned()],
+            ..AlertWords::default()
+        };
+        let rule = words.rule(AlertName::new("lines").unwrap()).unwrap();
+        client.alerts().set(&rule, "tester").await.unwrap();
+        let mut registry = Registry::new();
+        registry.register(name("other"), Idle);
+        let sinks = AlertSinks::new().with(AlertName::new("pager").unwrap(), Pager(sender));
+        let worker = Worker::builder(&client, registry).alerts(sinks).build().unwrap();
+        let (stopper, by) = (worker.stopper(), worker.id().to_owned());
+        let running = tokio::spawn(worker.run());
+        let notice = tokio::time::timeout(LONG, notices.recv()).await.unwrap().unwrap();
+        assert_eq!((notice.headline().as_str(), &notice.by), ("firing: lines: 1 job in line in q", &by));
+        assert_eq!(client.alerts().evaluator().await.unwrap(), Some(by));
+        stopper.stop();
+        running.await.unwrap().unwrap();
+        assert_eq!(client.alerts().evaluator().await.unwrap(), None, "the turn is given back");
+    });
 }
