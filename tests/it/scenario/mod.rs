@@ -3,6 +3,7 @@
 mod batch;
 mod breaker;
 mod bulk;
+mod chaos;
 mod contract;
 mod crash;
 mod dead;
