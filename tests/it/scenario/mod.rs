@@ -16,6 +16,7 @@ mod order;
 mod outage;
 mod payload;
 mod reports;
+mod restart;
 mod schedule;
 mod secrets;
 mod shutdown;
