@@ -11,6 +11,8 @@ mod embedded;
 mod failover;
 mod files;
 mod money;
+mod namespaces;
+mod network;
 mod notification;
 mod order;
 mod outage;
