@@ -17,6 +17,7 @@ mod notification;
 mod order;
 mod outage;
 mod payload;
+mod refusal;
 mod reports;
 mod restart;
 mod schedule;
