@@ -4,6 +4,7 @@ mod batch;
 mod breaker;
 mod bulk;
 mod chaos;
+mod clock;
 mod contract;
 mod crash;
 mod dead;
