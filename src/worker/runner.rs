@@ -193,6 +193,7 @@ async fn introduce(shared: &Shared, config: &Config) -> Result<()> {
         shared.alert(|| format!("the breakers could not be read: {error}"));
     }
     for lane in &shared.lanes {
+        shared.store.check_layout(&lane.keys).await?;
         shared.store.register(lane.keys.queue()).await?;
         if let Some(defaults) = config.queues.get(lane.keys.queue()) {
             shared.store.set_defaults(&lane.keys, defaults).await?;
