@@ -26,5 +26,6 @@ mod restart;
 mod schedule;
 mod secrets;
 mod shutdown;
+mod silence;
 mod timing;
 mod unique;
