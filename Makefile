@@ -11,7 +11,7 @@ help:
 	@echo 'make test                    every test (about ten minutes on two cores)'
 	@echo 'make lint                    formatting, clippy, rustdoc, tidiness'
 	@echo 'make bench                   the speeds of the engine'
-	@echo 'make chaos                   200 distributions on each database, each worker killed at some moment'
+	@echo 'make chaos                   faults at full length, and 200 distributions whose workers are killed (half an hour)'
 	@echo 'make parquet                 the tests of Parquet files, whose feature is not part of the rest'
 	@echo 'make soak MINUTES=30 SEED=   the model test for so long'
 	@echo 'make man completions openapi the generated files that are checked in'
@@ -41,14 +41,20 @@ lint:
 	cargo clippy --lib --no-default-features -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --no-deps
 	cargo test --test tidy
+	@if cargo deny --version > /dev/null 2>&1; \
+	then echo 'cargo deny check bans licenses sources'; cargo deny check bans licenses sources; \
+	else echo 'cargo-deny is not installed: bans and licences are held by the tests of tidiness alone'; fi
 
 bench:
 	tests/install.sh demo
 	cargo bench --bench engine --no-default-features
 
+# Each prints its seed; `make chaos CHAOS_SEED=…` repeats it.
+FAULTS := $(addprefix scenario::,chaos:: clock:: layout:: leaks:: namespaces:: network:: refusal:: restart:: silence::)
 chaos:
 	tests/install.sh test
 	KILL_RUNS=200 cargo test --test it -- --nocapture --test-threads 1 scenario::money::
+	CHAOS=full CHAOS_SEED=$(CHAOS_SEED) cargo test --test it -- --nocapture --test-threads 1 $(FAULTS)
 
 parquet:
 	tests/install.sh test

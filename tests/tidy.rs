@@ -430,7 +430,7 @@ fn licences_of_dependencies_allow_free_use() {
 
 /// The versions below which an advisory stands; a crate that is not used is fine.
 #[test]
-fn dependencies_are_past_their_advisories() {
+fn r65_dependencies_are_past_their_advisories() {
     let least: &[(&str, &[u64])] = &[
         ("anyhow", &[1, 0, 103]),
         ("h2", &[0, 4, 16]),

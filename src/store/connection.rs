@@ -93,6 +93,8 @@ struct Inner {
     config: RedisConfig,
     current: Mutex<Option<Link>>,
     generation: AtomicU64,
+    /// How often the server, or what stands before it, has answered anything.
+    answers: AtomicU64,
     /// Held by the one caller that connects; the others wait for what comes of it.
     dialling: tokio::sync::Mutex<Dialled>,
     /// Those who listen to the sentinels.
@@ -151,6 +153,7 @@ impl Connection {
             config,
             current: Mutex::default(),
             generation: AtomicU64::new(0),
+            answers: AtomicU64::new(0),
             dialling: tokio::sync::Mutex::default(),
             watchers: Mutex::default(),
         }))
@@ -171,6 +174,11 @@ impl Connection {
     /// Gives the connection up, so that the next call finds the server anew. Calls under way may still be answered.
     pub(crate) fn leave(&self) {
         *self.0.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// How often the server has answered: it rises with every reply, refusals and that it is loading included.
+    pub(crate) fn answers(&self) -> u64 {
+        self.0.answers.load(Ordering::Acquire)
     }
 
     #[cfg(test)]
@@ -240,10 +248,18 @@ impl Inner {
                 }
             },
         };
+        self.hear_from(&outcome);
         if matches!(&outcome, Err(failure) if failure.remedy == Remedy::Reconnect) {
             self.retire(link.generation);
         }
         outcome
+    }
+
+    /// Counts an answer, whatever it says.
+    fn hear_from<T>(&self, outcome: &Result<T, Failure>) {
+        if !matches!(outcome, Err(failure) if failure.kind == ErrorKind::Unreachable) {
+            self.answers.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// From the first connection on, sentinels are listened to by handles that stay.
@@ -323,6 +339,7 @@ impl Inner {
         let before = self.generation.load(Ordering::Acquire);
         let outcome = self.route.open().await.map_err(|failure| if before == 0 { settle(failure) } else { failure });
         dialled.at = Some(Instant::now());
+        self.hear_from(&outcome);
         match outcome {
             Ok(opened) => {
                 let link = Link::new(before + 1, opened);

@@ -71,6 +71,8 @@ fn judge_code(code: &str) -> Judgement {
         "UNBLOCKED" => refused(ErrorKind::NotNow, Remedy::Reconnect),
         "NOPROTO" => stands(ErrorKind::Config),
         "WRONGTYPE" => stands(ErrorKind::Corrupt),
+        // What our scripts say of a queue that another version of this crate laid out.
+        "LAYOUT" => stands(ErrorKind::Refused),
         _ => stands(ErrorKind::Internal),
     }
 }
@@ -253,7 +255,11 @@ pub(super) fn words(error: &RedisError) -> String {
     if let Some(code) = error.code() {
         let detail = error.detail().unwrap_or_default();
         let detail = detail.split(", with args beginning with").next().unwrap_or_default();
-        return if code == "ERR" { detail.to_owned() } else { format!("{code} {detail}").trim_end().to_owned() };
+        return if matches!(code, "ERR" | "LAYOUT") {
+            detail.to_owned()
+        } else {
+            format!("{code} {detail}").trim_end().to_owned()
+        };
     }
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
@@ -309,6 +315,7 @@ mod tests {
             ("ERR unknown command 'FOO', with args beginning with: 'x'", Config, Nothing),
             ("ERR DB index is out of range", Config, Nothing),
             ("WRONGTYPE Operation against a key holding the wrong kind of value", Corrupt, Nothing),
+            ("LAYOUT this queue is stored in layout 2, this version writes layout 1", Refused, Nothing),
             ("ERR user_script:3: attempt to call a nil value", Internal, Nothing),
             ("SOMETHING else", Internal, Nothing),
         ];

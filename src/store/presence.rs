@@ -5,10 +5,13 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::job::QueueName;
 use crate::store::codec::{read, whole};
 use crate::store::{Key, QueueKeys, Store, keys, scripts};
+
+/// The layout of the keys that this version writes, as in `lua/shared/layout.lua`.
+const LAYOUT: &str = "1";
 
 /// What a worker says of itself.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -197,6 +200,19 @@ impl Store {
         read("SADD", self.connection.call(&command).await?.value)
     }
 
+    /// Refuses a queue that another layout of the keys wrote, as every script that writes does. A new queue has none yet.
+    pub(crate) async fn check_layout(&self, keys: &QueueKeys) -> Result<()> {
+        let mut command = redis::cmd("HGET");
+        command.arg(keys.name(Key::Meta)).arg("layout");
+        let found: Option<String> = read("HGET", self.connection.call(&command).await?.value)?;
+        let Some(found) = found.filter(|found| found != LAYOUT) else { return Ok(()) };
+        let message = format!(
+            "queue {} is stored in layout {found}, this version writes layout {LAYOUT}: run the version that it belongs to",
+            keys.queue()
+        );
+        Err(Error::new(ErrorKind::Refused, message))
+    }
+
     /// Says what a worker is and does; to be repeated every few seconds.
     pub(crate) async fn announce(&self, worker: &WorkerSelf) -> Result<()> {
         let key = keys::worker(&self.prefix, &worker.worker);
@@ -275,6 +291,12 @@ mod tests {
     fn near_names_are_those_a_hand_may_have_meant() {
         assert!(is_near("email", "emial") && is_near("email", "mail") && is_near("report-generation", "report"));
         assert!(!is_near("email", "notification") && !is_near("ab", "cd"));
+    }
+
+    #[test]
+    fn the_layout_is_the_one_that_scripts_write() {
+        let script = include_str!("lua/shared/layout.lua");
+        assert!(script.contains(&format!("redis.call('HSET', meta, 'layout', '{LAYOUT}')")));
     }
 
     #[test]

@@ -15,6 +15,10 @@ use crate::worker::runner::Worker;
 
 /// The largest weight of a queue.
 const WEIGHT_MAX: u32 = 1_000;
+/// A Redis that gives no answer for so long is given up.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
+/// Anything shorter would end workers for a server that only restarts, or is slow.
+const GIVE_UP_MIN: Duration = Duration::from_secs(10);
 
 /// How many jobs run at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +46,7 @@ pub struct WorkerBuilder {
     pub(crate) max_jobs: Option<u64>,
     pub(crate) breaker: Option<BreakerRule>,
     pub(crate) alerts: Option<AlertSinks>,
+    pub(crate) give_up_after: Option<Duration>,
     pub(crate) listener: Option<Listener>,
 }
 
@@ -61,6 +66,7 @@ impl WorkerBuilder {
             max_jobs: None,
             breaker: Some(BreakerRule::default()),
             alerts: None,
+            give_up_after: Some(GIVE_UP_AFTER),
             listener: None,
         }
     }
@@ -130,6 +136,14 @@ impl WorkerBuilder {
         self
     }
 
+    /// Ends, with `NotNow`, when Redis has given no answer for so long, so that a supervisor can start it anew; at least
+    /// 10 s, and 5 minutes unless said. Any answer counts, also that Redis is loading or refuses. Running jobs get the grace
+    /// period. `None`: it waits for ever.
+    pub fn give_up_after(mut self, silence: Option<Duration>) -> Self {
+        self.give_up_after = silence;
+        self
+    }
+
     /// Hands every step of a job's life to `listener`. It is called on the worker's threads and must not block.
     pub fn on_event(mut self, listener: impl Fn(&Event) + Send + Sync + 'static) -> Self {
         self.listener = Some(Arc::new(listener));
@@ -176,6 +190,9 @@ impl WorkerBuilder {
         }
         if self.timeout.is_zero() {
             return Err(Error::invalid("timeout must be longer than nothing"));
+        }
+        if self.give_up_after.is_some_and(|silence| silence < GIVE_UP_MIN) {
+            return Err(Error::invalid("a worker may give up after 10s or more"));
         }
         if self.timeout > LONGEST || self.grace > LONGEST {
             return Err(Error::invalid("timeout and grace must be a hundred years at most"));

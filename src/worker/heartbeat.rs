@@ -35,13 +35,14 @@ const LOST: Duration = Duration::from_secs(5);
 
 /// Runs until the worker has ended its last job.
 pub(crate) async fn heartbeat(shared: Arc<Shared>, store: Store) {
-    tokio::join!(judge(&shared), beat(&shared, &store));
+    tokio::join!(judge(&shared, &store), beat(&shared, &store));
 }
 
-/// Judges whether processors block the threads of their runtime. Only looks that came on time count: where the whole
-/// process had no turn, nobody is to blame.
-async fn judge(shared: &Shared) {
+/// Judges whether processors block the threads of their runtime, and whether Redis is gone. Only looks that came on time
+/// count: where the whole process had no turn, nobody is to blame.
+async fn judge(shared: &Shared, store: &Store) {
     let mut lost = None;
+    let (mut answers, mut unanswered) = (store.connection.answers(), Duration::ZERO);
     while !shared.ended.is_cancelled() {
         let before = Instant::now();
         tokio::time::sleep(LOOK).await;
@@ -50,6 +51,14 @@ async fn judge(shared: &Shared) {
             continue;
         }
         tell_of_silence(shared, &mut lost);
+        // This connection is asked something every few seconds.
+        let heard = std::mem::replace(&mut answers, store.connection.answers());
+        unanswered = if heard == answers { unanswered + before.elapsed() } else { Duration::ZERO };
+        if shared.give_up_after.is_some_and(|limit| unanswered >= limit) && !shared.silenced.is_cancelled() {
+            shared.alert(|| format!("redis gave no answer for {} s: the worker ends", unanswered.as_secs()));
+            shared.silenced.cancel();
+            shared.stop.cancel();
+        }
         let stall = shared.stall();
         shared.set_stalled(stall > shared.lease);
         if stall > shared.lease * STALL_LEASES {

@@ -90,6 +90,8 @@ impl Worker {
             give_up: CancellationToken::new(),
             ended: CancellationToken::new(),
             stalled: CancellationToken::new(),
+            give_up_after: builder.give_up_after,
+            silenced: CancellationToken::new(),
             beat: Notify::new(),
             gate: RwLock::new(()),
             completed: AtomicU64::new(0),
@@ -122,8 +124,9 @@ impl Worker {
     /// future ends nothing orderly: the leases bring back what was claimed.
     ///
     /// # Errors
-    /// `Unreachable`, `AccessDenied` or `Config` when the server cannot be worked with at the start; `NotNow` when
-    /// processors have blocked their runtime for two leases, after which the process is of no more use.
+    /// `Unreachable`, `AccessDenied` or `Config` when the server cannot be worked with at the start, `Refused` when another
+    /// version laid out a queue; `NotNow` when processors have blocked their runtime for two leases, after which the process
+    /// is of no more use, and when Redis gave no answer for as long as the worker was built to wait.
     pub async fn run(self) -> Result<WorkerReport> {
         let Self { shared, client, grace, inboxes, alerts } = self;
         client.ping().await?;
@@ -192,7 +195,20 @@ async fn carry_on(
     sign_off(&shared).await;
     let report = report(&shared);
     shared.emit(|| Event::new(EventKind::WorkerStopped).message(shared.worker.to_string()));
+    if shared.silenced.is_cancelled() {
+        return Err(given_up(&shared, report.unconfirmed));
+    }
     Ok(report)
+}
+
+/// Why a worker ended that waited for Redis long enough.
+fn given_up(shared: &Shared, unconfirmed: u64) -> Error {
+    let waited = humantime::format_duration(shared.give_up_after.unwrap_or_default());
+    let lost = match unconfirmed {
+        0 => String::new(),
+        ends => format!("; {ends} ends of jobs stay unconfirmed, and those jobs run again when their leases end"),
+    };
+    Error::new(ErrorKind::NotNow, format!("redis has not answered for {waited}, so the worker has ended{lost}"))
 }
 
 /// Makes the queues known, with the settings of the profile file where nothing is set, and learns which services are down.
@@ -202,6 +218,7 @@ async fn introduce(shared: &Shared, config: &Config) -> Result<()> {
         shared.alert(|| format!("the breakers could not be read: {error}"));
     }
     for lane in &shared.lanes {
+        shared.store.check_layout(&lane.keys).await?;
         shared.store.register(lane.keys.queue()).await?;
         if let Some(defaults) = config.queues.get(lane.keys.queue()) {
             shared.store.set_defaults(&lane.keys, defaults).await?;

@@ -47,6 +47,10 @@ pub(crate) struct Shared {
     pub ended: CancellationToken,
     /// Processors have blocked the runtime for too long: nothing more will end in order.
     pub stalled: CancellationToken,
+    /// How long Redis may give no answer at all before the worker ends; `None`: for ever.
+    pub give_up_after: Option<Duration>,
+    /// Redis gave none for that long.
+    pub silenced: CancellationToken,
     /// Wakes the heartbeat.
     pub beat: Notify,
     /// Held alone by a fetch that may bring a job that must run alone.

@@ -19,7 +19,7 @@ mod worker_moves;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dice::Dice;
+pub use dice::Dice;
 use machine::Machine;
 use step::Act;
 

@@ -25,7 +25,7 @@ pub struct Cli {
 }
 
 /// What a command answered.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Output {
     /// `None` when a signal ended it.
     pub code: Option<i32>,

@@ -4,12 +4,15 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
+mod balance;
 mod cli;
 mod conserve;
 pub mod files;
 pub mod http;
 pub mod http_sink;
 mod ledger;
+mod length;
+mod load;
 mod postgres;
 mod process;
 mod proxy;
@@ -25,9 +28,12 @@ mod wait;
 mod watch;
 mod work;
 
+pub use balance::assert_balanced;
 pub use cli::{Cli, Output};
 pub use conserve::{Snapshot, schema_faults};
 pub use ledger::{Ledger, Line, now_ms};
+pub use length::{chaos_dice, every, is_full_length, last, length};
+pub use load::{Load, QUEUE, Told};
 pub use postgres::TestPostgres;
 pub use process::{Guarded, free_port, guarded, signal};
 pub use proxy::{Fault, Proxy, Request};

@@ -1,11 +1,12 @@
-//! A TCP proxy that understands Redis frames: it can delay a request, or lose its reply after the server executed it.
+//! A TCP proxy that understands Redis frames: it can delay a request, lose its reply after the server executed it, be cut
+//! in both directions for a while, or forget flows that were idle, as the boxes between machines do.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 use super::redis_server::TestRedis;
 
@@ -48,6 +49,52 @@ pub struct Proxy {
     stop: Arc<AtomicBool>,
     faults: Arc<AtomicU64>,
     open: Arc<Mutex<Vec<TcpStream>>>,
+    cable: Arc<Cable>,
+}
+
+/// What lies between the two sides.
+#[derive(Default)]
+struct Cable {
+    cut: Mutex<bool>,
+    mended: Condvar,
+    /// Flows that carried nothing for so long are forgotten.
+    idle_limit: Mutex<Option<Duration>>,
+}
+
+impl Cable {
+    /// Waits while it is cut: what was sent meanwhile arrives afterwards, as TCP sends it again.
+    fn pass(&self) {
+        let cut = self.cut.lock().unwrap();
+        drop(self.mended.wait_while(cut, |cut| *cut).unwrap());
+    }
+
+    fn set_cut(&self, cut: bool) {
+        *self.cut.lock().unwrap() = cut;
+        self.mended.notify_all();
+    }
+}
+
+/// One connection, as a box that keeps a table of flows sees it.
+struct Flow {
+    cable: Arc<Cable>,
+    last: Mutex<Instant>,
+    forgotten: AtomicBool,
+}
+
+impl Flow {
+    fn new(cable: Arc<Cable>) -> Self {
+        Self { cable, last: Mutex::new(Instant::now()), forgotten: AtomicBool::new(false) }
+    }
+
+    /// Whether a frame passes. From the first that comes too late on, nothing does, and nobody is told.
+    fn carries(&self) -> bool {
+        self.cable.pass();
+        let idle = std::mem::replace(&mut *self.last.lock().unwrap(), Instant::now()).elapsed();
+        if self.cable.idle_limit.lock().unwrap().is_some_and(|limit| idle > limit) {
+            self.forgotten.store(true, Ordering::SeqCst);
+        }
+        !self.forgotten.load(Ordering::SeqCst)
+    }
 }
 
 impl Proxy {
@@ -60,8 +107,10 @@ impl Proxy {
     pub fn to(target: Arc<AtomicU16>, rule: impl Fn(&Request) -> Fault + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let proxy = Self { port, stop: Arc::default(), faults: Arc::default(), open: Arc::default() };
-        let shared = Shared { target, rule: Arc::new(rule), requests: Arc::default(), faults: proxy.faults.clone() };
+        let proxy =
+            Self { port, stop: Arc::default(), faults: Arc::default(), open: Arc::default(), cable: Arc::default() };
+        let (faults, cable) = (proxy.faults.clone(), proxy.cable.clone());
+        let shared = Shared { target, rule: Arc::new(rule), requests: Arc::default(), faults, cable };
         let (stop, open) = (proxy.stop.clone(), proxy.open.clone());
         std::thread::spawn(move || {
             for client in listener.incoming() {
@@ -86,6 +135,21 @@ impl Proxy {
         self.faults.load(Ordering::SeqCst)
     }
 
+    /// From now on nothing passes in either direction and no new connection gets through, and no side is told.
+    pub fn cut(&self) {
+        self.cable.set_cut(true);
+    }
+
+    /// What was held up passes, and all that follows.
+    pub fn mend(&self) {
+        self.cable.set_cut(false);
+    }
+
+    /// Flows that carry nothing for longer than `limit` are forgotten: what comes later on them is swallowed for good.
+    pub fn forget_idle(&self, limit: Duration) {
+        *self.cable.idle_limit.lock().unwrap() = Some(limit);
+    }
+
     /// Breaks every connection.
     pub fn break_all(&self) {
         self.open.lock().unwrap().drain(..).for_each(|client| drop(client.shutdown(Shutdown::Both)));
@@ -96,6 +160,7 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
         let _ = TcpStream::connect(("127.0.0.1", self.port));
+        self.mend();
         self.break_all();
     }
 }
@@ -106,23 +171,30 @@ struct Shared {
     rule: Arc<Rule>,
     requests: Arc<AtomicU64>,
     faults: Arc<AtomicU64>,
+    cable: Arc<Cable>,
 }
 
 impl Shared {
     fn serve(&self, client: TcpStream) {
+        self.cable.pass();
         let Ok(server) = TcpStream::connect(("127.0.0.1", self.target.load(Ordering::SeqCst))) else {
             let _ = client.shutdown(Shutdown::Both);
             return;
         };
         let (send, due) = channel();
         let replies = (server.try_clone().unwrap(), client.try_clone().unwrap());
-        std::thread::spawn(move || pass_replies(replies.0, replies.1, &due));
-        self.pass_requests(client, server, &send);
+        let flow = Arc::new(Flow::new(self.cable.clone()));
+        let back = flow.clone();
+        std::thread::spawn(move || pass_replies(replies.0, replies.1, &due, &back));
+        self.pass_requests(client, server, &send, &flow);
     }
 
-    fn pass_requests(&self, client: TcpStream, mut server: TcpStream, due: &Sender<Fault>) {
+    fn pass_requests(&self, client: TcpStream, mut server: TcpStream, due: &Sender<Fault>, flow: &Flow) {
         let mut reader = BufReader::new(client.try_clone().unwrap());
         while let Some((frame, words)) = read_request(&mut reader) {
+            if !flow.carries() {
+                continue;
+            }
             let number = self.requests.fetch_add(1, Ordering::SeqCst) + 1;
             let fault = (self.rule)(&Request { number, words });
             if fault != Fault::None {
@@ -142,9 +214,12 @@ impl Shared {
     }
 }
 
-fn pass_replies(server: TcpStream, mut client: TcpStream, due: &Receiver<Fault>) {
+fn pass_replies(server: TcpStream, mut client: TcpStream, due: &Receiver<Fault>, flow: &Flow) {
     let mut reader = BufReader::new(server.try_clone().unwrap());
     while let Some(frame) = read_reply(&mut reader) {
+        if !flow.carries() {
+            continue;
+        }
         match due.recv() {
             Ok(Fault::SwallowReply) => {}
             Ok(Fault::DropReply) | Err(_) => break,

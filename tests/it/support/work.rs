@@ -62,6 +62,14 @@ impl WorkProcess {
         })
     }
 
+    /// Waits for a log line of this event; when it was told, in the ledger's time.
+    #[track_caller]
+    pub fn wait_event_ms(&self, event: &str) -> u64 {
+        let at = self.wait_event(event)["at"].as_str().expect("a line says when").to_owned();
+        let at = chrono::DateTime::parse_from_rfc3339(&at).expect("in RFC 3339");
+        u64::try_from(at.timestamp_millis()).unwrap()
+    }
+
     /// Waits until it takes jobs.
     #[track_caller]
     pub fn ready(self) -> Self {

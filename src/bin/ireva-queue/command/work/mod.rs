@@ -96,6 +96,12 @@ pub struct Args {
     #[arg(long, value_name = "N:FIRST:MOST", allow_hyphen_values = true, default_value = "5:5s:5m", value_parser = breaker)]
     breaker: Breaking,
 
+    /// End with 75 when Redis gave no answer at all for so long, so that a
+    /// supervisor starts it anew; 10s and more, or never. That Redis is loading or
+    /// takes no writes is an answer
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true, default_value = "5m", value_parser = silence)]
+    give_up_after: Silence,
+
     /// End when nothing is in line, or due within a second; what waits longer for
     /// its time or its next attempt is left
     #[arg(long)]
@@ -147,6 +153,10 @@ struct ProcessorArgs {
 /// When services are left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Breaking(Option<BreakerRule>);
+
+/// How long Redis may be silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Silence(Option<Duration>);
 
 /// What an exit code says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,6 +229,7 @@ async fn work(
         .until_empty(args.until_empty)
         .breaker(args.breaker.0)
         .alerts(alert_sinks(config)?)
+        .give_up_after(args.give_up_after.0)
         .on_event(listener);
     if let Some(rate) = args.rate {
         builder = builder.rate(rate);
@@ -313,6 +324,16 @@ fn breaker(text: &str) -> Result<Breaking, String> {
     match text {
         "off" => Ok(Breaking(None)),
         text => text.parse().map(|rule| Breaking(Some(rule))).map_err(|error: ireva_queue::Error| error.to_string()),
+    }
+}
+
+fn silence(text: &str) -> Result<Silence, String> {
+    if text == "never" {
+        return Ok(Silence(None));
+    }
+    match parse::span(text).map_err(|error| error.to_string())? {
+        silence if silence >= Duration::from_secs(10) => Ok(Silence(Some(silence))),
+        _ => Err("it must be 10s or more, or never".to_owned()),
     }
 }
 
