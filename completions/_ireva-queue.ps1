@@ -1006,7 +1006,7 @@ Register-ArgumentCompleter -Native -CommandName 'ireva-queue' -ScriptBlock {
             [CompletionResult]::new('--no-pager', '--no-pager', [CompletionResultType]::ParameterName, 'Never show a long answer through a pager')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
-            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the keys of a queue that have something running, something waiting for its limit, or limits of their own')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the keys with running or waiting jobs, or limits of their own')
             [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Give a key limits of its own; what is not named stays')
             [CompletionResult]::new('unset', 'unset', [CompletionResultType]::ParameterValue, 'Take the limits of a key''s own away: those of every key hold again')
             break

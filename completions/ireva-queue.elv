@@ -960,7 +960,7 @@ set edit:completion:arg-completer[ireva-queue] = {|@words|
             cand --no-pager 'Never show a long answer through a pager'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
-            cand list 'List the keys of a queue that have something running, something waiting for its limit, or limits of their own'
+            cand list 'List the keys with running or waiting jobs, or limits of their own'
             cand set 'Give a key limits of its own; what is not named stays'
             cand unset 'Take the limits of a key''s own away: those of every key hold again'
         }
