@@ -266,7 +266,7 @@ impl Script {
             if found != "none" && found != key.kind() {
                 let (expected, id) = (key.kind(), self.name);
                 return Some(Error::corrupt(format!(
-                    "{id}: key {name} holds a {found}, not a {expected}: move it away (redis-cli RENAME) or delete it"
+                    "{id}: key {name} holds a {found}, not a {expected} (WRONGTYPE): move it away (redis-cli RENAME) or delete it"
                 )));
             }
         }
