@@ -231,6 +231,7 @@ set edit:completion:arg-completer[ireva-queue] = {|@words|
             cand --timeout 'How long an attempt may take where the job does not say'
             cand --rate 'Start at most so many in this process: 100/s, 30/m, 100/s:20'
             cand --breaker 'Leave a service (SMTP server, URL host, database) alone after so many failures in a row, try it after this wait, which doubles up to the last; jobs that need it wait and use no attempts; off: never'
+            cand --give-up-after 'End with 75 when Redis gave no answer at all for so long, so that a supervisor starts it anew; 10s and more, or never. That Redis is loading or takes no writes is an answer'
             cand --max-jobs 'End after so many jobs'
             cand --exec 'Run this command for each job; comes last and takes the rest of the line'
             cand --http 'Post each job to this URL, signed with HTTP_SIGNING_KEY; one with a password in it is set as HTTP_URL instead, and holds where neither --exec nor --http is given and the queue has no processor of its own'
