@@ -40,6 +40,7 @@ mod cli_spool;
 mod cli_terminal;
 mod cli_told;
 mod cli_top;
+mod cli_usage;
 mod cli_work;
 mod data_db;
 mod data_distribution;
