@@ -35,7 +35,6 @@ fn wrong_usage_is_2_and_names_the_flag_or_argument() {
         (&["work", "q", "--concurrency", "NaN", "--exec", "true"], "--concurrency"),
         (&["work", "q", "--concurrency", "other=2", "--exec", "true"], "--concurrency"),
         (&["work", "q", "--lease", "3s", "--exec", "true"], "--lease"),
-        (&["work", "q", "--give-up-after", "9s", "--exec", "true"], "--give-up-after"),
         (&["work", "q", "--rate", "fast", "--exec", "true"], "--rate"),
         (&["work", "q", "--batch-size", "0", "--exec", "true"], "--batch-size"),
         (&["work", "q", "--batch-wait", "1s", "--exec", "true"], "--batch-size"),

@@ -28,9 +28,10 @@ fn r02_workers_killed_one_after_another_lose_nothing() {
     });
     let told = load.drain(&redis);
     assert!(told.failed.is_empty(), "no command depends on a worker: {:?}", told.failed);
-    let repeats = load.repeats();
-    eprintln!("{} jobs, {kills} kills, {repeats} repeated", told.confirmed.len());
-    assert!(repeats <= kills * AT_ONCE, "{repeats} repeats after {kills} kills");
+    // What had ended and was not acknowledged yet is repeated, too; a start that nothing explains is found at the close.
+    let (repeats, broken) = (load.repeats(), load.interrupted());
+    eprintln!("{} jobs, {kills} kills, {broken} interrupted, {repeats} repeated", told.confirmed.len());
+    assert!(broken <= kills * AT_ONCE, "{broken} interrupted by {kills} kills");
     load.close(&redis, &told);
 }
 
@@ -141,9 +142,9 @@ fn r68_whatever_strikes_three_workers_every_job_is_accounted_for() {
     nemesis.relent(&load);
     let Nemesis { kills, stops, cuts, .. } = nemesis;
     let told = load.drain(&redis);
-    let repeats = load.repeats();
-    eprintln!("{} jobs, {kills} kills, {stops} stops, {cuts} cuts, {repeats} repeated", told.confirmed.len());
-    assert!(kills + stops + cuts > 0 && told.confirmed.len() > 50);
-    assert!(repeats <= (kills + stops) * AT_ONCE, "{repeats} repeats after {kills} kills and {stops} stops");
+    let (jobs, repeats, broken) = (told.confirmed.len(), load.repeats(), load.interrupted());
+    eprintln!("{jobs} jobs, {kills} kills, {stops} stops, {cuts} cuts, {broken} interrupted, {repeats} repeated");
+    assert!(kills + stops + cuts > 0 && jobs > 50);
+    assert!(broken <= (kills + stops) * AT_ONCE, "{broken} interrupted by {kills} kills and {stops} stops");
     load.close(&redis, &told);
 }

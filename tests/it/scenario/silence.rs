@@ -36,6 +36,15 @@ fn a_worker_whose_redis_is_silent_too_long_ends_with_75() {
     assert_eq!(patient.stop(LONG), Some(0), "{:#?}", patient.log());
 }
 
+#[test]
+fn nobody_gives_up_before_ten_seconds() {
+    for span in ["9s", "0", "off", "-1"] {
+        let flag = format!("--give-up-after={span}");
+        let output = Cli::bare().run(["work", "q", &flag, "--exec", "true"]).expect(2);
+        assert!(output.stderr.contains("--give-up-after"), "{span}: {}", output.stderr);
+    }
+}
+
 /// A worker that gives up after ten seconds lives through `fault` and works on.
 fn lives_through(redis: TestRedis, fault: impl FnOnce(&TestRedis, &WorkProcess)) {
     let (cli, ledger) = (Cli::new(&redis), Ledger::new());

@@ -151,6 +151,11 @@ impl Load {
         self.ledger.starts().values().map(|starts| starts - 1).sum()
     }
 
+    /// How many attempts began and never ended.
+    pub fn interrupted(&self) -> usize {
+        self.ledger.of("start").len() - self.ledger.of("end").len()
+    }
+
     /// What all workers told of trouble.
     pub fn alerts(&self) -> Vec<String> {
         let of = |worker: &WorkProcess| worker.events("alert").into_iter().map(|line| line.to_string());

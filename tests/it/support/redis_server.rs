@@ -183,6 +183,11 @@ impl TestRedis {
         Ok(connection)
     }
 
+    /// Gives the test's own connection up; the next question makes a new one.
+    pub fn hang_up(&self) {
+        *self.connection.lock().unwrap() = None;
+    }
+
     /// kill -9 of the server.
     pub fn kill9(&mut self) {
         self.process.take().expect("the server runs").kill();

@@ -65,7 +65,10 @@ impl Sentinels {
     /// The server that is the master now.
     pub fn master(&mut self) -> &mut TestRedis {
         let port = self.master_port();
-        self.servers.iter_mut().find(|server| server.port() == port).expect("the master is one of ours")
+        let server = self.servers.iter_mut().find(|server| server.port() == port).expect("the master is one of ours");
+        // A server that has changed its role has closed its connections.
+        server.hang_up();
+        server
     }
 
     /// Has a replica take the master's place while that lives on; returns when the sentinels name another.
