@@ -120,7 +120,11 @@ fn millis(span: Duration) -> u64 {
 }
 
 fn breaker(dependency: &str, text: &str) -> Result<BreakerInfo> {
-    let parts: Vec<_> = text.splitn(8, '|').collect();
+    let mut parts: Vec<_> = text.splitn(8, '|').collect();
+    // Before errors were kept there were seven.
+    if parts.len() == 7 {
+        parts.push("");
+    }
     let unreadable = || Error::corrupt(format!("breaker {dependency:?} is not readable: {text:?}; close it"));
     let [failures, last_ms, opened_ms, due_ms, _wait_ms, probe, by, error] = parts[..] else {
         return Err(unreadable());

@@ -205,6 +205,82 @@ fn priorities_and_places_survive_being_parked() {
 }
 
 #[test]
+fn parked_jobs_go_on_in_the_order_of_aging() {
+    let mut bench = Bench::start(&tenant(Some(1), None));
+    bench.set(&[Setting::PriorityMode("aging:1s".parse().unwrap())]);
+    let job = |id: &str, priority: &str| {
+        let job = NewJob::from_json(r#"{"tenant":"acme"}"#.to_owned()).unwrap();
+        job.id(crate::ops_seed::id(id)).priority(priority.parse().unwrap())
+    };
+    bench.add("first", "acme");
+    let mut held = bench.fetch("w", 1).jobs;
+    bench.add_job(job("low", "low"));
+    for n in 0..6 {
+        bench.pass(700_000);
+        bench.add_job(job(&format!("c{n}"), "critical"));
+    }
+    assert!(bench.ids("w", 9).is_empty());
+    assert_eq!(bench.line("parked").len(), 7);
+    // Three levels are worth three seconds: what came later than that goes behind.
+    for expected in ["c0", "c1", "c2", "c3", "low", "c4", "c5"] {
+        bench.complete("w", &held);
+        held = bench.fetch("w", 9).jobs;
+        assert_eq!(held.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), [expected]);
+    }
+}
+
+#[test]
+fn r39_a_clock_that_is_put_back_holds_parked_jobs_no_longer_than_their_rate() {
+    let mut bench = Bench::start(&tenant(None, Some("1/s:1")));
+    for n in 0..3 {
+        bench.add(&format!("a{n}"), "acme");
+    }
+    assert_eq!(bench.ids("w", 9), ["a0"]);
+    let (unpark, paced) = (bench.redis.key("q", "unpark"), bench.redis.key("q", "paced"));
+    let ahead_us = bench.now_us + 3_600_000_000;
+    bench.redis.query::<u64>(&["ZADD", &unpark, "CH", &(ahead_us / 1_000).to_string(), "acme"]);
+    bench.redis.query::<u64>(&["HSET", &paced, "acme", &ahead_us.to_string()]);
+    assert_eq!(bench.ids("w", 9), ["a1"]);
+    bench.pass(1_001_000);
+    assert_eq!(bench.ids("w", 9), ["a2"]);
+}
+
+#[test]
+fn a_setting_whose_setter_died_is_obeyed_within_half_a_minute_or_when_it_is_set_again() {
+    for again in [true, false] {
+        let mut bench = Bench::start(&tenant(None, Some("1/h:1")));
+        for n in 0..3 {
+            bench.add(&format!("a{n}"), "acme");
+        }
+        assert_eq!(bench.ids("w", 9), ["a0"]);
+        assert!(bench.ids("w", 9).is_empty() && bench.line("parked").len() == 2);
+        // As if whoever set it had died right behind the first of its two calls.
+        let unpark = bench.redis.key("q", "unpark");
+        let before: Option<f64> = bench.redis.query(&["ZSCORE", &unpark, "acme"]);
+        bench.set(&tenant(None, Some("100/s:10")));
+        bench.redis.query::<u64>(&["ZADD", &unpark, &before.unwrap().to_string(), "acme"]);
+        assert!(bench.ids("w", 9).is_empty());
+        if again {
+            bench.set(&tenant(None, Some("100/s:10")));
+        } else {
+            bench.pass(30_001_000);
+        }
+        assert_eq!(bench.ids("w", 9), ["a1", "a2"], "set again: {again}");
+    }
+}
+
+#[test]
+fn cleared_parked_jobs_leave_nothing_to_look_at() {
+    let mut bench = Bench::start(&tenant(None, Some("1/h:1")));
+    for n in 0..3 {
+        bench.add(&format!("a{n}"), "acme");
+    }
+    assert_eq!(bench.ids("w", 9), ["a0"]);
+    run(bench.queue.clear(&[JobState::Pending], &mut |_| ())).unwrap();
+    assert!(bench.line("parked").is_empty() && bench.line("unpark").is_empty() && bench.line("parked:acme").is_empty());
+}
+
+#[test]
 fn limits_are_raised_lowered_and_lifted_live() {
     let mut bench = Bench::start(&tenant(Some(1), None));
     for n in 0..12 {

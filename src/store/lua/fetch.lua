@@ -7,7 +7,7 @@
 -- refuses: LAYOUT
 -- cost: 1.5 µs a job in batches of 100-500; 1,000 jobs a call
 -- flags: allow-oom
--- uses: now int layout count arrive wake emit tally unlock drop keep promote keyed parked expire line allow grant replay sort_out park unpark limited claim unline charge hand
+-- uses: now int layout count arrive wake emit tally unlock drop keep promote keyed parked expire line allow grant replay sort_out park resume unpark limited claim unline charge hand
 -- moves: Promote Claim Expire
 local now_us = now()
 layout()

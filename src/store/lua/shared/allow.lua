@@ -39,11 +39,12 @@ local function allow(now_us, list, keyed)
   return limits
 end
 
--- may_go_on(now_us, limit, taken): the ms at which the next job of a key may start after `taken` more; where others of the
--- key must end first nobody knows: who ends one hastens it, and it is looked at again after half a minute.
+-- may_go_on(now_us, limit, taken): the ms at which the next job of a key may start after `taken` more, half a minute from now
+-- at most: then it is looked at again, whatever has changed. Where others of the key must end first nobody knows when: who
+-- ends one hastens it.
 local function may_go_on(now_us, limit, taken)
   local at_us = now_us
   if limit.most and limit.runs + taken >= limit.most then at_us = now_us + 30000000 end
   if limit.rate_us then at_us = math.max(at_us, limit.tat + limit.rate_us * (taken + 1) - limit.ahead_us) end
-  return math.ceil(at_us / 1000)
+  return math.ceil(math.min(at_us, now_us + 30000000) / 1000)
 end

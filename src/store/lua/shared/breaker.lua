@@ -3,7 +3,7 @@
 local function breaker_of(name)
   local text = redis.call('HGET', breakers, name) or ''
   local failures, last, opened, due, wait, probe, by, said =
-    string.match(text, '^(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|([^|]*)|([^|]*)|(.*)$')
+    string.match(text, '^(%d+)|(%d+)|(%d+)|(%d+)|(%d+)|([^|]*)|([^|]*)|?(.*)$')
   return {failures = tonumber(failures) or 0, last_ms = tonumber(last) or 0, opened_ms = tonumber(opened) or 0,
     due_ms = tonumber(due) or 0, wait_ms = tonumber(wait) or 0, probe = probe or '', by = by or '', said = said or ''}
 end

@@ -26,7 +26,7 @@ local function startable(now_us, want, rule)
   if keyed.parking and keyed.parking ~= keyed.field then
     more = send_back(keyed)
   elseif keyed.parking then
-    more = bring_back(now_us, keyed)
+    more = bring_back(now_us, keyed, rule.aging_us)
   end
   if not keyed.field then return first_in_line(want, rule), more end
   local line, ahead = limited_line(now_us, want, rule)
