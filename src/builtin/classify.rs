@@ -284,6 +284,8 @@ fn database_refusal(code: &str) -> Verdict {
         // PostgreSQL, by class: connection; login, rights; serialization, resources, locks, operator; integrity, data.
         _ if code.len() == 5 => match &code[..2] {
             "08" => (Transient, "database_unreachable"),
+            // It shuts down, crashed, starts up.
+            _ if ["57P01", "57P02", "57P03"].contains(&code) => (Transient, "database_unreachable"),
             "28" => (Transient, "database_access"),
             _ if code == "42501" || code == "3D000" => (Transient, "database_access"),
             "40" | "53" | "55" | "57" => (Transient, "database_busy"),
@@ -527,7 +529,9 @@ mod tests {
             ("2067", Permanent, "database_constraint"),
             ("1", Transient, "database_error"),
             ("40001", Transient, "database_busy"),
-            ("57P01", Transient, "database_busy"),
+            ("57P01", Transient, "database_unreachable"),
+            ("57P03", Transient, "database_unreachable"),
+            ("57014", Transient, "database_busy"),
             ("08006", Transient, "database_unreachable"),
             ("28P01", Transient, "database_access"),
             ("42501", Transient, "database_access"),

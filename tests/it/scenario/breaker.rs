@@ -117,8 +117,9 @@ fn exports_wait_for_a_database_that_is_stopped_and_are_all_written_when_it_is_ba
     postgres.start_again();
     wait_until(LONG, "all are written", || stats()["completed"] == 21);
     wait_until(LONG, "the breaker is closed", || cli.json(["breaker", "list"]) == json!([]));
-    let up = stats();
-    assert_eq!((&up["totals"]["failed"], &up["dead"]), (&json!(2), &json!(0)), "no attempt was used meanwhile");
+    let (up, failed) = (stats(), worker.events("failed"));
+    let used = (&up["totals"]["failed"], &up["dead"]);
+    assert_eq!(used, (&json!(2), &json!(0)), "no attempt was used meanwhile: {failed:#?}");
     assert_eq!(worker.stop(LONG), Some(0), "{:#?}", worker.log());
     let files = std::fs::read_dir(cli.home().join(".local/share/ireva-queue/exports")).unwrap().count();
     assert_eq!(files, 21);
