@@ -32,7 +32,7 @@ fn a_worker_whose_redis_is_silent_too_long_ends_with_75() {
         ended.push(gone.elapsed());
     }
     assert!(ended[0] > Duration::from_secs(10), "{ended:?}");
-    assert!(ended[0] < Duration::from_secs(15), "an idle one has nothing left to wait for: {ended:?}");
+    assert!(ended[0] < Duration::from_secs(17), "an idle one waits for no answer any more: {ended:?}");
     assert!(patient.ended().is_none(), "{:#?}", patient.log());
     redis.restart();
     patient.wait_event("redis_back");
