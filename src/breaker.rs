@@ -141,7 +141,7 @@ impl BreakerInfo {
     }
 
     /// Whether nobody tries the dependency before it is closed by hand.
-    pub(crate) fn is_open_ended(&self, now: DateTime<Utc>) -> bool {
+    pub fn is_open_ended(&self, now: DateTime<Utc>) -> bool {
         self.is_held() && self.probe_at.is_none_or(|at| (at - now).num_days() > OPEN_ENDED_DAYS)
     }
 

@@ -1,5 +1,6 @@
 //! Breakers by hand: looked at, opened, closed.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::breaker::{BreakerClosed, BreakerInfo, BreakerRule, DEPENDENCY_MAX_BYTES};
@@ -30,6 +31,23 @@ impl Breakers {
     /// `Corrupt` when a hand has written something unreadable among them: it is named.
     pub async fn list(&self) -> Result<Vec<BreakerInfo>> {
         self.store.breakers().await?.1.into_iter().collect()
+    }
+
+    /// The services that all jobs of a queue need, as the workers that run say.
+    ///
+    /// # Errors
+    /// `Unreachable` and its like.
+    pub async fn needed(&self) -> Result<BTreeSet<String>> {
+        let (mut asked, mut needed) = (BTreeSet::new(), BTreeSet::new());
+        for queue in self.store.queues().await? {
+            for held in self.store.holders(&self.store.keys(&queue)).await? {
+                if asked.insert(held.worker.clone()) {
+                    let said = self.store.worker(&held.worker).await?;
+                    needed.extend(said.into_iter().flat_map(|said| said.needs.into_values()));
+                }
+            }
+        }
+        Ok(needed)
     }
 
     /// Opens a breaker: nobody tries the dependency for `span`, or until it is closed by hand. How it stands.

@@ -33,6 +33,8 @@ pub struct Inspector {
     pub(crate) store: Store,
     /// Who acts, for the audit.
     pub(crate) by: Option<Arc<str>>,
+    /// Why, for the audit.
+    pub(crate) reason: Option<Arc<str>>,
 }
 
 /// A job and the queue that it is in.
@@ -63,12 +65,17 @@ pub struct Acted {
 
 impl Inspector {
     pub(crate) fn new(store: Store) -> Self {
-        Self { store, by: None }
+        Self { store, by: None, reason: None }
     }
 
     /// Who acts, as the audit is to name them.
     pub fn by(self, who: impl Into<Arc<str>>) -> Self {
         Self { by: Some(who.into()), ..self }
+    }
+
+    /// Why, as the audit is to tell.
+    pub fn because(self, reason: impl Into<Arc<str>>) -> Self {
+        Self { reason: Some(reason.into()), ..self }
     }
 
     /// The names of the queues that were ever used: one quick question, however many there are.

@@ -10,15 +10,15 @@ use crate::store::Care;
 
 impl Inspector {
     /// Removes a job, where it is still in the state in which it was found. The [audit](crate::Audit) is told, by the name of
-    /// [`Inspector::by`]; as with an act on many jobs it can be undone for an hour, unless the server's memory is short.
+    /// [`Inspector::by`] and the reason of [`Inspector::because`]; as with an act on many jobs it can be undone for an hour, unless the server's memory is short.
     ///
     /// # Errors
     /// `Refused` when it is active, or in another state by now; `NotFound` when it is gone.
     pub async fn delete(&self, job: &Located) -> Result<Acted> {
         let meant = Selection { ids: vec![job.id.clone()], states: vec![job.state], ..Selection::default() };
         let can_undo = no_undo(&self.store).await?.is_none();
-        let by = self.by.as_deref().unwrap_or("-");
-        let note = ActNote::new("remove", &job.queue, meant.to_string(), (by, ""));
+        let (by, reason) = (self.by.as_deref().unwrap_or("-"), self.reason.as_deref().unwrap_or_default());
+        let note = ActNote::new("remove", &job.queue, meant.to_string(), (by, reason));
         let mut note = note.with("undo", if can_undo { "1" } else { "0" });
         let outcome = self.remove(job, &mut note, can_undo).await;
         let (ended, count) = if outcome.is_ok() { (ActEnd::Done, 1) } else { (ActEnd::Failed, 0) };

@@ -51,7 +51,10 @@ pub const VARIABLES: &[Variable] = &[
         "30s",
         "how long a worker may be silent before others take its jobs; 4s or more",
     ),
-    secret("SMTP_URL", "mail server: smtp://user:password@host:port, smtps://…, or file://DIR"),
+    secret(
+        "SMTP_URL",
+        "mail server: smtp://user:password@host:port (?tls=none: one without TLS), smtps://…, or file://DIR",
+    ),
     plain("SMTP_CA", "mail.smtp_ca", "", "PEM file of the authority to trust for it instead of the system's"),
     plain("MAIL_FROM", "mail.from", "", "sender of mails that name none"),
     plain("MAIL_TEMPLATES", "mail.templates", "", "directory of mail templates of your own"),

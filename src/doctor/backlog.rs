@@ -28,7 +28,7 @@ impl Load {
         let ended = |rates: &crate::stats::Rates| rates.completed + rates.failed;
         // Jobs that take minutes end too seldom for one minute to tell.
         let (come_per_min, done_per_min) = match ended(minute) {
-            0 => (hour.enqueued as f64 / 60.0, ended(hour) as f64 / 60.0),
+            0 => ((minute.enqueued as f64).max(hour.enqueued as f64 / 60.0), ended(hour) as f64 / 60.0),
             done => (minute.enqueued as f64, done as f64),
         };
         Self { pending: queue.stats.pending, come_per_min, done_per_min, workers }
@@ -56,11 +56,9 @@ pub(super) fn judge(queue: &QueueFacts, workers: &[&WorkerFacts]) -> Option<Find
         return None;
     }
     if stats.workers == 0 {
-        return Some(Finding::of_queue(
-            Code::NoWorker,
-            &stats.queue,
-            format!("{}, and no worker takes them", waiting(queue)),
-        ));
+        let them = if stats.pending == 1 { "it" } else { "them" };
+        let message = format!("{}, and no worker takes {them}", waiting(queue));
+        return Some(Finding::of_queue(Code::NoWorker, &stats.queue, message).remedy(stats.queue.working()));
     }
     // What its jobs wait for is told with the breaker.
     if queue.held_by.is_some() {
@@ -126,10 +124,9 @@ fn limit(queue: &QueueFacts) -> Option<String> {
         return Some(format!("{most} run at once, which is its concurrency"));
     }
     if stats.parked > 0 && stats.parked >= stats.pending / 2 {
-        return Some(format!(
-            "{} of them wait for the limits of their keys (limits list {})",
-            stats.parked, stats.queue
-        ));
+        let wait =
+            if stats.parked == 1 { "waits for the limit of its key" } else { "wait for the limits of their keys" };
+        return Some(format!("{} of them {wait} (ireva-queue limits list {})", stats.parked, stats.queue));
     }
     let rate = settings.rate?;
     let per_minute = 60e6 / rate.interval_us() as f64;
@@ -142,13 +139,10 @@ fn saturated(queue: &QueueFacts, workers: &[&WorkerFacts]) -> Finding {
     let load = Load::of(queue, workers.len() as u64);
     let slots: u64 = workers.iter().map(|worker| slots(queue, worker)).sum();
     let needed = load.workers_needed();
-    let mut message = format!(
-        "{}, and all {slots} slots of {} are busy: {:.0} come in and {:.0} are done a minute",
-        waiting(queue),
-        many(load.workers, "worker"),
-        load.come_per_min,
-        load.done_per_min
-    );
+    let of = many(load.workers, "worker");
+    let busy = if slots == 1 { format!("the only slot of {of} is") } else { format!("all {slots} slots of {of} are") };
+    let (come, done) = (per_minute(load.come_per_min), per_minute(load.done_per_min));
+    let mut message = format!("{}, and {busy} busy: {come} come in and {done} are done a minute", waiting(queue));
     let cpu = share(workers, |worker| worker.vitals.map(|vitals| vitals.cpu_permille));
     if let Some(cpu) = cpu {
         message.push_str(&format!("; they use {:.0} % of their cores", cpu * 100.0));
@@ -168,6 +162,15 @@ fn saturated(queue: &QueueFacts, workers: &[&WorkerFacts]) -> Finding {
         ),
     };
     Finding::of_queue(Code::WorkersSaturated, name, message).remedy(remedy)
+}
+
+/// So many a minute; a few an hour are not none.
+fn per_minute(rate: f64) -> String {
+    match rate {
+        rate if rate <= 0.0 => "none".to_owned(),
+        rate if rate < 1.0 => "less than 1".to_owned(),
+        rate => format!("{rate:.0}"),
+    }
 }
 
 /// The mean of what workers say, 0 to 1; `None` where none says it.
@@ -232,6 +235,28 @@ mod tests {
         facts.diagnosed.holders = hold(2);
         let finding = judge(&facts, &[&both]).unwrap();
         assert!(finding.message.contains("all 2 slots of 1 worker are busy"), "{}", finding.message);
+    }
+
+    #[test]
+    fn what_came_in_the_last_minute_counts_though_nothing_was_done() {
+        let mut facts = queue("email");
+        (facts.stats.pending, facts.stats.oldest_pending_ms, facts.stats.workers) = (72, Some(120_000), 1);
+        (facts.stats.last_minute.enqueued, facts.stats.last_hour.enqueued) = (72, 72);
+        let mut busy = worker("w-1", "email");
+        (busy.info.active, busy.info.concurrency) = (1, 1);
+        let finding = judge(&facts, &[&busy]).unwrap();
+        assert!(
+            finding.message.ends_with("the only slot of 1 worker is busy: 72 come in and none are done a minute")
+                || finding.message.contains("none are done a minute; they use"),
+            "{}",
+            finding.message
+        );
+        facts.stats.last_hour.completed = 3;
+        assert!(judge(&facts, &[&busy]).unwrap().message.contains("less than 1 are done"));
+        facts.stats.workers = 0;
+        assert_eq!(judge(&facts, &[]).unwrap().remedy, "ireva-queue work email");
+        facts.stats.queue = QueueName::new("thumbnails").unwrap();
+        assert_eq!(judge(&facts, &[]).unwrap().remedy, "ireva-queue work thumbnails --exec COMMAND");
     }
 
     #[test]

@@ -130,7 +130,7 @@ codes! {
         "ireva-queue queues resume {about}",
     NoWorker "no_worker" Queue Critical
         "Jobs wait and nobody takes them."
-        "ireva-queue work {about}",
+        "ireva-queue work {about} (with --exec COMMAND or --http URL where the queue has no processor of its own)",
     WorkersSaturated "workers_saturated" Queue Warning
         "Every slot is busy and the line grows: jobs come in faster than they are done."
         "ireva-queue work {about} on more hosts, or with a higher --concurrency",

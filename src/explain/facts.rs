@@ -1,5 +1,6 @@
 //! Gathers what an explanation goes by.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::batch::BatchInfo;
@@ -11,7 +12,7 @@ use crate::explain::{Facts, explain, explain_follower};
 use crate::inspector::{Inspector, Located, SUFFIX_MIN};
 use crate::job::{JobId, JobState, Priority, QueueName};
 use crate::stats::{Explanation, JobDetails, KeyLimit};
-use crate::store::{BATCHES_STEP, Key, QueueKeys, Store};
+use crate::store::{BATCHES_STEP, Held, Key, QueueKeys, Store};
 
 /// Workers that are asked which service they need, those first that were heard last.
 const ASKED_MAX: usize = 20;
@@ -82,7 +83,11 @@ impl Inspector {
             _ => 0,
         };
         let key = match job.summary.state {
-            JobState::Pending => key_of_parked(store, &keys, job, &stats.settings).await?,
+            JobState::Pending => key_over_limit(store, &keys, job, &stats.settings).await?,
+            _ => None,
+        };
+        let full = match job.summary.state {
+            JobState::Pending if stats.workers > 0 => full(store, &keys, now_us / 1000).await?,
             _ => None,
         };
         let breaker = match job.summary.state {
@@ -97,6 +102,7 @@ impl Inspector {
             active: stats.active,
             ahead,
             key: key.as_ref(),
+            full,
             rate_wait: rate_wait(&stats.settings, tat_us, now_us),
             ended_last_minute: stats.last_minute.completed + stats.last_minute.failed,
             breaker: breaker.as_ref(),
@@ -106,8 +112,8 @@ impl Inspector {
     }
 }
 
-/// How the key of a job stands that is parked for it.
-async fn key_of_parked(
+/// How the key of a job stands that is parked for it, or will be when a fetch comes to it.
+async fn key_over_limit(
     store: &Store,
     keys: &QueueKeys,
     job: &JobDetails,
@@ -115,11 +121,44 @@ async fn key_of_parked(
 ) -> Result<Option<KeyLimit>> {
     let (Some(field), Some(payload)) = (&settings.key, &job.payload) else { return Ok(None) };
     let Some(key) = field.key_of(payload.get()) else { return Ok(None) };
-    if store.score(keys, Key::Parked, &job.summary.id).await?.is_none() {
+    let is_parked = store.score(keys, Key::Parked, &job.summary.id).await?.is_some();
+    let standing = store.key_standings(keys, std::slice::from_ref(&key)).await?.pop();
+    let Some(mut limit) = standing.map(|standing| standing.under(keys, settings)) else { return Ok(None) };
+    if !is_parked {
+        if limit.concurrency.is_none_or(|most| limit.running < u64::from(most)) {
+            return Ok(None);
+        }
+        // It waits for its key as those do that were fetched and parked.
+        limit.parked += 1;
+    }
+    Ok(Some(limit))
+}
+
+/// The slots and the number of the workers that live, where all that they may hold is held; `None` where one is free, or
+/// where they are too many to ask.
+async fn full(store: &Store, keys: &QueueKeys, now_ms: i64) -> Result<Option<(u64, u64)>> {
+    let holders: Vec<_> = store.holders(keys).await?.into_iter().filter(|held| held.lease_until_ms > now_ms).collect();
+    if holders.is_empty() || holders.len() > ASKED_MAX {
         return Ok(None);
     }
-    let standing = store.key_standings(keys, std::slice::from_ref(&key)).await?.pop();
-    Ok(standing.map(|standing| standing.under(keys, settings)))
+    let (mut elsewhere, mut slots) = (BTreeMap::<QueueName, Vec<Held>>::new(), 0);
+    for held in &holders {
+        let Some(said) = store.worker(&held.worker).await? else { return Ok(None) };
+        let (mut claims, own) = (held.claims, said.slots.get(keys.queue()).copied());
+        for other in said.queues.iter().filter(|other| own.is_none() && *other != keys.queue()) {
+            if !elsewhere.contains_key(other) {
+                elsewhere.insert(other.clone(), store.holders(&store.keys(other)).await?);
+            }
+            let there = elsewhere[other].iter().find(|there| there.worker == held.worker);
+            claims += there.map_or(0, |there| there.claims);
+        }
+        let most = own.unwrap_or(said.concurrency).max(1);
+        if claims < most {
+            return Ok(None);
+        }
+        slots += most;
+    }
+    Ok(Some((slots, holders.len() as u64)))
 }
 
 /// The breaker of the service that all jobs of a queue need, where it is open, as its workers say.

@@ -13,7 +13,7 @@ use crate::clock::span_text;
 use crate::config::{PriorityMode, QueueSettings};
 use crate::job::{Failure, JobState};
 use crate::retry::ErrorClass;
-use crate::stats::{Explanation, JobDetails, KeyLimit, Reason};
+use crate::stats::{Explanation, JobDetails, JobSummary, KeyLimit, Reason};
 use advice::advice;
 
 /// What is known of a job and of its queue at one instant.
@@ -29,6 +29,8 @@ pub(crate) struct Facts<'a> {
     pub ahead: u64,
     /// The key whose limits hold the job back.
     pub key: Option<&'a KeyLimit>,
+    /// The slots and the number of the queue's workers, where every slot is taken.
+    pub full: Option<(u64, u64)>,
     /// How long the rate lets no other job start.
     pub rate_wait: Duration,
     /// Jobs that ended in the last minute.
@@ -54,7 +56,7 @@ pub(crate) fn explain(facts: &Facts<'_>) -> Explanation {
         }
         JobState::Cancelled => {
             told.reason("cancelled", "it was taken back before it ended".to_owned());
-            told.next("enqueue it again if it is still wanted; within an hour of a bulk cancel, 'undo' brings it back");
+            told.next("enqueue it again if it is still wanted; within an hour of a bulk cancel, 'ireva-queue undo' brings it back");
         }
         JobState::Dead => dead(facts, &mut told),
     }
@@ -91,7 +93,7 @@ pub(crate) fn explain_follower(batch: &BatchInfo, follower: &BatchFollower) -> E
         let text =
             format!("batch {name} of queue {queue} is over: a worker of {queue} hands the job to {}", follower.queue);
         told.reason("handed_over", text);
-        told.next(format!("nothing to do while a worker of queue {queue} runs; else start one: work {queue}"));
+        told.next(format!("nothing to do while a worker of queue {queue} runs; else start one: {}", queue.working()));
     }
     if batch.pending > 0 {
         let text = format!(
@@ -99,11 +101,13 @@ pub(crate) fn explain_follower(batch: &BatchInfo, follower: &BatchFollower) -> E
             batch.pending, batch.total
         );
         told.reason("batch", text);
-        told.next(format!("wait; batch show {name}; jobs list {queue} shows where its jobs stand"));
+        told.next(format!(
+            "wait; ireva-queue batch show {name}; ireva-queue jobs list {queue} shows where its jobs stand"
+        ));
     }
     if !batch.sealed {
         told.reason("batch_open", format!("batch {name} of queue {queue} still takes jobs: it is not sealed"));
-        told.next(format!("when all jobs are in it: batch seal {name} --queue {queue}"));
+        told.next(format!("when all jobs are in it: ireva-queue batch seal {name} --queue {queue}"));
     }
     Explanation {
         id: follower.id.clone(),
@@ -125,7 +129,7 @@ fn service_down(facts: &Facts<'_>, told: &mut Told) -> bool {
         let until = next.map_or_else(|| "until it is closed".to_owned(), |next| format!("until {next}"));
         let text = format!("every job of queue {queue} needs {service}, which an operator holds back{since}, {until}");
         told.reason("breaker_open", text);
-        told.next(breaker.closing());
+        told.next(format!("ireva-queue {}", breaker.closing()));
         return true;
     }
     let last = breaker.last_error.as_ref().map(|error| format!(" ({}: {})", error.code, error.message));
@@ -135,7 +139,7 @@ fn service_down(facts: &Facts<'_>, told: &mut Told) -> bool {
         last.unwrap_or_default()
     );
     told.reason("breaker_open", text);
-    told.next(format!("mend the service; then it goes on by itself, at once with {}", breaker.closing()));
+    told.next(format!("mend the service; then it goes on by itself, at once with ireva-queue {}", breaker.closing()));
     true
 }
 
@@ -145,22 +149,22 @@ fn held_up(facts: &Facts<'_>, told: &mut Told) -> bool {
     let before = told.reasons.len();
     if facts.paused {
         told.reason("paused", format!("queue {queue} is paused: no job starts"));
-        told.next(format!("queues resume {queue}"));
+        told.next(format!("ireva-queue queues resume {queue}"));
     }
     service_down(facts, told);
     if facts.workers == 0 {
         told.reason("no_worker", format!("no worker takes jobs of queue {queue}"));
-        told.next(format!("start one: work {queue}"));
+        told.next(format!("start one: {}", queue.working()));
     }
     if let Some(limit) = facts.settings.concurrency.filter(|limit| facts.active >= u64::from(*limit)) {
-        let text = format!("{} jobs run, and the queue's concurrency is {limit}: one must end first", facts.active);
+        let text = format!("{}, and the queue's concurrency is {limit}: one must end first", running(facts.active, ""));
         told.reason("concurrency_limit", text);
-        told.next(format!("wait, or queues set {queue} --concurrency"));
+        told.next(format!("wait, or ireva-queue queues set {queue} --concurrency {}", limit.saturating_add(1)));
     }
     if let Some(rate) = facts.settings.rate.filter(|_| !facts.rate_wait.is_zero()) {
         let wait = round(facts.rate_wait);
         told.reason("rate_limit", format!("the queue's rate is {rate}: the next job may start in {wait}"));
-        told.next(format!("wait, or queues set {queue} --rate"));
+        told.next(format!("wait, or ireva-queue queues set {queue} --rate RATE"));
     }
     told.reasons.len() > before
 }
@@ -169,10 +173,15 @@ fn held_up(facts: &Facts<'_>, told: &mut Told) -> bool {
 fn over_its_key(facts: &Facts<'_>, told: &mut Told) -> bool {
     let Some(limit) = facts.key else { return false };
     let (key, queue, others) = (&limit.key, &limit.queue, limit.parked.saturating_sub(1));
-    let line = if others == 0 { String::new() } else { format!("; {others} more of this key wait with it") };
-    let why = match (limit.concurrency.filter(|most| limit.running >= u64::from(*most)), limit.rate, limit.next_at) {
+    let line = match others {
+        0 => String::new(),
+        1 => "; 1 more of this key waits with it".to_owned(),
+        others => format!("; {others} more of this key wait with it"),
+    };
+    let full = limit.concurrency.filter(|most| limit.running >= u64::from(*most));
+    let why = match (full, limit.rate, limit.next_at) {
         (Some(most), ..) => {
-            format!("{} jobs of it run, and its concurrency is {most}: one must end first", limit.running)
+            format!("{}, and its concurrency is {most}: one must end first", running(limit.running, " of it"))
         }
         (None, Some(rate), Some(next)) if next > facts.now => {
             let wait = round((next - facts.now).to_std().unwrap_or_default());
@@ -181,13 +190,33 @@ fn over_its_key(facts: &Facts<'_>, told: &mut Told) -> bool {
         _ => "it may go on: the next fetch takes it up".to_owned(),
     };
     told.reason("key_limit", format!("its key is {key}; {why}{line}"));
-    told.next(format!("wait, or limits set {queue} {key}"));
+    let more =
+        full.map_or_else(|| "--rate RATE".to_owned(), |most| format!("--concurrency {}", most.saturating_add(1)));
+    told.next(format!("wait, or ireva-queue limits set {queue} {key} {more}"));
+    true
+}
+
+/// `1 job runs`, `3 jobs run`.
+fn running(count: u64, of: &str) -> String {
+    if count == 1 { format!("1 job{of} runs") } else { format!("{count} jobs{of} run") }
+}
+
+/// Every worker of the queue is as busy as it may be. Whether it is so.
+fn all_busy(facts: &Facts<'_>, told: &mut Told) -> bool {
+    let Some((slots, workers)) = facts.full else { return false };
+    let of = if workers == 1 { "1 worker".to_owned() } else { format!("{workers} workers") };
+    let text = match slots {
+        1 => format!("the only slot of {of} is busy: its job must end first"),
+        slots => format!("all {slots} slots of {of} are busy: a job must end first"),
+    };
+    told.reason("busy", text);
+    told.next("wait, start more workers, or give them more slots (work --concurrency)");
     true
 }
 
 /// A job in line, or parked beside it.
 fn in_line(facts: &Facts<'_>, told: &mut Told) {
-    let waits = held_up(facts, told) | over_its_key(facts, told);
+    let waits = held_up(facts, told) | over_its_key(facts, told) | all_busy(facts, told);
     let lonely = facts.job.crashes > 0 && facts.job.crashes + 1 >= facts.settings.crash_limit;
     if lonely {
         let crashes = facts.job.crashes;
@@ -200,7 +229,7 @@ fn in_line(facts: &Facts<'_>, told: &mut Told) {
         0 if waits || lonely => {}
         0 => {
             told.reason("next", "it is the next to start".to_owned());
-            told.next("nothing to do: a worker takes it within a second; if not, look whether the workers are busy (workers list)");
+            told.next("nothing to do: a worker takes it within a second; if not, look into the log of a worker (ireva-queue workers list)");
         }
         ahead => {
             let by = match facts.settings.priority_mode {
@@ -238,12 +267,16 @@ fn before_its_time(facts: &Facts<'_>, told: &mut Told) {
                 let said = said(error);
                 format!("attempt {} of {of} failed ({said}): the next one is due at {due}", facts.job.failed)
             }
+            ("snoozed", Some(error)) if facts.breaker.is_some() => {
+                let since = at(error.at);
+                format!("put off since {since}, as its service is left alone: it is due again at {due}, and no attempt was used")
+            }
             ("snoozed", Some(error)) => format!("{}: it is due again at {due}, and no attempt was used", error.message),
             _ => format!("it is not to start before {due}"),
         },
     );
     if let Some(error) = job.last_error.as_ref().filter(|_| code == "retry") {
-        told.next(advice(&error.code, error.class));
+        told.next(advice_for(job, &error.code, error.class));
     }
     if overdue {
         told.reason(
@@ -254,7 +287,7 @@ fn before_its_time(facts: &Facts<'_>, told: &mut Told) {
     } else if code == "snoozed" && service_down(facts, told) {
         // It comes again by itself; to let it run now would put it off once more.
     } else {
-        told.next(format!("wait, or let it run now: jobs promote {}", job.id));
+        told.next(format!("wait, or let it run now: ireva-queue jobs promote {}", job.id));
     }
 }
 
@@ -266,7 +299,7 @@ fn held(facts: &Facts<'_>, told: &mut Told) {
     match facts.lease_until {
         Some(until) if until > facts.now => {
             told.reason("running", format!("worker {worker} has it for {since}, attempt {}", job.attempt));
-            told.next(format!("wait, or jobs cancel {}", job.id));
+            told.next(format!("wait, or ireva-queue jobs cancel {}", job.id));
         }
         _ => {
             told.reason("silent_worker", format!("worker {worker} took it {since} ago and has fallen silent"));
@@ -282,7 +315,7 @@ fn dead(facts: &Facts<'_>, told: &mut Told) {
     let (job, policy) = (facts.job, &facts.settings.retry);
     let Some(error) = &job.summary.last_error else {
         told.reason("unknown", "nobody wrote down why it died".to_owned());
-        told.next(advice("unknown", ErrorClass::Transient));
+        told.next(advice_for(&job.summary, "unknown", ErrorClass::Transient));
         return;
     };
     let of = job.max_attempts.unwrap_or(policy.attempts);
@@ -316,8 +349,19 @@ fn dead(facts: &Facts<'_>, told: &mut Told) {
         }
     };
     told.reason(&error.code, rule);
-    told.next(advice(&error.code, error.class));
-    told.next(format!("run it again: dlq retry {} {}", job.summary.queue, job.summary.id));
+    told.next(advice_for(&job.summary, &error.code, error.class));
+    told.next(format!("run it again: ireva-queue dlq retry {} {}", job.summary.queue, job.summary.id));
+}
+
+/// The advice about an error, with the job and its queue in the commands that it names.
+fn advice_for(job: &JobSummary, code: &str, class: ErrorClass) -> String {
+    let said = advice(code, class).replace("(jobs show ID)", &format!("(ireva-queue jobs show {})", job.id));
+    let retry = format!("ireva-queue dlq retry {} {}", job.queue, job.id);
+    said.replace("dlq retry QUEUE ID", &retry)
+        .replace("queues set QUEUE --rate,", &format!("ireva-queue queues set {} --rate RATE,", job.queue))
+        .replace("'schema QUEUE'", &format!("'ireva-queue schema {}'", job.queue))
+        .replace("breaker list says", "'ireva-queue breaker list' says")
+        .replace("db migrate,", "ireva-queue db migrate,")
 }
 
 fn said(error: &Failure) -> String {

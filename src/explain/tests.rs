@@ -87,6 +87,7 @@ fn facts<'a>(job: &'a JobDetails, settings: &'a QueueSettings) -> Facts<'a> {
         active: 0,
         ahead: 0,
         key: None,
+        full: None,
         rate_wait: Duration::ZERO,
         ended_last_minute: 0,
         breaker: None,
@@ -106,7 +107,7 @@ fn a_job_in_line_waits_for_what_holds_its_queue_up() {
     });
     assert_eq!(codes, ["paused", "no_worker", "concurrency_limit", "rate_limit", "line"]);
     assert!(text.contains("in 12s") && text.contains("41 jobs are") && text.contains("6 ended"), "{text}");
-    assert!(next.contains("queues resume email") && next.contains("work email"), "{next}");
+    assert!(next.contains("ireva-queue queues resume email") && next.ends_with("email --rate RATE"), "{next}");
 
     let free = QueueSettings::default();
     assert_eq!(told(&pending, &free, |_| ()).0, ["next"]);
@@ -126,8 +127,19 @@ fn a_job_in_line_waits_for_what_holds_its_queue_up() {
         next_at: None,
     };
     let (codes, text, next) = told(&pending, &free, |facts| facts.key = Some(&full));
-    assert!(codes == ["key_limit"] && text.contains("acme; 2 jobs of it run") && text.contains("4 more"), "{text}");
-    assert!(next.contains("limits set email acme"), "{next}");
+    assert!(codes == ["key_limit"] && text.contains("acme; 2 jobs of it run,") && text.contains("4 more"), "{text}");
+    assert!(next.ends_with("ireva-queue limits set email acme --concurrency 3"), "{next}");
+    let one = KeyLimit { running: 1, parked: 2, concurrency: Some(1), ..full.clone() };
+    let (_, text, _) = told(&pending, &free, |facts| facts.key = Some(&one));
+    assert!(text.contains("1 job of it runs, and") && text.contains("1 more of this key waits"), "{text}");
+    let (codes, text, _) = told(&pending, &free, |facts| facts.full = Some((8, 1)));
+    assert!(codes == ["busy"] && text.starts_with("all 8 slots of 1 worker are busy"), "{text}");
+    assert!(told(&pending, &free, |facts| facts.full = Some((1, 1))).1.starts_with("the only slot of 1 worker"));
+    let mut thumbnail = pending.clone();
+    thumbnail.summary.queue = QueueName::new("thumbnails").unwrap();
+    let start = |job| told(job, &free, |facts| facts.workers = 0).2;
+    assert_eq!(start(&pending), "start one: ireva-queue work email");
+    assert_eq!(start(&thumbnail), "start one: ireva-queue work thumbnails --exec COMMAND");
     let (rate, next_at) = (Some("1/s".parse().unwrap()), Some(instant(NOW_MS + 400)));
     let paced = KeyLimit { running: 1, rate, next_at, ..full.clone() };
     assert!(told(&pending, &free, |facts| facts.key = Some(&paced)).1.contains("may start in 400ms"));
@@ -191,11 +203,14 @@ fn a_job_whose_service_is_down_says_since_when_and_when_it_is_tried() {
     let mut snoozed = job(JobState::Scheduled, NOW_MS + 3_000);
     snoozed.snoozed = 3;
     assert_eq!(codes(&snoozed, &down).0, ["snoozed", "breaker_open"]);
+    snoozed.summary.last_error = failed(JobState::Scheduled, ErrorClass::Throttled, "snoozed").summary.last_error;
+    let facts = Facts { breaker: Some(&down), ..facts(&snoozed, &free) };
+    assert!(explain(&facts).reasons[0].text.contains("as its service is left alone"));
     assert_eq!(codes(&job(JobState::Scheduled, NOW_MS + 3_000), &down).0, ["due"], "it is not due, service or not");
     (down.opened_by, down.probe_at) = (Some("operator".to_owned()), Some(instant(NOW_MS) + crate::job::LONGEST));
     let (_, text, next) = codes(&pending, &down);
     assert!(text.ends_with("an operator holds back since 2025-11-24T15:59:00Z, until it is closed"), "{text}");
-    assert_eq!(next, "breaker close smtp://mail:25");
+    assert_eq!(next, "ireva-queue breaker close smtp://mail:25");
 }
 
 #[test]
@@ -242,7 +257,7 @@ fn a_dead_letter_names_the_rule_that_buried_it_and_the_advice_for_its_code() {
     let free = QueueSettings::default();
     let (codes, text, next) = told(&failed(JobState::Dead, ErrorClass::Permanent, "smtp_5xx"), &free, |_| ());
     assert!(codes == ["smtp_5xx"] && text.contains("permanentAttempts 1"), "{text}");
-    assert!(next.contains("mend the address") && next.contains("dlq retry email job-0001"), "{next}");
+    assert!(next.contains("mend the address") && next.contains("ireva-queue dlq retry email job-0001"), "{next}");
     let (_, text, _) = told(&failed(JobState::Dead, ErrorClass::Transient, "timeout"), &free, |_| ());
     assert!(text.contains("5 failed, the queue's attempts are 5"), "{text}");
     let mut own = failed(JobState::Dead, ErrorClass::Transient, "timeout");

@@ -15,6 +15,12 @@ impl QueueName {
     /// The queues that the platform knows by name; each gets a processor of its own.
     pub const KNOWN: [&'static str; 6] =
         ["email", "roi-distribution", "report-generation", "notification", "data-import", "data-export"];
+
+    /// The command that starts a worker of it: a queue of another name has no processor but the one that it is given.
+    pub(crate) fn working(&self) -> String {
+        let command = if Self::KNOWN.contains(&self.as_str()) { "" } else { " --exec COMMAND" };
+        format!("ireva-queue work {self}{command}")
+    }
 }
 
 impl Borrow<str> for QueueName {

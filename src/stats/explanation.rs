@@ -29,8 +29,8 @@ pub struct Explanation {
 #[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Reason {
-    /// Its stable code word: `paused`, `no_worker`, `concurrency_limit`, `rate_limit`, `key_limit`, `line`, `next`, `alone`, `due`, `retry`,
-    /// `snoozed`, `breaker_open`, `overdue`, `running`, `silent_worker`, `completed`, `cancelled`; of the job on completion of a
+    /// Its stable code word: `paused`, `no_worker`, `concurrency_limit`, `rate_limit`, `key_limit`,
+    /// `busy`, `line`, `next`, `alone`, `due`, `retry`, `snoozed`, `breaker_open`, `overdue`, `running`, `silent_worker`, `completed`, `cancelled`; of the job on completion of a
     /// batch `batch`, `batch_open`, `handed_over`; of a dead letter, that of its error.
     pub code: String,
     /// The reason, for people.

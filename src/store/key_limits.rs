@@ -63,10 +63,11 @@ pub(crate) struct KeyStanding {
 }
 
 impl KeyStanding {
-    /// The key under what is set for its queue.
+    /// The key under what is set for its queue. Where that has no key, nothing limits it.
     pub(crate) fn under(&self, keys: &QueueKeys, settings: &QueueSettings) -> KeyLimit {
-        let concurrency = self.own.concurrency.unwrap_or(settings.key_concurrency);
-        let rate = self.own.rate.unwrap_or(settings.key_rate);
+        let holds = settings.key.is_some();
+        let concurrency = self.own.concurrency.unwrap_or(settings.key_concurrency).filter(|_| holds);
+        let rate = self.own.rate.unwrap_or(settings.key_rate).filter(|_| holds);
         let waits_for_room = concurrency.is_some_and(|most| self.running >= u64::from(most));
         let next_us = self.now_us + rate.map_or(0, |rate| self.pace_us(&rate));
         KeyLimit {
@@ -182,12 +183,15 @@ mod tests {
         };
         let keys = QueueKeys::new("p:", &crate::job::QueueName::new("q").unwrap());
         let settings = |concurrency, rate: &str| QueueSettings {
+            key: Some("tenant".parse().unwrap()),
             key_concurrency: concurrency,
             key_rate: Some(rate.parse().unwrap()),
             ..QueueSettings::default()
         };
         let next = |tat_us, settings| standing(tat_us).under(&keys, &settings).next_at;
         assert_eq!(next(Some(now_us + 400_000), settings(None, "1/s")), Some(instant(now_us / 1_000 + 400)));
+        let lifted = standing(None).under(&keys, &QueueSettings { key: None, ..settings(Some(1), "1/s") });
+        assert_eq!((lifted.concurrency, lifted.rate), (None, None), "no key, no limit");
         assert_eq!(next(Some(now_us * 2), settings(None, "1/s")), Some(instant(now_us / 1_000)), "begins anew");
         assert_eq!(next(None, settings(Some(1), "1/s")), None, "one must end first");
     }

@@ -271,6 +271,10 @@ impl Store {
 
 /// Whether two names differ by at most two letters (one, in short names), or one begins with the other.
 fn is_near(a: &str, b: &str) -> bool {
+    // Names of one letter are all near one another.
+    if a.len() == 1 && b.len() == 1 {
+        return false;
+    }
     let allowed = if a.len().min(b.len()) < 4 { 1 } else { 2 };
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
@@ -291,6 +295,7 @@ mod tests {
     fn near_names_are_those_a_hand_may_have_meant() {
         assert!(is_near("email", "emial") && is_near("email", "mail") && is_near("report-generation", "report"));
         assert!(!is_near("email", "notification") && !is_near("ab", "cd"));
+        assert!(!is_near("a", "b") && is_near("q", "q1") && is_near("abc", "abd"));
     }
 
     #[test]

@@ -122,7 +122,9 @@ impl Found {
             attempt: history.failed.saturating_add(self.crashes).saturating_add(1),
             class: ErrorClass::Throttled,
             code: "snoozed".to_owned(),
-            message: format!("put off {times} since {since}: a service said to wait, or it goes on in parts"),
+            message: format!(
+                "put off {times} since {since}: a service was down or said to wait, or it goes on in parts"
+            ),
             duration_ms: 0,
             worker: String::new(),
         }

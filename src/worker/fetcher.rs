@@ -33,7 +33,10 @@ pub(crate) async fn fetcher(shared: Arc<Shared>, pool: Arc<Pool>) {
     // An answer on its way holds claims, so it is waited for, but not for long: Redis may be away.
     let stopped = async {
         shared.stop.cancelled().await;
-        tokio::time::sleep(LAST_ANSWER).await;
+        tokio::select! {
+            () = tokio::time::sleep(LAST_ANSWER) => {}
+            () = shared.silenced.cancelled() => {}
+        }
     };
     tokio::select! {
         () = fetch(&shared, &pool, &tokens) => {}

@@ -28,6 +28,8 @@ use crate::worker::{actor, alerter, courier, executor, fetcher, heartbeat, janit
 
 /// Ends that may wait for the finisher of a queue; beyond that, slots wait.
 const ENDS_WAITING: usize = 2_000;
+/// How long a worker that gave Redis up waits for it to take its last words.
+const LAST_TRY: Duration = Duration::from_millis(500);
 
 /// A process that runs jobs. Made by [`Worker::builder`], run by [`Worker::run`].
 pub struct Worker {
@@ -253,8 +255,10 @@ async fn sign_off(shared: &Shared) {
         }
         shared.store.retract(&shared.worker).await
     };
+    // A server that has been silent for so long is asked once more, and not waited for.
+    let patience = if shared.silenced.is_cancelled() { LAST_TRY } else { LAST_WORDS };
     tokio::select! {
-        outcome = tokio::time::timeout(LAST_WORDS, farewell) => match outcome {
+        outcome = tokio::time::timeout(patience, farewell) => match outcome {
             Ok(Ok(())) => {}
             Ok(Err(error)) => shared.alert(|| format!("the worker could not sign off: {error}")),
             Err(_) => shared.alert(|| "the worker could not sign off in time; its leases end by themselves".to_owned()),

@@ -187,6 +187,8 @@ async fn a_server_that_cannot_be_reached_is_transient_and_named() {
     let sink = SmtpSink::start();
     let required = processor_of(&format!("smtp://{}", sink.address()));
     assert_eq!(failure(&required, &mail()).await, (ErrorClass::Transient, "tls_unavailable".to_owned()));
+    let error = run(&required, &mail()).await.unwrap_err();
+    assert!(error.message().contains("?tls=none"), "{error}");
     assert!(sink.mails().is_empty());
 }
 

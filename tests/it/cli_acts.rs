@@ -60,9 +60,15 @@ fn a_single_job_that_was_deleted_is_in_the_audit_and_can_be_brought_back() {
     assert!(job.0 == "q" && job.1.contains("b-03") && acts.as_array().unwrap().len() == 2, "{job:?}");
     cli.ok(["undo", acts[1]["id"].as_str().unwrap()]);
     assert_eq!(cli.json(["jobs", "show", "b-03"]), before);
+    // With the reason that was given, and told as the deletion of a single job is.
+    let deleted = cli.json(["jobs", "delete", "b-04", "--reason", "a typo"]);
+    assert_eq!((&deleted["id"], &cli.json(["audit"])[0]["reason"]), (&json!("b-04"), &json!("a typo")));
+    cli.ok(["jobs", "cancel", "b-05", "--reason", "not wanted"]);
+    let act = &cli.json(["audit"])[0];
+    assert_eq!((&act["act"], &act["queue"], &act["reason"]), (&json!("cancel"), &json!("q"), &json!("not wanted")));
     // What is refused did not begin; what somebody already took is told as what it is.
     cli.run(["jobs", "delete", "nowhere"]).expect(4);
-    assert_eq!(cli.json(["audit"]).as_array().unwrap().len(), 3, "the two, and the undo");
+    assert_eq!(cli.json(["audit"]).as_array().unwrap().len(), 5, "the four, and the undo");
     assert_eq!(schema_faults(&redis), Vec::<String>::new());
 }
 

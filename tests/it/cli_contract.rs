@@ -258,7 +258,7 @@ fn limits_of_keys_are_set_listed_and_taken_away_in_every_format() {
     }
     assert_eq!(cli.json(["limits", "unset", "q", "a%20b"])["own"], false);
     assert_eq!(cli.json(["limits", "list", "q"]), serde_json::json!([]));
-    let lifted = cli.json(["queues", "set", "q", "--key", ""]);
+    let lifted = cli.json(["queues", "set", "q", "--key", "none"]);
     assert_eq!(lifted["key"], serde_json::Value::Null);
 }
 
@@ -271,6 +271,27 @@ fn some_found_and_some_not_is_3() {
     assert!(output.stdout.contains("job-0001") && output.stderr.contains("nowhere"), "{output:?}");
     let output = cli.run(["jobs", "cancel", "job-0001"]).expect(5);
     assert!(output.stderr.contains("job-0001") && output.stderr.contains("cancelled"), "{output:?}");
+}
+
+#[test]
+fn eighty_columns_keep_what_a_list_is_looked_at_for() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis).env("COLUMNS", "80").env("USER", "ada");
+    cli.enqueue("report-generation", "{}", &["--delay", "1h", "--no-check"]);
+    cli.ok(["schedule", "add", "every-morning", "report-generation", "{}", "--cron", "0 9 * * *", "--no-check"]);
+    cli.enqueue("q", "{}", &["--id", "job-0001"]);
+    cli.ok(["jobs", "delete", "job-0001", "--reason", "a typo"]);
+    let table = |args: &[&str]| cli.ok(args.iter().chain(&["-o", "table"]));
+    for (args, title) in [(["schedule", "list"].as_slice(), "WHEN"), (&["audit"], "BY"), (&["alerts", "list"], "SINCE")]
+    {
+        let told = table(args);
+        assert!(told.lines().next().unwrap().contains(title), "{args:?}\n{told}");
+    }
+    let events = table(&["events"]);
+    assert!(events.lines().any(|line| line.len() > 24 && line[..24].ends_with('Z')), "{events}");
+    let long = cli.run(["breaker", "open", "smtp://mail.example.com:25", "-o", "table"]).expect(0);
+    assert!(long.stdout.contains("until closed") && long.stderr.contains("smtp://mail.example.com:25"), "{long:?}");
+    cli.ok(["breaker", "open", "smtp://mail.example.com:25", "--quiet"]);
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn jobs_that_do_not_run_are_explained() {
     let redis = sound();
     let cli = Cli::new(&redis);
     cli.enqueue_lines("q", (0..5).map(|n| format!("{{\"payload\":{n}}}")));
-    assert_eq!(text(&finding(&cli, "no_worker"), "remedy"), "ireva-queue work q");
+    assert_eq!(text(&finding(&cli, "no_worker"), "remedy"), "ireva-queue work q --exec COMMAND");
     cli.ok(["queues", "pause", "q"]);
     assert_eq!(text(&finding(&cli, "queue_paused"), "remedy"), "ireva-queue queues resume q");
     cli.ok(["queues", "resume", "q"]);

@@ -22,13 +22,20 @@ fn explain_says_why_a_job_waits_and_what_to_do() {
     let told = cli.json(["explain", "second-2"]);
     assert_eq!(codes(&told), ["paused", "no_worker", "line"]);
     assert!(told["reasons"][2]["text"].as_str().unwrap().starts_with("2 jobs are"), "{told}");
-    assert_eq!(told["next"][0], "queues resume q");
+    assert_eq!(told["next"][0], "ireva-queue queues resume q");
+    assert_eq!(told["next"][1], "start one: ireva-queue work q --exec COMMAND");
     assert_eq!((&told["id"], &told["state"]), (&json!("second-2"), &json!("pending")));
     // Where age counts, the urgent one that came a moment later is no further ahead.
     cli.ok(["queues", "set", "q", "--priority-mode", "aging:1ms"]);
     assert_eq!(codes(&cli.json(["explain", "first-1"])), ["paused", "no_worker"]);
     let later = cli.json(["explain", "later-4"]);
     assert_eq!(codes(&later), ["due"]);
+    let follow = cli.clone().deadline(std::time::Duration::from_secs(5));
+    let mut following = follow.service(["logs", "later-4", "--follow"]);
+    wait_until(std::time::Duration::from_secs(30), "it says what the job waits for", || {
+        following.log().iter().any(|line| line.contains("job later-4 is scheduled, due in"))
+    });
+    following.stop(std::time::Duration::from_secs(30));
     let card = cli.ok(["explain", "later-4", "first-1"]);
     assert!(card.contains("jobs promote later-4") && card.contains("queues resume q"), "{card}");
     cli.run(["explain", "nowhere"]).expect(4);
@@ -81,6 +88,34 @@ fn explain_knows_the_limits_of_a_queue_and_the_worker_of_a_job() {
     assert!(text.contains("1/h") && text.contains("29m"), "{text}");
     assert_eq!(codes(&cli.json(["explain", "busy-1"])), ["running"]);
     assert_eq!(codes(&cli.json(["explain", "lost-2"])), ["silent_worker"]);
+}
+
+#[test]
+fn explain_says_when_the_key_or_every_slot_is_taken_though_nothing_is_parked() {
+    let redis = TestRedis::start();
+    let (cli, ledger) = (Cli::new(&redis), Ledger::new());
+    cli.ok(["queues", "set", "k", "--key", "tenant", "--key-concurrency", "1"]);
+    for id in ["first-1", "second-2"] {
+        cli.enqueue("k", r#"{"tenant":"acme"}"#, &["--id", id]);
+    }
+    cli.enqueue("k", r#"{"tenant":"beta"}"#, &["--id", "other-3"]);
+    let mut worker =
+        cli.work(["k", "--concurrency", "1", "--grace", "0s", "--exec", &ledger.program("sleep 60")]).ready();
+    ledger.wait("start", 1, std::time::Duration::from_secs(30));
+    let told = cli.json(["explain", "second-2"]);
+    assert_eq!(codes(&told), ["key_limit", "busy"], "{told}");
+    assert!(told["reasons"][0]["text"].as_str().unwrap().contains("1 job of it runs"), "{told}");
+    assert!(told["next"][0].as_str().unwrap().ends_with("ireva-queue limits set k acme --concurrency 2"), "{told}");
+    assert_eq!(codes(&cli.json(["explain", "other-3"])), ["busy", "line"]);
+    let list = cli.run(["limits", "list", "k"]).expect(0);
+    assert_eq!((list.stdout.as_str(), list.stderr.as_str()), ("acme\t1\t0\t1\t-\t-\t-\n", ""));
+    // Without a key nothing is limited, and that is said.
+    cli.ok(["queues", "set", "k", "--key", "none"]);
+    let list = cli.run(["limits", "list", "k"]).expect(0);
+    assert!(list.stderr.contains("queue k has no key") && !list.stdout.contains("\t1\t0\t1\t"), "{list:?}");
+    let set = cli.run(["queues", "set", "k2", "--key-concurrency", "3"]).expect(0);
+    assert!(set.stderr.contains("queues set k2 --key FIELD"), "{set:?}");
+    worker.stop(std::time::Duration::from_secs(30));
 }
 
 #[test]

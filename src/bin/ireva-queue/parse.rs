@@ -52,9 +52,9 @@ pub fn rate_or_none(text: &str) -> Result<Option<ireva_queue::config::Rate>, Str
     text.parse().map(Some).map_err(|_| "write 100/s, 30/m or 5000/h, with a burst 100/s:20, or none".to_owned())
 }
 
-/// The field of a payload that holds the key of its job; `none`, or nothing, for none.
+/// The field of a payload that holds the key of its job; `none` for none. An empty one is a variable that was not set.
 pub fn key_field_or_none(text: &str) -> Result<Option<ireva_queue::KeyField>, Error> {
-    if text == "none" || text.is_empty() { Ok(None) } else { text.parse().map(Some) }
+    if text == "none" { Ok(None) } else { text.parse().map(Some) }
 }
 
 /// A state in which jobs can be removed.
@@ -81,6 +81,7 @@ mod tests {
         assert_eq!(number_or_none::<u32>("none"), Ok(None));
         assert_eq!(number_or_none::<u32>("7"), Ok(Some(7)));
         assert!(["0", "-1", "x", "5000000000"].iter().all(|text| number_or_none::<u32>(text).is_err()));
+        assert!(key_field_or_none("none").unwrap().is_none() && key_field_or_none("").is_err());
         assert!(rate_or_none("none") == Ok(None) && rate_or_none("5/d").is_err());
     }
 }

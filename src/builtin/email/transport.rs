@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::job::JobId;
 use crate::processor::ProcessError;
 use crate::retry::ErrorClass;
-use pool::{Pool, Refusal};
+use pool::Pool;
 use url::{MailUrl, SmtpUrl};
 
 /// The way out. Shown as `host:port` or the directory, never with a password.
@@ -48,8 +48,10 @@ impl Transport {
     /// Hands the mail over and returns what was said to it. Dropped, the mail may have been taken or not.
     pub async fn send(&self, mail: &Outgoing, job: &JobId) -> Result<String, ProcessError> {
         match self {
-            Self::Smtp(pool) => pool.send(mail).await.map_err(|Refusal { verdict: (class, code), error }| {
-                let failed = ProcessError::new(class, code, format!("{self} did not take the mail: {error}"));
+            Self::Smtp(pool) => pool.send(mail).await.map_err(|refusal| {
+                let (class, code) = refusal.verdict;
+                let failed =
+                    ProcessError::new(class, code, format!("{self} did not take the mail: {}", refusal.told()));
                 // A reply about this one mail says that the server is there.
                 let answered = class == ErrorClass::Permanent || code == "smtp_4xx";
                 let server = format!("smtp://{pool}");
@@ -75,8 +77,9 @@ impl Transport {
         match self {
             Self::Smtp(pool) => match pool.probe().await {
                 Ok(()) => Ok(format!("{self} answers")),
-                Err(Refusal { verdict: (class, code), error }) => {
-                    Err(ProcessError::new(class, code, format!("{self}: {error}")))
+                Err(refusal) => {
+                    let (class, code) = refusal.verdict;
+                    Err(ProcessError::new(class, code, format!("{self}: {}", refusal.told())))
                 }
             },
             Self::Files(directory) => {

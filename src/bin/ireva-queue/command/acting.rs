@@ -51,6 +51,11 @@ pub struct Task<'a> {
 }
 
 impl Care {
+    /// Whether no flag of these is given, or only the reason.
+    pub fn is_reason_alone(&self) -> bool {
+        !self.all && !self.dry_run && !self.yes && self.rate.is_none()
+    }
+
     /// Whether somebody is to be asked first. Without a terminal the refusal must not depend on Redis.
     ///
     /// # Errors

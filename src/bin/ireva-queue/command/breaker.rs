@@ -65,7 +65,20 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
             }
             Ok(Answer::list(list))
         }
-        Verb::Open { dependency, span } => Ok(Answer::one(breakers.open(&dependency, span).await?)),
+        Verb::Open { dependency, span } => {
+            let known = breakers.list().await.is_ok_and(|list| list.iter().any(|known| known.dependency == dependency));
+            let opened = breakers.open(&dependency, span).await?;
+            let needed = breakers.needed().await.unwrap_or_default();
+            if !known && !needed.contains(&dependency) {
+                let needed: Vec<_> = needed.iter().map(String::as_str).collect();
+                let those =
+                    if needed.is_empty() { String::new() } else { format!("; they need {}", needed.join(", ")) };
+                context.ui.note(&format!(
+                    "no queue whose worker runs needs {dependency} for all of its jobs, and it has not failed of late{those}"
+                ));
+            }
+            Ok(Answer::one(opened))
+        }
         Verb::Close { dependencies } => {
             let (asked_for, mut closed, mut errors) = (dependencies.len(), Vec::new(), Vec::<anyhow::Error>::new());
             for dependency in dependencies {

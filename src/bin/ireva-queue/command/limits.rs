@@ -75,8 +75,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     let limits = |queue: QueueName| anyhow::Ok(context.client()?.queue(queue).key_limits());
     match args.verb {
         Verb::List { queue } => {
-            let list = limits(queue)?.list().await?;
-            if list.is_empty() {
+            let list = limits(queue.clone())?.list().await?;
+            if context.client()?.queue(queue.clone()).settings().await?.key.is_none() {
+                context.ui.note(&format!(
+                    "queue {queue} has no key, so nothing is limited by key: ireva-queue queues set {queue} --key FIELD"
+                ));
+            } else if list.is_empty() {
                 context.ui.note("no key has anything running, anything waiting for its limit, or limits of its own");
             }
             Ok(Answer::list(list))

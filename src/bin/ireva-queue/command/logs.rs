@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use ireva_queue::{Inspector, JobState, Located, QueueName};
+use ireva_queue::{Inspector, JobState, Located, QueueName, local_now};
 use tokio::time::sleep;
 
 use crate::context::Context;
 use crate::exit::Code;
-use crate::output::{Answer, visible};
+use crate::output::{Answer, Cell, visible};
 use crate::view::LogLine;
 
 /// How often a job that is followed is looked at.
@@ -63,6 +63,14 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
 
 async fn follow(inspector: &Inspector, job: &Located, context: &Context) -> Result<Answer> {
     let (mut from, mut shown, mut ended) = (0, false, None);
+    if matches!(job.state, JobState::Pending | JobState::Scheduled | JobState::Retrying) {
+        context.ui.note(&format!(
+            "job {} is {}: ireva-queue explain {} says why",
+            job.id,
+            waiting(inspector, job).await,
+            job.id
+        ));
+    }
     loop {
         let Some(part) = context.interrupt.or(inspector.log(job, from)).await else { break };
         let part = match part {
@@ -95,6 +103,17 @@ async fn follow(inspector: &Inspector, job: &Located, context: &Context) -> Resu
         }
     }
     Ok(Answer::none().code(Code::Interrupted))
+}
+
+/// How a job waits: `pending`, or `scheduled, due in 59m`.
+async fn waiting(inspector: &Inspector, job: &Located) -> String {
+    let due = match (job.state, inspector.job(job).await) {
+        (JobState::Scheduled | JobState::Retrying, Ok(details)) if details.summary.state == job.state => {
+            format!(", {}", Cell::due(details.summary.since).human(local_now()))
+        }
+        _ => String::new(),
+    };
+    format!("{}{due}", job.state.as_str())
 }
 
 fn lines_of<'a>(job: &'a Located, text: &'a str) -> impl Iterator<Item = LogLine> + 'a {

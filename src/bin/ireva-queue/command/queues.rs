@@ -224,6 +224,13 @@ async fn set(args: SetArgs, context: &Context) -> Result<Answer> {
     }
     let settings = queue.set(&changes).await?;
     note_if_new(&queue, context).await;
+    let limits_keys = matches!(args.key_concurrency, Some(Some(_))) || matches!(args.key_rate, Some(Some(_)));
+    if limits_keys && settings.key.is_none() {
+        let name = &args.queue;
+        context.ui.note(&format!(
+            "queue {name} has no key, so nothing is limited by key yet: ireva-queue queues set {name} --key FIELD"
+        ));
+    }
     Ok(Answer::one(Settings { queue: args.queue, settings }))
 }
 

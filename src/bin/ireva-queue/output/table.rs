@@ -45,8 +45,10 @@ pub fn rows<T: View>(values: &[T], columns: Columns, look: Look, out: &mut dyn W
     for (column, &index) in table.column_iter_mut().zip(&kept) {
         column.set_padding((0, GAP));
         // A title never breaks inside a word: where even the last columns do not fit, lines are longer.
-        let title = u16::try_from(T::COLUMNS[index].title.len()).unwrap_or_default();
-        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(title + GAP)));
+        let longest = texts.iter().map(|row| console::measure_text_width(&row[index])).max();
+        let whole = longest.filter(|_| T::COLUMNS[index].whole).unwrap_or_default();
+        let least = u16::try_from(T::COLUMNS[index].title.len().max(whole)).unwrap_or_default();
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(least.saturating_add(GAP))));
         if T::COLUMNS[index].right {
             column.set_cell_alignment(CellAlignment::Right);
         }

@@ -9,14 +9,14 @@ impl View for AuditEntry {
     const COLUMNS: &'static [Column] = &[
         Column::new("ACT"),
         Column::new("AT"),
-        Column::new("BY").gives_way(2),
+        Column::new("BY").gives_way(1),
         Column::new("WHAT"),
         Column::new("QUEUE"),
         Column::number("COUNT"),
         Column::new("ENDED"),
-        Column::new("UNDO").gives_way(1),
+        Column::new("UNDO").gives_way(3),
         Column::new("SELECTION").wraps().gives_way(4),
-        Column::new("REASON").wraps().gives_way(3),
+        Column::new("REASON").wraps().gives_way(2),
     ];
 
     fn cells(&self) -> Vec<Cell> {

@@ -1,6 +1,6 @@
 //! Breakers: listed, opened, closed.
 
-use ireva_queue::{BreakerClosed, BreakerInfo, BreakerState};
+use ireva_queue::{BreakerClosed, BreakerInfo, BreakerState, local_now};
 
 use crate::output::{Cell, Tone};
 use crate::view::{Block, Column, View};
@@ -28,7 +28,11 @@ impl View for BreakerInfo {
             Cell::text(self.state.as_str()).tone(tone),
             Cell::count(self.failures),
             Cell::maybe_at(self.opened_at),
-            self.probe_at.map_or_else(|| Cell::maybe_at(None), Cell::due),
+            match self.probe_at {
+                _ if self.is_open_ended(local_now()) => Cell::text("until closed"),
+                Some(at) => Cell::due(at),
+                None => Cell::none(),
+            },
             Cell::maybe_at(self.last_failure_at),
             Cell::maybe(self.opened_by.as_ref()),
             Cell::maybe(self.last_error.as_ref().map(|error| format!("{}: {}", error.code, error.message))),

@@ -84,6 +84,8 @@ pub struct Column {
     pub wide: bool,
     /// Whether its text may run over several lines.
     pub wraps: bool,
+    /// Whether its text never breaks, however little room there is.
+    pub whole: bool,
     /// Where room is short the column with the highest number goes first; 0 stays.
     pub gives_way: u8,
 }
@@ -91,7 +93,7 @@ pub struct Column {
 impl Column {
     /// A column of text that stays.
     pub const fn new(title: &'static str) -> Self {
-        Self { title, right: false, wide: false, wraps: false, gives_way: 0 }
+        Self { title, right: false, wide: false, wraps: false, whole: false, gives_way: 0 }
     }
 
     /// A column of numbers that stays.
@@ -107,6 +109,11 @@ impl Column {
     /// The same, its text may run over several lines.
     pub const fn wraps(self) -> Self {
         Self { wraps: true, ..self }
+    }
+
+    /// The same, its text never breaks.
+    pub const fn whole(self) -> Self {
+        Self { whole: true, ..self }
     }
 
     /// The same, going away where room is short; the highest number first.

@@ -8,13 +8,13 @@ use crate::view::{Column, View};
 
 impl View for QueueEvent {
     const COLUMNS: &'static [Column] = &[
-        Column::new("AT"),
-        Column::new("LEVEL"),
+        Column::new("AT").whole(),
+        Column::new("LEVEL").gives_way(1),
         Column::new("QUEUE"),
         Column::new("EVENT"),
         Column::new("JOB"),
         Column::new("DETAIL").wraps(),
-        Column::new("BY").gives_way(1),
+        Column::new("BY").gives_way(2),
         Column::new("ID").wide(),
         Column::new("CLASS").wide(),
         Column::new("CODE").wide(),

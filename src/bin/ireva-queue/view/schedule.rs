@@ -32,13 +32,13 @@ fn state(info: &ScheduleInfo) -> Cell {
 impl View for ScheduleInfo {
     const COLUMNS: &'static [Column] = &[
         Column::new("NAME"),
-        Column::new("QUEUE").gives_way(4),
-        Column::new("WHEN").wraps().gives_way(5),
+        Column::new("QUEUE").gives_way(2),
+        Column::new("WHEN").wraps().gives_way(1),
         Column::new("NEXT"),
-        Column::new("LAST").gives_way(2),
-        Column::new("OUTCOME").gives_way(3),
+        Column::new("LAST").gives_way(4),
+        Column::new("OUTCOME").gives_way(5),
         Column::new("STATE"),
-        Column::number("MISSED").gives_way(1),
+        Column::number("MISSED").gives_way(3),
         Column::number("FIRED").wide(),
         Column::number("OVERLAPPED").wide(),
         Column::new("IF MISSED").wide(),

@@ -56,6 +56,19 @@ pub(in crate::builtin::email) struct Refusal {
     pub error: SmtpError,
 }
 
+impl Refusal {
+    /// What went wrong, and which option of the URL helps where the server and it do not fit.
+    pub fn told(&self) -> String {
+        let hint = match self.verdict {
+            (_, "tls_unavailable") => {
+                " (a server without TLS, within a network that is trusted: SMTP_URL=smtp://…?tls=none)"
+            }
+            _ => "",
+        };
+        format!("{}{hint}", self.error)
+    }
+}
+
 impl Pool {
     /// Reads the authority file, connects to nothing.
     pub(super) fn new(url: SmtpUrl, ca: Option<&Path>) -> Result<Self> {

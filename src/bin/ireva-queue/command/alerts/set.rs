@@ -62,7 +62,12 @@ pub struct Args {
     repeat: Option<String>,
 
     /// warning or critical [default: warning; redis: critical]
-    #[arg(long, value_name = "SEVERITY")]
+    #[arg(
+        long,
+        value_name = "SEVERITY",
+        hide_possible_values = true,
+        value_parser = crate::parse::one_of::<String>(&["warning", "critical"])
+    )]
     severity: Option<String>,
 
     /// Who is told, comma-separated [default: every sink that there is]

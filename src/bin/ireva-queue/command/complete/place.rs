@@ -49,6 +49,8 @@ pub enum Wanted {
     Dependencies,
     /// Acts that can be undone.
     Acts,
+    /// Keys by which jobs of the queue are limited.
+    Keys,
 }
 
 /// The command that is being written, and what of it stands before the cursor.
@@ -198,6 +200,10 @@ impl<'a> Place<'a> {
                 meaning: value.get_help().map(ToString::to_string).unwrap_or_default(),
             })
             .collect();
+        let weighed = arg.get_id() == "weight";
+        let queues = self.positionals.iter().filter(|_| weighed);
+        let weights = queues.map(|queue| Candidate { value: format!("{queue}="), meaning: String::new() });
+        let candidates: Vec<_> = candidates.into_iter().chain(weights).collect();
         let ask = candidates.is_empty().then(|| self.wanted(arg)).flatten();
         let directive = match arg.get_value_hint() {
             ValueHint::DirPath => Some(":dirs"),
@@ -229,6 +235,7 @@ impl<'a> Place<'a> {
             },
             _ if is_named(arg, "DEPENDENCY") => Some(Wanted::Dependencies),
             _ if is_named(arg, "ACT") => Some(Wanted::Acts),
+            Some(&"limits") if is_named(arg, "KEY") => Some(Wanted::Keys),
             Some(&"token") if self.path.get(1) == Some(&"revoke") => Some(Wanted::Tokens),
             _ => None,
         }
@@ -281,6 +288,9 @@ mod tests {
         assert_eq!(values("stats -o ta"), ["table"]);
         assert_eq!(values("stats --output=ta"), ["table"]);
         assert!(values("enqueue q -- --").is_empty());
+        assert_eq!(values("alerts set a --severity "), ["warning", "critical"]);
+        assert_eq!(values("work email orders --weight "), ["email=", "orders="]);
+        assert_eq!(values("work email orders --weight email=3,or"), ["orders="]);
     }
 
     #[test]
@@ -317,6 +327,9 @@ mod tests {
             ("alerts mute a ", Some(Wanted::Alerts)),
             ("alerts test --sink ", Some(Wanted::Sinks)),
             ("alerts set a --sink ops,", Some(Wanted::Sinks)),
+            ("limits set ", Some(Wanted::Queues)),
+            ("limits set q ", Some(Wanted::Keys)),
+            ("limits unset q ", Some(Wanted::Keys)),
         ];
         for (line, wanted) in table {
             assert_eq!(offer(line).1, wanted, "{line:?}");

@@ -99,6 +99,12 @@ async fn find(wanted: &Wanted, place: &Place<'_>, config: &Config, found: &RefCe
                 add(&act.id, format!("{}{jobs} of {} by {}", act.act, act.queue, act.by));
             }
         }
+        Wanted::Keys => {
+            let Some(queue) = place.queue() else { return Ok(()) };
+            for limit in client.queue(QueueName::new(queue)?).key_limits().list().await? {
+                add(limit.key.as_str(), format!("{} run, {} parked", limit.running, limit.parked));
+            }
+        }
         Wanted::Profiles | Wanted::Sinks => {}
     }
     Ok(())

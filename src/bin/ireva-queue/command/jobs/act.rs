@@ -45,17 +45,25 @@ pub struct Args {
 pub async fn run(args: Args, act: BulkAct, context: &Context) -> Result<Answer> {
     let Args { ids, queue, care, state, narrowing } = args;
     let narrowed = narrowing.is_given() || !state.is_empty();
+    // The deletion of a single job is an act of its own in the audit, with its reason.
+    if act == BulkAct::Remove && !ids.is_empty() && !narrowed && care.is_reason_alone() && narrowing.limit().is_none() {
+        return one_by_one(&ids, queue.as_ref(), act, care.reason, context).await;
+    }
     let how = care.dry_run || care.rate.is_some() || care.reason.is_some() || narrowing.limit().is_some();
     match (narrowed || care.all || how, ids.is_empty()) {
         (false, true) => return Err(must_name().into()),
-        (false, false) => return one_by_one(&ids, queue.as_ref(), act, context).await,
+        (false, false) => return one_by_one(&ids, queue.as_ref(), act, None, context).await,
         (true, true) if !narrowed && !care.all => return Err(must_name().into()),
         (true, _) if care.all && (narrowing.is_given() || !ids.is_empty()) => {
             return Err(Stop::usage("'--all' cannot be used with a selection").into());
         }
         (true, _) => {}
     }
-    let Some(queue) = queue else { return Err(Stop::usage("a selection needs '--queue QUEUE'").into()) };
+    let queue = match queue {
+        Some(queue) => queue,
+        None if care.is_reason_alone() && !ids.is_empty() && !narrowed => queue_of(&ids, context).await?,
+        None => return Err(Stop::usage("a selection needs '--queue QUEUE'").into()),
+    };
     if let Some(state) = state.iter().find(|state| !act.states().contains(state)) {
         let words: Vec<_> = act.states().iter().map(|state| state.as_str()).collect();
         let why = format!("invalid value '{state}' for '--state': {} is about {}", act.as_str(), words.join(", "));
@@ -74,8 +82,34 @@ pub async fn run(args: Args, act: BulkAct, context: &Context) -> Result<Answer> 
     carry_out(Task { queue: &queue, act, word, selection, named, missing, delay: None }, &care, context).await
 }
 
-async fn one_by_one(ids: &[String], queue: Option<&QueueName>, act: BulkAct, context: &Context) -> Result<Answer> {
+/// The queue of jobs that are named with a reason: the audit notes an act of one queue.
+async fn queue_of(ids: &[String], context: &Context) -> Result<QueueName> {
+    let inspector = context.client()?.inspector();
+    let mut of: Option<QueueName> = None;
+    for id in ids {
+        let found = inspector.find(id, None).await?.queue;
+        if let Some(other) = of.filter(|other| *other != found) {
+            let why =
+                format!("the jobs are of the queues {other} and {found}: '--reason' is for those of one at a time");
+            return Err(Stop::usage(why).into());
+        }
+        of = Some(found);
+    }
+    of.ok_or_else(|| must_name().into())
+}
+
+async fn one_by_one(
+    ids: &[String],
+    queue: Option<&QueueName>,
+    act: BulkAct,
+    reason: Option<String>,
+    context: &Context,
+) -> Result<Answer> {
     let inspector = context.client()?.inspector().by(context.ui.who());
+    let inspector = match reason {
+        Some(reason) => inspector.because(reason),
+        None => inspector,
+    };
     each(ids, queue, context, async |job| match act {
         BulkAct::Remove => inspector.delete(&job).await,
         BulkAct::Cancel => inspector.cancel(&job).await,

@@ -47,7 +47,7 @@ pub struct Args {
     payload: Vec<String>,
 
     /// When: a pattern such as '0 9 * * MON-FRI', or @daily
-    #[arg(long, value_name = "PATTERN", required_unless_present = "every")]
+    #[arg(long, value_name = "PATTERN")]
     cron: Option<String>,
 
     /// The time zone of the pattern, such as Africa/Lagos
@@ -113,7 +113,8 @@ pub struct Args {
 pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     let timing = match (&args.cron, args.every) {
         (Some(pattern), _) => Timing::cron(pattern, &args.tz).map_err(|error| wrong(&error))?,
-        (None, span) => Timing::every(span.unwrap_or_default()).map_err(|error| wrong(&error))?,
+        (None, None) => return Err(Stop::usage("say when: give '--cron PATTERN' or '--every SPAN'").into()),
+        (None, Some(span)) => Timing::every(span).map_err(|error| wrong(&error))?,
     };
     let job = args.job.put_on(NewJob::from_json(payload::from_args(&args.payload)?)?);
     if !args.no_check {

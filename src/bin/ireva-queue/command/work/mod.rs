@@ -177,6 +177,11 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
         let why = format!("invalid value for '--weight': {stranger} is not one of the queues to work on");
         return Err(Stop::usage(why).into());
     }
+    let twice = |at: usize| args.weight[..at].iter().any(|(queue, _)| *queue == args.weight[at].0);
+    if let Some(at) = (0..args.weight.len()).find(|at| twice(*at)) {
+        let why = format!("invalid value for '--weight': {} has two weights", args.weight[at].0);
+        return Err(Stop::usage(why).into());
+    }
     if !args.weight.is_empty() && matches!(concurrency, Concurrency::PerQueue(_)) {
         context.ui.note("--weight shares nothing where each queue has slots of its own: give --concurrency one number");
     }
