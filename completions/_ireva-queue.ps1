@@ -1353,7 +1353,7 @@ Register-ArgumentCompleter -Native -CommandName 'ireva-queue' -ScriptBlock {
             [CompletionResult]::new('--no-pager', '--no-pager', [CompletionResultType]::ParameterName, 'Never show a long answer through a pager')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
-            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the rules, and how each queue stands')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the rules, and how each queue stands; what fires comes first')
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show everything about rules')
             [CompletionResult]::new('set', 'set', [CompletionResultType]::ParameterValue, 'Set a rule, in place of one of its name')
             [CompletionResult]::new('unset', 'unset', [CompletionResultType]::ParameterValue, 'Remove rules; what they fire for is told to be over')
@@ -1365,10 +1365,12 @@ Register-ArgumentCompleter -Native -CommandName 'ireva-queue' -ScriptBlock {
             break
         }
         'ireva-queue;alerts;list' {
+            [CompletionResult]::new('--queue', '--queue', [CompletionResultType]::ParameterName, 'Only how they stand for this queue')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colours: auto, always or never')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Work with this profile (see config list)')
+            [CompletionResult]::new('--firing', '--firing', [CompletionResultType]::ParameterName, 'Only what fires, muted or not')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say on stderr which server is used and what was tried again; twice for the time of every call')
@@ -1399,7 +1401,7 @@ Register-ArgumentCompleter -Native -CommandName 'ireva-queue' -ScriptBlock {
             [CompletionResult]::new('--queue', '--queue', [CompletionResultType]::ParameterName, 'The queue [default: every queue, each by itself]')
             [CompletionResult]::new('--above', '--above', [CompletionResultType]::ParameterName, 'It fires at this number and beyond')
             [CompletionResult]::new('--below', '--below', [CompletionResultType]::ParameterName, 'It fires below this number (workers)')
-            [CompletionResult]::new('--clear', '--clear', [CompletionResultType]::ParameterName, 'It is over when the number is back at this one [default: the threshold]')
+            [CompletionResult]::new('--clear', '--clear', [CompletionResultType]::ParameterName, 'It is over when the number is back at this one; where it is the threshold, only when the number has left it [default: the threshold]')
             [CompletionResult]::new('--for', '--for', [CompletionResultType]::ParameterName, 'How long the number must be out of bounds before it fires [default: 1m]')
             [CompletionResult]::new('--repeat', '--repeat', [CompletionResultType]::ParameterName, 'After how long it is told again while it fires, or never [default: 4h]')
             [CompletionResult]::new('--severity', '--severity', [CompletionResultType]::ParameterName, 'warning or critical [default: warning; redis: critical]')

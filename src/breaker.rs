@@ -110,7 +110,7 @@ pub struct BreakerInfo {
     pub last_failure_at: Option<DateTime<Utc>>,
     /// What it was.
     pub last_error: Option<BreakerError>,
-    /// Since when it is open.
+    /// Since when it is open, or an operator holds it open.
     pub opened_at: Option<DateTime<Utc>>,
     /// When it may be probed (again).
     pub probe_at: Option<DateTime<Utc>>,

@@ -158,8 +158,11 @@ impl AlertNotice {
         format!("{}: {}{more}", counted.collect::<Vec<_>>().join(", "), names.join(", "))
     }
 
-    /// One line for each alert, at most twenty.
+    /// One line for each alert, at most twenty; none for a test, whose headline says it all.
     pub fn lines(&self) -> Vec<String> {
+        if self.test {
+            return Vec::new();
+        }
         let line = |told: &AlertTold| {
             let since = told.since.to_rfc3339_opts(SecondsFormat::Secs, true);
             let (word, when) = match told.event {
@@ -168,7 +171,11 @@ impl AlertNotice {
                     (format!("{} ({})", event.as_str(), told.severity), format!("{}, since {since}", told.condition))
                 }
             };
-            format!("{word}: {}: {} ({when})", told.alert, told.message)
+            match self.alerts.len() {
+                // The headline has said the rest.
+                1 => format!("{}: {when}", told.severity),
+                _ => format!("{word}: {}: {} ({when})", told.alert, told.message),
+            }
         };
         let mut lines: Vec<_> = self.alerts.iter().take(LINES_MAX).map(line).collect();
         if self.alerts.len() > LINES_MAX {
@@ -221,6 +228,7 @@ mod tests {
         use AlertSeverity::{Critical, Warning};
         let one = notice(vec![told("a", Firing, Warning)]);
         assert_eq!(one.headline(), "firing: a: 12 jobs in line in q");
+        assert_eq!(one.lines(), ["warning: backlog from 10 on, since 1970-01-01T00:00:00Z"]);
         assert_eq!(notice(vec![told("a", Repeated, Warning)]).headline(), "still firing: a: 12 jobs in line in q");
         let many =
             notice(vec![told("c", Recovered, Critical), told("b", Firing, Warning), told("a", Firing, Critical)]);

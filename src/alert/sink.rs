@@ -45,6 +45,11 @@ pub trait AlertSink: Send + Sync + 'static {
     /// Tells. It ends by itself within a minute. `Config` where this sink cannot do it from here at all.
     fn tell<'a>(&'a self, notice: &'a AlertNotice) -> Telling<'a>;
 
+    /// Whether [`tell`](Self::tell) can do it from here at all: a job that tells is only taken back where it can.
+    fn tells_directly(&self) -> bool {
+        true
+    }
+
     /// The job that tells it in place of [`tell`](Self::tell), as long as its queue is well.
     ///
     /// # Errors

@@ -27,6 +27,10 @@ pub(crate) struct Standing {
     /// When it was last told that it fires; from then on somebody thinks so until told otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub told_ms: Option<i64>,
+    /// When it was last evaluated by one whose profile file has its rule; `None`: the rule is stored. Whoever does not have
+    /// the file knows nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_ms: Option<i64>,
 }
 
 /// What a step came to.
@@ -56,7 +60,7 @@ pub(crate) fn step(
                 Some(Standing { phase: Phase::Pending, since_ms, .. }) => (*since_ms).min(now_ms),
                 _ => now_ms,
             };
-            let pending = Standing { phase: Phase::Pending, since_ms, told_ms };
+            let pending = Standing { phase: Phase::Pending, since_ms, told_ms, file_ms: None };
             if u128::from((now_ms - since_ms).unsigned_abs()) < rule.hold.as_millis() {
                 return (Some(pending), None);
             }

@@ -1,5 +1,7 @@
 //! A rule as it is written: on the command line, in the profile file, in Redis.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -12,6 +14,10 @@ use crate::job::{LONGEST, QueueName};
 
 /// A rule names at most so many sinks.
 const SINKS_MAX: usize = 20;
+/// A number that is out of bounds for longer than this fires at any rate.
+const HOLD_MAX: Duration = Duration::from_secs(30 * 86_400);
+/// Nobody is told more often.
+const REPEAT_MIN: Duration = Duration::from_secs(1);
 /// Every queue.
 const ALL: &str = "*";
 /// Not told again while it fires.
@@ -161,18 +167,27 @@ impl Reader<'_> {
             }
             text => self.read("when", Some(&text.to_owned()), str::parse),
         };
-        let hold = self.read("for", words.hold.as_ref(), span);
+        let hold = self.read("for", words.hold.as_ref(), |text| match span(text)? {
+            span if span > HOLD_MAX => Err(Error::invalid("30 days at most")),
+            span => Ok(span),
+        });
         let repeat = self.read("repeat", words.repeat.as_ref(), |text| match text {
             NEVER => Ok(None),
-            text => span(text).and_then(|span| match span.is_zero() {
-                true => Err(Error::invalid("it must be longer than zero, or never")),
-                false => Ok(Some(span)),
-            }),
+            text => match span(text)? {
+                span if span < REPEAT_MIN => Err(Error::invalid("a second at least, or never")),
+                span => Ok(Some(span)),
+            },
         });
         let severity = self.read("severity", words.severity.as_ref(), str::parse::<AlertSeverity>);
         let sinks = self.sinks();
         let queue = self.queue(kind);
         let kind = kind?;
+        if name.as_str() == AlertRule::REDIS && kind != AlertKind::Redis {
+            self.problem(
+                "when",
+                "must be redis for the alert of that name: it is the one that is always there; give this one another name",
+            );
+        }
         let (threshold, clear) = self.numbers(kind)?;
         let usual = AlertRule::usual(name, kind);
         Some(AlertRule {
@@ -233,6 +248,11 @@ impl Reader<'_> {
         }
         let read = |text: &str| kind.number(text);
         let threshold = self.read(own.0, own.1, read).or(kind.usual())?;
+        if threshold <= 0.0 {
+            let never = "would never fire: nothing is below 0";
+            let why = if kind.is_floor() { never } else { "would fire for ever: nothing is below 0" };
+            self.problem(own.0, format!("{}: {why}", kind.text(threshold)));
+        }
         let clear = self.read("clear", words.clear.as_ref(), read).unwrap_or(threshold);
         let in_order = if kind.is_floor() { clear >= threshold } else { clear <= threshold };
         if !in_order {
@@ -243,7 +263,7 @@ impl Reader<'_> {
     }
 }
 
-fn span(text: &str) -> Result<std::time::Duration> {
+fn span(text: &str) -> Result<Duration> {
     match span_from_text(text)? {
         span if span > LONGEST => Err(Error::invalid("a hundred years at most")),
         span => Ok(span),
@@ -297,10 +317,18 @@ mod tests {
             (json!({"when": "redis", "above": 1}), "above"),
             (json!({"when": "breaker", "queue": "email"}), "queue"),
             (json!({"when": "memory", "above": "101%"}), "above"),
+            (json!({"when": "workers", "below": 0}), "below"),
+            (json!({"when": "backlog", "above": 0}), "above"),
+            (json!({"when": "latency", "above": "0s"}), "above"),
+            (json!({"when": "dead", "repeat": "1ms"}), "repeat"),
+            (json!({"when": "dead", "for": "400d"}), "for"),
         ] {
             let error = rule(table.clone()).unwrap_err();
             assert_eq!(error.fields()[0].field, field, "{table}: {error}");
         }
+        let backlog = AlertWords { when: "backlog".to_owned(), above: Some("9".to_owned()), ..AlertWords::default() };
+        let error = backlog.rule(AlertName::new("redis").unwrap()).unwrap_err();
+        assert!(error.fields()[0].field == "when" && error.to_string().contains("always there"), "{error}");
         let (_, problems) = AlertWords::from_table(json!({"colour": 1, "above": true}).as_object().unwrap());
         assert_eq!(problems.len(), 2);
     }

@@ -13,7 +13,7 @@ use crate::alerts::round::told;
 use crate::alerts::waiting::Waiting;
 use crate::alerts::watch::{LastRead, Watch, lock};
 use crate::clock::local_now;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::store::AlertMove;
 
 /// Notices about Redis that may wait, and entries that are kept until they can be written down.
@@ -61,14 +61,19 @@ impl Watch {
             let since = *away.since.get_or_insert(Since { at: began, wall, is_ours: self.had_turn(began) });
             if away.standings.is_empty() {
                 // It has been away since the look began, not since it gave up.
-                let begun = Standing { phase: Phase::Pending, since_ms: since.wall.timestamp_millis(), told_ms: None };
+                let begun = Standing {
+                    phase: Phase::Pending,
+                    since_ms: since.wall.timestamp_millis(),
+                    told_ms: None,
+                    file_ms: None,
+                };
                 let rules = self.last().rules;
                 away.standings = rules.into_iter().map(|rule| (rule.name, begun.clone())).collect();
             }
             since
         };
         if since.is_ours {
-            let message = format!("redis cannot be worked with: {error}");
+            let message = away_text(error);
             self.step_own((1.0, &message), since.now());
         }
     }
@@ -134,5 +139,18 @@ impl Watch {
             away.owed.extend(notices.into_iter().take(room));
             self.news.notify_one();
         }
+    }
+}
+
+/// What is the matter with Redis, in words.
+fn away_text(error: &Error) -> String {
+    let text = error.to_string();
+    // Whether the last call was carried out is nobody's question here.
+    let text = text.strip_suffix(": the outcome is unknown").unwrap_or(&text);
+    match error.kind() {
+        ErrorKind::Unreachable | ErrorKind::OutcomeUnknown | ErrorKind::Timeout => {
+            format!("redis does not answer: {text}")
+        }
+        _ => format!("redis cannot be worked with: {text}"),
     }
 }

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::alert::{AlertName, one_line};
 use crate::alerts::history::AlertEntry;
-use crate::alerts::waiting::Waiting;
+use crate::alerts::tell::{Reach, Told};
+use crate::alerts::waiting::{Carried, Waiting};
 use crate::alerts::watch::{Watch, lock};
 use crate::clock::{instant, local_now};
 use crate::error::Result;
@@ -59,8 +60,12 @@ impl Watch {
                 return Ok(());
             }
             match serde_json::from_str::<Waiting>(&text) {
-                Ok(waiting) if waiting.is_due(now_ms) => self.hand_out((id, text), waiting, now_ms).await?,
-                Ok(_) => {}
+                Ok(waiting) => {
+                    let Some((text, waiting)) = self.look_after((&id, text), waiting, now_ms).await? else { continue };
+                    if waiting.is_due(now_ms) && !waiting.owed.is_empty() {
+                        self.hand_out((id, text), waiting, now_ms).await?;
+                    }
+                }
                 Err(error) => {
                     // What a hand broke can be told to nobody.
                     let entry = AlertEntry::new(instant(now_ms), "dropped", "*", &self.by);
@@ -78,13 +83,17 @@ impl Watch {
         let notice = waiting.notice.clone();
         let tell = |sink: AlertName| {
             let notice = &notice;
+            let reach = if waiting.direct.contains(&sink) { Reach::Directly } else { Reach::AnyWay };
             async move {
                 if self.has_told(&notice.id, &sink) {
-                    return (sink, Ok(String::new()));
+                    return (sink, Ok(Told::said("")));
                 }
-                let told = self.tell(&sink, notice, true).await;
-                if told.is_ok() {
-                    self.note_told(&notice.id, &sink);
+                let told = self.tell(&sink, notice, reach).await;
+                match &told {
+                    Ok(Told { job: None, .. }) => self.note_told(&notice.id, &sink),
+                    // Handed over again, it is the same job.
+                    Ok(_) => _ = self.counts.told.fetch_add(1, Ordering::Relaxed),
+                    Err(_) => {}
                 }
                 (sink, told)
             }
@@ -93,8 +102,12 @@ impl Watch {
         let mut errors = Vec::new();
         while let Some((sink, told)) = telling.next().await {
             match told {
-                Ok(_) => {
+                Ok(told) => {
                     waiting.owed.retain(|owed| *owed != sink);
+                    if let Some((queue, job)) = told.job {
+                        let carried = Carried { queue, job, since_ms: now_ms, taken_back: false };
+                        waiting.carried.insert(sink.clone(), carried);
+                    }
                     let after = waiting.text()?;
                     let moves = [AlertMove::notice(id.clone(), text.clone(), after.clone())];
                     if self.store.alert_move(None, &moves).await? != AlertMoved::Done {
@@ -131,16 +144,16 @@ impl Watch {
     /// Tells directly what is to be told about Redis being away, and that it is back.
     pub(super) async fn deliver_own(&self) {
         let now_ms = local_now().timestamp_millis();
-        let (due, redis) = {
+        let (due, reach) = {
             let mut away = lock(&self.away);
             let (due, later) = std::mem::take(&mut away.owed).into_iter().partition(|it: &Waiting| it.is_due(now_ms));
             away.owed = later;
-            (due, !away.is_away())
+            (due, if away.is_away() { Reach::Alone } else { Reach::AnyWay })
         };
         for mut waiting in Vec::from_iter::<Vec<Waiting>>(due) {
             let notice = &waiting.notice;
             // All at once: a sink that hangs holds up no other.
-            let told = join_all(waiting.owed.iter().map(|sink| self.tell(sink, notice, redis))).await;
+            let told = join_all(waiting.owed.iter().map(|sink| self.tell(sink, notice, reach))).await;
             let mut errors = Vec::new();
             let mut owed = Vec::new();
             for (sink, told) in std::mem::take(&mut waiting.owed).into_iter().zip(told) {

@@ -1,6 +1,7 @@
 //! How an alert stands, as it is shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -10,6 +11,7 @@ use crate::alerts::mutes::Mutes;
 use crate::alerts::reading::{Look, Reading};
 use crate::alerts::round::{field, parts};
 use crate::alerts::rules::AlertSource;
+use crate::alerts::waiting::Waiting;
 use crate::clock::{instant, span_text};
 
 /// Where an alert stands.
@@ -18,6 +20,8 @@ use crate::clock::{instant, span_text};
 pub enum AlertState {
     /// Well.
     Ok,
+    /// There is no number, or nobody has evaluated it yet.
+    Unknown,
     /// Out of bounds, not for long enough yet.
     Pending,
     /// Firing.
@@ -31,6 +35,7 @@ impl AlertState {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
+            Self::Unknown => "unknown",
             Self::Pending => "pending",
             Self::Firing => "firing",
             Self::Muted => "muted",
@@ -62,6 +67,8 @@ pub struct AlertInfo {
     pub since: Option<DateTime<Utc>>,
     /// When the sinks were told last that it fires.
     pub told_at: Option<DateTime<Utc>>,
+    /// Sinks that have not got the last notice of it yet.
+    pub owed: Vec<AlertName>,
     /// Until when nobody is told.
     pub muted_until: Option<DateTime<Utc>>,
     /// Why nobody is.
@@ -89,7 +96,7 @@ pub struct AlertInfo {
 pub(super) fn infos(
     rules: &[&(AlertRule, AlertSource)],
     look: &Look,
-    standings: &BTreeMap<String, String>,
+    (standings, waiting): (&BTreeMap<String, String>, &[Waiting]),
     (mutes, now_ms): (&Mutes, i64),
 ) -> Vec<AlertInfo> {
     let mut infos = Vec::new();
@@ -108,10 +115,19 @@ pub(super) fn infos(
         for (subject, reading) in subjects {
             let text = standings.get(&field(&rule.name, &subject));
             let standing = text.and_then(|text| serde_json::from_str::<Standing>(text).ok());
-            infos.push(info((rule, *source), (subject, reading), standing.as_ref(), (mutes, now_ms)));
+            let owed = owed(waiting, &rule.name, &subject);
+            let info = info((rule, *source), (subject, reading), standing.as_ref(), (mutes, now_ms));
+            infos.push(AlertInfo { owed, ..info });
         }
     }
     infos
+}
+
+/// Who has not got a notice of an alert.
+fn owed(waiting: &[Waiting], alert: &AlertName, subject: &str) -> Vec<AlertName> {
+    let about = |it: &&Waiting| it.notice.alerts.iter().any(|told| told.alert == *alert && told.subject == subject);
+    let owed: BTreeSet<_> = waiting.iter().filter(about).flat_map(Waiting::without).cloned().collect();
+    owed.into_iter().collect()
 }
 
 fn info(
@@ -121,9 +137,12 @@ fn info(
     (mutes, now_ms): (&Mutes, i64),
 ) -> AlertInfo {
     let mute = mutes.of(&rule.name, now_ms);
+    // What nobody measures, and what is out of bounds and has not been looked at, is not well.
+    let is_unknown = reading.map_or(!rule.kind.is_switch(), |reading| standing.is_none() && rule.is_met(reading.value));
     let phase = standing.map_or(Phase::Ok, |standing| standing.phase);
     let state = match phase {
         _ if mute.is_some() => AlertState::Muted,
+        Phase::Ok if is_unknown => AlertState::Unknown,
         Phase::Ok => AlertState::Ok,
         Phase::Pending => AlertState::Pending,
         Phase::Firing => AlertState::Firing,
@@ -142,10 +161,13 @@ fn info(
         reading: value.map(|value| match rule.kind {
             AlertKind::Redis => "reachable".to_owned(),
             AlertKind::Breaker => "open".to_owned(),
+            // To the second: what is shown is past by then.
+            AlertKind::Latency => span_text(Duration::from_secs(value.round() as u64)),
             kind => kind.text(value),
         }),
         since: standing.filter(|_| phase != Phase::Ok).map(|standing| instant(standing.since_ms)),
         told_at: standing.and_then(|standing| standing.told_ms).map(instant),
+        owed: Vec::new(),
         muted_until: mute.map(|mute| mute.until),
         mute_reason: mute.and_then(|mute| mute.reason.clone()),
         threshold: rule.threshold,

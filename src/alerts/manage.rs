@@ -12,12 +12,17 @@ use crate::alerts::info::{AlertInfo, infos};
 use crate::alerts::mutes::{MuteInfo, Mutes};
 use crate::alerts::reading::Look;
 use crate::alerts::rules::{AlertSource, Rules, text};
+use crate::alerts::tell::Reach;
+use crate::alerts::waiting::Waiting;
 use crate::alerts::watch::Watch;
 use crate::client::Client;
 use crate::clock::{instant, local_now, span_text};
 use crate::error::{Error, Result};
 use crate::job::LONGEST;
 use crate::store::{AlertHash, Store};
+
+/// After so long without a look nobody evaluates: longer than from one call of `alerts run --once` to the next by cron.
+pub(crate) const UNWATCHED: Duration = Duration::from_secs(120);
 
 /// The alerts of all queues under a prefix.
 #[derive(Clone)]
@@ -77,13 +82,15 @@ impl Alerts {
             return Err(not_found(name));
         }
         let measured: Vec<_> = rules.iter().map(|(rule, _)| rule).collect();
-        let (look, mutes, standings, now_ms) = tokio::try_join!(
+        let (look, mutes, standings, outbox, now_ms) = tokio::try_join!(
             Look::take(&self.store, &measured),
             self.store.alert_fields(AlertHash::Mutes),
             self.store.alert_fields(AlertHash::Standings),
+            self.store.alert_fields(AlertHash::Outbox),
             self.store.now_ms(),
         )?;
-        Ok(infos(&rules, &look, &standings, (&Mutes::new(&mutes, now_ms), now_ms)))
+        let waiting: Vec<Waiting> = outbox.values().filter_map(|text| serde_json::from_str(text).ok()).collect();
+        Ok(infos(&rules, &look, (&standings, &waiting), (&Mutes::new(&mutes, now_ms), now_ms)))
     }
 
     /// Stores a rule, in place of one of its name.
@@ -192,6 +199,16 @@ impl Alerts {
         Ok(holder.filter(|(_, until_ms)| *until_ms > now_ms).map(|(holder, _)| holder))
     }
 
+    /// Whether anybody has looked in the last two minutes: a call of [`Alerter::once`](crate::Alerter::once) every minute
+    /// is enough.
+    ///
+    /// # Errors
+    /// As of [`Client::ping`].
+    pub async fn is_watched(&self) -> Result<bool> {
+        let (holder, now_ms) = tokio::try_join!(self.store.alert_holder(), self.store.now_ms())?;
+        Ok(holder.is_some_and(|(_, until_ms)| now_ms - until_ms <= UNWATCHED.as_millis() as i64))
+    }
+
     /// Tells every sink, or one, that this is a test: now, and whether or not Redis is there.
     ///
     /// # Errors
@@ -204,16 +221,38 @@ impl Alerts {
         }
         let watch = Watch::new(&self.client, sinks.clone(), (by.into(), None));
         let notice = AlertNotice::for_test((&self.store.prefix, by), local_now());
-        let redis = self.client.ping().await.is_ok();
+        let reach = if self.client.ping().await.is_ok() { Reach::AnyWay } else { Reach::Alone };
         let tell = |sink: AlertName| {
             let (watch, notice) = (&watch, &notice);
             async move {
-                let told = watch.tell(&sink, notice, redis).await;
+                let told = watch.tell(&sink, notice, reach).await;
                 let ok = told.is_ok();
-                SinkTried { sink, ok, message: told.unwrap_or_else(|error| error.to_string()) }
+                SinkTried { sink, ok, message: told.map_or_else(|error| error.to_string(), |told| told.said) }
             }
         };
-        Ok(join_all(names.into_iter().map(tell)).await)
+        let mut tried = join_all(names.into_iter().map(tell)).await;
+        if only.is_none() {
+            tried.extend(self.missing(sinks));
+        }
+        Ok(tried)
+    }
+}
+
+impl Alerts {
+    /// Sinks that rules of the profile file name, and that are not there.
+    fn missing(&self, sinks: &AlertSinks) -> Vec<SinkTried> {
+        let rules = &self.client.config().alerts.rules;
+        let mut by_sink = BTreeMap::<&AlertName, &AlertName>::new();
+        for rule in rules.values() {
+            rule.sinks.iter().for_each(|sink| _ = by_sink.entry(sink).or_insert(&rule.name));
+        }
+        let missing = by_sink.into_iter().filter(|(sink, _)| sinks.get(sink).is_none());
+        let told = |(sink, rule): (&AlertName, &AlertName)| SinkTried {
+            sink: sink.clone(),
+            ok: false,
+            message: format!("sink {sink} is not configured here; alert {rule} names it"),
+        };
+        missing.map(told).collect()
     }
 }
 

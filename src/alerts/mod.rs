@@ -10,6 +10,7 @@
 
 mod alerter;
 mod away;
+mod carried;
 mod deliver;
 mod history;
 mod info;
@@ -25,6 +26,7 @@ mod watch;
 pub use alerter::{Alerter, AlerterReport};
 pub use history::AlertEntry;
 pub use info::{AlertInfo, AlertState};
+pub(crate) use manage::UNWATCHED;
 pub use manage::{Alerts, SinkTried};
 pub use mutes::MuteInfo;
 pub use rules::AlertSource;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, stream};
 
 use crate::alert::{AlertKind, AlertRule};
-use crate::breaker::BreakerState;
+use crate::breaker::{BreakerInfo, BreakerState};
 use crate::error::{ErrorKind, Result};
 use crate::job::QueueName;
 use crate::stats::QueueStats;
@@ -31,7 +31,7 @@ pub(super) struct Look {
     /// Queues that could not be read this time: nothing follows for them.
     pub unread: BTreeSet<String>,
     memory: Option<f64>,
-    /// Open breakers with the hour at which they opened.
+    /// Open breakers, and what is to be said of them.
     open: Vec<(String, String)>,
 }
 
@@ -68,12 +68,7 @@ impl Look {
         if rules.iter().any(|rule| rule.kind == AlertKind::Breaker) {
             let open = store.breakers().await?.1.into_iter().flatten();
             let open = open.filter(|breaker| breaker.state != BreakerState::Closed);
-            look.open = open
-                .map(|breaker| {
-                    let since = breaker.opened_at.map(|at| format!(" since {}", at.format("%H:%M:%S UTC")));
-                    (breaker.dependency, since.unwrap_or_default())
-                })
-                .collect();
+            look.open = open.map(|breaker| (breaker.dependency.clone(), of_breaker(&breaker))).collect();
         }
         Ok(look)
     }
@@ -98,9 +93,9 @@ impl Look {
                 self.memory.map(|value| of_server(value, message(value))).into_iter().collect()
             }
             AlertKind::Breaker => {
-                let reading = |(dependency, since): &(String, String)| {
-                    let message = format!("{dependency} fails: its breaker is open{since}, and jobs that need it wait");
-                    Reading { subject: dependency.clone(), ..of_server(1.0, message) }
+                let reading = |(dependency, message): &(String, String)| Reading {
+                    subject: dependency.clone(),
+                    ..of_server(1.0, message.clone())
                 };
                 self.open.iter().map(reading).collect()
             }
@@ -110,10 +105,20 @@ impl Look {
     }
 }
 
+/// What is to be said of an open breaker.
+fn of_breaker(breaker: &BreakerInfo) -> String {
+    let service = &breaker.dependency;
+    let since = breaker.opened_at.map(|at| format!(" since {}", at.format("%H:%M:%S UTC"))).unwrap_or_default();
+    match breaker.is_held() {
+        true => format!("{service} is held back by an operator: its breaker is open, and jobs that need it wait"),
+        false => format!("{service} fails: its breaker is open{since}, and jobs that need it wait"),
+    }
+}
+
 /// What is to be said of a subject of which there is no number any more.
 pub(super) fn gone(kind: AlertKind, subject: &str) -> String {
     match kind {
-        AlertKind::Breaker => format!("{subject} answers again"),
+        AlertKind::Breaker => format!("{subject} is used again: its breaker is closed"),
         AlertKind::Memory => "redis has no limit of memory any more".to_owned(),
         AlertKind::Redis => "redis answers again".to_owned(),
         _ => format!("queue {subject} is gone"),

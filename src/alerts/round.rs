@@ -13,12 +13,17 @@ use crate::alert::{
 use crate::alerts::history::AlertEntry;
 use crate::alerts::mutes::Mutes;
 use crate::alerts::reading::{Look, Reading, gone};
-use crate::alerts::rules::Rules;
+use crate::alerts::rules::{AlertSource, Rules};
 use crate::alerts::waiting::Waiting;
 use crate::alerts::watch::{LastRead, Watch};
 use crate::clock::instant;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{ALERT_MOVES, AlertHash, AlertMove, AlertMoved};
+
+/// How often it is written down that a rule of a profile file is evaluated.
+const FILE_SEEN_EVERY_MS: i64 = 3_600_000;
+/// A rule of a profile file that nobody has evaluated for so long is gone.
+const FILE_GONE_MS: i64 = 86_400_000;
 
 /// An alert that moves, and what follows from it.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,10 +69,11 @@ impl Watch {
         )?;
         let Rules { rules, unreadable } = Rules::new(&stored, &self.client.config().alerts.rules);
         let mutes = Mutes::new(&mutes, turn.now_ms);
-        let rules: Vec<_> = rules.into_values().map(|(rule, _)| rule).collect();
-        let (of_redis, rules): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| rule.kind == AlertKind::Redis);
+        let (of_redis, rules): (Vec<_>, Vec<_>) =
+            rules.into_values().partition(|(rule, _)| rule.kind == AlertKind::Redis);
+        let of_redis = of_redis.into_iter().map(|(rule, _)| rule).collect();
         self.remember(LastRead { rules: of_redis, mutes: mutes.clone() });
-        let look = Look::take(&self.store, &rules.iter().collect::<Vec<_>>()).await?;
+        let look = Look::take(&self.store, &rules.iter().map(|(rule, _)| rule).collect::<Vec<_>>()).await?;
         let moved = plan(&rules, &look, &standings, (&mutes, turn.now_ms));
         // One standing, one entry and a notice for each sink are the most that one alert comes to.
         let at_once = (ALERT_MOVES - self.sinks.names().count().min(100)) / 2;
@@ -147,40 +153,47 @@ impl Watch {
 
 /// What follows from a look for everything that stands or is measured.
 pub(super) fn plan(
-    rules: &[AlertRule],
+    rules: &[(AlertRule, AlertSource)],
     look: &Look,
     standings: &BTreeMap<String, String>,
     (mutes, now_ms): (&Mutes, i64),
 ) -> Vec<Moved> {
     let mut moved = Vec::new();
-    let mut consider = |rule: &AlertRule, reading: Option<&Reading>, subject: &str, why: &str| {
-        let field = field(&rule.name, subject);
-        let text = standings.get(&field);
-        // What a hand broke counts as well.
-        let before = text.and_then(|text| serde_json::from_str::<Standing>(text).ok());
-        let muted = mutes.of(&rule.name, now_ms).is_some();
-        let (after, change) = step(rule, before.as_ref(), reading.map(|reading| reading.value), (muted, now_ms));
-        let after_text = after.as_ref().and_then(|it| serde_json::to_string(it).ok()).unwrap_or_default();
-        let before_text = text.cloned().unwrap_or_default();
-        let since_ms = before.or(after).map_or(now_ms, |standing| standing.since_ms);
-        if before_text != after_text || change.is_some() {
-            let change = change.map(|change| {
-                let told = told(rule, (reading, subject, why), (change.event, since_ms));
-                (change, told, rule.sinks.clone())
-            });
-            moved.push(Moved { field, before: before_text, after: after_text, change });
-        }
-    };
+    let mut consider =
+        |(rule, source): (&AlertRule, AlertSource), reading: Option<&Reading>, subject: &str, why: &str| {
+            let field = field(&rule.name, subject);
+            let text = standings.get(&field);
+            // What a hand broke counts as well.
+            let before = text.and_then(|text| serde_json::from_str::<Standing>(text).ok());
+            let muted = mutes.of(&rule.name, now_ms).is_some();
+            let (after, change) = step(rule, before.as_ref(), reading.map(|reading| reading.value), (muted, now_ms));
+            let file_ms = (source == AlertSource::File).then(|| seen_ms(before.as_ref(), now_ms));
+            let after = after.map(|after| Standing { file_ms, ..after });
+            let after_text = after.as_ref().and_then(|it| serde_json::to_string(it).ok()).unwrap_or_default();
+            let before_text = text.cloned().unwrap_or_default();
+            let since_ms = before.or(after).map_or(now_ms, |standing| standing.since_ms);
+            if before_text != after_text || change.is_some() {
+                let change = change.map(|change| {
+                    let told = told(rule, (reading, subject, why), (change.event, since_ms));
+                    (change, told, rule.sinks.clone())
+                });
+                moved.push(Moved { field, before: before_text, after: after_text, change });
+            }
+        };
     let mut seen = BTreeSet::new();
-    for rule in rules {
+    for (rule, source) in rules {
         for reading in look.of(rule) {
-            consider(rule, Some(&reading), &reading.subject, "");
+            consider((rule, *source), Some(&reading), &reading.subject, "");
             seen.insert(field(&rule.name, &reading.subject));
         }
     }
     for known in standings.keys().filter(|known| !seen.contains(known.as_str())) {
         let (name, subject) = parts(known);
-        let rule = rules.iter().find(|rule| rule.name.as_str() == name);
+        let found = rules.iter().find(|(rule, _)| rule.name.as_str() == name);
+        let rule = found.map(|(rule, _)| rule);
+        if rule.is_none() && is_of_another_file(&standings[known], now_ms) {
+            continue;
+        }
         // What could not be measured this time stands as it did.
         if rule.is_some_and(|rule| rule.kind.check().is_some()) && look.unread.contains(subject) {
             continue;
@@ -189,9 +202,21 @@ pub(super) fn plan(
         let Ok(name) = AlertName::new(name) else { continue };
         let stand_in = || AlertRule { severity: AlertSeverity::Warning, ..AlertRule::usual(name, AlertKind::Backlog) };
         let rule = rule.cloned().unwrap_or_else(stand_in);
-        consider(&rule, None, subject, &why);
+        consider((&rule, found.map_or(AlertSource::Stored, |(_, source)| *source)), None, subject, &why);
     }
     moved
+}
+
+/// When a rule of the profile file was evaluated: written anew once an hour, not at every look.
+fn seen_ms(before: Option<&Standing>, now_ms: i64) -> i64 {
+    let known = before.and_then(|standing| standing.file_ms);
+    known.filter(|known| (0..FILE_SEEN_EVERY_MS).contains(&(now_ms - known))).unwrap_or(now_ms)
+}
+
+/// Whether the rule of a standing is in a profile file that we do not have, and that somebody has evaluated of late.
+fn is_of_another_file(text: &str, now_ms: i64) -> bool {
+    let file_ms = serde_json::from_str::<Standing>(text).ok().and_then(|standing| standing.file_ms);
+    file_ms.is_some_and(|file_ms| now_ms - file_ms < FILE_GONE_MS)
 }
 
 /// What is told of an alert.
@@ -236,10 +261,11 @@ mod tests {
 
     #[test]
     fn a_standing_whose_rule_is_gone_is_over_and_broken_ones_begin_anew() {
-        let standing = Standing { phase: Phase::Firing, since_ms: 1, told_ms: Some(2) };
+        let standing = Standing { phase: Phase::Firing, since_ms: 1, told_ms: Some(2), file_ms: None };
         let text = serde_json::to_string(&standing).unwrap();
         let standings = BTreeMap::from([("a|q".to_owned(), text.clone()), ("b|q".to_owned(), "{".to_owned())]);
-        let moved = plan(&[rule("b", &[])], &Look::default(), &standings, (&Mutes::default(), 10));
+        let stored = |name: &str| (rule(name, &[]), AlertSource::Stored);
+        let moved = plan(&[stored("b")], &Look::default(), &standings, (&Mutes::default(), 10));
         let told: Vec<_> = moved.iter().map(|moved| (moved.field.as_str(), moved.after.as_str())).collect();
         assert_eq!(told, [("a|q", ""), ("b|q", "")]);
         let (change, told, _) = moved[0].change.as_ref().unwrap();
@@ -250,8 +276,20 @@ mod tests {
         assert_eq!((moved[1].change.as_ref(), moved[1].before.as_str()), (None, "{"));
         let mut unread = Look::default();
         unread.unread.insert("q".to_owned());
-        let held = plan(&[rule("a", &[]), rule("b", &[])], &unread, &standings, (&Mutes::default(), 10));
+        let held = plan(&[stored("a"), stored("b")], &unread, &standings, (&Mutes::default(), 10));
         assert_eq!(held, [], "a queue that cannot be read now stands as it did");
+    }
+
+    #[test]
+    fn an_alert_of_another_profile_file_is_left_alone_for_a_day() {
+        let standing = Standing { phase: Phase::Firing, since_ms: 1, told_ms: Some(2), file_ms: Some(1_000) };
+        let standings = BTreeMap::from([("a|q".to_owned(), serde_json::to_string(&standing).unwrap())]);
+        let at = |now_ms| plan(&[], &Look::default(), &standings, (&Mutes::default(), now_ms)).len();
+        assert_eq!((at(2_000), at(1_000 + FILE_GONE_MS)), (0, 1));
+        let known =
+            plan(&[(rule("a", &[]), AlertSource::File)], &Look::default(), &standings, (&Mutes::default(), 2_000));
+        assert_eq!(known.len(), 1, "whoever has the file knows that the queue is gone");
+        assert_eq!((seen_ms(Some(&standing), 2_000), seen_ms(Some(&standing), 4_000_000)), (1_000, 4_000_000));
     }
 
     #[test]

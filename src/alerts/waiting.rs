@@ -1,11 +1,13 @@
 //! A notice that some sinks have not got yet.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::alert::{AlertName, AlertNotice};
 use crate::error::{Error, Result};
+use crate::job::{JobId, QueueName};
 
 /// A notice that a sink does not take for so long is dropped.
 const GIVE_UP: Duration = Duration::from_secs(24 * 3600);
@@ -14,12 +16,31 @@ const PAUSE_MOST: Duration = Duration::from_secs(600);
 /// The longest error that is kept.
 const ERROR_MAX_CHARS: usize = 300;
 
+/// A job that tells a sink, and has not ended yet as far as is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Carried {
+    pub queue: QueueName,
+    pub job: JobId,
+    /// Since when the queue has it.
+    pub since_ms: i64,
+    /// Whether it is to be taken out of the queue, and told directly.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub taken_back: bool,
+}
+
 /// A notice and who is still to be told.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Waiting {
     pub notice: AlertNotice,
     pub owed: Vec<AlertName>,
+    /// Who is told by a job: it has the notice when the job is done.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub carried: BTreeMap<AlertName, Carried>,
+    /// Those of the owed whom no job has told: directly from now on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub direct: Vec<AlertName>,
     /// Rounds in which somebody did not take it.
     #[serde(default)]
     pub attempts: u32,
@@ -32,16 +53,21 @@ pub(crate) struct Waiting {
 }
 
 impl Waiting {
-    pub(super) fn new(notice: AlertNotice, owed: Vec<AlertName>) -> Self {
-        Self { notice, owed, attempts: 0, next_ms: 0, error: None }
+    pub(crate) fn new(notice: AlertNotice, owed: Vec<AlertName>) -> Self {
+        Self { notice, owed, carried: BTreeMap::new(), direct: Vec::new(), attempts: 0, next_ms: 0, error: None }
     }
 
     /// As it is stored; empty where nobody is owed anything.
     pub(super) fn text(&self) -> Result<String> {
-        if self.owed.is_empty() {
+        if self.owed.is_empty() && self.carried.is_empty() {
             return Ok(String::new());
         }
         serde_json::to_string(self).map_err(|error| Error::internal(format!("alert: {error}")))
+    }
+
+    /// Who has not got it as far as is known.
+    pub(crate) fn without(&self) -> impl Iterator<Item = &AlertName> {
+        self.owed.iter().chain(self.carried.keys())
     }
 
     /// Whether it is to be tried now. Further ahead than any pause is long: the clock was put back.

@@ -128,6 +128,10 @@ fn read_sinks(source: &mut Source<'_>, profile: &ProfileFile, table: Table) -> B
             _ => Vec::new(),
         };
         let kind = table.get("kind").and_then(Value::as_str).unwrap_or_default();
+        if let Some(own) = own_kind(&name).filter(|own| *own != kind) {
+            source.problem(format!("{}: must be {own} for the sink of that name, or name it otherwise", key("kind")));
+            continue;
+        }
         let sink = match kind {
             "email" => addresses(&list("to")).map(|to| SinkConfig::Email { to }).ok_or_else(|| wrong_to(&key("to"))),
             "webhook" => url(source, &table, &key).map(|url| SinkConfig::Webhook { url }),
@@ -149,6 +153,11 @@ fn read_sinks(source: &mut Source<'_>, profile: &ProfileFile, table: Table) -> B
         }
     }
     sinks
+}
+
+/// The kind of a sink whose name a variable gives, or that is always there.
+fn own_kind(name: &AlertName) -> Option<&'static str> {
+    ["log", "email", "webhook", "slack", "exec"].into_iter().find(|kind| name.as_str() == *kind)
 }
 
 fn wrong_to(origin: &str) -> String {
@@ -291,7 +300,8 @@ mod tests {
                        when = 'dead'\nfor = 'soon'\n[sinks.d]\nkind = 'slack'\nurl = 'https://h/hunter2'\n[sinks.e]\n\
                        kind = 'webhook'\nurl = '$NOT_SET'\n[sinks.f]\nkind = 'email'\nto = 'nobody'\n[sinks.g]\n\
                        kind = 'exec'\n[sinks.h]\nkind = 'pager'\ncolour = 2\n[sinks.i]\nkind = 'slack'\n\
-                       url_file = '/nonexistent/file'\n";
+                       url_file = '/nonexistent/file'\n[sinks.log]\nkind = 'email'\nto = 'a@example.org'\n\
+                       [sinks.slack]\nkind = 'webhook'\nurl = '$OPS'\n";
         let pairs = [("ALERT_WEBHOOK_URL", "hunter2"), ("ALERT_EMAIL_TO", "x"), ("ALERT_INTERVAL", "1ms")];
         let problems = read(&pairs, profile).unwrap_err().to_string();
         for named in [
@@ -307,6 +317,8 @@ mod tests {
             "sinks.h.kind",
             "sinks.h.colour",
             "/nonexistent/file",
+            "sinks.log.kind: must be log",
+            "sinks.slack.kind: must be slack",
             "ALERT_WEBHOOK_URL:",
             "ALERT_EMAIL_TO",
             "ALERT_INTERVAL",

@@ -1,11 +1,9 @@
 //! Judges the alerts: whether anybody evaluates them, and whether the sinks take what they are told.
 
+use crate::alerts::{UNWATCHED, Waiting};
 use crate::doctor::code::Code;
 use crate::doctor::facts::AlertFacts;
 use crate::doctor::finding::{Finding, many};
-
-/// Longer than from one call of `alerts run --once` to the next by cron.
-const UNWATCHED_MS: i64 = 120_000;
 
 /// What is to be said of alerts.
 pub(super) fn judge(facts: &AlertFacts) -> Vec<Finding> {
@@ -13,7 +11,7 @@ pub(super) fn judge(facts: &AlertFacts) -> Vec<Finding> {
 }
 
 fn unwatched(facts: &AlertFacts) -> Option<Finding> {
-    let is_over = facts.turn_until_ms.is_none_or(|until_ms| facts.now_ms - until_ms > UNWATCHED_MS);
+    let is_over = facts.turn_until_ms.is_none_or(|until_ms| facts.now_ms - until_ms > UNWATCHED.as_millis() as i64);
     let message = || match facts.turn_until_ms {
         None => format!("{} and nobody has ever evaluated them", many(facts.rules as u64, "rule")),
         Some(until_ms) => {
@@ -30,7 +28,7 @@ fn unwatched(facts: &AlertFacts) -> Option<Finding> {
 
 fn undelivered(facts: &AlertFacts) -> Option<Finding> {
     let first = facts.waiting.iter().min_by_key(|waiting| waiting.notice.at)?;
-    let mut sinks: Vec<_> = facts.waiting.iter().flat_map(|waiting| &waiting.owed).map(ToString::to_string).collect();
+    let mut sinks: Vec<_> = facts.waiting.iter().flat_map(Waiting::without).map(ToString::to_string).collect();
     sinks.sort();
     sinks.dedup();
     let since = first.notice.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
@@ -46,7 +44,6 @@ mod tests {
 
     use super::*;
     use crate::alert::{AlertName, AlertNotice};
-    use crate::alerts::Waiting;
 
     fn codes(facts: &AlertFacts) -> Vec<Code> {
         judge(facts).iter().map(|finding| finding.code).collect()
@@ -65,7 +62,7 @@ mod tests {
     fn a_notice_that_a_sink_does_not_take_is_found() {
         let notice = AlertNotice::for_test(("p:", "w"), DateTime::UNIX_EPOCH);
         let (owed, error) = (vec![AlertName::new("ops").unwrap()], Some("ops: smtp_4xx: busy".to_owned()));
-        let waiting = vec![Waiting { notice, owed, attempts: 3, next_ms: 0, error }];
+        let waiting = vec![Waiting { attempts: 3, error, ..Waiting::new(notice, owed) }];
         let findings = judge(&AlertFacts { waiting, ..AlertFacts::default() });
         assert_eq!(findings[0].code, Code::AlertUndelivered);
         let said = &findings[0].message;

@@ -217,7 +217,7 @@ codes! {
         "start a worker, or: ireva-queue alerts run",
     AlertUndelivered "alert_undelivered" Alert Critical
         "A sink does not take a notice; it is tried for a day."
-        "ireva-queue alerts test shows which sink fails, and at what",
+        "ireva-queue alerts test shows which sink fails, and at what; one that is not configured needs its variable, or [sinks.NAME]",
 }
 
 impl Code {

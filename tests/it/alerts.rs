@@ -164,7 +164,7 @@ fn a_redis_that_is_away_is_told_directly_once_and_so_is_its_return() {
     wait_until(LONG, "it is told that it is away", || !subjects().is_empty());
     let mail = sink.mails().remove(0);
     assert_eq!(mail.to, ["ops@example.org"]);
-    assert!(subjects()[0].starts_with("firing: redis: redis cannot be worked with"), "{:?}", subjects());
+    assert!(subjects()[0].starts_with("firing: redis: redis does not answer: "), "{:?}", subjects());
     redis.restart();
     wait_until(LONG, "it is told that it is back", || subjects().len() == 2);
     assert!(subjects()[1].starts_with("recovered: redis: redis answers again, after"), "{:?}", subjects());
@@ -221,6 +221,60 @@ fn mails_go_through_the_queue_where_it_is_well_and_directly_where_not() {
     wait_until(LONG, "the third mail", || sink.mails().len() == 3);
     assert_eq!(jobs().len(), 1, "not through the queue");
     assert!(worker.log().iter().all(|line| !line.contains("not told")), "{:#?}", worker.log());
+}
+
+#[test]
+fn a_mail_whose_worker_dies_goes_directly_and_is_not_told_before() {
+    let (redis, sink) = (TestRedis::start(), SmtpSink::start());
+    let cli = cli(&redis)
+        .env("ALERT_EMAIL_TO", "ops@example.org")
+        .env("SMTP_URL", sink.url())
+        .env("MAIL_FROM", "no-reply@ireva.example");
+    cli.keep_completed("email");
+    let mut worker = cli.work(["email"]).ready();
+    wait_until(LONG, "it is known", || cli.run(["stats", "email", "-o", "json"]).json()["workers"] == 1);
+    worker.kill9();
+    cli.ok(["alerts", "set", "backlog-q", "--when", "backlog", "--queue", "q", "--above", "3", "--for", "0s"]);
+    fill(&cli, "q");
+    // It counts as alive for a while yet, so the queue gets the mail as soon as its turn is over.
+    wait_until(LONG, "it fires", || cli.json(["alerts", "run", "--once"])["fired"] == 1);
+    let jobs = || cli.json(["jobs", "list", "email", "--state", "pending,cancelled"]);
+    assert_eq!(jobs()[0]["state"], "pending");
+    let row = cli.json(["alerts", "show", "backlog-q"]);
+    assert_eq!(row["owed"], json!(["email"]), "nobody has the mail yet: {row}");
+    assert!(cli.ok(["alerts", "list", "-o", "table"]).contains("not yet"));
+    wait_until(2 * LONG, "the mail goes directly", || {
+        cli.ok(["alerts", "run", "--once"]);
+        !sink.mails().is_empty()
+    });
+    assert_eq!(jobs()[0]["state"], "cancelled", "a worker that comes back does not mail it again");
+    let row = cli.json(["alerts", "show", "backlog-q"]);
+    assert_eq!((&row["owed"], &row["firing"]), (&json!([]), &json!(true)));
+    let id = jobs()[0]["id"].as_str().unwrap().to_owned();
+    let ulid = id.strip_prefix("alert-").unwrap().trim_end_matches(":email");
+    assert!(sink.mails()[0].header("Message-ID").unwrap().contains(ulid));
+    let _back = cli.work(["email"]).ready();
+    cli.ok(["alerts", "run", "--once"]);
+    assert_eq!((sink.mails().len(), redis.query::<u64>(&["HLEN", "ireva:queue:alerts:outbox"])), (1, 0));
+    assert_eq!(schema_faults(&redis), Vec::<String>::new());
+}
+
+#[test]
+fn a_mail_that_only_the_queue_can_send_stays_there_and_doctor_says_so() {
+    let redis = TestRedis::start();
+    let cli = cli(&redis).env("ALERT_EMAIL_TO", "ops@example.org");
+    cli.ok(["alerts", "set", "backlog-q", "--when", "backlog", "--queue", "q", "--above", "3", "--for", "0s"]);
+    fill(&cli, "q");
+    cli.ok(["alerts", "run", "--once"]);
+    cli.ok(["alerts", "run", "--once"]);
+    assert_eq!(cli.json(["jobs", "list", "email"])[0]["state"], "pending");
+    let found = cli.run(["doctor", "-o", "json"]).stdout;
+    assert!(found.contains("alert_undelivered") && found.contains("queue email is paused, has no worker"), "{found}");
+    let output = cli.run(["alerts", "test", "--sink", "email"]).expect(1);
+    assert!(output.stdout.contains("nothing is set here to send it directly"), "{output:?}");
+    cli.ok(["clear", "email", "--yes"]);
+    cli.ok(["alerts", "run", "--once"]);
+    assert_eq!(redis.query::<u64>(&["HLEN", "ireva:queue:alerts:outbox"]), 0, "an operator removed it");
 }
 
 #[test]
@@ -320,7 +374,7 @@ fn memory_breakers_and_dead_letters_are_watched_as_well() {
     let (redis, sink) = (TestRedis::builder().set("maxmemory 100mb").start(), HttpSink::start());
     let cli = cli(&redis).env("ALERT_WEBHOOK_URL", sink.url("/"));
     bury(&cli, "q", 2);
-    cli.ok(["alerts", "set", "memory", "--when", "memory", "--above", "0%", "--for", "0s"]);
+    cli.ok(["alerts", "set", "memory", "--when", "memory", "--above", "0.1%", "--for", "0s"]);
     cli.ok(["alerts", "set", "services", "--when", "breaker", "--for", "0s"]);
     cli.ok(["alerts", "set", "dead", "--when", "dead", "--for", "0s"]);
     cli.ok(["breaker", "open", "smtp://mail.example.com:587"]);
@@ -333,12 +387,18 @@ fn memory_breakers_and_dead_letters_are_watched_as_well() {
         let of = alerts.iter().find(|told| told["alert"] == name).unwrap();
         of["message"].as_str().unwrap().to_owned()
     };
-    assert!(message("services").starts_with("smtp://mail.example.com:587 fails"), "{}", message("services"));
+    assert!(
+        message("services").starts_with("smtp://mail.example.com:587 is held back by an operator"),
+        "{}",
+        message("services")
+    );
     assert!(message("memory").starts_with("redis uses "), "{}", message("memory"));
     assert_eq!(message("dead"), "2 dead letters in q");
     cli.ok(["breaker", "close", "smtp://mail.example.com:587"]);
     cli.ok(["alerts", "run", "--once"]);
     assert_eq!(told(&sink, "services"), ["firing", "recovered"]);
+    let last = notices(&sink).pop().unwrap();
+    assert_eq!(last["alerts"][0]["message"], "smtp://mail.example.com:587 is used again: its breaker is closed");
 }
 
 /// A sink of somebody's own.

@@ -133,6 +133,61 @@ fn rules_of_the_profile_file_go_first_and_are_evaluated() {
 }
 
 #[test]
+fn whoever_does_not_have_the_file_of_a_rule_leaves_its_alerts_alone() {
+    let redis = TestRedis::start();
+    let (with, without) = (Cli::new(&redis), Cli::new(&redis));
+    profile(&with, "[alerts.lines]\nwhen = 'backlog'\nabove = 1\nfor = '0s'\nsinks = ['pagr', 'log']\n");
+    with.enqueue("q", "{}", &[]);
+    let fired = |cli: &Cli| {
+        let report = cli.json(["alerts", "run", "--once"]);
+        (report["fired"].clone(), report["recovered"].clone())
+    };
+    assert_eq!(fired(&with), (json!(1), json!(0)));
+    assert_eq!(fired(&without), (json!(0), json!(0)), "it knows nothing of that rule");
+    assert_eq!(fired(&with), (json!(0), json!(0)), "nor does it fire anew");
+    // The sink is misspelt, and nobody is told that it was told.
+    let output = with.run(["alerts", "list"]).expect(0);
+    assert!(output.stderr.contains("alert lines: sink pagr is not configured here"), "{}", output.stderr);
+    assert!(!output.stderr.contains("nobody has evaluated"), "a call every minute is enough: {}", output.stderr);
+    assert_eq!(with.json(["alerts", "show", "lines"])["owed"], json!(["pagr"]));
+    let output = with.run(["alerts", "test"]).expect(3);
+    assert!(output.stdout.contains("alert lines names it"), "{}", output.stdout);
+}
+
+#[test]
+fn rules_that_cannot_work_are_refused_or_shown_as_unknown() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    for (wrong, named) in [
+        (&["redis", "--when", "backlog", "--above", "9"][..], "'--when' must be redis for the alert of that name"),
+        (&["a", "--when", "workers", "--below", "0"], "'--below' 0: would never fire"),
+        (&["a", "--when", "backlog", "--above", "0"], "'--above' 0: would fire for ever"),
+        (&["a", "--when", "dead", "--repeat", "1ms"], "'--repeat'"),
+    ] {
+        let output = cli.run(["alerts", "set"].iter().chain(wrong)).expect(2);
+        assert!(output.stderr.contains(named), "{}", output.stderr);
+    }
+    let output = cli.run(["alerts", "set", "memory", "--when", "memory", "-o", "json"]).expect(0);
+    assert!(output.stderr.contains("redis has no maxmemory"), "{}", output.stderr);
+    assert_eq!(output.json()["state"], "unknown");
+    for queue in ["one", "two"] {
+        cli.enqueue(queue, "{}", &[]);
+    }
+    cli.ok(["alerts", "set", "lines", "--when", "backlog", "--above", "1", "--for", "0s"]);
+    assert_eq!(cli.json(["alerts", "show", "lines"])[0]["state"], "unknown", "nobody has looked");
+    cli.ok(["alerts", "mute", "lines", "--for", "1h"]);
+    cli.ok(["alerts", "run", "--once"]);
+    cli.ok(["clear", "one", "--yes"]);
+    cli.ok(["alerts", "run", "--once"]);
+    let row = cli.ok(["alerts", "list", "-o", "table"]).lines().nth(1).unwrap().to_owned();
+    assert!(row.starts_with("lines") && row.contains("firing, muted"), "what fires comes first: {row}");
+    assert_eq!(cli.json(["alerts", "list", "--firing"]).as_array().unwrap().len(), 1);
+    assert_eq!(cli.json(["alerts", "list", "lines", "--queue", "one"])[0]["subject"], "one");
+    assert_eq!(cli.ok(["alerts", "list", "lines", "-o", "name"]), "lines\n");
+    cli.run(["alerts", "list", "nowhere"]).expect(4);
+}
+
+#[test]
 fn a_test_tells_each_sink_with_or_without_redis() {
     let sink = HttpSink::start();
     let port = free_port().to_string();
@@ -155,15 +210,16 @@ fn a_test_tells_each_sink_with_or_without_redis() {
 
     sink.next(Answer::new(404, "no such hook"));
     let output = cli.run(["alerts", "test", "--sink", "webhook"]).expect(1);
-    assert!(output.stdout.contains("failed") && output.stderr.contains("http_4xx"), "{output:?}");
+    assert!(output.stdout.contains("failed") && output.stdout.contains("http_4xx"), "{output:?}");
+    assert!(output.stderr.contains("1 of 1 sink did not take it"), "said once: {}", output.stderr);
     sink.next(Answer::new(500, ""));
     sink.next(Answer::new(500, ""));
     let output = cli.run(["alerts", "test", "-o", "json"]).expect(3);
     assert!(!format!("{}{}", output.stdout, output.stderr).contains("hush"), "{output:?}");
     let output = cli.run(["alerts", "test", "--sink", "pager"]).expect(4);
     assert!(output.stderr.contains("email, log, slack, webhook"), "{}", output.stderr);
-    let output = cli.clone().env("ALERT_EXEC", "/no/such/program").run(["alerts", "test"]).expect(78);
-    assert!(output.stderr.contains("sink exec"), "{}", output.stderr);
+    let output = cli.clone().env("ALERT_EXEC", "/no/such/program").run(["alerts", "test"]).expect(3);
+    assert!(output.stdout.contains("sink exec") && output.stdout.contains("webhook"), "{}", output.stdout);
 }
 
 #[test]
@@ -185,7 +241,7 @@ fn a_command_gets_the_notice_and_no_secret() {
 
     let failing = ledger.write("fail", "#!/bin/sh\necho no pager >&2\nexit 7\n");
     let output = cli.env("ALERT_EXEC", failing).run(["alerts", "test", "--sink", "exec"]).expect(1);
-    assert!(output.stderr.contains("exit_7") && output.stderr.contains("no pager"), "{}", output.stderr);
+    assert!(output.stdout.contains("exit_7") && output.stdout.contains("no pager"), "{}", output.stdout);
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl EmailSink {
         }
         let message = match &notice.alerts[..] {
             [told] => told.message.clone(),
-            _ => format!("Of the queues under {}: what happened stands below.", notice.prefix),
+            _ => "What happened stands below.".to_owned(),
         };
         let mut details: Vec<_> = match &notice.alerts[..] {
             [told] => rows_of_one(told),
@@ -101,6 +101,10 @@ fn row(told: &AlertTold) -> (String, String) {
 impl AlertSink for EmailSink {
     fn kind(&self) -> &'static str {
         "email"
+    }
+
+    fn tells_directly(&self) -> bool {
+        self.direct.is_some()
     }
 
     fn tell<'a>(&'a self, notice: &'a AlertNotice) -> Telling<'a> {

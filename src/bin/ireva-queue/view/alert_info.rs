@@ -12,14 +12,29 @@ fn state(info: &AlertInfo) -> Cell {
         AlertState::Pending => Tone::Warn,
         AlertState::Firing if info.severity == AlertSeverity::Warning => Tone::Warn,
         AlertState::Firing => Tone::Bad,
-        AlertState::Muted => Tone::Dim,
+        AlertState::Unknown | AlertState::Muted => Tone::Dim,
     };
-    Cell::text(info.state.as_str()).tone(tone)
+    let state = info.state.as_str();
+    match (info.state, info.firing, info.since) {
+        // Whoever mutes it wants to know what it is.
+        (AlertState::Muted, true, _) => Cell::text("firing, muted").tone(Tone::Warn),
+        (AlertState::Muted, _, Some(_)) => Cell::text("pending, muted").tone(tone),
+        _ => Cell::text(state).tone(tone),
+    }
 }
 
 fn sinks(info: &AlertInfo) -> Cell {
     let names: Vec<_> = info.sinks.iter().map(AlertName::as_str).collect();
     if names.is_empty() { Cell::text("all") } else { Cell::text(names.join(",")) }
+}
+
+/// When it was told last, or who has not heard of it yet.
+fn told(info: &AlertInfo) -> Cell {
+    let owed: Vec<_> = info.owed.iter().map(AlertName::as_str).collect();
+    match owed.is_empty() {
+        true => Cell::maybe_at(info.told_at),
+        false => Cell::text(format!("not yet: {}", owed.join(","))).tone(Tone::Warn),
+    }
 }
 
 fn clear(info: &AlertInfo) -> Cell {
@@ -31,20 +46,22 @@ fn subject(info: &AlertInfo) -> Cell {
 }
 
 impl View for AlertInfo {
+    const NAMES_ONCE: bool = true;
+
     const COLUMNS: &'static [Column] = &[
         Column::new("ALERT"),
-        Column::new("WHEN").wraps().gives_way(3),
+        Column::new("WHEN").wraps().gives_way(4),
         Column::new("ABOUT"),
         Column::new("STATE"),
         Column::new("VALUE"),
-        Column::new("SINCE").gives_way(2),
-        Column::new("TOLD").gives_way(1),
-        Column::new("SINKS").gives_way(4),
-        Column::new("SOURCE").gives_way(5),
+        Column::new("SINCE").gives_way(1),
+        Column::new("TOLD").gives_way(2),
+        Column::new("SINKS").gives_way(5),
+        Column::new("SOURCE").gives_way(6),
+        Column::new("MUTED UNTIL").gives_way(3),
         Column::new("SEVERITY").wide(),
         Column::new("CLEAR").wide(),
         Column::new("REPEAT").wide(),
-        Column::new("MUTED UNTIL").wide(),
         Column::new("REASON").wraps().wide(),
     ];
 
@@ -56,13 +73,13 @@ impl View for AlertInfo {
             state(self),
             Cell::maybe(self.reading.as_ref()),
             Cell::maybe_at(self.since),
-            Cell::maybe_at(self.told_at),
+            told(self),
             sinks(self),
             Cell::text(self.source.as_str()),
+            Cell::maybe_at(self.muted_until),
             Cell::text(self.severity.as_str()),
             clear(self),
             Cell::text(self.repeat.as_deref().unwrap_or("never")),
-            Cell::maybe_at(self.muted_until),
             Cell::maybe(self.mute_reason.as_ref()),
         ]
     }
@@ -84,7 +101,7 @@ impl View for AlertInfo {
         }
         blocks.extend([
             Block::Field("since", Cell::maybe_at(self.since)),
-            Block::Field("told", Cell::maybe_at(self.told_at)),
+            Block::Field("told", told(self)),
             Block::Field("repeat", Cell::text(self.repeat.as_deref().unwrap_or("never"))),
             Block::Field("severity", Cell::text(self.severity.as_str())),
             Block::Field("sinks", sinks(self)),

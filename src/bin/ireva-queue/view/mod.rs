@@ -61,6 +61,9 @@ pub trait View: Serialize {
     /// Whether `plain` shows the card, a field a line, where this is the only value.
     const PLAIN_CARD: bool = false;
 
+    /// Whether several rows may be of one thing, whose name is then said once.
+    const NAMES_ONCE: bool = false;
+
     /// One cell for each column.
     fn cells(&self) -> Vec<Cell>;
 

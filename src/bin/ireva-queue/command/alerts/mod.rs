@@ -48,11 +48,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// List the rules, and how each queue stands
-    #[command(before_help = "Example:
-  ireva-queue alerts list
-  ireva-queue alerts list -o json | jq '.[] | select(.firing)'")]
-    List,
+    List(look::ListArgs),
     /// Show everything about rules
     #[command(before_help = "Example:
   ireva-queue alerts show backlog-email")]
@@ -87,7 +83,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
 
 async fn brief(verb: Verb, context: &Context) -> Result<Answer> {
     match verb {
-        Verb::List => look::list(context).await,
+        Verb::List(args) => look::list(args, context).await,
         Verb::Show { alerts } => look::show(alerts, context).await,
         Verb::Set(args) => set::run(*args, context).await,
         Verb::Unset { alerts } => set::unset(alerts, context).await,

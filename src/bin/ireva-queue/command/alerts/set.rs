@@ -49,7 +49,8 @@ pub struct Args {
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     below: Option<String>,
 
-    /// It is over when the number is back at this one [default: the threshold]
+    /// It is over when the number is back at this one; where it is the threshold,
+    /// only when the number has left it [default: the threshold]
     #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     clear: Option<String>,
 
@@ -94,6 +95,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         context.ui.note(&format!("sink {sink} is not configured here; whoever evaluates must have it"));
     }
     let infos = client.alerts().show(&alert).await?;
+    super::look::notes(&infos, context)?;
     Ok(Answer::one_or_list(infos.len(), infos))
 }
 
