@@ -22,6 +22,8 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 const COUNTING: Duration = Duration::from_secs(2);
 /// What is kept of the last error of a service.
 const ERROR_MAX_BYTES: usize = 200;
+/// An attempt that lasts longer than this is not known to have begun while a breaker was open.
+const CLOSED_KEPT: Duration = Duration::from_secs(3600);
 /// Failures are forgotten after so many windows without another.
 const STALE_WINDOWS: u32 = 3;
 
@@ -39,6 +41,8 @@ pub(crate) struct Breakers {
     worker: Arc<str>,
     rule: Option<BreakerRule>,
     known: Mutex<HashMap<String, Known>>,
+    /// When those that were open of late were found closed.
+    closed: Mutex<HashMap<String, Instant>>,
     /// Whether anything is known, so that nobody takes the lock for nothing.
     any: AtomicBool,
 }
@@ -54,7 +58,7 @@ pub(crate) struct Counted {
 impl Breakers {
     /// Without a rule there are none.
     pub(crate) fn new(store: Store, worker: Arc<str>, rule: Option<BreakerRule>) -> Self {
-        Self { store, worker, rule, known: Mutex::default(), any: AtomicBool::new(false) }
+        Self { store, worker, rule, known: Mutex::default(), closed: Mutex::default(), any: AtomicBool::new(false) }
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut HashMap<String, Known>) -> T) -> T {
@@ -62,6 +66,18 @@ impl Breakers {
         let answer = act(&mut known);
         self.any.store(!known.is_empty(), Ordering::Release);
         answer
+    }
+
+    fn note_closed(&self, dependency: &str) {
+        let (mut closed, now) = (self.closed.lock().unwrap_or_else(PoisonError::into_inner), Instant::now());
+        closed.retain(|_, at| now.duration_since(*at) < CLOSED_KEPT);
+        closed.insert(dependency.to_owned(), now);
+    }
+
+    /// Whether an attempt that began then met a service whose breaker was open, and has been closed meanwhile.
+    fn met_it_open(&self, dependency: &str, began: Instant) -> bool {
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        closed.get(dependency).is_some_and(|at| began < *at)
     }
 
     fn known(&self, dependency: &str) -> Option<Known> {
@@ -86,6 +102,7 @@ impl Breakers {
         match self.store.breaker_probe(dependency, &self.worker).await {
             Ok(Pass::Free) => {
                 self.with(|known| known.remove(dependency));
+                self.note_closed(dependency);
                 Pass::Free
             }
             Ok(Pass::Wait(wait)) => {
@@ -142,6 +159,9 @@ impl Breakers {
         // One that an operator holds open stays so.
         let Ok(Ok(Some(closed))) = tokio::time::timeout(COUNTING, closing).await else { return false };
         self.with(|known| known.remove(dependency));
+        if closed {
+            self.note_closed(dependency);
+        }
         closed
     }
 
@@ -167,7 +187,12 @@ impl Breakers {
             let wait_ms = breaker.probe_at.map_or(0, |at| at.timestamp_millis() - now_ms).max(0).unsigned_abs();
             found.insert(breaker.dependency, Known { open, due: now + Duration::from_millis(wait_ms) });
         }
-        self.with(|known| *known = found);
+        let before = self.with(|known| std::mem::replace(known, found));
+        for (dependency, _) in before.iter().filter(|(_, known)| known.open) {
+            if !self.is_open(Some(dependency)) {
+                self.note_closed(dependency);
+            }
+        }
         Ok(())
     }
 }
@@ -192,12 +217,12 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
 }
 
 /// What an attempt that is over tells about the services that it needed. Where one of them is down, how long its job waits for
-/// it: without using an attempt, and however often.
+/// it: without using an attempt, and however often. The attempt `took` so long.
 pub(crate) async fn learn_from(
     shared: &Shared,
     lane: &Lane,
     ctx: &JobContext,
-    answer: Option<&Result<Outcome, ProcessError>>,
+    (answer, took): (Option<&Result<Outcome, ProcessError>>, Duration),
 ) -> Option<Duration> {
     let breakers = &shared.breakers;
     match answer? {
@@ -213,6 +238,11 @@ pub(crate) async fn learn_from(
             None
         }
         Err(error @ ProcessError { service: Some(Service::Down(dependency)), class: ErrorClass::Transient, .. }) => {
+            let began = Instant::now().checked_sub(took);
+            if began.is_some_and(|began| breakers.met_it_open(dependency, began)) {
+                // It tells of the time when the service was down, and the service has answered since.
+                return Some(spread(breakers.rule.unwrap_or_default().first, shared.random()));
+            }
             let counted = breakers.failed(dependency, error).await;
             if counted.opens {
                 tell(shared, lane, EventKind::BreakerOpened, dependency).await;
@@ -269,5 +299,10 @@ mod tests {
         assert!(breakers.is_open(Some("a")) && !breakers.is_open(Some("b")) && !breakers.is_open(None));
         assert!(matches!(breakers.pass("a").await, Pass::Wait(wait) if wait > Duration::from_secs(50)));
         assert!(!breakers.answered("b").await, "nothing is known of it, so nobody is asked");
+        let began = Instant::now();
+        assert!(!breakers.met_it_open("a", began), "it is open still: the failure counts");
+        breakers.note_closed("a");
+        assert!(breakers.met_it_open("a", began) && !breakers.met_it_open("a", Instant::now()));
+        assert!(!breakers.met_it_open("b", began));
     }
 }

@@ -280,7 +280,7 @@ fn failure(shared: &Shared, error: &ProcessError, attempt: u32, took: Duration) 
 /// Decides what becomes of the job and hands it to the finisher.
 async fn finish(shared: &Shared, lane: &Lane, attempt: Attempt, answer: Option<Answer>, took: Duration) {
     lane.ran(took);
-    let down = breakers::learn_from(shared, lane, &attempt.ctx, answer.as_ref()).await;
+    let down = breakers::learn_from(shared, lane, &attempt.ctx, (answer.as_ref(), took)).await;
     let Attempt { job, record, mut history, ctx, policy, .. } = attempt;
     let stopped = lane.table.ending(&job.id, &job.claim);
     let said = ctx.take_said();
