@@ -145,7 +145,7 @@ fn a_worker_that_gives_redis_up_says_that_the_end_of_the_outage_will_not_be_told
     let (mut redis, sink) = (TestRedis::start(), HttpSink::start());
     let cli = cli(&redis).env("ALERT_WEBHOOK_URL", sink.url("/"));
     cli.ok(["alerts", "set", "redis", "--when", "redis", "--for", "1s", "--repeat", "never"]);
-    let mut worker = cli.work(["w", "--exec", "true", "--give-up-after", "10s", "--grace", "1s"]).ready();
+    let mut worker = cli.work(["w", "--give-up-after", "10s", "--grace", "1s", "--exec", "true"]).ready();
     wait_until(LONG, "it has the turn", || has_turn(&redis, &worker));
     redis.kill9();
     wait_until(LONG, "the outage is told", || told(&sink, "redis") == ["firing"]);
