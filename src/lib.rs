@@ -204,7 +204,7 @@
 //! `failures|last_ms|opened_ms|due_ms|wait_ms|probe|by|said`; closed ones go) and `<prefix>tokens` (hash: name of a token of the
 //! REST API -> its SHA-256, scopes and time). Of alerts: `<prefix>alerts` and `<prefix>alerts:mutes` (hashes: name -> rule, name
 //! or `*` -> mute), `<prefix>alerting` (hash: `rule|subject` -> how it stands, where it is not well), `<prefix>alerts:turn`
-//! (string: `holder|until_ms|weight`, and the weight of who asks for it), `<prefix>alerts:outbox` (hash: id -> notice and the sinks that have not got it) and
+//! (string: `holder|until_ms|weight`, and the weight of who asks for it), `<prefix>alerts:outbox` (hash: `id:sink` -> notice and the sink that has not got it) and
 //! `<prefix>alerts:history` (stream, the last 1,000 entries); all JSON but the turn.
 //!
 //! # The modules

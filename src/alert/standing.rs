@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::alert::name::AlertName;
 use crate::alert::notice::AlertEvent;
 use crate::alert::rule::AlertRule;
 
@@ -31,6 +32,9 @@ pub(crate) struct Standing {
     /// the file knows nothing of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file_ms: Option<i64>,
+    /// Who was told so; none: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sinks: Vec<AlertName>,
 }
 
 /// What a step came to.
@@ -60,15 +64,16 @@ pub(crate) fn step(
                 Some(Standing { phase: Phase::Pending, since_ms, .. }) => (*since_ms).min(now_ms),
                 _ => now_ms,
             };
-            let pending = Standing { phase: Phase::Pending, since_ms, told_ms, file_ms: None };
+            let sinks = before.map(|before| before.sinks.clone()).unwrap_or_default();
+            let pending = Standing { phase: Phase::Pending, since_ms, told_ms, sinks, file_ms: None };
             if u128::from((now_ms - since_ms).unsigned_abs()) < rule.hold.as_millis() {
                 return (Some(pending), None);
             }
             // Whoever was told that it fires, and never that it is over, is told nothing new.
             let tells = !muted && told_ms.is_none();
-            let told_ms = if tells { Some(now_ms) } else { told_ms };
             let change = Change { event: AlertEvent::Firing, tells, is_new: true };
-            (Some(Standing { phase: Phase::Firing, told_ms, ..pending }), Some(change))
+            let firing = Standing { phase: Phase::Firing, ..pending };
+            (Some(if tells { told(rule, &firing, now_ms) } else { firing }), Some(change))
         }
         Phase::Firing => firing(rule, before, value, (muted, now_ms)),
     }
@@ -81,6 +86,19 @@ fn well(before: Option<&Standing>, muted: bool) -> (Option<Standing>, Option<Cha
         Some(before) if muted => (Some(Standing { phase: Phase::Ok, ..before.clone() }), None),
         Some(_) => (None, Some(Change { event: AlertEvent::Recovered, tells: true, is_new: false })),
     }
+}
+
+/// The same when the sinks of the rule are told that it fires, beside those that were before.
+fn told(rule: &AlertRule, before: &Standing, now_ms: i64) -> Standing {
+    let mut sinks = rule.sinks.clone();
+    if before.told_ms.is_some() {
+        let is_all = sinks.is_empty() || before.sinks.is_empty();
+        sinks.extend(before.sinks.iter().cloned());
+        sinks.sort();
+        sinks.dedup();
+        sinks.retain(|_| !is_all);
+    }
+    Standing { told_ms: Some(now_ms), sinks, ..before.clone() }
 }
 
 fn firing(
@@ -96,10 +114,7 @@ fn firing(
         let tells = before.told_ms.is_some() && !muted;
         return (standing, Some(Change { event: AlertEvent::Recovered, tells, is_new: true }));
     }
-    let told = |event, is_new| {
-        let standing = Standing { told_ms: Some(now_ms), ..before.clone() };
-        (Some(standing), Some(Change { event, tells: true, is_new }))
-    };
+    let told = |event, is_new| (Some(told(rule, before, now_ms)), Some(Change { event, tells: true, is_new }));
     match (before.told_ms, rule.repeat) {
         _ if muted => (Some(before.clone()), None),
         (None, _) => told(AlertEvent::Firing, false),
@@ -156,6 +171,21 @@ mod tests {
         assert_eq!(story(&never, &[at(0, 12.0), at(10, 12.0), at(99_999, 12.0)]), ["10 firing!"]);
         let at_once = AlertRule { hold: Duration::ZERO, ..rule() };
         assert_eq!(story(&at_once, &[at(0, 12.0), at(1, 5.0)]), ["0 firing!", "1 recovered!"]);
+    }
+
+    #[test]
+    fn whoever_was_told_stays_known_when_the_rule_names_others() {
+        let names = |names: &[&str]| names.iter().map(|name| AlertName::new(name).unwrap()).collect::<Vec<_>>();
+        let of = |sinks: &[&str]| AlertRule { sinks: names(sinks), hold: Duration::ZERO, ..rule() };
+        let first = step(&of(&["b", "a"]), None, Some(12.0), (false, 0)).0.unwrap();
+        let next = |rule: &AlertRule| step(rule, Some(&first), Some(12.0), (false, 200_000)).0.unwrap().sinks;
+        assert_eq!((first.sinks.clone(), next(&of(&["c", "a"]))), (names(&["b", "a"]), names(&["a", "b", "c"])));
+        assert_eq!(next(&of(&[])), [], "all");
+        assert_eq!(
+            step(&of(&["c"]), Some(&first), Some(12.0), (false, 50_000)).0.unwrap(),
+            first,
+            "nobody is told yet"
+        );
     }
 
     #[test]

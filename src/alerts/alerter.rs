@@ -70,6 +70,7 @@ impl Alerter {
         let told_to_stop = CancellationToken::new();
         let stopping = async {
             stop.await;
+            watch.take_leave();
             told_to_stop.cancel();
         };
         tokio::join!(stopping, looks(&watch, &told_to_stop), watch.deliveries(&told_to_stop));
@@ -91,7 +92,11 @@ impl Alerter {
         let watch = Watch::new(&self.client, self.sinks, (self.by, self.listener));
         let evaluated = watch.round().await?;
         if evaluated {
-            watch.deliver(&CancellationToken::new()).await?;
+            let stop = CancellationToken::new();
+            tokio::select! {
+                delivered = watch.deliver(&stop, false) => delivered?,
+                never = keeps_turn(&watch) => match never {},
+            }
             watch.store.alert_turn((&watch.by, watch.weight()), 0, false).await?;
         }
         Ok(report(&watch, evaluated))
@@ -107,6 +112,15 @@ fn report(watch: &Watch, evaluated: bool) -> AlerterReport {
         recovered: count(&counts.recovered),
         told: count(&counts.told),
         not_told: count(&counts.not_told),
+    }
+}
+
+/// Keeps the turn while sinks are told, so that no other tells them too.
+async fn keeps_turn(watch: &Watch) -> std::convert::Infallible {
+    loop {
+        tokio::time::sleep(watch.interval).await;
+        // One that is lost leaves two.
+        let _ = watch.take_turn(true).await;
     }
 }
 

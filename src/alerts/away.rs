@@ -66,6 +66,7 @@ impl Watch {
                     since_ms: since.wall.timestamp_millis(),
                     told_ms: None,
                     file_ms: None,
+                    sinks: Vec::new(),
                 };
                 let rules = self.last().rules;
                 away.standings = rules.into_iter().map(|rule| (rule.name, begun.clone())).collect();
@@ -133,12 +134,38 @@ impl Watch {
                 notices.push((told, rule.sinks.clone()));
             }
         }
-        let notices = self.notices(&notices, at);
+        self.owe(&mut away, &notices, at);
+    }
+
+    fn owe(&self, away: &mut Away, notices: &[(AlertTold, Vec<AlertName>)], at: DateTime<Utc>) {
+        let (notices, unknown) = self.addressed(self.notices(notices, at), at);
+        self.say_unknown(&unknown);
+        let room = KEPT.saturating_sub(away.entries.len());
+        away.entries.extend(unknown.into_iter().take(room));
         if !notices.is_empty() {
             let room = KEPT.saturating_sub(away.owed.len());
             away.owed.extend(notices.into_iter().take(room));
-            self.news.notify_one();
+            self.own_news.notify_one();
         }
+    }
+
+    /// Told to stop during an outage that was told: whoever heard of it hears that its end will not be told. Only we know
+    /// of it, and Redis cannot be told.
+    pub(super) fn take_leave(&self) {
+        let LastRead { rules, mutes } = self.last();
+        let mut away = lock(&self.away);
+        let Some(since) = away.since.filter(|since| since.is_ours) else { return };
+        let (at, mut notices) = (since.now(), Vec::new());
+        for rule in &rules {
+            let standing = away.standings.get(&rule.name).filter(|standing| standing.phase == Phase::Firing);
+            let is_muted = mutes.of(&rule.name, at.timestamp_millis()).is_some();
+            let Some(standing) = standing.filter(|it| it.told_ms.is_some() && !is_muted) else { continue };
+            let message = format!("redis is still away, and {} ends now: its return will not be told", self.by);
+            let reading = Reading { subject: String::new(), queue: None, value: 1.0, message: one_line(&message) };
+            let told = told(rule, (Some(&reading), "", ""), (AlertEvent::Repeated, standing.since_ms));
+            notices.push((told, standing.sinks.clone()));
+        }
+        self.owe(&mut away, &notices, at);
     }
 }
 

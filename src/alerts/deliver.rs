@@ -1,5 +1,6 @@
 //! Delivers the notices that wait: each sink is crossed off when it has its own.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -21,49 +22,94 @@ use crate::store::{AlertHash, AlertMove, AlertMoved};
 /// Told to stop, the sinks that are being told have so long.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 
+/// A notice that is due: its id, how it is stored, what it is, and when it was read.
+type Due = (String, String, Waiting, i64);
+
 impl Watch {
     /// Delivers until it is told to stop; what is being told then is told.
     pub(super) async fn deliveries(&self, stop: &CancellationToken) {
-        loop {
-            let mut delivery = std::pin::pin!(async {
+        let own = async {
+            loop {
                 self.deliver_own().await;
+                tokio::select! {
+                    () = stop.cancelled() => return self.deliver_own().await,
+                    () = self.own_news.notified() => {}
+                    () = tokio::time::sleep(self.interval) => {}
+                }
+            }
+        };
+        let others = async {
+            loop {
                 // While Redis is away, the look says so.
-                let _ = self.deliver(stop).await;
-            });
-            tokio::select! {
-                () = &mut delivery => {}
-                () = stop.cancelled() => {
-                    let _ = tokio::time::timeout(LAST_WORDS, delivery).await;
-                    return;
+                let _ = self.deliver(stop, true).await;
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = self.news.notified() => {}
+                    () = tokio::time::sleep(self.interval) => {}
+                }
+            }
+        };
+        let late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            ((), ()) = async { tokio::join!(own, others) } => {}
+            () = late => {}
+        }
+    }
+
+    /// Delivers what is due, if it is our turn: each sink one at a time, and none waits for another. `again`: also what
+    /// becomes due meanwhile.
+    ///
+    /// # Errors
+    /// Whatever keeps Redis from answering, after all that had begun has ended.
+    pub(super) async fn deliver(&self, stop: &CancellationToken, again: bool) -> Result<()> {
+        let _telling = self.telling.lock().await;
+        let (mut telling, mut flying) = (FuturesUnordered::new(), BTreeMap::<String, Vec<AlertName>>::new());
+        let (mut due, mut is_old, mut outcome) = (Vec::new(), true, Ok(()));
+        loop {
+            if outcome.is_ok() && self.has_turn() && !self.is_wanted() && !stop.is_cancelled() {
+                if std::mem::take(&mut is_old) {
+                    match self.due(&flying).await {
+                        Ok(found) => due = found,
+                        Err(error) => {
+                            outcome = Err(error);
+                            continue;
+                        }
+                    }
+                }
+                for (id, text, waiting, now_ms) in std::mem::take(&mut due) {
+                    if waiting.owed.iter().any(|sink| flying.values().flatten().any(|busy| busy == sink)) {
+                        due.push((id, text, waiting, now_ms));
+                        continue;
+                    }
+                    flying.insert(id.clone(), waiting.owed.clone());
+                    telling.push(async move { (id.clone(), self.hand_out((id, text), waiting, now_ms).await) });
                 }
             }
             tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.news.notified() => {}
-                () = tokio::time::sleep(self.interval) => {}
+                told = telling.next() => {
+                    let Some((id, told)) = told else { return outcome };
+                    flying.remove(&id);
+                    outcome = outcome.and(told);
+                }
+                () = self.news.notified(), if again => is_old = true,
+                () = tokio::time::sleep(self.interval), if again => is_old = true,
             }
         }
     }
 
-    /// Delivers what is due, if it is our turn.
-    ///
-    /// # Errors
-    /// Whatever keeps Redis from answering.
-    pub(super) async fn deliver(&self, stop: &CancellationToken) -> Result<()> {
-        let _telling = self.telling.lock().await;
-        if !self.has_turn() {
-            return Ok(());
-        }
+    /// What is due and not being told, new notices before those that were not taken, and the oldest first.
+    async fn due(&self, flying: &BTreeMap<String, Vec<AlertName>>) -> Result<Vec<Due>> {
         let (now_ms, outbox) = tokio::try_join!(self.store.now_ms(), self.store.alert_fields(AlertHash::Outbox))?;
-        for (id, text) in outbox {
-            if !self.has_turn() || stop.is_cancelled() {
-                return Ok(());
-            }
+        let mut due = Vec::new();
+        for (id, text) in outbox.into_iter().filter(|(id, _)| !flying.contains_key(id)) {
             match serde_json::from_str::<Waiting>(&text) {
                 Ok(waiting) => {
                     let Some((text, waiting)) = self.look_after((&id, text), waiting, now_ms).await? else { continue };
                     if waiting.is_due(now_ms) && !waiting.owed.is_empty() {
-                        self.hand_out((id, text), waiting, now_ms).await?;
+                        due.push((id, text, waiting, now_ms));
                     }
                 }
                 Err(error) => {
@@ -75,11 +121,12 @@ impl Watch {
                 }
             }
         }
-        Ok(())
+        due.sort_by_key(|(_, _, waiting, _)| (waiting.attempts > 0, waiting.notice.at));
+        Ok(due)
     }
 
     /// Tells the sinks that have not got a notice, all at once, and crosses each off as soon as it has it.
-    async fn hand_out(&self, (id, mut text): (String, String), mut waiting: Waiting, now_ms: i64) -> Result<()> {
+    async fn hand_out(&self, (id, mut text): (String, String), mut waiting: Waiting, read_ms: i64) -> Result<()> {
         let notice = waiting.notice.clone();
         let tell = |sink: AlertName| {
             let notice = &notice;
@@ -99,38 +146,47 @@ impl Watch {
             }
         };
         let mut telling: FuturesUnordered<_> = waiting.owed.iter().cloned().map(tell).collect();
-        let mut errors = Vec::new();
+        let (mut errors, mut in_hand) = (Vec::new(), None);
         while let Some((sink, told)) = telling.next().await {
             match told {
+                // Whoever is being told is told, and that is known.
+                Ok(_) if in_hand.is_some() => {}
                 Ok(told) => {
                     waiting.owed.retain(|owed| *owed != sink);
                     if let Some((queue, job)) = told.job {
-                        let carried = Carried { queue, job, since_ms: now_ms, taken_back: false };
+                        let carried = Carried { queue, job, since_ms: read_ms, taken_back: false };
                         waiting.carried.insert(sink.clone(), carried);
                     }
                     let after = waiting.text()?;
                     let moves = [AlertMove::notice(id.clone(), text.clone(), after.clone())];
-                    if self.store.alert_move(None, &moves).await? != AlertMoved::Done {
+                    match self.store.alert_move(None, &moves).await {
+                        Ok(AlertMoved::Done) => {
+                            self.forget_told(&notice.id, &sink);
+                            text = after;
+                        }
                         // Whoever has the turn now has it in hand.
-                        return Ok(());
+                        Ok(_) => in_hand = Some(Ok(())),
+                        Err(error) => in_hand = Some(Err(error)),
                     }
-                    self.forget_told(&notice.id, &sink);
-                    text = after;
                 }
                 Err(error) => errors.push((sink, error)),
             }
         }
         drop(telling);
+        if let Some(in_hand) = in_hand {
+            return in_hand;
+        }
         if errors.is_empty() {
             return Ok(());
         }
+        let now_ms = self.store.now_ms().await?;
         let told: Vec<_> = errors.iter().map(|(sink, error)| format!("{sink}: {error}")).collect();
         let why = one_line(&told.join("; "));
         self.counts.not_told.fetch_add(errors.len() as u64, Ordering::Relaxed);
         self.emit(&Event::new(EventKind::Alert).message(format!("an alert was not told: {why}")));
         let mut moves = Vec::new();
         let after = if waiting.is_stale(now_ms) {
-            let entry = AlertEntry::new(instant(now_ms), "dropped", names(&waiting), &self.by);
+            let entry = AlertEntry::new(instant(now_ms), "dropped", waiting.names(), &self.by);
             moves.push(AlertMove::entry(entry.message(format!("not taken for a day: {why}")).text()));
             String::new()
         } else {
@@ -141,47 +197,59 @@ impl Watch {
         self.store.alert_move(None, &moves).await.map(drop)
     }
 
-    /// Tells directly what is to be told about Redis being away, and that it is back.
+    /// Tells directly what is to be told about Redis being away, and that it is back: each sink one at a time.
     pub(super) async fn deliver_own(&self) {
-        let now_ms = local_now().timestamp_millis();
-        let (due, reach) = {
-            let mut away = lock(&self.away);
-            let (due, later) = std::mem::take(&mut away.owed).into_iter().partition(|it: &Waiting| it.is_due(now_ms));
-            away.owed = later;
-            (due, if away.is_away() { Reach::Alone } else { Reach::AnyWay })
-        };
-        for mut waiting in Vec::from_iter::<Vec<Waiting>>(due) {
-            let notice = &waiting.notice;
-            // All at once: a sink that hangs holds up no other.
-            let told = join_all(waiting.owed.iter().map(|sink| self.tell(sink, notice, reach))).await;
-            let mut errors = Vec::new();
-            let mut owed = Vec::new();
-            for (sink, told) in std::mem::take(&mut waiting.owed).into_iter().zip(told) {
-                match told {
-                    Ok(_) => _ = self.counts.told.fetch_add(1, Ordering::Relaxed),
-                    Err(error) => {
-                        errors.push(format!("{sink}: {error}"));
-                        owed.push(sink);
-                    }
-                }
-            }
-            waiting.owed = owed;
-            if errors.is_empty() {
-                continue;
-            }
-            let why = one_line(&errors.join("; "));
-            self.emit(&Event::new(EventKind::Alert).message(format!("an alert was not told: {why}")));
-            if !waiting.is_stale(now_ms) {
-                waiting.put_off(now_ms, self.interval, why);
-                lock(&self.away).owed.push(waiting);
+        let (mut telling, mut busy) = (FuturesUnordered::new(), BTreeSet::<AlertName>::new());
+        loop {
+            let now_ms = local_now().timestamp_millis();
+            let due: Vec<_> = {
+                let mut away = lock(&self.away);
+                let is_next = |it: &mut Waiting| {
+                    let is_next = it.is_due(now_ms) && !it.owed.iter().any(|sink| busy.contains(sink));
+                    busy.extend(it.owed.iter().filter(|_| is_next).cloned());
+                    is_next
+                };
+                away.owed.extract_if(.., is_next).collect()
+            };
+            telling.extend(due.into_iter().map(|waiting| self.tell_own(waiting, now_ms)));
+            tokio::select! {
+                told = telling.next() => match told {
+                    None => return,
+                    Some(told) => told.iter().for_each(|sink| _ = busy.remove(sink)),
+                },
+                () = self.own_news.notified() => {}
+                () = tokio::time::sleep(self.interval) => {}
             }
         }
     }
-}
 
-/// The alerts of a notice.
-fn names(waiting: &Waiting) -> String {
-    let mut names: Vec<_> = waiting.notice.alerts.iter().map(|told| told.alert.to_string()).collect();
-    names.dedup();
-    names.join(" ")
+    /// Tells the sinks of one; whose turn it was.
+    async fn tell_own(&self, mut waiting: Waiting, now_ms: i64) -> Vec<AlertName> {
+        let reach = if lock(&self.away).is_away() { Reach::Alone } else { Reach::AnyWay };
+        let sinks = waiting.owed.clone();
+        let notice = &waiting.notice;
+        let told = join_all(sinks.iter().map(|sink| self.tell(sink, notice, reach))).await;
+        let mut errors = Vec::new();
+        let mut owed = Vec::new();
+        for (sink, told) in std::mem::take(&mut waiting.owed).into_iter().zip(told) {
+            match told {
+                Ok(_) => _ = self.counts.told.fetch_add(1, Ordering::Relaxed),
+                Err(error) => {
+                    errors.push(format!("{sink}: {error}"));
+                    owed.push(sink);
+                }
+            }
+        }
+        waiting.owed = owed;
+        if errors.is_empty() {
+            return sinks;
+        }
+        let why = one_line(&errors.join("; "));
+        self.emit(&Event::new(EventKind::Alert).message(format!("an alert was not told: {why}")));
+        if !waiting.is_stale(now_ms) {
+            waiting.put_off(now_ms, self.interval, why);
+            lock(&self.away).owed.push(waiting);
+        }
+        sinks
+    }
 }

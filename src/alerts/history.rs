@@ -11,7 +11,8 @@ use crate::alert::{AlertSeverity, AlertTold};
 pub struct AlertEntry {
     /// When it happened.
     pub at: DateTime<Utc>,
-    /// What: firing, repeated, recovered, muted, unmuted, set, removed, dropped (a notice that a sink did not take for a day).
+    /// What: firing, repeated, recovered, muted, unmuted, set, removed, dropped (a notice that a sink did not take for
+    /// a day, that is for a sink which is not configured, or the oldest of too many).
     pub event: String,
     /// The rule, or `*` for all.
     pub alert: String,

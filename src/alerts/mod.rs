@@ -5,6 +5,9 @@
 //! moves and what it has to tell go into Redis in one script, from how it saw them: whoever takes over goes on from there,
 //! and nothing is lost or told anew. A sink is told twice only where the one who told it died before it could cross it off.
 //!
+//! Each sink has notices of its own and is told one at a time, new ones before those that it did not take; one that hangs
+//! holds up no other. Where 1,000 wait, the oldest make room.
+//!
 //! While Redis is away, the one whose turn it was goes on by itself: it alone tells that Redis is away, directly, and that
 //! it is back.
 
@@ -16,6 +19,7 @@ mod history;
 mod info;
 mod manage;
 mod mutes;
+mod put_down;
 mod reading;
 mod round;
 mod rules;

@@ -31,6 +31,8 @@ pub(super) struct Look {
     /// Queues that could not be read this time: nothing follows for them.
     pub unread: BTreeSet<String>,
     memory: Option<f64>,
+    /// The server does not tell how much it uses.
+    no_memory: bool,
     /// Open breakers, and what is to be said of them.
     open: Vec<(String, String)>,
 }
@@ -60,10 +62,12 @@ impl Look {
             }
         }
         drop(asked);
-        if rules.iter().any(|rule| rule.kind == AlertKind::Memory)
-            && let Memory::Part(part) = store.memory().await?
-        {
-            look.memory = Some(part * 100.0);
+        if rules.iter().any(|rule| rule.kind == AlertKind::Memory) {
+            match store.memory().await? {
+                Memory::Part(part) => look.memory = Some(part * 100.0),
+                Memory::Unbounded => {}
+                Memory::Unknown => look.no_memory = true,
+            }
         }
         if rules.iter().any(|rule| rule.kind == AlertKind::Breaker) {
             let open = store.breakers().await?.1.into_iter().flatten();
@@ -71,6 +75,14 @@ impl Look {
             look.open = open.map(|breaker| (breaker.dependency.clone(), of_breaker(&breaker))).collect();
         }
         Ok(look)
+    }
+
+    /// Whether a subject could not be measured this time: it is not gone.
+    pub(super) fn is_unread(&self, kind: AlertKind, subject: &str) -> bool {
+        match kind {
+            AlertKind::Memory => self.no_memory,
+            kind => kind.check().is_some() && self.unread.contains(subject),
+        }
     }
 
     /// What a rule watches, subject by subject. A subject that is not there is gone.

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 
@@ -50,14 +49,10 @@ impl Watch {
     /// # Errors
     /// Whatever keeps Redis from answering, and one stored rule that cannot be read, after all others are seen to.
     pub(super) async fn round(&self) -> Result<bool> {
-        let began = Instant::now();
-        let span_ms = u64::try_from(self.span().as_millis()).unwrap_or(u64::MAX);
         let turn = {
             // Nobody begins to be told while the turn may be let go of.
             let free = self.telling.try_lock();
-            let turn = self.store.alert_turn((&self.by, self.weight()), span_ms, free.is_err()).await?;
-            self.set_turn(turn.is_ours.then(|| began + self.span()));
-            turn
+            self.take_turn(free.is_err()).await?
         };
         if !turn.is_ours {
             return Ok(false);
@@ -96,16 +91,18 @@ impl Watch {
         }
         let told: Vec<_> = moved.iter().filter_map(|moved| moved.change.as_ref()).filter(|(it, ..)| it.tells).collect();
         let told: Vec<_> = told.iter().map(|(_, told, sinks)| (told.clone(), sinks.clone())).collect();
-        let notices = self.notices(&told, at);
+        let (notices, unknown) = self.addressed(self.notices(&told, at), at);
+        moves.extend(unknown.iter().map(|entry| AlertMove::entry(entry.text())));
         for waiting in &notices {
-            moves.push(AlertMove::notice(waiting.notice.id.to_string(), String::new(), waiting.text()?));
+            moves.push(AlertMove::notice(waiting.field(), String::new(), waiting.text()?));
         }
         if moves.is_empty() {
             return Ok(true);
         }
-        match self.store.alert_move(Some(&self.by), &moves).await? {
+        match self.put_down(&moves, notices.len()).await? {
             AlertMoved::Done => {
                 self.count(moved);
+                self.say_unknown(&unknown);
                 if !notices.is_empty() {
                     self.news.notify_one();
                 }
@@ -171,11 +168,15 @@ pub(super) fn plan(
             let after = after.map(|after| Standing { file_ms, ..after });
             let after_text = after.as_ref().and_then(|it| serde_json::to_string(it).ok()).unwrap_or_default();
             let before_text = text.cloned().unwrap_or_default();
+            // Those who were told that it fires are told that it is over, whatever became of the rule.
+            let of_before =
+                before.as_ref().filter(|before| before.told_ms.is_some()).map(|before| before.sinks.clone());
             let since_ms = before.or(after).map_or(now_ms, |standing| standing.since_ms);
             if before_text != after_text || change.is_some() {
                 let change = change.map(|change| {
                     let told = told(rule, (reading, subject, why), (change.event, since_ms));
-                    (change, told, rule.sinks.clone())
+                    let of_before = of_before.filter(|_| change.event == AlertEvent::Recovered);
+                    (change, told, of_before.unwrap_or_else(|| rule.sinks.clone()))
                 });
                 moved.push(Moved { field, before: before_text, after: after_text, change });
             }
@@ -195,7 +196,7 @@ pub(super) fn plan(
             continue;
         }
         // What could not be measured this time stands as it did.
-        if rule.is_some_and(|rule| rule.kind.check().is_some()) && look.unread.contains(subject) {
+        if rule.is_some_and(|rule| look.is_unread(rule.kind, subject)) {
             continue;
         }
         let why = rule.map_or_else(|| "its rule is gone".to_owned(), |rule| gone(rule.kind, subject));
@@ -261,14 +262,17 @@ mod tests {
 
     #[test]
     fn a_standing_whose_rule_is_gone_is_over_and_broken_ones_begin_anew() {
-        let standing = Standing { phase: Phase::Firing, since_ms: 1, told_ms: Some(2), file_ms: None };
+        let pager = AlertName::new("pager").unwrap();
+        let standing =
+            Standing { phase: Phase::Firing, since_ms: 1, told_ms: Some(2), sinks: vec![pager.clone()], file_ms: None };
         let text = serde_json::to_string(&standing).unwrap();
         let standings = BTreeMap::from([("a|q".to_owned(), text.clone()), ("b|q".to_owned(), "{".to_owned())]);
         let stored = |name: &str| (rule(name, &[]), AlertSource::Stored);
         let moved = plan(&[stored("b")], &Look::default(), &standings, (&Mutes::default(), 10));
         let told: Vec<_> = moved.iter().map(|moved| (moved.field.as_str(), moved.after.as_str())).collect();
         assert_eq!(told, [("a|q", ""), ("b|q", "")]);
-        let (change, told, _) = moved[0].change.as_ref().unwrap();
+        let (change, told, sinks) = moved[0].change.as_ref().unwrap();
+        assert_eq!(sinks, &[pager], "those who were told that it fires");
         assert_eq!(
             (change.event, change.tells, told.message.as_str()),
             (AlertEvent::Recovered, true, "its rule is gone")
@@ -282,7 +286,8 @@ mod tests {
 
     #[test]
     fn an_alert_of_another_profile_file_is_left_alone_for_a_day() {
-        let standing = Standing { phase: Phase::Firing, since_ms: 1, told_ms: Some(2), file_ms: Some(1_000) };
+        let standing =
+            Standing { phase: Phase::Firing, since_ms: 1, told_ms: Some(2), sinks: Vec::new(), file_ms: Some(1_000) };
         let standings = BTreeMap::from([("a|q".to_owned(), serde_json::to_string(&standing).unwrap())]);
         let at = |now_ms| plan(&[], &Look::default(), &standings, (&Mutes::default(), now_ms)).len();
         assert_eq!((at(2_000), at(1_000 + FILE_GONE_MS)), (0, 1));

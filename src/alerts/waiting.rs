@@ -57,6 +57,19 @@ impl Waiting {
         Self { notice, owed, carried: BTreeMap::new(), direct: Vec::new(), attempts: 0, next_ms: 0, error: None }
     }
 
+    /// Where it is stored: each sink has one of its own, so that none waits for another.
+    pub(super) fn field(&self) -> String {
+        let owed: Vec<_> = self.owed.iter().map(AlertName::as_str).collect();
+        format!("{}:{}", self.notice.id, owed.join(":"))
+    }
+
+    /// The alerts of it.
+    pub(super) fn names(&self) -> String {
+        let mut names: Vec<_> = self.notice.alerts.iter().map(|told| told.alert.as_str()).collect();
+        names.dedup();
+        names.join(" ")
+    }
+
     /// As it is stored; empty where nobody is owed anything.
     pub(super) fn text(&self) -> Result<String> {
         if self.owed.is_empty() && self.carried.is_empty() {

@@ -1,7 +1,7 @@
 //! What the parts of an evaluation share: who looks, who is told, whose turn it is.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,9 +11,10 @@ use crate::alert::{AlertName, AlertRule, AlertSinks};
 use crate::alerts::away::Away;
 use crate::alerts::mutes::Mutes;
 use crate::client::Client;
+use crate::error::Result;
 use crate::event::{Event, EventKind};
 use crate::job::JobId;
-use crate::store::Store;
+use crate::store::{AlertTurn, Store};
 
 /// A turn lasts so many looks: one may be lost, and nobody takes over for it.
 const TURN_LOOKS: u32 = 3;
@@ -33,11 +34,15 @@ pub(crate) struct Watch {
     pub(super) listener: Option<Listener>,
     /// There is something to deliver.
     pub(super) news: Notify,
+    /// There is something to tell of Redis itself.
+    pub(super) own_news: Notify,
     pub(super) counts: Counts,
     /// Held while sinks are told: meanwhile the turn is not let go of.
     pub(super) telling: tokio::sync::Mutex<()>,
     /// Until when the turn is ours, by our own clock: a little less than the server thinks.
     turn: Mutex<Option<Instant>>,
+    /// One who has more to tell asks for the turn.
+    wanted: AtomicBool,
     /// What was read last of what counts while Redis is away.
     last: Mutex<LastRead>,
     pub(super) away: Mutex<Away>,
@@ -76,9 +81,11 @@ impl Watch {
             interval: client.config().alerts.interval,
             listener,
             news: Notify::new(),
+            own_news: Notify::new(),
             counts: Counts::default(),
             telling: tokio::sync::Mutex::new(()),
             turn: Mutex::new(None),
+            wanted: AtomicBool::new(false),
             last: Mutex::new(last),
             away: Mutex::default(),
             told: Mutex::default(),
@@ -93,6 +100,24 @@ impl Watch {
     /// Whoever can tell more goes first: a worker without sinks must not keep one with sinks from telling.
     pub(super) fn weight(&self) -> usize {
         self.sinks.beside_logs() + self.client.config().alerts.rules.len()
+    }
+
+    /// Takes the turn, or keeps it; `is_busy`: somebody is being told.
+    ///
+    /// # Errors
+    /// Whatever keeps Redis from answering.
+    pub(super) async fn take_turn(&self, is_busy: bool) -> Result<AlertTurn> {
+        let began = Instant::now();
+        let span_ms = u64::try_from(self.span().as_millis()).unwrap_or(u64::MAX);
+        let turn = self.store.alert_turn((&self.by, self.weight()), span_ms, is_busy).await?;
+        self.set_turn(turn.is_ours.then(|| began + self.span()));
+        self.wanted.store(turn.is_wanted, Ordering::Relaxed);
+        Ok(turn)
+    }
+
+    /// Whether one who has more to tell asks for the turn: nothing more is begun then.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
     }
 
     pub(super) fn set_turn(&self, until: Option<Instant>) {

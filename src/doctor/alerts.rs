@@ -1,5 +1,7 @@
 //! Judges the alerts: whether anybody evaluates them, and whether the sinks take what they are told.
 
+use std::collections::BTreeSet;
+
 use crate::alerts::{UNWATCHED, Waiting};
 use crate::doctor::code::Code;
 use crate::doctor::facts::AlertFacts;
@@ -33,7 +35,9 @@ fn undelivered(facts: &AlertFacts) -> Option<Finding> {
     sinks.dedup();
     let since = first.notice.at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let why = first.error.as_deref().unwrap_or("no reason is known");
-    let count = many(facts.waiting.len() as u64, "notice");
+    // Each sink has one of its own.
+    let ids: BTreeSet<_> = facts.waiting.iter().map(|waiting| &waiting.notice.id).collect();
+    let count = many(ids.len() as u64, "notice");
     let message = format!("{count} not taken by {}, the first since {since}: {why}", sinks.join(", "));
     Some(Finding::new(Code::AlertUndelivered, "alerts", message))
 }

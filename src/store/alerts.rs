@@ -13,6 +13,8 @@ use crate::store::{Store, keys, scripts};
 const KEPT: usize = 1_000;
 /// Rules, or mutes, that there may be.
 pub(crate) const ALERTS_MAX: usize = 200;
+/// Notices that may wait: more are not put down, and the oldest make room.
+pub(crate) const ALERTS_WAITING: usize = 1_000;
 /// Moves that one call makes.
 pub(crate) const ALERT_MOVES: usize = 250;
 
@@ -34,6 +36,8 @@ pub(crate) struct AlertTurn {
     pub holder: String,
     pub until_ms: i64,
     pub now_ms: i64,
+    /// Whether one who has more to tell asks for it.
+    pub is_wanted: bool,
 }
 
 /// A change of one thing, from how it was seen.
@@ -99,7 +103,8 @@ impl Store {
         let value = scripts::ALERT_TURN.ask(&self.connection, &command).await?;
         let mut reply = Reply::new("alert_turn", value)?;
         let is_ours = reply.count()? == 1;
-        Ok(AlertTurn { is_ours, holder: reply.text()?, until_ms: reply.number()?, now_ms: reply.number()? })
+        let (holder, until_ms, now_ms) = (reply.text()?, reply.number()?, reply.number()?);
+        Ok(AlertTurn { is_ours, holder, until_ms, now_ms, is_wanted: reply.count()? == 1 })
     }
 
     /// Who had the turn last, and until when in ms; `None`: nobody ever.
@@ -141,6 +146,9 @@ impl Store {
     }
 
     /// Makes all of these moves or none; `holder` must have the turn, where one is named.
+    ///
+    /// # Errors
+    /// `Full` where a notice is to be put down and 1,000 wait already.
     pub(crate) async fn alert_move(&self, holder: Option<&str>, moves: &[AlertMove]) -> Result<AlertMoved> {
         let keys = [
             keys::alerts_turn(&self.prefix),

@@ -42,7 +42,7 @@ mod witnesses;
 
 pub(crate) use acts::{ACT_STEP, Care, protected};
 pub(crate) use admit::{Admission, Admitted};
-pub(crate) use alerts::{ALERT_MOVES, AlertHash, AlertMove, AlertMoved};
+pub(crate) use alerts::{ALERT_MOVES, ALERTS_WAITING, AlertHash, AlertMove, AlertMoved, AlertTurn};
 pub(crate) use audit::{AUDIT_PAGE, Noted};
 pub(crate) use batches::BATCHES_STEP;
 pub(crate) use breakers::Pass;

@@ -17,42 +17,43 @@ use crate::support::http_sink::{Answer, HttpSink};
 use crate::support::smtp_sink::SmtpSink;
 use crate::support::*;
 
-const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_secs(60);
 
 /// Looks ten times a second.
-fn cli(redis: &TestRedis) -> Cli {
+pub fn cli(redis: &TestRedis) -> Cli {
     Cli::new(redis).env("ALERT_INTERVAL", "100ms")
 }
 
 /// A worker of `queue` that does nothing.
-fn worker(cli: &Cli, queue: &str) -> WorkProcess {
+pub fn worker(cli: &Cli, queue: &str) -> WorkProcess {
     cli.work([queue, "--exec", "true"]).ready()
 }
 
-fn set_backlog(cli: &Cli, name: &str, queue: &str, more: &[&str]) {
-    let words = ["alerts", "set", name, "--when", "backlog", "--queue", queue, "--above", "3", "--for", "200ms"];
-    cli.ok(words.iter().chain(more));
+pub fn set_backlog(cli: &Cli, name: &str, queue: &str, more: &[&str]) {
+    let hold: &[&str] = if more.contains(&"--for") { &[] } else { &["--for", "200ms"] };
+    let words = ["alerts", "set", name, "--when", "backlog", "--queue", queue, "--above", "3"];
+    cli.ok(words.iter().chain(hold).chain(more));
 }
 
-fn fill(cli: &Cli, queue: &str) {
+pub fn fill(cli: &Cli, queue: &str) {
     cli.enqueue_lines(queue, (0..5).map(|n| format!("{{\"id\":\"job-{n}\",\"payload\":{n}}}")));
 }
 
 /// Every notice that came, with the id in its header.
-fn notices(sink: &HttpSink) -> Vec<Value> {
+pub fn notices(sink: &HttpSink) -> Vec<Value> {
     let read = |body: &[u8]| serde_json::from_slice::<Value>(body).unwrap();
     sink.requests().iter().map(|request| read(&request.body)).collect()
 }
 
 /// What was told of one alert, in its order.
-fn told(sink: &HttpSink, alert: &str) -> Vec<String> {
+pub fn told(sink: &HttpSink, alert: &str) -> Vec<String> {
     let notices = notices(sink);
     let alerts = notices.iter().flat_map(|notice| notice["alerts"].as_array().unwrap());
     alerts.filter(|told| told["alert"] == alert).map(|told| told["event"].as_str().unwrap().to_owned()).collect()
 }
 
 /// A second alert that fires now and is told after everything before it: what was not told by then never is.
-fn wait_for_marker(cli: &Cli, sink: &HttpSink) {
+pub fn wait_for_marker(cli: &Cli, sink: &HttpSink) {
     cli.ok(["alerts", "set", "marker", "--when", "workers", "--queue", "q", "--for", "0s"]);
     wait_until(LONG, "the marker is told", || told(sink, "marker") == ["firing"]);
 }
@@ -64,7 +65,7 @@ fn holder_pid(redis: &TestRedis) -> Option<u32> {
     holder.rsplit('-').nth(1)?.parse().ok()
 }
 
-fn has_turn(redis: &TestRedis, worker: &WorkProcess) -> bool {
+pub fn has_turn(redis: &TestRedis, worker: &WorkProcess) -> bool {
     holder_pid(redis) == Some(worker.pid())
 }
 

@@ -6,6 +6,7 @@ mod scenario;
 mod support;
 
 mod alerts;
+mod alerts_told;
 mod api_acts;
 mod api_batches;
 mod api_dead;

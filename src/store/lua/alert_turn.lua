@@ -3,7 +3,8 @@
 -- KEYS: alerts_turn
 -- ARGV: clock holder weight span_ms busy   weight: sinks and rules of its own; span_ms: how long it is kept, 0: given back;
 --       busy: 1 while it tells somebody
--- returns: 1 where it is the caller's now, who has it, until when in ms, now in ms; forgotten a day after the last call
+-- returns: 1 where it is the caller's now, who has it, until when in ms, now in ms, 1 where one who has more to tell asks for
+--          it; forgotten a day after the last call
 -- cost: 3 µs
 -- flags: allow-oom
 -- uses: now int
@@ -16,10 +17,11 @@ if by ~= holder and (is_live or span_ms == '0') then
   if span_ms ~= '0' and tonumber(held_weight) < tonumber(weight) then
     redis.call('SET', alerts_turn, by .. '|' .. int(until_ms) .. '|' .. held_weight .. '|' .. weight, 'EX', 86400)
   end
-  return {0, by or '', until_ms, now_ms}
+  return {0, by or '', until_ms, now_ms, 0}
 end
-local lets_go = by == holder and busy == '0' and (tonumber(asked) or 0) > tonumber(weight)
+local is_wanted = by == holder and (tonumber(asked) or 0) > tonumber(weight)
+local lets_go = is_wanted and busy == '0'
 until_ms = now_ms + (lets_go and 0 or tonumber(span_ms))
 local rest = (busy == '1' and asked and asked ~= '') and '|' .. asked or ''
 redis.call('SET', alerts_turn, holder .. '|' .. int(until_ms) .. '|' .. weight .. rest, 'EX', 86400)
-return {lets_go and 0 or 1, holder, until_ms, now_ms}
+return {lets_go and 0 or 1, holder, until_ms, now_ms, is_wanted and 1 or 0}
