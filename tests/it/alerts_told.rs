@@ -145,8 +145,12 @@ fn a_worker_that_gives_redis_up_says_that_the_end_of_the_outage_will_not_be_told
     let (mut redis, sink) = (TestRedis::start(), HttpSink::start());
     let cli = cli(&redis).env("ALERT_WEBHOOK_URL", sink.url("/"));
     cli.ok(["alerts", "set", "redis", "--when", "redis", "--for", "1s", "--repeat", "never"]);
-    let mut worker = cli.work(["w", "--give-up-after", "10s", "--grace", "1s", "--exec", "true"]).ready();
+    let mut worker = cli.work(["w", "--give-up-after", "20s", "--grace", "1s", "--exec", "true"]).ready();
     wait_until(LONG, "it has the turn", || has_turn(&redis, &worker));
+    // The next look shows that it knows so.
+    let turn = || redis.query::<String>(&["GET", "ireva:queue:alerts:turn"]);
+    let first = turn();
+    wait_until(LONG, "it has looked again", || turn() != first);
     redis.kill9();
     wait_until(LONG, "the outage is told", || told(&sink, "redis") == ["firing"]);
     assert_eq!(worker.wait(LONG), Some(75), "{:#?}", worker.log());
@@ -178,9 +182,9 @@ fn the_end_of_a_rule_that_is_gone_is_told_to_those_who_heard_of_it() {
 
 #[test]
 fn an_alert_of_memory_stands_while_redis_does_not_tell_how_much_it_uses() {
-    let (redis, sink) = (TestRedis::builder().set("maxmemory 100mb").start(), HttpSink::start());
+    let (redis, sink) = (TestRedis::builder().set("maxmemory 20mb").start(), HttpSink::start());
     let cli = cli(&redis).env("ALERT_WEBHOOK_URL", sink.url("/"));
-    cli.ok(["alerts", "set", "memory", "--when", "memory", "--above", "0%", "--for", "0s"]);
+    cli.ok(["alerts", "set", "memory", "--when", "memory", "--above", "1%", "--for", "0s"]);
     cli.ok(["alerts", "run", "--once"]);
     redis.query::<()>(&["ACL", "SETUSER", "default", "-info"]);
     let report = cli.json(["alerts", "run", "--once"]);
