@@ -11,6 +11,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::wait::wait_until;
+
 /// A command whose process the kernel kills when the thread that starts it ends, so that a killed test leaves nothing.
 ///
 /// Start it on the test's own thread, not on one that ends before the test does.
@@ -32,10 +34,23 @@ pub fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|directory| directory.join(program)).find(|file| file.is_file())
 }
 
-/// Sends a signal to a process that the test started.
+/// Sends a signal to a process that the test started. STOP has stopped it when this returns: until then threads on other
+/// cores go on.
 pub fn signal(pid: u32, signal: Signal) {
-    let pid = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-    kill_process(pid, signal).unwrap_or_else(|error| panic!("signal {signal:?} to {pid:?}: {error}"));
+    let whom = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    kill_process(whom, signal).unwrap_or_else(|error| panic!("signal {signal:?} to {pid}: {error}"));
+    if signal == Signal::STOP {
+        wait_until(Duration::from_secs(10), "every thread has stopped", || is_stopped(pid));
+    }
+}
+
+fn is_stopped(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process is there");
+    threads.flatten().all(|thread| {
+        // A thread that has ended meanwhile runs no more.
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with(['T', 'Z', 'X']))
+    })
 }
 
 /// A loopback port that nobody listens on. Taken below the range of outgoing connections and kept from every other test
