@@ -8,22 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::measure::Check;
 
-/// What a rule watches, and with it what its subjects are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+/// What a rule watches, and with it what its subjects are. Written as one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum AlertKind {
-    /// Jobs in line in a queue.
-    Backlog,
-    /// How long the first job in line of a queue has waited.
-    Latency,
-    /// Failed attempts of a queue in the last hour, in per cent.
-    Failures,
-    /// Dead letters of a queue.
-    Dead,
-    /// Workers that take jobs of a queue; fewer are worse.
-    Workers,
-    /// Late schedules of a queue.
-    Schedules,
+    /// A number of a queue.
+    Queue(Check),
     /// How much of its `maxmemory` the server uses, in per cent.
     Memory,
     /// A breaker that is open; each service stands by itself.
@@ -34,36 +24,29 @@ pub enum AlertKind {
 
 impl AlertKind {
     /// Every kind.
-    pub const ALL: [Self; 9] = [
-        Self::Backlog,
-        Self::Latency,
-        Self::Failures,
-        Self::Dead,
-        Self::Workers,
-        Self::Schedules,
-        Self::Memory,
-        Self::Breaker,
-        Self::Redis,
-    ];
+    pub fn all() -> impl Iterator<Item = Self> {
+        Check::ALL.into_iter().map(Self::Queue).chain([Self::Memory, Self::Breaker, Self::Redis])
+    }
 
-    /// The words of all kinds.
-    pub const WORDS: [&'static str; 9] =
-        ["backlog", "latency", "failures", "dead", "workers", "schedules", "memory", "breaker", "redis"];
+    /// The words of all kinds, for people.
+    pub fn words() -> String {
+        Self::all().map(Self::as_str).collect::<Vec<_>>().join(", ")
+    }
 
     /// The word.
     pub fn as_str(self) -> &'static str {
-        Self::WORDS[self as usize]
+        match self {
+            Self::Queue(check) => check.as_str(),
+            Self::Memory => "memory",
+            Self::Breaker => "breaker",
+            Self::Redis => "redis",
+        }
     }
 
     /// The number of a queue that it is about, where it is about one.
     pub fn check(self) -> Option<Check> {
         match self {
-            Self::Backlog => Some(Check::Backlog),
-            Self::Latency => Some(Check::Latency),
-            Self::Failures => Some(Check::Failures),
-            Self::Dead => Some(Check::Dead),
-            Self::Workers => Some(Check::Workers),
-            Self::Schedules => Some(Check::Schedules),
+            Self::Queue(check) => Some(check),
             Self::Memory | Self::Breaker | Self::Redis => None,
         }
     }
@@ -81,8 +64,8 @@ impl AlertKind {
     /// The threshold where a rule names none; `None`: it has to.
     pub(crate) fn usual(self) -> Option<f64> {
         match self {
-            Self::Backlog | Self::Latency | Self::Failures => None,
-            Self::Dead | Self::Workers | Self::Schedules | Self::Breaker | Self::Redis => Some(1.0),
+            Self::Queue(Check::Backlog | Check::Latency | Check::Failures) => None,
+            Self::Queue(Check::Dead | Check::Workers | Check::Schedules) | Self::Breaker | Self::Redis => Some(1.0),
             Self::Memory => Some(80.0),
         }
     }
@@ -111,8 +94,22 @@ impl FromStr for AlertKind {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let known = Self::ALL.into_iter().find(|kind| kind.as_str() == text);
-        known.ok_or_else(|| Error::invalid(format!("{text:?} is not one of {}", Self::WORDS.join(", "))))
+        let known = Self::all().find(|kind| kind.as_str() == text);
+        known.ok_or_else(|| Error::invalid(format!("{text:?} is not one of {}", Self::words())))
+    }
+}
+
+impl TryFrom<String> for AlertKind {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<AlertKind> for &'static str {
+    fn from(kind: AlertKind) -> Self {
+        kind.as_str()
     }
 }
 
@@ -121,11 +118,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_word_is_that_of_its_kind() {
-        assert!(
-            AlertKind::WORDS.iter().zip(AlertKind::ALL).all(|(word, kind)| word.parse::<AlertKind>().unwrap() == kind)
-        );
-        assert!(AlertKind::ALL.iter().all(|kind| kind.check().is_none_or(|check| check.as_str() == kind.as_str())));
+    fn every_kind_is_written_and_read_as_its_word() {
+        let words: Vec<_> = AlertKind::all().map(AlertKind::as_str).collect();
+        let all = ["backlog", "latency", "failures", "dead", "workers", "schedules", "memory", "breaker", "redis"];
+        assert_eq!(words, all);
+        for kind in AlertKind::all() {
+            let text = serde_json::to_string(&kind).unwrap();
+            assert_eq!((text.as_str(), serde_json::from_str(&text).unwrap()), (&*format!("\"{kind}\""), kind));
+        }
         assert!("disk".parse::<AlertKind>().unwrap_err().to_string().contains("backlog"));
     }
 }

@@ -133,9 +133,10 @@ mod tests {
 
     use super::*;
     use crate::alert::{AlertKind, AlertName};
+    use crate::measure::Check;
 
     fn rule() -> AlertRule {
-        let usual = AlertRule::usual(AlertName::new("a").unwrap(), AlertKind::Backlog);
+        let usual = AlertRule::usual(AlertName::new("a").unwrap(), AlertKind::Queue(Check::Backlog));
         let (hold, repeat) = (Duration::from_secs(10), Some(Duration::from_secs(100)));
         AlertRule { threshold: 10.0, clear: 5.0, hold, repeat, ..usual }
     }
@@ -198,7 +199,7 @@ mod tests {
 
     #[test]
     fn fewer_are_worse_where_the_kind_says_so() {
-        let usual = AlertRule::usual(AlertName::new("a").unwrap(), AlertKind::Workers);
+        let usual = AlertRule::usual(AlertName::new("a").unwrap(), AlertKind::Queue(Check::Workers));
         let rule = AlertRule { threshold: 2.0, clear: 3.0, hold: Duration::ZERO, ..usual };
         assert_eq!(story(&rule, &[at(0, 2.0), at(1, 1.0), at(2, 2.0), at(3, 3.0)]), ["1 firing!", "3 recovered!"]);
     }

@@ -28,7 +28,7 @@ const FIELDS: [&str; 9] = ["when", "queue", "above", "below", "clear", "for", "r
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AlertWords {
-    /// One of [`AlertKind::WORDS`].
+    /// One of [`AlertKind::words`].
     pub when: String,
     /// A queue, or `*`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -162,7 +162,7 @@ impl Reader<'_> {
         let words = self.words;
         let kind = match words.when.as_str() {
             "" => {
-                self.problem("when", format!("is missing: one of {}", AlertKind::WORDS.join(", ")));
+                self.problem("when", format!("is missing: one of {}", AlertKind::words()));
                 None
             }
             text => self.read("when", Some(&text.to_owned()), str::parse),

@@ -13,6 +13,7 @@ use crate::alerts::round::{field, parts};
 use crate::alerts::rules::AlertSource;
 use crate::alerts::waiting::Waiting;
 use crate::clock::{instant, span_text};
+use crate::measure::Check;
 
 /// Where an alert stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -162,7 +163,7 @@ fn info(
             AlertKind::Redis => "reachable".to_owned(),
             AlertKind::Breaker => "open".to_owned(),
             // To the second: what is shown is past by then.
-            AlertKind::Latency => span_text(Duration::from_secs(value.round() as u64)),
+            AlertKind::Queue(Check::Latency) => span_text(Duration::from_secs(value.round() as u64)),
             kind => kind.text(value),
         }),
         since: standing.filter(|_| phase != Phase::Ok).map(|standing| instant(standing.since_ms)),

@@ -17,6 +17,7 @@ use crate::alerts::waiting::Waiting;
 use crate::alerts::watch::{LastRead, Watch};
 use crate::clock::instant;
 use crate::error::{Error, ErrorKind, Result};
+use crate::measure::Check;
 use crate::store::{ALERT_MOVES, AlertHash, AlertMove, AlertMoved};
 
 /// How often it is written down that a rule of a profile file is evaluated.
@@ -201,7 +202,10 @@ pub(super) fn plan(
         }
         let why = rule.map_or_else(|| "its rule is gone".to_owned(), |rule| gone(rule.kind, subject));
         let Ok(name) = AlertName::new(name) else { continue };
-        let stand_in = || AlertRule { severity: AlertSeverity::Warning, ..AlertRule::usual(name, AlertKind::Backlog) };
+        let stand_in = || AlertRule {
+            severity: AlertSeverity::Warning,
+            ..AlertRule::usual(name, AlertKind::Queue(Check::Backlog))
+        };
         let rule = rule.cloned().unwrap_or_else(stand_in);
         consider((&rule, found.map_or(AlertSource::Stored, |(_, source)| *source)), None, subject, &why);
     }
@@ -255,7 +259,7 @@ mod tests {
     use crate::config::Config;
 
     fn rule(name: &str, sinks: &[&str]) -> AlertRule {
-        let usual = AlertRule::usual(AlertName::new(name).unwrap(), AlertKind::Backlog);
+        let usual = AlertRule::usual(AlertName::new(name).unwrap(), AlertKind::Queue(Check::Backlog));
         let sinks = sinks.iter().map(|sink| AlertName::new(sink).unwrap()).collect();
         AlertRule { threshold: 10.0, clear: 10.0, hold: std::time::Duration::ZERO, sinks, ..usual }
     }

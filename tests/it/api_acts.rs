@@ -5,13 +5,6 @@ use serde_json::{Value, json};
 use crate::support::http::Request;
 use crate::support::*;
 
-fn served() -> (TestRedis, Cli, Serve) {
-    let redis = TestRedis::start();
-    let cli = Cli::new(&redis);
-    let serve = Serve::start(&cli);
-    (redis, cli, serve)
-}
-
 fn mails(cli: &Cli) {
     cli.enqueue_lines(
         "q",

@@ -6,13 +6,6 @@ use crate::support::*;
 
 const MAIL: &str = r#"{"to":"investor@example.com","subject":"s","template":"alert"}"#;
 
-fn served() -> (TestRedis, Cli, Serve) {
-    let redis = TestRedis::start();
-    let cli = Cli::new(&redis);
-    let serve = Serve::start(&cli);
-    (redis, cli, serve)
-}
-
 #[test]
 fn jobs_are_counted_in_a_batch_from_the_first_to_the_one_that_follows() {
     let (_redis, cli, serve) = served();

@@ -12,13 +12,6 @@ const DISTRIBUTION: &str = r#"{"propertyId":123,"periodId":202401,"distributionD
 const REPORT: &str = r#"{"reportType":"investor-statement","format":"pdf","parameters":{"userId":456,"startDate":"2024-01-01","endDate":"2024-01-31","includeCharts":true},"notifyOnComplete":true,"email":"investor@example.com"}"#;
 const HISTORY: &str = r#"{"reportType":"transaction-history","format":"csv","parameters":{"startDate":"2024-01-01","endDate":"2024-01-31"}}"#;
 
-fn served() -> (TestRedis, Cli, Serve) {
-    let redis = TestRedis::start();
-    let cli = Cli::new(&redis);
-    let serve = Serve::start(&cli);
-    (redis, cli, serve)
-}
-
 /// The record of a job as it is stored, behind its time of arrival.
 fn record(redis: &TestRedis, queue: &str, id: &str) -> String {
     let text: String = redis.query(&["HGET", &redis.key(queue, "jobs"), id]);

@@ -7,13 +7,6 @@ use serde_json::json;
 use crate::support::http::Request;
 use crate::support::*;
 
-fn served() -> (TestRedis, Cli, Serve) {
-    let redis = TestRedis::start();
-    let cli = Cli::new(&redis);
-    let serve = Serve::start(&cli);
-    (redis, cli, serve)
-}
-
 fn follow(queue: &str) -> Request {
     Request::new("GET", &format!("/api/jobs/events?queue={queue}"))
 }

@@ -10,13 +10,6 @@ use crate::support::*;
 /// New and revoked tokens take effect within this.
 const SOON: Duration = Duration::from_secs(5);
 
-fn served() -> (TestRedis, Cli, Serve) {
-    let redis = TestRedis::start();
-    let cli = Cli::new(&redis);
-    let serve = Serve::start(&cli);
-    (redis, cli, serve)
-}
-
 fn create(cli: &Cli, name: &str, scope: &str) -> String {
     cli.ok(["token", "create", name, "--scope", scope]).trim().to_owned()
 }

@@ -6,13 +6,6 @@ use serde_json::{Value, json};
 
 use crate::support::*;
 
-fn served() -> (TestRedis, Cli, Serve) {
-    let redis = TestRedis::start();
-    let cli = Cli::new(&redis);
-    let serve = Serve::start(&cli);
-    (redis, cli, serve)
-}
-
 fn ids(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect()
 }

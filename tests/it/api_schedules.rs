@@ -4,13 +4,6 @@ use serde_json::json;
 
 use crate::support::*;
 
-fn served() -> (TestRedis, Cli, Serve) {
-    let redis = TestRedis::start();
-    let cli = Cli::new(&redis);
-    let serve = Serve::start(&cli);
-    (redis, cli, serve)
-}
-
 #[test]
 fn a_schedule_is_put_shown_paused_run_and_removed() {
     let (_redis, cli, serve) = served();

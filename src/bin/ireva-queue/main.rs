@@ -5,6 +5,7 @@
 mod args;
 mod command;
 mod context;
+mod daemon;
 mod exit;
 mod log;
 mod output;

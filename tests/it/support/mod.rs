@@ -40,7 +40,7 @@ pub use proxy::{Fault, Proxy, Request};
 pub use python::python;
 pub use redis_server::{RedisBuilder, TestRedis};
 pub use sentinel::Sentinels;
-pub use serve::Serve;
+pub use serve::{Serve, served};
 pub use wait::{wait_for, wait_until};
 pub use watch::Watch;
 pub use work::WorkProcess;

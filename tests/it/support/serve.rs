@@ -6,10 +6,20 @@ use serde_json::Value;
 
 use super::cli::Cli;
 use super::http::{Reply, Request};
+use super::redis_server::TestRedis;
 use super::wait::wait_for;
 use super::work::WorkProcess;
 
 const LISTENING: &str = "listening on http://";
+
+/// A Redis of its own, the tool on it, and a server.
+#[track_caller]
+pub fn served() -> (TestRedis, Cli, Serve) {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    let serve = Serve::start(&cli);
+    (redis, cli, serve)
+}
 
 /// A server on a free loopback port. Killed and reaped on drop.
 pub struct Serve {

@@ -1,21 +1,12 @@
 //! `scheduler`: fires schedules where no workers stand by.
 
-use std::pin::pin;
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
-use ireva_queue::{Client, QueueName, Scheduler, SchedulerReport};
-use tokio::sync::oneshot;
+use ireva_queue::{QueueName, Scheduler, SchedulerReport};
 
 use crate::command::work::{Journal, LogFormat};
 use crate::context::Context;
-use crate::exit::Stop;
+use crate::daemon::Daemon;
 use crate::output::Answer;
-use crate::signals::Signals;
-use crate::systemd::Notifier;
-
-/// Redis has so long to answer before it counts as away.
-const PING_LIMIT: Duration = Duration::from_secs(1);
 
 /// Fire the schedules of all queues, without running jobs
 ///
@@ -58,8 +49,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
 
 async fn schedule(args: Args, journal: &Journal, context: &Context) -> Result<SchedulerReport> {
     let client = context.client()?;
-    let notifier = Notifier::from_env().context("cannot reach the service manager at NOTIFY_SOCKET")?;
-    let mut signals = Signals::listen()?;
+    let daemon = Daemon::begin()?;
     if args.once {
         let scheduler = Scheduler::new(client).queues(args.queues).on_event(journal.listener());
         return Ok(scheduler.once().await?);
@@ -67,40 +57,10 @@ async fn schedule(args: Args, journal: &Journal, context: &Context) -> Result<Sc
     client.ping().await?;
     let whose = if args.queues.is_empty() { "all queues".to_owned() } else { names(&args.queues) };
     context.ui.note(&format!("firing the schedules of {whose}"));
-    let (stop, stopped) = oneshot::channel();
-    let mut stop = Some(stop);
     let scheduler = Scheduler::new(client).queues(args.queues).on_event(journal.listener());
-    let mut running = pin!(scheduler.run(async { _ = stopped.await }));
-    let mut watchdog = pin!(watch(client, &notifier));
-    loop {
-        tokio::select! {
-            report = &mut running => return Ok(report?),
-            never = &mut watchdog => match never {},
-            () = signals.next() => {}
-        }
-        notifier.stopping();
-        match stop.take() {
-            Some(stop) => _ = stop.send(()),
-            None => return Err(Stop::interrupted().into()),
-        }
-    }
+    Ok(daemon.run(client, |stopped| scheduler.run(async { _ = stopped.await })).await??)
 }
 
 fn names(queues: &[QueueName]) -> String {
     queues.iter().map(QueueName::as_str).collect::<Vec<_>>().join(", ")
-}
-
-/// Says that we are ready as soon as Redis has answered, and from then on that we are alive.
-async fn watch(client: &Client, notifier: &Notifier) -> std::convert::Infallible {
-    let mut ticks = tokio::time::interval(notifier.interval().unwrap_or(Duration::from_secs(1)));
-    let mut is_first = true;
-    loop {
-        ticks.tick().await;
-        if !is_first {
-            notifier.alive();
-        } else if matches!(tokio::time::timeout(PING_LIMIT, client.ping()).await, Ok(Ok(()))) {
-            is_first = false;
-            notifier.ready();
-        }
-    }
 }

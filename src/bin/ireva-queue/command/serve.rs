@@ -1,23 +1,17 @@
 //! `serve`: the REST API.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use ireva_queue::Client;
 use ireva_queue::api::{ApiSettings, Server, is_loopback};
-use tokio::sync::oneshot;
 
 use crate::context::Context;
+use crate::daemon::Daemon;
 use crate::exit::{Code, Stop};
 use crate::output::Answer;
 use crate::parse;
-use crate::signals::Signals;
-use crate::systemd::Notifier;
-
-/// Redis has so long to answer before it counts as away.
-const PING_LIMIT: Duration = Duration::from_secs(1);
 
 /// Serve the REST API
 ///
@@ -74,8 +68,7 @@ async fn serve(args: Args, context: &Context) -> Result<()> {
             .ui
             .note(&format!("tokens and payloads travel unencrypted to {bind}: put a proxy that speaks TLS in front"));
     }
-    let notifier = Notifier::from_env().context("cannot reach the service manager at NOTIFY_SOCKET")?;
-    let mut signals = Signals::listen()?;
+    let daemon = Daemon::begin()?;
     let settings =
         ApiSettings { allowed_origins: args.allow_origin, allowed_hosts: args.allow_host, ..ApiSettings::default() };
     let server = Server::bind(args.bind, client.clone(), settings).await;
@@ -87,27 +80,11 @@ async fn serve(args: Args, context: &Context) -> Result<()> {
         );
     }
 
-    let (stop, stopped) = oneshot::channel();
-    let mut stop = Some(stop);
-    let mut running = pin!(server.run(async { _ = stopped.await }, args.grace));
-    let mut watchdog = pin!(watch(client, &notifier));
-    loop {
-        tokio::select! {
-            in_time = &mut running => {
-                if !in_time {
-                    context.ui.note("some requests were cut off: they took longer than the grace period");
-                }
-                return Ok(());
-            }
-            never = &mut watchdog => match never {},
-            () = signals.next() => {}
-        }
-        notifier.stopping();
-        match stop.take() {
-            Some(stop) => _ = stop.send(()),
-            None => return Err(Stop::interrupted().into()),
-        }
+    let in_time = daemon.run(client, |stopped| server.run(async { _ = stopped.await }, args.grace)).await?;
+    if !in_time {
+        context.ui.note("some requests were cut off: they took longer than the grace period");
     }
+    Ok(())
 }
 
 /// Beyond this machine nobody is let in without a token, so that one must exist.
@@ -120,22 +97,6 @@ async fn must_be_guarded(bind: SocketAddr, client: &Client) -> Result<()> {
         return Err(Stop::new(Code::Config, why).into());
     }
     Ok(())
-}
-
-/// Says that we are ready as soon as Redis has answered, and from then on that we are alive.
-async fn watch(client: &Client, notifier: &Notifier) -> std::convert::Infallible {
-    let mut ticks = tokio::time::interval(notifier.interval().unwrap_or(Duration::from_secs(1)));
-    loop {
-        ticks.tick().await;
-        if matches!(tokio::time::timeout(PING_LIMIT, client.ping()).await, Ok(Ok(()))) {
-            break;
-        }
-    }
-    notifier.ready();
-    loop {
-        notifier.alive();
-        ticks.tick().await;
-    }
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {

@@ -1,22 +1,13 @@
 //! Evaluates alerts where no workers stand by.
 
-use std::pin::pin;
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
-use ireva_queue::{Alerter, AlerterReport, Client};
-use tokio::sync::oneshot;
+use ireva_queue::{Alerter, AlerterReport};
 
 use super::sinks::alert_sinks;
 use crate::command::work::{Journal, LogFormat};
 use crate::context::Context;
-use crate::exit::Stop;
+use crate::daemon::Daemon;
 use crate::output::Answer;
-use crate::signals::Signals;
-use crate::systemd::Notifier;
-
-/// Redis has so long to answer before it counts as away.
-const PING_LIMIT: Duration = Duration::from_secs(1);
 
 /// Evaluate the alerts, without running jobs
 ///
@@ -58,39 +49,8 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
 
 async fn watch(alerter: Alerter, context: &Context) -> Result<AlerterReport> {
     let client = context.client()?;
-    let notifier = Notifier::from_env().context("cannot reach the service manager at NOTIFY_SOCKET")?;
-    let mut signals = Signals::listen()?;
+    let daemon = Daemon::begin()?;
     client.ping().await?;
     context.ui.note("evaluating the alerts");
-    let (stop, stopped) = oneshot::channel();
-    let mut stop = Some(stop);
-    let mut running = pin!(alerter.run(async { _ = stopped.await }));
-    let mut watchdog = pin!(tell_manager(client, &notifier));
-    loop {
-        tokio::select! {
-            report = &mut running => return Ok(report),
-            never = &mut watchdog => match never {},
-            () = signals.next() => {}
-        }
-        notifier.stopping();
-        match stop.take() {
-            Some(stop) => _ = stop.send(()),
-            None => return Err(Stop::interrupted().into()),
-        }
-    }
-}
-
-/// Says that we are ready as soon as Redis has answered, and from then on that we are alive.
-async fn tell_manager(client: &Client, notifier: &Notifier) -> std::convert::Infallible {
-    let mut ticks = tokio::time::interval(notifier.interval().unwrap_or(Duration::from_secs(1)));
-    let mut is_first = true;
-    loop {
-        ticks.tick().await;
-        if !is_first {
-            notifier.alive();
-        } else if matches!(tokio::time::timeout(PING_LIMIT, client.ping()).await, Ok(Ok(()))) {
-            is_first = false;
-            notifier.ready();
-        }
-    }
+    daemon.run(client, |stopped| alerter.run(async { _ = stopped.await })).await
 }

@@ -34,7 +34,7 @@ pub struct Args {
     alert: AlertName,
 
     /// What is watched; see below
-    #[arg(long, value_name = "KIND", hide_possible_values = true, value_parser = crate::parse::one_of::<AlertKind>(&AlertKind::WORDS))]
+    #[arg(long, value_name = "KIND", hide_possible_values = true, value_parser = crate::parse::one_of::<AlertKind>(&AlertKind::all().map(AlertKind::as_str).collect::<Vec<_>>()))]
     when: AlertKind,
 
     /// The queue [default: every queue, each by itself]
