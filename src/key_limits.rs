@@ -66,10 +66,8 @@ impl KeyLimits {
                 "queue {queue} has no key: say first where payloads hold it (queues set {queue} --key FIELD)"
             )));
         }
-        let now = self.store.key_standings(&self.keys, std::slice::from_ref(key)).await?.pop();
-        let now = now.map(|standing| standing.own).unwrap_or_default();
-        let own = OwnLimits { concurrency: change.concurrency.or(now.concurrency), rate: change.rate.or(now.rate) };
-        self.store.limit_key(&self.keys, key, own).await?;
+        let own = OwnLimits { concurrency: change.concurrency, rate: change.rate };
+        self.store.limit_key(&self.keys, key, Some(own)).await?;
         self.get(key).await
     }
 
@@ -78,7 +76,7 @@ impl KeyLimits {
     /// # Errors
     /// `NotFound` where it has none.
     pub async fn unset(&self, key: &LimitKey) -> Result<KeyLimit> {
-        if !self.store.limit_key(&self.keys, key, OwnLimits::default()).await? {
+        if !self.store.limit_key(&self.keys, key, None).await? {
             let queue = self.keys.queue();
             return Err(Error::not_found(format!("key \"{key}\" of queue {queue} has no limits of its own")));
         }

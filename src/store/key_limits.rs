@@ -37,12 +37,11 @@ impl OwnLimits {
         Self { concurrency: read(concurrency), rate: read(rate) }
     }
 
+    /// As a change of it: what is `None` stays.
     fn encode(self) -> String {
-        if self == Self::default() {
-            return String::new();
-        }
         fn text<T: ToString>(value: Option<Option<T>>) -> String {
-            value.map(|value| value.map_or_else(|| "none".to_owned(), |value| value.to_string())).unwrap_or_default()
+            let text = |value: Option<T>| value.map_or_else(|| "none".to_owned(), |value| value.to_string());
+            value.map_or_else(|| "=".to_owned(), text)
         }
         let interval = text(self.rate.map(|rate| rate.map(|rate| rate.interval_us())));
         let burst = self.rate.flatten().map(|rate| rate.burst().to_string()).unwrap_or_default();
@@ -130,10 +129,10 @@ impl Store {
         Ok(found.into_iter().take(KEYS_MAX).collect())
     }
 
-    /// Sets the limits that are a key's own; none of them: the queue's hold again. Whether that changed anything.
-    pub(crate) async fn limit_key(&self, keys: &QueueKeys, key: &LimitKey, own: OwnLimits) -> Result<bool> {
+    /// Sets limits that are a key's own, those that are given; `None` takes all of them away. Whether that changed anything.
+    pub(crate) async fn limit_key(&self, keys: &QueueKeys, key: &LimitKey, own: Option<OwnLimits>) -> Result<bool> {
         let mut command = scripts::LIMIT.on(keys, &self.clock);
-        command.arg(OPERATOR).arg(key.as_str()).arg(own.encode());
+        command.arg(OPERATOR).arg(key.as_str()).arg(own.map(OwnLimits::encode).unwrap_or_default());
         let answer = scripts::LIMIT.send(&self.connection, &command).await?;
         let changed: u64 = read("limit", answer.value)?;
         Ok(changed > 0 || answer.repeated)
@@ -157,17 +156,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_limits_of_a_key_come_back_as_they_were_set() {
+    fn what_is_not_named_of_a_change_stays() {
         let table = [
-            (OwnLimits::default(), ""),
-            (OwnLimits { concurrency: Some(Some(2)), rate: None }, "2|||"),
+            (OwnLimits { concurrency: Some(Some(2)), rate: None }, "2|=||="),
             (OwnLimits { concurrency: Some(None), rate: Some(None) }, "none|none||none"),
-            (OwnLimits { concurrency: None, rate: Some(Some("30/m:2".parse().unwrap())) }, "|2000000|2|30/m:2"),
+            (OwnLimits { concurrency: None, rate: Some(Some("30/m:2".parse().unwrap())) }, "=|2000000|2|30/m:2"),
         ];
-        for (own, text) in table {
-            assert_eq!((own.encode().as_str(), OwnLimits::decode(text)), (text, own));
+        for (change, text) in table {
+            assert_eq!(change.encode(), text);
         }
-        assert_eq!(OwnLimits::decode("x|y"), OwnLimits::default());
+        let stored = OwnLimits { concurrency: None, rate: Some(Some("30/m:2".parse().unwrap())) };
+        assert_eq!(OwnLimits::decode("|2000000|2|30/m:2"), stored);
+        assert_eq!(OwnLimits::decode("none|none||none"), OwnLimits { concurrency: Some(None), rate: Some(None) });
+        assert_eq!((OwnLimits::decode(""), OwnLimits::decode("x|y")), (OwnLimits::default(), OwnLimits::default()));
     }
 
     #[test]

@@ -296,8 +296,10 @@ fn limits_are_raised_lowered_and_lifted_live() {
     assert_eq!((one.running, one.parked, one.concurrency, one.own), (3, 9, Some(5), true));
     assert!(one.next_at.is_some());
     assert_eq!(bench.ids("w", 20), ["a03", "a04"]);
-    run(limits.set(&key("beta"), KeyLimitChange { concurrency: None, rate: Some(Some("1/s".parse().unwrap())) }))
-        .unwrap();
+    let rate = KeyLimitChange { concurrency: None, rate: Some(Some("1/s".parse().unwrap())) };
+    run(limits.set(&key("beta"), rate)).unwrap();
+    let most = KeyLimitChange { concurrency: Some(Some(9)), rate: None };
+    assert_eq!(run(limits.set(&key("beta"), most)).unwrap().rate, rate.rate.unwrap(), "what is not named stays");
     let listed = run(limits.list()).unwrap();
     assert_eq!((listed.len(), listed[0].running, listed[0].parked, listed[0].next_at), (2, 5, 7, None));
     assert_eq!((listed[1].key.as_str(), listed[1].running, listed[1].parked, listed[1].own), ("beta", 0, 0, true));

@@ -1,7 +1,7 @@
 -- limit: sets or unsets a key's own limits, and lets its parked jobs be looked at now.
 -- KEYS: config meta events wake
 -- ARGV: clock who key limits   limits: concurrency|interval of the rate in µs|burst|rate as written; a part is '' for the
---       queue's, 'none' for no limit; all of it '' for no limits of its own
+--       queue's, 'none' for no limit, '=' for what it is (the interval's stands for all three); all of it '' for no limits of its own
 -- returns: 1 where that changed anything
 -- refuses: LAYOUT
 -- cost: 10 µs
@@ -10,7 +10,14 @@
 local now_us = now()
 layout()
 local own, unpark = string.sub(meta, 1, -5) .. 'limits', string.sub(meta, 1, -5) .. 'unpark'
-if (redis.call('HGET', own, key) or '') == limits then return 0 end
+local before, parts = redis.call('HGET', own, key) or '', '^([^|]*)|([^|]*)|([^|]*)|(.*)$'
+local most, rate_us, burst, rate = string.match(limits, parts)
+local old_most, old_us, old_burst, old_rate = string.match(before, parts)
+if most == '=' then most = old_most or '' end
+if rate_us == '=' then rate_us, burst, rate = old_us or '', old_burst or '', old_rate or '' end
+limits = most and table.concat({most, rate_us, burst, rate}, '|') or ''
+if limits == '|||' then limits = '' end
+if before == limits then return 0 end
 if limits == '' then redis.call('HDEL', own, key) else redis.call('HSET', own, key, limits) end
 if redis.call('EXISTS', own) == 1 then
   redis.call('HSET', config, 'key_own', '1')
