@@ -10,6 +10,8 @@ use super::styles::Form;
 
 /// The columns of a sheet.
 pub(super) const SHEET_COLUMNS_MAX: usize = 16_384;
+/// The least that a workbook needs to write a cell: its tags and its type.
+const CELL_WRITTEN_BYTES: usize = 50;
 
 /// A row of a sheet with the cells that hold something.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +41,12 @@ impl SheetRow {
         };
         self.text_bytes += if value.is_ok() { bytes } else { 0 };
         self.cells.push((column, value));
+    }
+
+    /// The least bytes that a workbook needs to write the row out.
+    pub fn written_bytes(&self) -> u64 {
+        let bytes = self.cells.len().saturating_mul(CELL_WRITTEN_BYTES).saturating_add(self.text_bytes);
+        u64::try_from(bytes).unwrap_or(u64::MAX)
     }
 }
 

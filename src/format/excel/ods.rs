@@ -8,7 +8,7 @@ use super::super::row::CELL_BYTES_MAX;
 use super::super::value::Value;
 use super::book::{SHEETS_MAX, no_sheet, sheet_name};
 use super::cells::{SHEET_COLUMNS_MAX, SheetRow, iso_moment, number, text};
-use super::package::Package;
+use super::package::{Package, WORKBOOK_EXPANDED_BYTES_MAX, too_much_expanded};
 use super::serial::Epoch;
 use super::sheet::SHEET_ROWS_MAX;
 use super::styles::Form;
@@ -22,6 +22,8 @@ pub(super) struct OdsSheet {
     line: u64,
     /// A row that stands for several, and how many more of it there are.
     repeated: Option<(SheetRow, u64)>,
+    /// What the rows so far would take if each cell of them were written out.
+    written_bytes: u64,
     /// The sheet is read; what follows it is read only for the checksum at the end.
     is_past: bool,
     is_over: bool,
@@ -56,7 +58,7 @@ impl OdsSheet {
                     let name = sheet_name(&tag);
                     let is_hidden = tag.attribute("style-name").is_some_and(|style| hidden.contains(&style));
                     if wanted.map_or(!is_hidden, |wanted| wanted == name) {
-                        return Ok(Self { xml, line: 0, repeated: None, is_past: false, is_over: false });
+                        return Ok(Self { xml, line: 0, repeated: None, written_bytes: 0, is_past: false, is_over: false });
                     }
                     names.push(format!("{name:?}"));
                 }
@@ -91,6 +93,7 @@ impl OdsSheet {
                     if row.cells.is_empty() {
                         self.line = self.line.saturating_add(count);
                     } else {
+                        self.bound(&row, count)?;
                         self.repeated = Some((row, count));
                     }
                 }
@@ -99,6 +102,13 @@ impl OdsSheet {
                 _ => {}
             }
         }
+    }
+
+    /// A few bytes may stand for a sheet full of cells: no more of them than a workbook may hold.
+    fn bound(&mut self, row: &SheetRow, count: u64) -> Result<()> {
+        let rows = count.min(SHEET_ROWS_MAX);
+        self.written_bytes = self.written_bytes.saturating_add(row.written_bytes().saturating_mul(rows));
+        if self.written_bytes > WORKBOOK_EXPANDED_BYTES_MAX { Err(too_much_expanded()) } else { Ok(()) }
     }
 
     fn read_row(&mut self) -> Result<SheetRow> {

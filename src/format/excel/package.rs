@@ -114,10 +114,15 @@ fn list(bytes: Bytes) -> Result<HashMap<String, Part>> {
         }
     }
     if expanded > WORKBOOK_EXPANDED_BYTES_MAX {
-        let gibibytes = WORKBOOK_EXPANDED_BYTES_MAX / 1024 / 1024 / 1024;
-        return Err(Error::invalid(format!("the workbook unpacks to more than {gibibytes} GiB: save it as csv")));
+        return Err(too_much_expanded());
     }
     Ok(parts)
+}
+
+/// The workbook says more than it may, however few bytes it says it in.
+pub(super) fn too_much_expanded() -> Error {
+    let gibibytes = WORKBOOK_EXPANDED_BYTES_MAX / 1024 / 1024 / 1024;
+    Error::invalid(format!("the workbook unpacks to more than {gibibytes} GiB: save it as csv"))
 }
 
 /// The bytes of a file, shared by all who read in it.

@@ -165,6 +165,10 @@ fn an_opendocument_sheet_cannot_grow_beyond_a_sheet() {
     }
     let wide = text.replace("<table:table-cell>", "<table:table-cell table:number-columns-repeated=\"99999999999\">");
     assert!(found(&row(1, &wide)).contains("a row has more than 16384 columns"), "{}", found(&row(1, &wide)));
+    let full = text.replace("<table:table-cell>", "<table:table-cell table:number-columns-repeated=\"16384\">");
+    for rows in [row(1_048_000, &full), row(1, &full).repeat(3_000)] {
+        assert_eq!(found(&[row(1, text), rows].concat()), "the workbook unpacks to more than 2 GiB: save it as csv");
+    }
     let spaces = text.replace(">x<", "><text:s text:c=\"99999999999\"/><");
     assert!(found(&row(1, &spaces)).contains("a text is longer than 1048576 bytes"), "{}", found(&row(1, &spaces)));
     let cut = archive(&[("content.xml", "<s><table:table table:name=\"S\"><table:table-row>")]);
