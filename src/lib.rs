@@ -158,7 +158,7 @@
 //!
 //! A [rule](AlertRule) watches a number of each of its subjects: every queue or one, every service with a breaker, the server.
 //! Each subject stands by itself (pending, firing; well ones are not kept). Of all that evaluate (workers that are
-//! [given sinks](WorkerBuilder::alerts), [`Alerter`]) one has the turn, `<prefix>alerts:turn`, for three looks by the server's
+//! [given sinks](WorkerBuilder::alerts), [`Alerter`]) one has the turn, `<prefix>{:alerts}:turn`, for three looks by the server's
 //! clock. It alone measures, steps, and moves what follows in one script that compares each standing with how it was seen:
 //! standings, history, and the notices that sinks are owed. Sinks are told from that outbox and crossed off one by one, with
 //! growing pauses, for a day. So nothing is lost with a holder, and a sink is told twice, under one id, only where its
@@ -202,10 +202,10 @@
 //! Beside them, `<prefix>registry` (set of queue names), `<prefix>worker:<id>` (what a worker says of itself, expiring),
 //! `<prefix>audit` (stream, capped: acts on many jobs), `<prefix>breakers` (hash: dependency ->
 //! `failures|last_ms|opened_ms|due_ms|wait_ms|probe|by|said`; closed ones go) and `<prefix>tokens` (hash: name of a token of the
-//! REST API -> its SHA-256, scopes and time). Of alerts: `<prefix>alerts` and `<prefix>alerts:mutes` (hashes: name -> rule, name
-//! or `*` -> mute), `<prefix>alerting` (hash: `rule|subject` -> how it stands, where it is not well), `<prefix>alerts:turn`
-//! (string: `holder|until_ms|weight`, and the weight of who asks for it), `<prefix>alerts:outbox` (hash: `id:sink` -> notice and the sink that has not got it) and
-//! `<prefix>alerts:history` (stream, the last 1,000 entries); all JSON but the turn.
+//! REST API -> its SHA-256, scopes and time). Of alerts: `<prefix>{:alerts}:rules` and `…:mutes` (hashes: name -> rule, name
+//! or `*` -> mute), `…:standings` (hash: `rule|subject` -> how it stands, where it is not well), `…:turn`
+//! (string: `holder|until_ms|weight`, and the weight of who asks for it), `…:outbox` (hash: `id:sink` -> notice and the sink that has not got it) and
+//! `…:history` (stream, the last 1,000 entries); all JSON but the turn.
 //!
 //! # The modules
 //!

@@ -4,11 +4,12 @@ use std::net::Ipv6Addr;
 
 use super::redis::Endpoint;
 
-/// Where a sentinel listens unless told otherwise.
+/// Where a sentinel, or a node of a cluster, listens unless told otherwise.
 const SENTINEL_PORT: u16 = 26_379;
+const NODE_PORT: u16 = 6_379;
 
-/// What an entry of the list of sentinels looks like.
-const SENTINEL_FORM: &str = "host:port, host, redis://host:port or rediss://host:port";
+/// What an entry of a list of places looks like.
+const LIST_FORM: &str = "host:port, host, redis://host:port or rediss://host:port";
 
 /// A host name or an address, an IPv6 one with or without brackets.
 pub(super) fn host(text: &str) -> Option<String> {
@@ -29,21 +30,30 @@ pub(super) fn port(text: &str) -> Option<u16> {
 
 /// One entry of the list of sentinels; `tls` where the entry does not say.
 pub(super) fn sentinel(entry: &str, tls: bool) -> Result<Endpoint, &'static str> {
+    place(entry, tls, SENTINEL_PORT, "no login in it: the password belongs into REDIS_SENTINEL_PASSWORD")
+}
+
+/// One entry of the list of nodes of a cluster; `tls` where the entry does not say.
+pub(super) fn node(entry: &str, tls: bool) -> Result<Endpoint, &'static str> {
+    place(entry, tls, NODE_PORT, "no login in it: user and password belong into REDIS_USERNAME and REDIS_PASSWORD")
+}
+
+fn place(entry: &str, tls: bool, usual_port: u16, no_login: &'static str) -> Result<Endpoint, &'static str> {
     let (rest, tls) = match entry.split_once("://") {
         Some(("redis", rest)) => (rest, false),
         Some(("rediss", rest)) => (rest, true),
-        Some(_) => return Err(SENTINEL_FORM),
+        Some(_) => return Err(LIST_FORM),
         None => (entry, tls),
     };
     if rest.contains('@') {
-        return Err("no login in it: the password belongs into REDIS_SENTINEL_PASSWORD");
+        return Err(no_login);
     }
     let rest = if entry.contains("://") { rest.strip_suffix('/').unwrap_or(rest) } else { rest };
     let (name, number) = split(rest);
-    let number = number.map_or(Some(SENTINEL_PORT), port);
+    let number = number.map_or(Some(usual_port), port);
     match (host(name), number) {
         (Some(host), Some(port)) => Ok(Endpoint { host, port, tls }),
-        _ => Err(SENTINEL_FORM),
+        _ => Err(LIST_FORM),
     }
 }
 

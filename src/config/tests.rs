@@ -41,7 +41,7 @@ fn r50_every_bad_value_is_named_with_what_was_expected() {
         ("REDIS_HOST", "a b", "host name"),
         ("REDIS_HOST", "a:6379", "host name"),
         ("REDIS_MODE", "foo", "standalone, sentinel or embedded"),
-        ("REDIS_MODE", "cluster", "not supported yet"),
+        ("REDIS_CLUSTER_URLS", "a:1,http://b", "host:port"),
         ("REDIS_MODE", "sentinel", "REDIS_SENTINEL_URLS"),
         ("REDIS_MODE", "embedded", "IREVA_QUEUE_DATA_DIR"),
         ("REDIS_DB", "-1", "whole number"),

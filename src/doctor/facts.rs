@@ -181,7 +181,9 @@ async fn server(store: &Store, config: &RedisConfig) -> Result<ServerFacts> {
     let is_local = match &config.mode {
         RedisMode::Embedded { .. } => true,
         RedisMode::Standalone(endpoint) => is_loopback(&endpoint.host),
-        RedisMode::Sentinel { sentinels, .. } => sentinels.iter().all(|place| is_loopback(&place.host)),
+        RedisMode::Sentinel { sentinels: places, .. } | RedisMode::Cluster(places) => {
+            places.iter().all(|place| is_loopback(&place.host))
+        }
     };
     let is_guarded = config.password.is_some() || config.tls.cert.is_some();
     Ok(ServerFacts { look, skew_ms: skew_us / 1000, sentinels, is_local, is_guarded })

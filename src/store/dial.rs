@@ -246,8 +246,9 @@ pub(super) fn text(value: &Value) -> Option<&str> {
     }
 }
 
-/// Whether the server that answered can carry a queue: a master, not clustered, 7.0 or newer.
-pub(super) fn check(greeting: &Greeting, address: &Address) -> Result<(), Failure> {
+/// Whether the server that answered can carry a queue: 7.0 or newer, and a master that is no node of a cluster, or, in a
+/// `cluster`, one of its nodes: those that are no master say themselves who is.
+pub(super) fn check(greeting: &Greeting, address: &Address, cluster: bool) -> Result<(), Failure> {
     let refuse = |message: String| Err(Failure::final_(ErrorKind::Config, message));
     match greeting.mode.as_str() {
         "sentinel" => {
@@ -255,14 +256,17 @@ pub(super) fn check(greeting: &Greeting, address: &Address) -> Result<(), Failur
                 "{address} is a sentinel, not a redis server: set REDIS_MODE=sentinel and REDIS_SENTINEL_URLS"
             ));
         }
-        "cluster" => return refuse(cluster_refused(address)),
+        "cluster" if !cluster => return refuse(cluster_refused(address)),
+        "standalone" if cluster => {
+            return refuse(format!("redis at {address} is no node of a cluster: leave REDIS_MODE=cluster out"));
+        }
         _ => {}
     }
     if major(&greeting.version).is_none_or(|major| major < 7) {
         let version = if greeting.version.is_empty() { "of unknown version" } else { &greeting.version };
         return refuse(format!("redis at {address} is {version}: 7.0 or newer, or valkey, is needed"));
     }
-    if greeting.role != "master" {
+    if greeting.role != "master" && !cluster {
         let message = format!("redis at {address} is a replica, and a queue needs its master");
         return Err(Failure { wrong_role: true, ..Failure::passing(ErrorKind::NotNow, message) });
     }
@@ -284,13 +288,15 @@ mod tests {
     #[test]
     fn only_a_fitting_server_passes() {
         let address = Address::Socket("/x".into());
-        let kind = |greeting: Greeting| check(&greeting, &address).err().map(|failure| failure.kind);
+        let kind = |greeting: Greeting| check(&greeting, &address, false).err().map(|failure| failure.kind);
         assert_eq!(kind(greeting("7.0.15", "standalone", "master")), None);
         assert_eq!(kind(greeting("8.1.0", "standalone", "master")), None);
         assert_eq!(kind(greeting("6.2.14", "standalone", "master")), Some(ErrorKind::Config));
         assert_eq!(kind(greeting("", "standalone", "master")), Some(ErrorKind::Config));
         assert_eq!(kind(greeting("7.0.15", "cluster", "master")), Some(ErrorKind::Config));
         assert_eq!(kind(greeting("7.0.15", "sentinel", "")), Some(ErrorKind::Config));
+        let node = |mode: &str, role: &str| check(&greeting("7.0.15", mode, role), &address, true).is_ok();
+        assert!(node("cluster", "master") && node("cluster", "replica") && !node("standalone", "master"));
         assert_eq!(kind(greeting("7.0.15", "standalone", "replica")), Some(ErrorKind::NotNow));
     }
 }

@@ -51,7 +51,8 @@ pub(super) fn judge(error: &RedisError) -> Judgement {
 fn judge_server(kind: ServerErrorKind, detail: &str) -> Judgement {
     use ServerErrorKind as S;
     match kind {
-        S::BusyLoading | S::TryAgain | S::ClusterDown => refused(ErrorKind::NotNow, Remedy::Wait),
+        S::BusyLoading | S::TryAgain => refused(ErrorKind::NotNow, Remedy::Wait),
+        S::ClusterDown => refused(ErrorKind::Unreachable, Remedy::Wait),
         S::MasterDown | S::ReadOnly => refused(ErrorKind::NotNow, Remedy::Reconnect),
         S::NoScript => refused(ErrorKind::NotNow, Remedy::LoadScript),
         S::NoPerm => stands(ErrorKind::AccessDenied),
@@ -127,6 +128,26 @@ pub(super) struct Failure {
     pub wrong_role: bool,
     /// Whether it tells of a wrong configuration, as long as no connection has ever stood.
     pub misfit: bool,
+    /// Which node of the cluster has the slot, where the one that was asked says so.
+    pub redirect: Option<Redirect>,
+}
+
+/// Where a node of a cluster sends a caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Redirect {
+    pub slot: u16,
+    /// `host:port`; the host is empty where it is that of the node which says so.
+    pub place: String,
+    /// For this one call only: the slot is on its way there.
+    pub once: bool,
+}
+
+impl Redirect {
+    fn of(error: &RedisError) -> Option<Self> {
+        let (place, slot) = error.redirect_node()?;
+        let once = error.kind() == redis::ErrorKind::Server(ServerErrorKind::Ask);
+        Some(Self { slot, place: place.to_owned(), once })
+    }
 }
 
 impl Failure {
@@ -140,6 +161,7 @@ impl Failure {
             absent: false,
             wrong_role: false,
             misfit: false,
+            redirect: None,
         }
     }
 
@@ -158,6 +180,7 @@ impl Failure {
             absent: false,
             wrong_role: false,
             misfit: false,
+            redirect: None,
         }
     }
 
@@ -178,6 +201,7 @@ impl Failure {
             absent: is_absent(error),
             wrong_role: false,
             misfit: false,
+            redirect: None,
         }
     }
 
@@ -185,6 +209,9 @@ impl Failure {
     pub(super) fn answering(place: impl fmt::Display, error: &RedisError) -> Self {
         let judgement = judge(error);
         let message = match judgement.kind {
+            ErrorKind::Unreachable if error.code() == Some("CLUSTERDOWN") => {
+                format!("the cluster of redis at {place} is down: {}", words(error))
+            }
             ErrorKind::Unreachable => format!("lost the connection to redis at {place}: {}", words(error)),
             ErrorKind::AccessDenied => format!("redis at {place} denies access: {}{}", words(error), key_to_it(error)),
             ErrorKind::Config if is_cluster(error) => cluster_refused(place),
@@ -198,6 +225,7 @@ impl Failure {
             absent: false,
             wrong_role: false,
             misfit: false,
+            redirect: Redirect::of(error),
         }
     }
 
@@ -212,6 +240,18 @@ impl Failure {
             absent: false,
             wrong_role: false,
             misfit: false,
+            redirect: None,
+        }
+    }
+
+    /// For a connection of its own: where the slot has gone is found out when the next one is made.
+    pub(super) fn found_anew(self) -> Self {
+        match self.redirect {
+            Some(_) => {
+                let message = "the queue's slot has moved to another node";
+                Self { executed: self.executed, ..Self::passing(ErrorKind::NotNow, message) }
+            }
+            None => self,
         }
     }
 
@@ -231,9 +271,9 @@ fn key_to_it(error: &RedisError) -> &'static str {
     }
 }
 
-/// The one message for a cluster.
+/// The one message where a cluster answers and none is configured.
 pub(super) fn cluster_refused(place: impl fmt::Display) -> String {
-    format!("redis at {place} runs as a cluster, which is not supported yet: use a standalone server or sentinels")
+    format!("redis at {place} is a node of a cluster: set REDIS_MODE=cluster")
 }
 
 fn is_cluster(error: &RedisError) -> bool {
@@ -297,6 +337,7 @@ mod tests {
             ("LOADING Redis is loading the dataset in memory", NotNow, Wait),
             ("BUSY Redis is busy running a script", NotNow, Wait),
             ("TRYAGAIN Multiple keys request during rehashing of slot", NotNow, Wait),
+            ("CLUSTERDOWN The cluster is down", Unreachable, Wait),
             ("READONLY You can't write against a read only replica.", NotNow, Reconnect),
             ("MASTERDOWN Link with MASTER is down", NotNow, Reconnect),
             ("UNBLOCKED force unblock from blocking operation", NotNow, Reconnect),

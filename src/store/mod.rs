@@ -7,6 +7,7 @@ mod alerts;
 mod audit;
 mod batches;
 mod breakers;
+mod cluster;
 mod codec;
 mod confirmer;
 mod connection;
@@ -31,10 +32,13 @@ mod route;
 mod schedules;
 mod scripts;
 mod sentinel;
+mod server;
+mod slots;
 mod standing;
 mod tls;
 #[cfg(feature = "api")]
 mod tokens;
+mod topology;
 mod undo;
 mod view;
 mod waiter;
@@ -68,7 +72,7 @@ pub(crate) use schedules::{Appointed, Appointment, Fired, Firing, StoredSchedule
 pub(crate) use tokens::StoredToken;
 pub(crate) use undo::Memory;
 pub(crate) use view::worker_info;
-pub(crate) use waiter::Waiter;
+pub(crate) use waiter::{Blocking, Waiter};
 
 use std::sync::Arc;
 

@@ -260,7 +260,14 @@ impl Tokens {
         let (their_woken, their_came) = (Arc::clone(&woken), Arc::clone(&came));
         // A token is taken only while the pool has room: another worker may have use for it otherwise.
         let task = tokio::spawn(async move {
-            while arm.recv().await.is_some() {
+            loop {
+                let armed = tokio::select! {
+                    armed = arm.recv() => armed,
+                    () = waiter.rest() => continue,
+                };
+                if armed.is_none() {
+                    break;
+                }
                 match waiter.wait(&lists, BLOCK).await {
                     Ok(Some(list)) => {
                         if let Some(index) = lists.iter().position(|name| *name == list) {

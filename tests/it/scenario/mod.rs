@@ -5,6 +5,7 @@ mod breaker;
 mod bulk;
 mod chaos;
 mod clock;
+mod cluster;
 mod contract;
 mod crash;
 mod dead;

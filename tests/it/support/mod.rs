@@ -6,6 +6,7 @@
 
 mod balance;
 mod cli;
+mod cluster;
 mod conserve;
 pub mod files;
 pub mod http;
@@ -30,6 +31,7 @@ mod work;
 
 pub use balance::assert_balanced;
 pub use cli::{Cli, Output};
+pub use cluster::Cluster;
 pub use conserve::{Snapshot, schema_faults};
 pub use ledger::{Ledger, Line, now_ms};
 pub use length::{chaos_dice, every, is_full_length, last, length};
