@@ -168,6 +168,15 @@
 //! the queue itself, or about Redis, it is told directly. While Redis is away, the one whose turn it was when that began
 //! steps the rules about Redis by its own monotonic clock, in memory, tells directly, and writes the history when it is back.
 //!
+//! # In a cluster
+//!
+//! With `REDIS_MODE=cluster` each command goes to the node that has its slot, over one connection to each node. All keys of a
+//! queue are in one slot, and those of alerts in another, so a script never spans two. Redirections are followed; after a
+//! failure the nodes are asked anew who has which slot. While a slot moves Redis holds its keys in two places: a script then
+//! declares one key that never exists, so it is refused before its first command, and repeated until the move is over. Waits
+//! for tokens and events are one for each slot. A confirmation by a replica counts only where no other node names another
+//! owner of the slot. Redis holds a queue on one node: one queue is as fast as one node.
+//!
 //! # What Redis holds
 //!
 //! Every key of a queue begins with `<prefix>{<queue>}:`, so that a queue stays in one cluster slot.

@@ -162,7 +162,9 @@ pub(super) fn read(source: &mut Source<'_>, data_dir: &Path) -> RedisConfig {
     let mode = read_mode(source, &tls, data_dir);
     let db = source.parse("REDIS_DB", "a whole number from 0", |text| text.parse::<u16>().ok()).map_or(0, i64::from);
     if db != 0 && matches!(mode, RedisMode::Cluster(_)) {
-        source.problem(format!("REDIS_DB={db}: a cluster has database 0 only; leave REDIS_DB out with REDIS_MODE=cluster"));
+        source.problem(format!(
+            "REDIS_DB={db}: a cluster has database 0 only; leave REDIS_DB out with REDIS_MODE=cluster"
+        ));
     }
     RedisConfig {
         mode,

@@ -40,7 +40,7 @@ fn r50_every_bad_value_is_named_with_what_was_expected() {
         ("REDIS_HOST", "redis://a:1", "host name"),
         ("REDIS_HOST", "a b", "host name"),
         ("REDIS_HOST", "a:6379", "host name"),
-        ("REDIS_MODE", "foo", "standalone, sentinel or embedded"),
+        ("REDIS_MODE", "foo", "standalone, sentinel, cluster or embedded"),
         ("REDIS_CLUSTER_URLS", "a:1,http://b", "host:port"),
         ("REDIS_MODE", "sentinel", "REDIS_SENTINEL_URLS"),
         ("REDIS_MODE", "embedded", "IREVA_QUEUE_DATA_DIR"),
@@ -116,7 +116,7 @@ fn all_problems_are_told_at_once() {
     let lines: Vec<String> = error.to_string().lines().map(str::to_owned).collect();
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[0], "REDIS_PORT=\"abc\": expected a port from 1 to 65535");
-    assert_eq!(lines[1], "REDIS_MODE=\"foo\": expected standalone, sentinel or embedded");
+    assert_eq!(lines[1], "REDIS_MODE=\"foo\": expected standalone, sentinel, cluster or embedded");
 }
 
 #[test]

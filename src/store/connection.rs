@@ -130,6 +130,11 @@ impl Connection {
         self.0.carry(Request { cmd, source: Some(source), asking: false }).await
     }
 
+    /// Whether commands go to the nodes of a cluster.
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self.0.way, Way::Cluster(_))
+    }
+
     /// Gives the connection up, so that the next call finds the server anew. Calls under way may still be answered.
     pub(crate) fn leave(&self) {
         match &self.0.way {

@@ -59,6 +59,8 @@ const ON_QUEUES: [&str; 49] = [
 ];
 /// Those that are about no queue.
 const ELSEWHERE: [&str; 4] = ["INFO", "PING", "SCRIPT LOAD x", "WAIT 1 1"];
+/// And those that only a cluster needs.
+const IN_CLUSTER: [&str; 2] = ["ASKING", "CLUSTER SLOTS"];
 
 impl Store {
     /// The commands that producers, workers and operators need and that the user may not send, on keys under the prefix.
@@ -66,6 +68,9 @@ impl Store {
         let some_queue = self.keys(&QueueName::new(QueueName::KNOWN[0])?);
         let mut command = scripts::RIGHTS.on(&some_queue, &self.clock);
         ON_QUEUES.iter().chain(&ELSEWHERE).for_each(|call| _ = command.arg(*call));
+        if self.connection.is_cluster() {
+            IN_CLUSTER.iter().for_each(|call| _ = command.arg(*call));
+        }
         command.arg(format!("SADD {} x", keys::registry(&self.prefix)));
         command.arg(format!("HSET {} f v", keys::worker(&self.prefix, "x")));
         command.arg(format!("SET {} x", keys::alerts_turn(&self.prefix)));
@@ -104,7 +109,7 @@ mod tests {
     #[test]
     fn every_command_that_is_sent_is_among_the_rights_that_are_asked_for() {
         let known: BTreeSet<&str> =
-            ON_QUEUES.iter().chain(&ELSEWHERE).filter_map(|call| call.split(' ').next()).collect();
+            ON_QUEUES.iter().chain(&ELSEWHERE).chain(&IN_CLUSTER).filter_map(|call| call.split(' ').next()).collect();
         // Sentinels and the embedded server have users of their own; CONFIG is asked and may be refused.
         let not_needed = ["SENTINEL", "SHUTDOWN", "CONFIG", "HELLO", "SELECT"];
         let mut sent = BTreeSet::new();

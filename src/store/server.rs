@@ -108,11 +108,7 @@ impl Server {
     }
 
     /// Connects where needed and sends once (twice where the script has to be loaded).
-    pub(super) async fn attempt(
-        self: &Arc<Self>,
-        errand: &mut Errand,
-        request: Request<'_>,
-    ) -> Result<Value, Failure> {
+    pub(super) async fn attempt(self: &Arc<Self>, errand: &mut Errand, request: Request<'_>) -> Result<Value, Failure> {
         let mut link = self.link(errand).await?;
         let outcome = match self.send(&mut link, errand, request).await {
             Err(failure) if failure.remedy == Remedy::LoadScript => {

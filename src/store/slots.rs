@@ -104,7 +104,8 @@ fn tag(key: &[u8]) -> Option<(usize, usize)> {
 /// CRC-16/XMODEM, as the cluster specification of Redis has it.
 fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |crc, &byte| {
-        (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 })
+        (0..8)
+            .fold(crc ^ (u16::from(byte) << 8), |crc, _| if crc & 0x8000 == 0 { crc << 1 } else { (crc << 1) ^ 0x1021 })
     })
 }
 
@@ -183,7 +184,8 @@ mod tests {
     fn who_has_a_slot_is_read_from_what_a_node_says() {
         let node = |host: Value, port| Value::Array(vec![host, Value::Int(port), Value::Nil]);
         let host = |host: &str| Value::BulkString(host.as_bytes().to_vec());
-        let range = |first, last, nodes: Vec<Value>| Value::Array([vec![Value::Int(first), Value::Int(last)], nodes].concat());
+        let range =
+            |first, last, nodes: Vec<Value>| Value::Array([vec![Value::Int(first), Value::Int(last)], nodes].concat());
         let reply = Value::Array(vec![
             range(0, 9, vec![node(host("a.example"), 1), node(host("b"), 2)]),
             range(10, 10, vec![node(host(""), 3)]),

@@ -117,7 +117,8 @@ impl Topology {
     fn nobody_answers(&self, failures: Vec<Failure>) -> Failure {
         let absent = !failures.is_empty() && failures.iter().all(|failure| failure.absent);
         // What no repeat mends says most: a wrong password, or no cluster.
-        let settled = failures.iter().find(|failure| failure.kind != ErrorKind::Unreachable).or_else(|| failures.first());
+        let settled =
+            failures.iter().find(|failure| failure.kind != ErrorKind::Unreachable).or_else(|| failures.first());
         match settled {
             Some(failure) if failures.len() == 1 || failure.kind != ErrorKind::Unreachable => {
                 Failure { executed: false, ..failure.clone() }

@@ -79,10 +79,7 @@ impl Cluster {
     /// The environment through which the tool finds the nodes.
     pub fn env(&self) -> Vec<(String, String)> {
         let places: Vec<_> = self.servers.iter().map(|server| format!("127.0.0.1:{}", server.port())).collect();
-        vec![
-            ("REDIS_MODE".to_owned(), "cluster".to_owned()),
-            ("REDIS_CLUSTER_URLS".to_owned(), places[..2].join(",")),
-        ]
+        vec![("REDIS_MODE".to_owned(), "cluster".to_owned()), ("REDIS_CLUSTER_URLS".to_owned(), places[..2].join(","))]
     }
 
     /// The slot of a queue.
