@@ -20,7 +20,7 @@ fn every_command_works_on_three_masters() {
     for queue in QUEUES {
         cli.keep_completed(queue);
         cli.enqueue(queue, "1", &["--id", &format!("{queue}-1"), "--unique", "only"]);
-        cli.run(["enqueue", "-q", queue, "1", "--unique", "only"]).expect(5);
+        assert_eq!(cli.enqueue(queue, "1", &["--unique", "only"]), format!("{queue}-1"));
         cli.enqueue_lines(queue, (2..6).map(|n| format!("{{\"id\":\"{queue}-{n}\",\"payload\":{n}}}")));
         cli.enqueue(queue, "6", &["--delay", "1h", "--id", &format!("{queue}-6")]);
     }
