@@ -1,6 +1,6 @@
 # make demo   shows the queue at work: installs redis-server if need be, builds, runs
 # make test   installs what the tests need, runs them all
-.PHONY: demo test test-without-nextest lint bench chaos parquet soak man completions openapi help
+.PHONY: demo test test-without-nextest lint bench chaos recovery parquet soak man completions openapi help
 
 BINARY  := target/debug/ireva-queue
 MINUTES ?= 30
@@ -12,6 +12,7 @@ help:
 	@echo 'make lint                    formatting, clippy, rustdoc, tidiness'
 	@echo 'make bench                   the speeds of the engine'
 	@echo 'make chaos                   faults at full length, and 200 distributions whose workers are killed (half an hour)'
+	@echo 'make recovery                how long recovery takes, what is lost and what runs twice: a table (six minutes)'
 	@echo 'make parquet                 the tests of Parquet files, whose feature is not part of the rest'
 	@echo 'make soak MINUTES=30 SEED=   the model test for so long'
 	@echo 'make man completions openapi the generated files that are checked in'
@@ -55,6 +56,13 @@ chaos:
 	tests/install.sh test
 	KILL_RUNS=200 cargo test --test it -- --nocapture --test-threads 1 scenario::money::
 	CHAOS=full CHAOS_SEED=$(CHAOS_SEED) cargo test --test it -- --nocapture --test-threads 1 $(FAULTS)
+
+# Each line from five runs; the promises are held too.
+recovery:
+	tests/install.sh test
+	@cargo test --quiet --no-run --test it
+	@printf '%s\n%s\n' '| fault | until | median | worst | promised | jobs lost | jobs run again |' '|---|---|---|---|---|---|---|'
+	@RECOVERY_RUNS=5 cargo test --quiet --test it -- --nocapture --test-threads 1 scenario::recovery:: | grep '^|'
 
 parquet:
 	tests/install.sh test

@@ -1977,6 +1977,7 @@ Register-ArgumentCompleter -Native -CommandName 'ireva-queue' -ScriptBlock {
             [CompletionResult]::new('show', 'show', [CompletionResultType]::ParameterValue, 'Show the values in force; secrets are hidden')
             [CompletionResult]::new('path', 'path', [CompletionResultType]::ParameterValue, 'Print the path of the profile file')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the profiles')
+            [CompletionResult]::new('acl', 'acl', [CompletionResultType]::ParameterValue, 'Print the Redis command that gives an ACL user all that is needed, and no more')
             break
         }
         'ireva-queue;config;show' {
@@ -2016,6 +2017,23 @@ Register-ArgumentCompleter -Native -CommandName 'ireva-queue' -ScriptBlock {
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colours: auto, always or never')
             [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Work with this profile (see config list)')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say on stderr which server is used and what was tried again; twice for the time of every call')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say on stderr which server is used and what was tried again; twice for the time of every call')
+            [CompletionResult]::new('--no-input', '--no-input', [CompletionResultType]::ParameterName, 'Never ask a question')
+            [CompletionResult]::new('--no-pager', '--no-pager', [CompletionResultType]::ParameterName, 'Never show a long answer through a pager')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ireva-queue;config;acl' {
+            [CompletionResult]::new('--user', '--user', [CompletionResultType]::ParameterName, 'Its name [default: REDIS_USERNAME, else ireva-queue]')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colours: auto, always or never')
+            [CompletionResult]::new('--profile', '--profile', [CompletionResultType]::ParameterName, 'Work with this profile (see config list)')
+            [CompletionResult]::new('--sentinels', '--sentinels', [CompletionResultType]::ParameterName, 'The user of the sentinels [name: REDIS_SENTINEL_USERNAME]')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing but the answer and errors')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say on stderr which server is used and what was tried again; twice for the time of every call')

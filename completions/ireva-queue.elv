@@ -1875,6 +1875,7 @@ set edit:completion:arg-completer[ireva-queue] = {|@words|
             cand show 'Show the values in force; secrets are hidden'
             cand path 'Print the path of the profile file'
             cand list 'List the profiles'
+            cand acl 'Print the Redis command that gives an ACL user all that is needed, and no more'
         }
         &'ireva-queue;config;show'= {
             cand -o 'How the answer is written [default: table on a terminal, else plain]'
@@ -1911,6 +1912,22 @@ set edit:completion:arg-completer[ireva-queue] = {|@words|
             cand --output 'How the answer is written [default: table on a terminal, else plain]'
             cand --color 'Colours: auto, always or never'
             cand --profile 'Work with this profile (see config list)'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Say on stderr which server is used and what was tried again; twice for the time of every call'
+            cand --verbose 'Say on stderr which server is used and what was tried again; twice for the time of every call'
+            cand --no-input 'Never ask a question'
+            cand --no-pager 'Never show a long answer through a pager'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ireva-queue;config;acl'= {
+            cand --user 'Its name [default: REDIS_USERNAME, else ireva-queue]'
+            cand -o 'How the answer is written [default: table on a terminal, else plain]'
+            cand --output 'How the answer is written [default: table on a terminal, else plain]'
+            cand --color 'Colours: auto, always or never'
+            cand --profile 'Work with this profile (see config list)'
+            cand --sentinels 'The user of the sentinels [name: REDIS_SENTINEL_USERNAME]'
             cand -q 'Say nothing but the answer and errors'
             cand --quiet 'Say nothing but the answer and errors'
             cand -v 'Say on stderr which server is used and what was tried again; twice for the time of every call'

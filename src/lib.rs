@@ -79,7 +79,8 @@
 //! checks that the jobs stand in what this server holds; behind sentinels it counts only if none of them has put another
 //! master in its place meanwhile, for the old one's replicas go on confirming what they will throw away. What a failover
 //! has lost before that is handed over again. Of the sentinels list all, and give all servers the same
-//! `replica-priority`, so that the one that has read most is elected. The server's user needs the rights `+wait` and `+info`.
+//! `replica-priority`, so that the one that has read most is elected. The server's user needs the rights `+wait` and `+info`;
+//! [`doctor::AclUser`] has all that one needs.
 //!
 //! What operators do (retry, edit, cancel, delete, settings) and what workers report is answered by the master alone.
 //!
@@ -324,7 +325,7 @@ pub use token::{NewToken, Scope, TokenInfo, TokenName};
 #[cfg(feature = "api")]
 pub use tokens::{TokenSet, Tokens};
 pub use undo::UndoReport;
-pub use worker::{Concurrency, Stopper, Worker, WorkerBuilder, WorkerReport};
+pub use worker::{Concurrency, Stopper, Worker, WorkerBuilder, WorkerHealth, WorkerReport};
 
 /// The examples of the README, compiled with the tests.
 #[cfg(doctest)]

@@ -36,7 +36,9 @@ pub(super) fn sentinel(entry: &str, tls: bool) -> Result<Endpoint, &'static str>
         None => (entry, tls),
     };
     if rest.contains('@') {
-        return Err("no login in it: the password belongs into REDIS_SENTINEL_PASSWORD");
+        return Err(
+            "no login in it: user and password belong into REDIS_SENTINEL_USERNAME and REDIS_SENTINEL_PASSWORD",
+        );
     }
     let rest = if entry.contains("://") { rest.strip_suffix('/').unwrap_or(rest) } else { rest };
     let (name, number) = split(rest);

@@ -66,6 +66,8 @@ pub enum RedisMode {
         sentinels: Vec<Endpoint>,
         /// The name of the master.
         master: String,
+        /// The sentinels' own user.
+        username: Option<String>,
         /// The sentinels' own password.
         password: Option<Secret>,
     },
@@ -179,14 +181,15 @@ fn read_mode(source: &mut Source<'_>, tls: &TlsConfig, data_dir: &Path) -> Redis
     let standalone = RedisMode::Standalone(Endpoint { host, port: port.unwrap_or(6379), tls: tls.enabled });
     let (sentinels, broken) = read_sentinels(source, tls.enabled);
     let master = source.text("REDIS_SENTINEL_NAME").unwrap_or_else(|| "mymaster".to_owned());
-    let password = source.secret("REDIS_SENTINEL_PASSWORD", None);
+    let username = source.text("REDIS_SENTINEL_USERNAME");
+    let password = source.secret("REDIS_SENTINEL_PASSWORD", Some("REDIS_SENTINEL_PASSWORD_FILE"));
     match source.text("REDIS_MODE").as_deref() {
         None | Some("standalone") => standalone,
         Some("sentinel") => {
             if sentinels.is_empty() && !broken {
                 source.problem("REDIS_MODE=sentinel needs REDIS_SENTINEL_URLS: expected host:port,host:port,…");
             }
-            RedisMode::Sentinel { sentinels, master, password }
+            RedisMode::Sentinel { sentinels, master, username, password }
         }
         Some("embedded") => read_embedded(source, data_dir).unwrap_or(standalone),
         Some("cluster") => {

@@ -39,6 +39,8 @@ pub const VARIABLES: &[Variable] = &[
     plain("REDIS_SENTINEL_NAME", "redis.sentinel_name", "mymaster", "name of the master that the sentinels watch"),
     plain("REDIS_SENTINEL_URLS", "redis.sentinel_urls", "", "the sentinels: host:port, comma-separated"),
     secret("REDIS_SENTINEL_PASSWORD", "the sentinels' own password"),
+    plain("REDIS_SENTINEL_PASSWORD_FILE", "redis.sentinel_password_file", "", "file that holds that password"),
+    plain("REDIS_SENTINEL_USERNAME", "redis.sentinel_username", "", "the sentinels' own ACL user"),
     plain("REDIS_TLS", "redis.tls", "off", "on: speak TLS"),
     plain("REDIS_TLS_CA", "redis.tls_ca", "", "PEM file of the authority to trust instead of the system's"),
     plain("REDIS_TLS_CERT", "redis.tls_cert", "", "PEM file of the client's certificate"),

@@ -176,6 +176,11 @@ impl Connection {
         *self.0.current.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// The ACL user, where one is set.
+    pub(super) fn username(&self) -> Option<&str> {
+        self.0.config.username.as_deref()
+    }
+
     /// How often the server has answered: it rises with every reply, refusals and that it is loading included.
     pub(crate) fn answers(&self) -> u64 {
         self.0.answers.load(Ordering::Acquire)

@@ -85,12 +85,12 @@ const ACTING: &[&[&str]] = &[
     &["alerts", "run", "--once"],
 ];
 
-fn all() -> impl Iterator<Item = &'static &'static [&'static str]> {
+pub fn all() -> impl Iterator<Item = &'static &'static [&'static str]> {
     ASKING.iter().chain(ACTING)
 }
 
 /// With the files that `--ndjson lines` and `jobs import job-line` name.
-fn with_lines(cli: Cli) -> Cli {
+pub fn with_lines(cli: Cli) -> Cli {
     std::fs::write(cli.home().join("lines"), "{\"payload\":1}\n").unwrap();
     let job = r#"{"id":"a","queue":"q","state":"dead","place":1,"arrivalUs":1,"record":{"payload":1}}"#;
     std::fs::write(cli.home().join("job-line"), job).unwrap();

@@ -4,6 +4,7 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
+mod authority;
 mod balance;
 mod cli;
 mod conserve;
@@ -28,6 +29,7 @@ mod wait;
 mod watch;
 mod work;
 
+pub use authority::{Authority, Certificate};
 pub use balance::assert_balanced;
 pub use cli::{Cli, Output};
 pub use conserve::{Snapshot, schema_faults};
