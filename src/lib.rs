@@ -211,10 +211,10 @@
 //! # The modules
 //!
 //! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], `batch`, `breaker`, `measure`,
-//! `alert`, `schedule`, [`stats`], `event`; [`mod@format`], tables in files, which knows nothing of jobs. Contracts: [`config`], [`processor`].
+//! `alert`, `schedule`, [`stats`], `event`, `repair`; [`mod@format`], tables in files, which knows nothing of jobs. Contracts: [`config`], [`processor`].
 //! Store: the only code that speaks Redis.
 //! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Bulk`], [`Audit`], [`Batches`], [`Breakers`], [`KeyLimits`], [`Inspector`], [`Schedules`],
-//! [`Alerts`], [`Worker`], [`Spool`]; [`doctor`] finds out what is wrong, [`check`] holds one number of a queue against its thresholds.
+//! [`Alerts`], [`Worker`], [`Spool`]; [`doctor`] finds out what is wrong, [`Healer`] puts right what contradicts itself, [`check`] holds one number of a queue against its thresholds.
 //! Then [`builtin`], the processors that ship, and
 //! [`service`], the platform's business in words of its own, above them because it holds payloads against what they want;
 //! and the shells, which know public names only: the binary, and the REST API.
@@ -255,6 +255,7 @@ mod events;
 mod explain;
 #[cfg(feature = "tables")]
 pub mod format;
+mod heal;
 mod inspector;
 pub mod job;
 mod job_log;
@@ -266,6 +267,7 @@ pub mod processor;
 mod producer;
 mod queue;
 mod removal;
+mod repair;
 pub mod retry;
 mod schedule;
 mod schedules;
@@ -303,6 +305,7 @@ pub use doctor::{Doctor, Examination, Finding};
 pub use error::{Error, ErrorKind, FieldProblem, Result};
 pub use event::{Event, EventId, EventKind, JobFailure, Level, QueueEvent};
 pub use events::Events;
+pub use heal::Healer;
 pub use inspector::{Acted, Inspector, Located};
 pub use job::{BatchName, JobId, JobOptions, JobState, KeyField, LimitKey, NewJob, Priority, QueueName};
 pub use job_log::JobLog;
@@ -310,6 +313,7 @@ pub use jobs_file::{ImportReport, JOB_LINE_MAX_BYTES, JobLine, Redaction};
 pub use key_limits::{KeyLimitChange, KeyLimits};
 pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, Outlet, ProcessError, Processor, Registry};
 pub use queue::Queue;
+pub use repair::{Repair, RepairKind};
 pub use retry::ErrorClass;
 pub use schedule::{
     ChangeKind, LastTick, Missed, Overlap, SCHEDULE_PAYLOAD_MAX_BYTES, Schedule, ScheduleChange, ScheduleInfo,

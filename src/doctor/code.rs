@@ -166,10 +166,10 @@ codes! {
         "ireva-queue work {about}",
     ClaimsMiscounted "claims_miscounted" Queue Warning
         "The queue counts other numbers of claims for its workers than there are."
-        "ireva-queue doctor {about} --fix, or a running worker within a minute",
+        "ireva-queue heal {about}, or a running worker within a minute",
     JobsAdrift "jobs_adrift" Queue Warning
         "There are ids without a record, or records that no state holds: a hand has deleted keys, or the server has."
-        "ireva-queue doctor {about} --fix lets go of ids without a record; a running worker puts lost records back",
+        "ireva-queue heal {about} lets go of ids without a record and puts lost records back, as a running worker does",
     UniqueLeaked "unique_leaked" Queue Warning
         "Unique keys that hold nothing any more; they block nobody and take memory."
         "ireva-queue doctor {about} --fix, or a running worker within a minute",

@@ -21,7 +21,7 @@ use crate::error::{ErrorKind, Result};
 const ENDLESS_ANSWER: Duration = Duration::from_secs(10);
 
 /// The commands that only look, of those that are sent without a script.
-const LOOKS: [&[u8]; 19] = [
+const LOOKS: [&[u8]; 20] = [
     b"PING",
     b"TIME",
     b"INFO",
@@ -40,6 +40,7 @@ const LOOKS: [&[u8]; 19] = [
     b"XRANGE",
     b"XREVRANGE",
     b"ZCARD",
+    b"ZCOUNT",
     b"ZRANGE",
 ];
 

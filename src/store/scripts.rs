@@ -98,6 +98,8 @@ scripts! {
     BREAKER_PROBE "breaker_probe",
     BREAKER_CLOSE "breaker_close",
     BREAKER_OPEN "breaker_open",
+    AMISS "amiss",
+    MEND "mend",
     MARK "mark",
     BATCH_OPEN "batch_open",
     BATCH_SEAL "batch_seal",
@@ -116,7 +118,7 @@ shared! {
     "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "put_off", "rank", "promote",
     "expire", "options", "place", "line", "grant", "replay", "claim", "unline", "hand", "fallen",
     "lines", "durable", "schedule", "supersede", "aside", "back", "batch", "tally", "breaker", "keyed", "parked", "slots", "right",
-    "allow", "charge", "sort_out", "park", "resume", "unpark", "limited",
+    "amiss", "allow", "charge", "sort_out", "park", "resume", "unpark", "limited",
 }
 
 /// What the header of a script says.

@@ -34,6 +34,8 @@ const ASKING: &[&[&str]] = &[
     &["alerts", "list"],
     &["alerts", "show", "redis"],
     &["alerts", "history"],
+    &["heal", "q", "--dry-run"],
+    &["heal", "--log"],
 ];
 
 /// Those that change something.
@@ -83,6 +85,7 @@ const ACTING: &[&[&str]] = &[
     &["alerts", "unmute", "--all"],
     &["alerts", "unset", "late"],
     &["alerts", "run", "--once"],
+    &["heal", "q"],
 ];
 
 pub fn all() -> impl Iterator<Item = &'static &'static [&'static str]> {

@@ -57,6 +57,7 @@ mod data_report_pdf;
 mod data_schema;
 mod durable;
 mod harness;
+mod heal;
 mod key_limits;
 mod key_views;
 mod link_acl;
