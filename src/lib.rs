@@ -254,6 +254,9 @@ mod events;
 mod explain;
 #[cfg(feature = "tables")]
 pub mod format;
+#[cfg(test)]
+#[path = "tests/fuzz.rs"]
+mod fuzz;
 mod inspector;
 pub mod job;
 mod job_log;

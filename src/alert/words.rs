@@ -332,4 +332,60 @@ mod tests {
         let (_, problems) = AlertWords::from_table(json!({"colour": 1, "above": true}).as_object().unwrap());
         assert_eq!(problems.len(), 2);
     }
+
+    #[test]
+    fn fuzz_a_rule_is_written_as_it_is_read() {
+        use crate::fuzz::{fuzz, text_of};
+        use proptest::prelude::*;
+
+        let keys = prop::sample::select(vec![
+            "when", "queue", "above", "below", "clear", "for", "repeat", "severity", "sinks", "x",
+        ]);
+        let pieces = &[
+            "dead",
+            "oldest",
+            "failure-rate",
+            "no-workers",
+            "redis-down",
+            "pending",
+            "q",
+            "all",
+            "10",
+            "5m",
+            "0.5",
+            "%",
+            "90s",
+            "never",
+            "critical",
+            "-1",
+            "1e400",
+            "NaN",
+            " ",
+            "mail",
+        ];
+        let value = prop_oneof![
+            3 => text_of(pieces, 2).prop_map(Value::from),
+            1 => any::<f64>().prop_map(Value::from),
+            1 => prop::collection::vec("[a-z]{1,4}", 0..3).prop_map(Value::from),
+        ];
+        let kinds = AlertKind::all().map(AlertKind::as_str).collect::<Vec<_>>();
+        let table = (prop::collection::vec((keys, value), 0..8), prop::sample::select(kinds), 0..1_000_u32).prop_map(
+            |(fields, kind, number)| {
+                let mut table: Map<String, Value> =
+                    fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+                table.insert("when".to_owned(), kind.into());
+                table.entry("above").or_insert(number.into());
+                table
+            },
+        );
+        fuzz(table, |table| {
+            let (words, _) = AlertWords::from_table(&table);
+            let name = || AlertName::new("fuzz").unwrap();
+            match words.rule(name()) {
+                Ok(rule) => prop_assert_eq!(AlertWords::from(&rule).rule(name()).ok(), Some(rule)),
+                Err(error) => prop_assert!(error.to_string().len() < 8_000),
+            }
+            Ok(())
+        });
+    }
 }

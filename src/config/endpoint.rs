@@ -90,4 +90,55 @@ mod tests {
             assert!(sentinel(entry, false).is_err(), "{entry}");
         }
     }
+
+    #[test]
+    fn fuzz_an_entry_of_the_list_of_sentinels_is_read_back_and_hides_its_login() {
+        use crate::fuzz::{fuzz, text_of};
+        use proptest::prelude::*;
+
+        let pieces = &[
+            "redis://",
+            "rediss://",
+            "http://",
+            "host",
+            "10.0.0.1",
+            "::1",
+            "[",
+            "]",
+            ":",
+            "26379",
+            "0",
+            "65536",
+            "/",
+            "@",
+            "secret",
+            "%eth0",
+            ".",
+            "-",
+            " ",
+            ",",
+            "\r\n",
+            "é",
+        ];
+        fuzz((text_of(pieces, 8), any::<bool>()), |(entry, tls)| {
+            if entry.contains('@') {
+                let after = entry.rsplit_once('@').unwrap().1;
+                prop_assert_eq!(without_login(&entry), format!("********@{after}"));
+            }
+            let Ok(endpoint) = sentinel(&entry, tls) else { return Ok(()) };
+            prop_assert!(endpoint.port > 0 && !endpoint.host.is_empty() && !entry.contains('@'));
+            prop_assert!(
+                !endpoint.host.contains(|char: char| char.is_control() || char.is_whitespace()),
+                "{:?}",
+                endpoint.host
+            );
+            let scheme = if endpoint.tls { "rediss" } else { "redis" };
+            let again = sentinel(&format!("{scheme}://{endpoint}"), !endpoint.tls);
+            prop_assert_eq!(
+                again.map(|again| (again.host, again.port, again.tls)),
+                Ok((endpoint.host, endpoint.port, endpoint.tls))
+            );
+            Ok(())
+        });
+    }
 }
