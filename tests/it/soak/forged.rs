@@ -139,8 +139,8 @@ fn counters_that_are_no_sum_of_transitions_are_found() {
 
 #[test]
 fn what_starts_early_is_found() {
-    assert_eq!(broken(|h| at(h, "started", "a").at_ms = 49), ["early"]);
-    assert_eq!(broken(|h| at(h, "started", "b").at_ms = 139), ["early"]);
+    assert_eq!(broken(|h| at(h, "started", "a").at_ms = 29), ["early"]);
+    assert_eq!(broken(|h| at(h, "started", "b").at_ms = 119), ["early"]);
 }
 
 #[test]

@@ -97,7 +97,6 @@ fn sample(redis: &TestRedis, pid: u32, began: Instant) -> Sample {
 /// A million jobs wait in a queue that is paused, and a hundred thousand for their time.
 fn fill(redis: &TestRedis, cli: &Cli, pending: usize, delayed: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    cli.ok(["queues", "pause", "aside"]);
     let queue = client(redis, redis.port()).queue(QueueName::new("aside").unwrap());
     for from in (0..pending + delayed).step_by(10_000) {
         let job = |n: usize| {
@@ -108,6 +107,7 @@ fn fill(redis: &TestRedis, cli: &Cli, pending: usize, delayed: usize) {
         let answers = runtime.block_on(queue.enqueue_many(jobs)).unwrap();
         assert!(answers.iter().all(Result::is_ok));
     }
+    cli.ok(["queues", "pause", "aside"]);
 }
 
 /// Hands over [`PER_SECOND`] jobs until it is stopped; how many.

@@ -6,6 +6,9 @@ use super::history::{History, Step};
 
 /// So many of one rule are told; more say no more.
 const TOLD_MAX: usize = 5;
+/// A transition bears the time at which its script tells it: this much later at most than the instant that the script goes
+/// by (I19), and never earlier.
+const STAMP_MS: u64 = 20;
 
 /// Where a job stands while its steps are gone through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +76,7 @@ impl Replay {
         let next = match (before.as_ref(), event.as_str()) {
             (None, "enqueued") => waiting(accepted.map_or(0, |accepted| accepted.delay_ms)),
             (Some(Place::Waiting { from_ms }), "started") => {
-                if at_ms < from_ms {
+                if at_ms + STAMP_MS < *from_ms {
                     self.fault("early", step, &format!("{} ms before its time", from_ms - at_ms));
                 }
                 self.starts.entry(id.clone()).or_default().0 += 1;
