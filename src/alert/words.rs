@@ -116,7 +116,7 @@ impl AlertWords {
 
 impl From<&AlertRule> for AlertWords {
     fn from(rule: &AlertRule) -> Self {
-        let number = |number: f64| Some(rule.kind.text(number));
+        let number = |number: f64| Some(rule.kind.exact_text(number));
         let (above, below) = match rule.kind {
             kind if kind.is_switch() => (None, None),
             kind if kind.is_floor() => (None, number(rule.threshold)),
@@ -127,7 +127,7 @@ impl From<&AlertRule> for AlertWords {
             queue: rule.kind.check().map(|_| rule.queue.as_ref().map_or(ALL, QueueName::as_str).to_owned()),
             above,
             below,
-            clear: (rule.clear != rule.threshold).then(|| rule.kind.text(rule.clear)),
+            clear: (rule.clear != rule.threshold).then(|| rule.kind.exact_text(rule.clear)),
             hold: Some(span_text(rule.hold)),
             repeat: Some(rule.repeat.map_or_else(|| NEVER.to_owned(), span_text)),
             severity: Some(rule.severity.as_str().to_owned()),
@@ -299,6 +299,16 @@ mod tests {
             let text = serde_json::to_string(&AlertWords::from(&rule)).unwrap();
             let again: AlertWords = serde_json::from_str(&text).unwrap();
             assert_eq!(again.rule(rule.name.clone()).unwrap(), rule, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_small_share_is_not_rounded_away() {
+        for when in ["failures", "memory"] {
+            let read = rule(json!({"when": when, "above": "0.04%", "clear": "0.0125%"})).unwrap();
+            let written = AlertWords::from(&read);
+            assert_eq!((written.above.as_deref(), written.clear.as_deref()), (Some("0.04%"), Some("0.0125%")));
+            assert_eq!(written.rule(read.name.clone()).unwrap(), read);
         }
     }
 

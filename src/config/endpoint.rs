@@ -12,6 +12,10 @@ const SENTINEL_FORM: &str = "host:port, host, redis://host:port or rediss://host
 
 /// A host name or an address, an IPv6 one with or without brackets.
 pub(super) fn host(text: &str) -> Option<String> {
+    // No name has these, nor the scope of an address, and both are shown.
+    if text.contains(|char: char| char.is_control() || char.is_whitespace()) {
+        return None;
+    }
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     if let Some(address) = bare.or(Some(text)).filter(|text| text.contains(':')) {
         // A scope (`%eth0`) is the resolver's business.
@@ -84,9 +88,22 @@ mod tests {
             assert_eq!((endpoint.to_string().as_str(), endpoint.tls), (shown, tls), "{entry}");
         }
         assert!(sentinel("a", true).unwrap().tls && !sentinel("redis://a", true).unwrap().tls);
-        for entry in
-            ["a:0", "a:x", "a:99999", "http://a", "redis://:pw@a", "a b", ":1", "redis://", "a/b", "[::1", "a:1:2"]
-        {
+        for entry in [
+            "a:0",
+            "a:x",
+            "a:99999",
+            "http://a",
+            "redis://:pw@a",
+            "a b",
+            ":1",
+            "redis://",
+            "a/b",
+            "[::1",
+            "a:1:2",
+            "a\u{80}",
+            "a\u{a0}b",
+            "fe80::1%e\r\nx",
+        ] {
             assert!(sentinel(entry, false).is_err(), "{entry}");
         }
     }
