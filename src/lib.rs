@@ -255,6 +255,9 @@ mod events;
 mod explain;
 #[cfg(feature = "tables")]
 pub mod format;
+#[cfg(test)]
+#[path = "tests/fuzz.rs"]
+mod fuzz;
 mod heal;
 mod inspector;
 pub mod job;

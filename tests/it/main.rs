@@ -76,5 +76,6 @@ mod ops_load;
 mod ops_seed;
 mod ops_undo;
 mod service;
+mod soak;
 mod weights;
 mod worker;

@@ -35,7 +35,7 @@ pub use cli::{Cli, Output};
 pub use conserve::{Snapshot, schema_faults};
 pub use ledger::{Ledger, Line, now_ms};
 pub use length::{chaos_dice, every, is_full_length, last, length};
-pub use load::{Load, QUEUE, Told};
+pub use load::{Load, QUEUE, Told, backlog};
 pub use postgres::TestPostgres;
 pub use process::{Guarded, free_port, guarded, signal};
 pub use proxy::{Fault, Proxy, Request};
