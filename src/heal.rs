@@ -136,8 +136,8 @@ pub(crate) async fn heal_queue(store: &Store, keys: &QueueKeys, dry_run: bool) -
     Ok(pass.repairs)
 }
 
-/// What the janitor does each minute: the entries where their numbers disagree, or `deep`; what a worker's own actors do is
-/// left to them.
+/// What the janitor does each minute: all entries where their numbers disagree, else the next few, so that it costs the same
+/// however many there are; what a worker's own actors do is left to them.
 pub(crate) async fn keep_whole(store: &Store, keys: &QueueKeys, auditor: &Auditor) -> Result<Vec<Repair>> {
     let mut pass = Pass { store, keys, dry_run: false, repairs: Vec::new() };
     let unlocked = store.sweep(keys).await?.leaked;
@@ -145,7 +145,10 @@ pub(crate) async fn keep_whole(store: &Store, keys: &QueueKeys, auditor: &Audito
     let reindexed = store.tend(keys).await?;
     pass.note(RepairKind::Index, reindexed, reindexed);
     let audited = store.audit(keys, auditor).await?;
-    if auditor.wants_depth(!audited.agreed) {
+    if audited.agreed {
+        pass.batches(JANITOR).await?;
+        pass.mend(JANITOR, store.amiss_next(keys, auditor).await?).await?;
+    } else {
         pass.entries(JANITOR).await?;
     }
     pass.note(RepairKind::Orphan, audited.orphaned, audited.orphaned);
@@ -166,16 +169,22 @@ impl Pass<'_> {
 
     /// Entries of single keys: doubles, claims that nobody can read, what is left of jobs, unique keys.
     async fn entries(&mut self, by: &str) -> Result<()> {
-        if self.store.forgot_batches(self.keys).await? {
-            let repaired = if self.dry_run { 0 } else { self.store.know_batches(self.keys, by).await? };
-            self.note(RepairKind::Batches, 1, repaired);
-        }
+        self.batches(by).await?;
         let amiss = self.store.amiss(self.keys).await?;
         if self.dry_run {
             amiss.iter().for_each(|(kind, found)| self.note(*kind, found.len() as u64, 0));
             return Ok(());
         }
         self.mend(by, amiss).await
+    }
+
+    /// A queue that has batches knows so.
+    async fn batches(&mut self, by: &str) -> Result<()> {
+        if self.store.forgot_batches(self.keys).await? {
+            let repaired = if self.dry_run { 0 } else { self.store.know_batches(self.keys, by).await? };
+            self.note(RepairKind::Batches, 1, repaired);
+        }
+        Ok(())
     }
 
     async fn mend(&mut self, by: &str, amiss: Amiss) -> Result<()> {

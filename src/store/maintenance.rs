@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::error::Result;
 use crate::job::{JobId, JobState, Record};
 use crate::store::codec::{Reply, read};
-use crate::store::{Key, QueueKeys, Store, scripts};
+use crate::store::{Key, Looked, QueueKeys, Store, scripts};
 
 /// Ended jobs that one call of `trim` removes at most.
 const TRIM_STEP: u64 = 500;
@@ -24,8 +24,6 @@ const STRAYS_BYTES: u64 = 1 << 20;
 /// A record in no set is put back when it was so in two audits this far apart: no script leaves one so, but a script of
 /// another version might.
 const STRAY_FOR: Duration = Duration::from_secs(30);
-/// How often every entry is looked at where the numbers agree.
-const DEEP_LOOK: Duration = Duration::from_secs(3600);
 /// Strays that are remembered, and put back at once.
 const STRAYS_MAX: usize = 10_000;
 const READMIT_STEP: usize = 100;
@@ -52,24 +50,14 @@ pub(crate) struct Audited {
     pub agreed: bool,
 }
 
-/// Remembers between the audits of one queue which records no set held, and when every entry was last looked at.
+/// Remembers between the audits of one queue which records no set held, and how far its entries were looked at.
 #[derive(Debug, Default)]
 pub(crate) struct Auditor {
     strays: Mutex<BTreeMap<JobId, Instant>>,
-    looked_deep: Mutex<Option<Instant>>,
+    pub(crate) looked: Mutex<Looked>,
 }
 
 impl Auditor {
-    /// Whether every entry is to be looked at now: at first, where `at_odds`, and each hour.
-    pub(crate) fn wants_depth(&self, at_odds: bool) -> bool {
-        let mut looked = self.looked_deep.lock().unwrap_or_else(PoisonError::into_inner);
-        let wants = at_odds || looked.is_none_or(|looked| looked.elapsed() >= DEEP_LOOK);
-        if wants {
-            *looked = Some(Instant::now());
-        }
-        wants
-    }
-
     /// Takes note of what is in no set at `now`; what was so long enough.
     fn note(&self, found: &[JobId], now: Instant) -> Vec<JobId> {
         let mut strays = self.strays.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,49 +1,89 @@
 //! Finds entries that contradict the rest of a queue, key by key in pages, and mends them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 
 use crate::error::Result;
 use crate::job::{JobId, JobState};
 use crate::repair::RepairKind;
 use crate::store::codec::{Reply, read};
-use crate::store::{Key, QueueKeys, Store, scripts};
+use crate::store::{Auditor, Key, QueueKeys, Store, scripts};
 
 /// Jobs that one call of `mend` is given.
 const MEND_STEP: usize = 100;
 /// Entries of one key that are remembered at a time; the rest waits for the next look.
 const AMISS_MAX: usize = 10_000;
+/// Pages that one look of a janitor reads: each key of a small queue once, a few milliseconds of a large one.
+const PAGES_AT_A_TIME: usize = 20;
 /// Keys beside those of the states that name jobs.
 const BESIDE: [Key; 6] = [Key::History, Key::Crashes, Key::Expiring, Key::Keys, Key::Batched, Key::Unique];
 
 /// What was found amiss: the jobs by kind and key. A job may be found under several.
 pub(crate) type Amiss = BTreeMap<RepairKind, BTreeSet<(&'static str, JobId)>>;
 
+/// Where among the entries of a queue the last look ended.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Looked {
+    /// The number of the key.
+    key: usize,
+    /// Empty at the beginning of a key.
+    cursor: String,
+    /// How much was found in it so far.
+    found: usize,
+}
+
+impl Looked {
+    /// On to the next page, whose cursor is `next`; to the next key where enough was found.
+    fn advance(&mut self, next: String) {
+        match next == "0" || self.found >= AMISS_MAX {
+            true => *self = Self { key: self.key + 1, ..Self::default() },
+            false => self.cursor = next,
+        }
+    }
+}
+
+/// The keys whose entries are looked at, in their order.
+fn looked_at() -> impl Iterator<Item = Key> {
+    JobState::ALL.into_iter().flat_map(Key::of_state).chain(&BESIDE).copied()
+}
+
 impl Store {
     /// Everything that contradicts itself in the entries of a queue; strays are another look.
     pub(crate) async fn amiss(&self, keys: &QueueKeys) -> Result<Amiss> {
-        let mut amiss = Amiss::new();
-        let states = JobState::ALL.into_iter().flat_map(Key::of_state);
-        for key in states.chain(&BESIDE) {
-            self.amiss_in(keys, key.suffix(), &mut amiss).await?;
+        let (mut looked, mut amiss) = (Looked::default(), Amiss::new());
+        while let Some(key) = looked_at().nth(looked.key) {
+            self.amiss_page(keys, key, &mut looked, &mut amiss).await?;
         }
         Ok(amiss)
     }
 
-    async fn amiss_in(&self, keys: &QueueKeys, what: &'static str, amiss: &mut Amiss) -> Result<()> {
-        let (mut cursor, mut found) = ("0".to_owned(), 0);
-        loop {
-            let mut command = scripts::AMISS.on(keys, &self.clock);
-            command.arg(what).arg(&cursor);
-            let mut reply = Reply::new("amiss", scripts::AMISS.ask(&self.connection, &command).await?)?;
-            cursor = reply.text()?;
-            while !reply.is_empty() {
-                let (id, word) = (JobId::trusted(&reply.text()?), reply.text()?);
-                found += usize::from(amiss.entry(kind_of(&word)).or_default().insert((what, id)));
-            }
-            if cursor == "0" || found >= AMISS_MAX {
-                return Ok(());
-            }
+    /// What contradicts itself in the next pages behind where the last look ended: over time, in every entry.
+    pub(crate) async fn amiss_next(&self, keys: &QueueKeys, auditor: &Auditor) -> Result<Amiss> {
+        let held = || auditor.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut looked, mut amiss) = (held().clone(), Amiss::new());
+        for _ in 0..PAGES_AT_A_TIME {
+            let Some(key) = looked_at().nth(looked.key) else { break };
+            self.amiss_page(keys, key, &mut looked, &mut amiss).await?;
         }
+        if looked_at().nth(looked.key).is_none() {
+            looked = Looked::default();
+        }
+        *held() = looked;
+        Ok(amiss)
+    }
+
+    /// Adds what is amiss in one page of a key.
+    async fn amiss_page(&self, keys: &QueueKeys, key: Key, looked: &mut Looked, amiss: &mut Amiss) -> Result<()> {
+        let (what, mut command) = (key.suffix(), scripts::AMISS.on(keys, &self.clock));
+        command.arg(what).arg(if looked.cursor.is_empty() { "0" } else { &looked.cursor });
+        let mut reply = Reply::new("amiss", scripts::AMISS.ask(&self.connection, &command).await?)?;
+        let next = reply.text()?;
+        while !reply.is_empty() {
+            let (id, word) = (JobId::trusted(&reply.text()?), reply.text()?);
+            looked.found += usize::from(amiss.entry(kind_of(&word)).or_default().insert((what, id)));
+        }
+        looked.advance(next);
+        Ok(())
     }
 
     /// Mends what was found, where it is still so; how many of each kind.

@@ -61,7 +61,7 @@ pub(crate) use key_limits::OwnLimits;
 pub(crate) use keys::{Key, QueueKeys};
 pub(crate) use lifecycle::{Accepted, Answered, Claimed, End, EnqueueCall, FetchCall, Fetched, Settled, Standing};
 pub(crate) use maintenance::Auditor;
-pub(crate) use mend::Amiss;
+pub(crate) use mend::{Amiss, Looked};
 pub(crate) use presence::Held;
 pub(crate) use presence::{Vitals, WorkerSelf};
 pub(crate) use progress::text as progress_text;
