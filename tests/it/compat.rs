@@ -201,7 +201,7 @@ fn what_the_first_build_of_this_layout_stored_is_read_and_worked_on() {
     cli.ok(["queues", "resume", "money"]);
     let acts = cli.json(["audit"]);
     let purge = acts.as_array().unwrap().iter().find(|entry| entry["queue"] == "undone").expect("the purge is told");
-    cli.ok(["undo", purge["id"].as_str().unwrap(), "--yes"]);
+    cli.ok(["undo", purge["id"].as_str().unwrap()]);
     assert_eq!(cli.json(["jobs", "show", "dropped-1"])["state"], "dead");
     let queues = ["q", "keyed", "batched", "money", "after"];
     let work = queues.iter().chain(&["--lease", "4s", "--exec", "true"]);
