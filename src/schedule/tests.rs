@@ -253,3 +253,10 @@ fn fuzz_a_cron_pattern_ticks_ever_later_or_is_refused() {
         },
     );
 }
+
+#[test]
+fn a_list_with_an_empty_place_is_refused_and_hangs_nobody() {
+    for pattern in [", */7 2 L * */7", "1, * * * *", "* ,5 * * *", "* * 1,,2 * *", "0 0 0 , * *", ""] {
+        assert!(Timing::cron(pattern, "UTC").is_err(), "{pattern:?}");
+    }
+}

@@ -22,6 +22,10 @@ const SLOPE_MAX_KB: f64 = 1024.0;
 const SLOPE_SECS_MIN: u64 = 120;
 const LONG: Duration = Duration::from_secs(300);
 
+/// Something of a sample that is counted, and what a forged series adds to it.
+type Count = fn(&Sample) -> u64;
+type Growth = fn(u64, &mut Sample);
+
 /// What the worker holds at one time.
 #[derive(Debug, Clone, Copy)]
 struct Sample {
@@ -48,7 +52,7 @@ fn faults(samples: &[Sample], warm_up: usize) -> Vec<String> {
     // What a command is started with comes and goes: a leak raises the least that is held.
     let quarter = (steady.len() / 4).max(1).min(steady.len());
     let least = |part: &[Sample], of: fn(&Sample) -> u64| part.iter().map(of).min().unwrap_or_default();
-    let counts: [(&str, fn(&Sample) -> u64); 3] = [
+    let counts: [(&str, Count); 3] = [
         ("descriptors", |sample| sample.descriptors as u64),
         ("connections", |sample| sample.connections as u64),
         ("threads", |sample| sample.threads),
@@ -198,7 +202,7 @@ fn growth_is_found() {
     );
     // What grows at first and then no more is a warm-up.
     assert_eq!(faults(&series(|n, sample| sample.rss_kb += n.min(8) * 500), 8), Vec::<String>::new());
-    let table: [(&str, fn(u64, &mut Sample)); 5] = [
+    let table: [(&str, Growth); 5] = [
         ("memory: 1200 KB more", |n, sample| sample.rss_kb += n * 30),
         ("memory: 104", |n, sample| sample.rss_kb = if n == 60 { 104_000 } else { 40_000 }),
         ("descriptors", |n, sample| sample.descriptors += n as usize / 20),
