@@ -12,6 +12,7 @@ use crate::dead_letters::DeadLetters;
 use crate::error::Result;
 use crate::event::{EventId, Level, QueueEvent};
 use crate::events::{self, Events};
+use crate::heal::Healer;
 use crate::inspector::Inspector;
 use crate::job::{NewJob, QueueName};
 use crate::processor::{HandedOver, Outlet};
@@ -87,6 +88,11 @@ impl Client {
     /// Looks over all queues, jobs and workers.
     pub fn inspector(&self) -> Inspector {
         Inspector::new(self.store.clone())
+    }
+
+    /// What puts queues right that contradict themselves.
+    pub fn healer(&self) -> Healer {
+        Healer::new(self)
     }
 
     /// What was done to many jobs at once, and how it is undone.

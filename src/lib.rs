@@ -79,7 +79,8 @@
 //! checks that the jobs stand in what this server holds; behind sentinels it counts only if none of them has put another
 //! master in its place meanwhile, for the old one's replicas go on confirming what they will throw away. What a failover
 //! has lost before that is handed over again. Of the sentinels list all, and give all servers the same
-//! `replica-priority`, so that the one that has read most is elected. The server's user needs the rights `+wait` and `+info`.
+//! `replica-priority`, so that the one that has read most is elected. The server's user needs the rights `+wait` and `+info`;
+//! [`doctor::AclUser`] has all that one needs.
 //!
 //! What operators do (retry, edit, cancel, delete, settings) and what workers report is answered by the master alone.
 //!
@@ -219,10 +220,10 @@
 //! # The modules
 //!
 //! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], `batch`, `breaker`, `measure`,
-//! `alert`, `schedule`, [`stats`], `event`; [`mod@format`], tables in files, which knows nothing of jobs. Contracts: [`config`], [`processor`].
+//! `alert`, `schedule`, [`stats`], `event`, `repair`; [`mod@format`], tables in files, which knows nothing of jobs. Contracts: [`config`], [`processor`].
 //! Store: the only code that speaks Redis.
 //! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Bulk`], [`Audit`], [`Batches`], [`Breakers`], [`KeyLimits`], [`Inspector`], [`Schedules`],
-//! [`Alerts`], [`Worker`], [`Spool`]; [`doctor`] finds out what is wrong, [`check`] holds one number of a queue against its thresholds.
+//! [`Alerts`], [`Worker`], [`Spool`]; [`doctor`] finds out what is wrong, [`Healer`] puts right what contradicts itself, [`check`] holds one number of a queue against its thresholds.
 //! Then [`builtin`], the processors that ship, and
 //! [`service`], the platform's business in words of its own, above them because it holds payloads against what they want;
 //! and the shells, which know public names only: the binary, and the REST API.
@@ -263,6 +264,10 @@ mod events;
 mod explain;
 #[cfg(feature = "tables")]
 pub mod format;
+#[cfg(test)]
+#[path = "tests/fuzz.rs"]
+mod fuzz;
+mod heal;
 mod inspector;
 pub mod job;
 mod job_log;
@@ -274,6 +279,7 @@ pub mod processor;
 mod producer;
 mod queue;
 mod removal;
+mod repair;
 pub mod retry;
 mod schedule;
 mod schedules;
@@ -311,6 +317,7 @@ pub use doctor::{Doctor, Examination, Finding};
 pub use error::{Error, ErrorKind, FieldProblem, Result};
 pub use event::{Event, EventId, EventKind, JobFailure, Level, QueueEvent};
 pub use events::Events;
+pub use heal::Healer;
 pub use inspector::{Acted, Inspector, Located};
 pub use job::{BatchName, JobId, JobOptions, JobState, KeyField, LimitKey, NewJob, Priority, QueueName};
 pub use job_log::JobLog;
@@ -318,6 +325,7 @@ pub use jobs_file::{ImportReport, JOB_LINE_MAX_BYTES, JobLine, Redaction};
 pub use key_limits::{KeyLimitChange, KeyLimits};
 pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, Outlet, ProcessError, Processor, Registry};
 pub use queue::Queue;
+pub use repair::{Repair, RepairKind};
 pub use retry::ErrorClass;
 pub use schedule::{
     ChangeKind, LastTick, Missed, Overlap, SCHEDULE_PAYLOAD_MAX_BYTES, Schedule, ScheduleChange, ScheduleInfo,
@@ -333,7 +341,7 @@ pub use token::{NewToken, Scope, TokenInfo, TokenName};
 #[cfg(feature = "api")]
 pub use tokens::{TokenSet, Tokens};
 pub use undo::UndoReport;
-pub use worker::{Concurrency, Stopper, Worker, WorkerBuilder, WorkerReport};
+pub use worker::{Concurrency, Stopper, Worker, WorkerBuilder, WorkerHealth, WorkerReport};
 
 /// The examples of the README, compiled with the tests.
 #[cfg(doctest)]

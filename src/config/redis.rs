@@ -66,6 +66,8 @@ pub enum RedisMode {
         sentinels: Vec<Endpoint>,
         /// The name of the master.
         master: String,
+        /// The sentinels' own user.
+        username: Option<String>,
         /// The sentinels' own password.
         password: Option<Secret>,
     },
@@ -190,14 +192,15 @@ fn read_mode(source: &mut Source<'_>, tls: &TlsConfig, data_dir: &Path) -> Redis
     let (sentinels, broken) = read_list(source, "REDIS_SENTINEL_URLS", |entry| endpoint::sentinel(entry, tls.enabled));
     let (nodes, _) = read_list(source, "REDIS_CLUSTER_URLS", |entry| endpoint::node(entry, tls.enabled));
     let master = source.text("REDIS_SENTINEL_NAME").unwrap_or_else(|| "mymaster".to_owned());
-    let password = source.secret("REDIS_SENTINEL_PASSWORD", None);
+    let username = source.text("REDIS_SENTINEL_USERNAME");
+    let password = source.secret("REDIS_SENTINEL_PASSWORD", Some("REDIS_SENTINEL_PASSWORD_FILE"));
     match source.text("REDIS_MODE").as_deref() {
         None | Some("standalone") => standalone,
         Some("sentinel") => {
             if sentinels.is_empty() && !broken {
                 source.problem("REDIS_MODE=sentinel needs REDIS_SENTINEL_URLS: expected host:port,host:port,…");
             }
-            RedisMode::Sentinel { sentinels, master, password }
+            RedisMode::Sentinel { sentinels, master, username, password }
         }
         Some("embedded") => read_embedded(source, data_dir).unwrap_or(standalone),
         Some("cluster") => RedisMode::Cluster(if nodes.is_empty() { vec![place] } else { nodes }),

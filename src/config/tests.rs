@@ -174,6 +174,7 @@ fn no_secret_shows() {
     let pairs = [
         ("REDIS_PASSWORD", "hunter2"),
         ("REDIS_SENTINEL_PASSWORD", "hunter2"),
+        ("REDIS_SENTINEL_USERNAME", "guard"),
         ("SMTP_URL", "smtp://u:hunter2@h"),
         ("HTTP_SIGNING_KEY", "hunter2"),
         ("AWS_SECRET_ACCESS_KEY", "hunter2"),
@@ -194,8 +195,14 @@ fn no_secret_shows() {
 fn a_secret_file_loses_only_its_last_newline() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), " hunter2 \n").unwrap();
-    let config = read(&[("REDIS_PASSWORD_FILE", file.path().to_str().unwrap())]).unwrap();
+    let file = file.path().to_str().unwrap();
+    let config = read(&[("REDIS_PASSWORD_FILE", file)]).unwrap();
     assert_eq!(config.redis.password.unwrap().reveal(), " hunter2 ");
+    let sentinels = [("REDIS_MODE", "sentinel"), ("REDIS_SENTINEL_URLS", "a"), ("REDIS_SENTINEL_PASSWORD_FILE", file)];
+    let RedisMode::Sentinel { username, password, .. } = read(&sentinels).unwrap().redis.mode else {
+        panic!("no sentinels")
+    };
+    assert_eq!((username, password.unwrap().reveal()), (None, " hunter2 "));
 }
 
 #[test]

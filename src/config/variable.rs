@@ -39,6 +39,8 @@ pub const VARIABLES: &[Variable] = &[
     plain("REDIS_SENTINEL_NAME", "redis.sentinel_name", "mymaster", "name of the master that the sentinels watch"),
     plain("REDIS_SENTINEL_URLS", "redis.sentinel_urls", "", "the sentinels: host:port, comma-separated"),
     secret("REDIS_SENTINEL_PASSWORD", "the sentinels' own password"),
+    plain("REDIS_SENTINEL_PASSWORD_FILE", "redis.sentinel_password_file", "", "file that holds that password"),
+    plain("REDIS_SENTINEL_USERNAME", "redis.sentinel_username", "", "the sentinels' own ACL user"),
     plain(
         "REDIS_CLUSTER_URLS",
         "redis.cluster_urls",

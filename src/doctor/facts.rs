@@ -68,6 +68,8 @@ pub(crate) struct ServerFacts {
     pub skew_ms: i64,
     /// `None` in another mode.
     pub sentinels: Option<Vec<SentinelLook>>,
+    /// The ACL user that asks, where one is set.
+    pub user: Option<String>,
     /// Whether only this host can reach it: a socket or a loopback address.
     pub is_local: bool,
     /// Whether a password or a certificate is needed to get in.
@@ -186,7 +188,8 @@ async fn server(store: &Store, config: &RedisConfig) -> Result<ServerFacts> {
         }
     };
     let is_guarded = config.password.is_some() || config.tls.cert.is_some();
-    Ok(ServerFacts { look, skew_ms: skew_us / 1000, sentinels, is_local, is_guarded })
+    let user = config.username.clone();
+    Ok(ServerFacts { look, skew_ms: skew_us / 1000, sentinels, user, is_local, is_guarded })
 }
 
 /// What the server says, and when it had said it.

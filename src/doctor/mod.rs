@@ -6,6 +6,7 @@
 //! What is gathered for another area (alerts, say) goes into `Facts`; a file of its own judges it and has a
 //! line in `judge`; its codes have rows in the table.
 
+mod acl;
 mod alerts;
 mod backlog;
 mod breakers;
@@ -20,6 +21,7 @@ mod server;
 mod services;
 mod workers;
 
+pub use acl::AclUser;
 pub use bundle::{Bundle, BundledEvent, BundledWorker, DeadCause};
 pub use code::{CODES, Code, CodeInfo};
 pub use finding::{Area, Cause, Finding, Severity};

@@ -87,12 +87,17 @@ pub(super) fn judge(server: &ServerFacts, queues: &[QueueFacts]) -> Vec<Finding>
 
 fn rights(server: &ServerFacts) -> Option<Finding> {
     let missing = &server.look.missing_rights;
-    let first = missing.first()?;
-    let message = format!("this user may not send {}", missing.join(", "));
-    let needed: Vec<_> = missing.iter().map(|command| format!("+{command}")).collect();
-    let user = "redis-cli ACL SETUSER NAME";
-    let hint = if first.is_empty() { String::new() } else { format!("{user} {}", needed.join(" ")) };
-    Some(Finding::server(Code::RightsMissing, message).remedy(hint))
+    let (keys, commands): (Vec<_>, Vec<_>) = missing.iter().cloned().partition(|rule| rule.starts_with('~'));
+    let said = [("send", &commands), ("use keys", &keys)].into_iter().filter(|(_, rules)| !rules.is_empty());
+    let said: Vec<_> = said.map(|(verb, rules)| format!("{verb} {}", rules.join(", "))).collect();
+    let rules: Vec<_> = commands
+        .iter()
+        .map(|command| format!("+{command}"))
+        .chain(keys.iter().map(|keys| format!("'{keys}'")))
+        .collect();
+    let finding = Finding::server(Code::RightsMissing, format!("this user may not {}", said.join(" and ")));
+    let user = server.user.as_deref().unwrap_or("default");
+    (!missing.is_empty()).then(|| finding.remedy(format!("redis-cli ACL SETUSER {user} {}", rules.join(" "))))
 }
 
 fn open(server: &ServerFacts) -> Option<Finding> {
@@ -210,7 +215,7 @@ mod tests {
         facts.look.missing_rights = vec!["wait".to_owned(), "xadd".to_owned()];
         assert_eq!(codes(&facts), [Code::RightsMissing, Code::ServerOpen, Code::ClientsHigh, Code::ClockSkew]);
         let findings = judge(&facts, &[]);
-        assert_eq!(findings[0].remedy, "redis-cli ACL SETUSER NAME +wait +xadd");
+        assert_eq!(findings[0].remedy, "redis-cli ACL SETUSER default +wait +xadd");
         assert_eq!(findings[3].message, "the server's clock is 1m 1s behind this host's");
         facts.is_guarded = true;
         assert!(!codes(&facts).contains(&Code::ServerOpen));

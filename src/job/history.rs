@@ -137,4 +137,44 @@ mod tests {
         history.push(failure(1));
         assert_eq!((history.snoozed, history.snoozed_since_ms), (0, None));
     }
+
+    #[test]
+    fn fuzz_a_history_is_written_as_it_was_read_and_stays_bounded() {
+        use crate::fuzz::{fuzz, text_of};
+        use proptest::prelude::*;
+
+        let pieces = &[
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            "\"failed\":",
+            "\"snoozed\":",
+            "\"snoozedSinceMs\":",
+            "\"end\":\"expired\"",
+            "\"failures\":",
+            "\"at\":\"2026-12-01T08:00:00Z\"",
+            "\"attempt\":1",
+            "\"class\":\"transient\"",
+            "4294967295",
+            "-1",
+            "0",
+            "null",
+        ];
+        let shaped = text_of(pieces, 5).prop_map(|inside| format!("{{\"failed\":2,{inside}}}"));
+        fuzz((prop_oneof![text_of(pieces, 14), shaped, Just(String::from("{}"))], ".{0,900}"), |(text, said)| {
+            let Ok(mut history) = History::decode(&text) else { return Ok(()) };
+            prop_assert_eq!(&History::decode(&history.encode()).unwrap(), &history);
+            history.failed = history.failed.min(u32::MAX - 40);
+            for attempt in 0..30 {
+                history.push(Failure { message: said.repeat(3), ..failure(attempt) });
+            }
+            prop_assert!(
+                history.failures.len() == FAILURES_KEPT && history.last().unwrap().message.len() <= MESSAGE_MAX_BYTES
+            );
+            prop_assert_eq!(&History::decode(&history.encode()).unwrap(), &history);
+            Ok(())
+        });
+    }
 }

@@ -18,7 +18,7 @@ use crate::error::Result;
 const ENDLESS_ANSWER: Duration = Duration::from_secs(10);
 
 /// The commands that only look, of those that are sent without a script.
-const LOOKS: [&[u8]; 20] = [
+const LOOKS: [&[u8]; 21] = [
     b"PING",
     b"CLUSTER",
     b"TIME",
@@ -38,6 +38,7 @@ const LOOKS: [&[u8]; 20] = [
     b"XRANGE",
     b"XREVRANGE",
     b"ZCARD",
+    b"ZCOUNT",
     b"ZRANGE",
 ];
 
@@ -141,6 +142,11 @@ impl Connection {
             Way::One(server) => server.leave(),
             Way::Cluster(cluster) => cluster.leave(),
         }
+    }
+
+    /// The ACL user, where one is set.
+    pub(super) fn username(&self) -> Option<&str> {
+        self.0.config.username.as_deref()
     }
 
     /// How often the server has answered: it rises with every reply, refusals and that it is loading included.

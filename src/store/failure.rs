@@ -5,6 +5,7 @@ use std::io;
 
 use redis::{RedisError, ServerErrorKind};
 
+use super::tls;
 use crate::error::{Error, ErrorKind};
 
 /// What helps.
@@ -83,7 +84,10 @@ fn judge_words(detail: &str) -> Judgement {
     let begins = |words: &str| detail.get(..words.len()).is_some_and(|start| start.eq_ignore_ascii_case(words));
     if begins("max number of clients") || begins("max number of total cluster connections") {
         refused(ErrorKind::NotNow, Remedy::Reconnect)
-    } else if begins("the user executing the script") || begins("operation not permitted") {
+    } else if begins("the user executing the script")
+        || begins("acl failure in script")
+        || begins("operation not permitted")
+    {
         stands(ErrorKind::AccessDenied)
     } else if begins("unknown command") || begins("unknown subcommand") || begins("db index is out of range") {
         stands(ErrorKind::Config)
@@ -102,7 +106,7 @@ fn refused(kind: ErrorKind, remedy: Remedy) -> Judgement {
 
 /// A certificate that does not fit, or no TLS on the other side: no repeat mends that.
 fn is_broken_tls(error: &RedisError) -> bool {
-    io_source(error).is_some_and(|source| source.kind() == io::ErrorKind::InvalidData)
+    io_source(error).is_some_and(|source| source.kind() == io::ErrorKind::InvalidData && !tls::is_alert(source))
 }
 
 fn io_source(error: &RedisError) -> Option<&io::Error> {
@@ -190,7 +194,16 @@ impl Failure {
         let message = match judgement.kind {
             ErrorKind::AccessDenied => format!("redis at {place} denies access: {}{}", words(error), key_to_it(error)),
             ErrorKind::NotNow => format!("redis at {place} takes no connection now: {}", words(error)),
-            _ => format!("cannot reach redis at {place}: {}", words(error)),
+            _ => {
+                let advice = match error.kind() {
+                    redis::ErrorKind::InvalidClientConfig => {
+                        Some("check REDIS_TLS_CA, and whether REDIS_TLS_CERT and REDIS_TLS_KEY belong together")
+                    }
+                    _ => io_source(error).and_then(tls::advice),
+                };
+                let advice = advice.map(|advice| format!(" ({advice})"));
+                format!("cannot reach redis at {place}: {}{}", words(error), advice.unwrap_or_default())
+            }
         };
         let kind = if judgement.kind == ErrorKind::Internal { ErrorKind::Config } else { judgement.kind };
         Self {
@@ -200,7 +213,7 @@ impl Failure {
             executed: false,
             absent: is_absent(error),
             wrong_role: false,
-            misfit: false,
+            misfit: io_source(error).is_some_and(tls::is_alert),
             redirect: None,
         }
     }
@@ -266,7 +279,7 @@ fn key_to_it(error: &RedisError) -> &'static str {
     match error.code() {
         Some("NOAUTH") => " (set REDIS_PASSWORD or REDIS_PASSWORD_FILE)",
         Some("WRONGPASS") => " (check REDIS_PASSWORD or REDIS_PASSWORD_FILE, and REDIS_USERNAME)",
-        Some("NOPERM") => " (the user of REDIS_USERNAME needs that right)",
+        Some("NOPERM") => " (the user of REDIS_USERNAME needs that right: ireva-queue config acl)",
         _ => "",
     }
 }
@@ -349,6 +362,7 @@ mod tests {
             ("WRONGPASS invalid username-password pair", AccessDenied, Nothing),
             ("NOAUTH Authentication required.", AccessDenied, Nothing),
             ("NOPERM this user has no permissions", AccessDenied, Nothing),
+            ("ERR ACL failure in script: User app has no permissions to run the 'xadd' command", AccessDenied, Nothing),
             ("DENIED Redis is running in protected mode", AccessDenied, Nothing),
             ("ERR The user executing the script can't run this command", AccessDenied, Nothing),
             ("MOVED 3999 127.0.0.1:6381", Config, Nothing),

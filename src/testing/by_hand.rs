@@ -290,7 +290,7 @@ impl ByHand {
     /// # Errors
     /// What the server refuses.
     pub async fn sweep(&self) -> Result<u64> {
-        self.store.sweep(&self.keys).await
+        Ok(self.store.sweep(&self.keys).await?.removed)
     }
 }
 

@@ -51,6 +51,7 @@ async fn fetch(shared: &Arc<Shared>, pool: &Arc<Pool>, tokens: &Tokens) {
     while !shared.stop.is_cancelled() {
         let mut fetched_some = false;
         for index in pool.fetches.order() {
+            pool.turn();
             let Some(room) = room(shared, pool, &asked[index]) else { continue };
             let jobs = ask(shared, pool, &mut asked[index], room).await;
             pool.fetches.served(index, jobs);
@@ -77,7 +78,8 @@ async fn rest(shared: &Shared, pool: &Pool, asked: &mut [Asked], tokens: &Tokens
     tokens.arm(hungry);
     let later = Instant::now() + POLL;
     let next = asked.iter().map(|asked| asked.next).min().filter(|_| hungry).unwrap_or(later);
-    let next = shared.allowed_at().map_or(later, |at| at.max(next));
+    // Never for long, however late a start is allowed again: whoever watches sees that the fetcher turns.
+    let next = shared.allowed_at().map_or(later, |at| at.max(next)).min(later);
     tokio::select! {
         () = shared.stop.cancelled() => {}
         () = pool.room.notified() => {}

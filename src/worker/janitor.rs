@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::event::{Event, EventKind};
-use crate::store::Audited;
+use crate::heal;
+use crate::repair::Repair;
 use crate::worker::lane::Lane;
 use crate::worker::recoverer;
 use crate::worker::shared::Shared;
@@ -17,16 +18,11 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
 pub(crate) async fn tidy(shared: Arc<Shared>, lane: Arc<Lane>) -> Result<()> {
     shared.store.register(lane.keys.queue()).await?;
     shared.store.trim(&lane.keys).await?;
-    shared.store.sweep(&lane.keys).await?;
-    shared.store.tend(&lane.keys).await?;
     shared.store.sweep_batches(&lane.keys).await?;
-    let audited = shared.store.audit(&lane.keys, &lane.auditor).await?;
-    if audited != Audited::default() {
-        let Audited { orphaned, readmitted, recounted } = audited;
-        let found = format!(
-            "the audit let go of {orphaned} ids without a record, put {readmitted} lost jobs back into line, and set the \
-             number of claims of {recounted} workers or keys right"
-        );
+    let repairs = heal::keep_whole(&shared.store, &lane.keys, &lane.auditor).await?;
+    if !repairs.is_empty() {
+        let made = |repair: &Repair| format!("{} {}", repair.repair.as_str(), repair.repaired);
+        let found = format!("the audit put right: {}", repairs.iter().map(made).collect::<Vec<_>>().join(", "));
         let queue = Some(lane.keys.queue().clone());
         shared.emit(|| Event { queue, ..Event::new(EventKind::Alert).message(found) });
     }

@@ -201,6 +201,8 @@ pub(crate) struct Pool {
     pub job: Notify,
     /// Wakes the fetcher: there is room.
     pub room: Notify,
+    /// When the fetcher last began a round.
+    turned_at: Mutex<Instant>,
     weights: Vec<u32>,
     /// In which order lanes are fetched.
     pub fetches: Turns,
@@ -217,10 +219,21 @@ impl Pool {
             running: AtomicUsize::new(0),
             job: Notify::new(),
             room: Notify::new(),
+            turned_at: Mutex::new(Instant::now()),
             weights: weights.to_vec(),
             fetches: Turns::new(weights),
             starts: Turns::new(weights),
         }
+    }
+
+    /// The fetcher begins a round.
+    pub(crate) fn turn(&self) {
+        *self.turned_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long ago the fetcher last began a round.
+    pub(crate) fn since_turn(&self) -> Duration {
+        self.turned_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     /// The first thing that `find` finds in a lane, asked in their turns; it tells how many jobs that takes.

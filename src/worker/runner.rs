@@ -104,6 +104,7 @@ impl Worker {
             limiter: builder.rate.map(|rate| Mutex::new(Limiter::new(rate))),
             running_empty: AtomicBool::new(false),
             solo: AtomicBool::new(false),
+            begun: AtomicBool::new(false),
             heard: Mutex::new(Heard::new(Instant::now())),
             ticked_at: Mutex::new(Instant::now()),
             stalls: AtomicBool::new(false),

@@ -63,6 +63,8 @@ pub(crate) struct Shared {
     pub(super) limiter: Option<Mutex<Limiter>>,
     pub(super) running_empty: AtomicBool,
     pub(super) solo: AtomicBool,
+    /// Redis has answered, and the actors start.
+    pub(super) begun: AtomicBool,
     pub(super) heard: Mutex<Heard>,
     pub(super) ticked_at: Mutex<Instant>,
     pub(super) stalls: AtomicBool,
@@ -297,7 +299,13 @@ impl Shared {
     /// Nothing was heard yet: the count begins anew.
     pub(crate) fn begin(&self) {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Heard::new(Instant::now());
+        self.pools.iter().for_each(|pool| pool.turn());
         self.tick();
+        self.begun.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Acquire)
     }
 
     /// Whether this worker has renewed its leases without a gap for long enough that every other one could do so too:

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
+use crate::worker::health::WorkerHealth;
 use crate::worker::heartbeat::release;
 use crate::worker::shared::Shared;
 use crate::worker::table::Stop;
@@ -30,10 +31,15 @@ impl Stopper {
         self.0.stop.cancel();
     }
 
-    /// Whether Redis has answered within the last lease and processors are not blocking their runtime: what a watchdog
-    /// goes by.
+    /// Whether Redis has answered within the last lease, processors are not blocking their runtime, and jobs are asked
+    /// for: what a watchdog goes by.
     pub fn is_ready(&self) -> bool {
-        self.0.silence() < self.0.lease && !self.0.is_stalled()
+        self.0.is_well()
+    }
+
+    /// What the worker is at.
+    pub fn health(&self) -> WorkerHealth {
+        self.0.health()
     }
 }
 

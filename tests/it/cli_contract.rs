@@ -34,6 +34,8 @@ const ASKING: &[&[&str]] = &[
     &["alerts", "list"],
     &["alerts", "show", "redis"],
     &["alerts", "history"],
+    &["heal", "q", "--dry-run"],
+    &["heal", "--log"],
 ];
 
 /// Those that change something.
@@ -83,14 +85,15 @@ const ACTING: &[&[&str]] = &[
     &["alerts", "unmute", "--all"],
     &["alerts", "unset", "late"],
     &["alerts", "run", "--once"],
+    &["heal", "q"],
 ];
 
-fn all() -> impl Iterator<Item = &'static &'static [&'static str]> {
+pub fn all() -> impl Iterator<Item = &'static &'static [&'static str]> {
     ASKING.iter().chain(ACTING)
 }
 
 /// With the files that `--ndjson lines` and `jobs import job-line` name.
-fn with_lines(cli: Cli) -> Cli {
+pub fn with_lines(cli: Cli) -> Cli {
     std::fs::write(cli.home().join("lines"), "{\"payload\":1}\n").unwrap();
     let job = r#"{"id":"a","queue":"q","state":"dead","place":1,"arrivalUs":1,"record":{"payload":1}}"#;
     std::fs::write(cli.home().join("job-line"), job).unwrap();

@@ -84,6 +84,41 @@ fn r03_a_stopped_worker_loses_its_job_and_cannot_complete_it() {
     Snapshot::of(&redis, "q").assert_conserves([&id]);
 }
 
+/// Whether a request is the recovery's own: the script that may end claims for good and knows nothing of delays.
+fn is_recovery(request: &Request) -> bool {
+    let names = |suffix: &str| request.words.iter().any(|word| word.ends_with(suffix.as_bytes()));
+    names("}:workers") && names("}:crashes") && names("}:cancelled") && !names("}:scheduled")
+}
+
+#[test]
+fn a_lost_reply_to_a_recovery_loses_no_job() {
+    let redis = TestRedis::start();
+    let (cli, ledger) = (Cli::new(&redis), Ledger::new());
+    let program = ledger.program("test $IREVA_ATTEMPT != 1 || sleep 60");
+    cli.keep_completed("q");
+    let ids: Vec<_> = (0..4).map(|n| format!("job-{n}")).collect();
+    cli.enqueue_lines("q", ids.iter().map(|id| format!(r#"{{"id":"{id}","payload":1}}"#)));
+    let work = ["q", "--concurrency", "4", "--lease", LEASE, "--exec", &program];
+
+    let mut first = cli.work(work);
+    ledger.wait("start", 4, LONG);
+    first.kill9();
+    // The server recovers them, and the one that asked for it never hears of that. The first call is answered that the
+    // server does not know the script yet; the second is the one that counts.
+    let asked = std::sync::atomic::AtomicU64::new(0);
+    let proxy = Proxy::start(&redis, move |request| {
+        let second = is_recovery(request) && asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 1;
+        if second { Fault::DropReply } else { Fault::None }
+    });
+    let mut second = cli.clone().env("REDIS_PORT", proxy.port().to_string()).work(work);
+    wait_until(Duration::from_millis(3 * RECOVERY_MS), "all four run again and end", || {
+        cli.json(["stats", "q"])["completed"] == 4
+    });
+    assert_eq!((proxy.faults(), second.stop(LONG)), (1, Some(0)));
+    Snapshot::of(&redis, "q").assert_conserves(&ids);
+    assert_eq!(cli.json(["stats", "q"])["totals"]["recovered"], 4);
+}
+
 #[test]
 fn r04_a_job_that_kills_its_worker_is_buried_at_its_third_crash_and_alone() {
     let redis = TestRedis::start();
