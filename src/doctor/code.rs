@@ -61,7 +61,7 @@ codes! {
         "redis-cli INFO persistence; redis-cli INFO replication",
     RedisMisfit "redis_misfit" Server Critical
         "What listens there cannot carry queues."
-        "use Redis 7.0 or newer, or Valkey, standalone or behind sentinels",
+        "use Redis 7.0 or newer, or Valkey: one server, behind sentinels, or a cluster (REDIS_MODE)",
     RightsMissing "rights_missing" Server Critical
         "Commands that workers, producers or operators send are refused to this user."
         "ireva-queue config acl | redis-cli",
@@ -118,6 +118,15 @@ codes! {
     SentinelQuorum "sentinel_quorum" Server Critical
         "When the master dies no other is elected."
         "redis-cli -p 26379 SENTINEL CKQUORUM NAME; start the sentinels that are missing",
+    ClusterNodeDown "cluster_node_down" Server Critical
+        "A master of the cluster does not answer: the queues in its slots stand still until a replica takes its place."
+        "redis-cli -h HOST -p PORT CLUSTER NODES on another node; start it again, or give it a replica",
+    ClusterUncovered "cluster_uncovered" Server Critical
+        "Slots of the cluster belong to no node: a queue in one of them cannot be used."
+        "redis-cli --cluster check HOST:PORT, then redis-cli --cluster fix HOST:PORT",
+    ClusterFullCoverage "cluster_full_coverage" Server Note
+        "One dead master without a replica stops every queue, not only those in its slots."
+        "redis-cli CONFIG SET cluster-require-full-coverage no && redis-cli CONFIG REWRITE, on each node",
 
     QueueUnreadable "queue_unreadable" Queue Critical
         "A key of the queue is not what it should be; a hand or another program wrote it."

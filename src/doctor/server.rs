@@ -2,9 +2,10 @@
 
 use crate::config::Durable;
 use crate::doctor::code::Code;
-use crate::doctor::facts::{QueueFacts, ServerFacts};
+use crate::doctor::facts::{QueueFacts, ServerFacts, skew_ms};
 use crate::doctor::finding::{Finding, about_ms, many};
 use crate::error::{Error, ErrorKind};
+use crate::store::ServerLook;
 
 /// Hosts whose clocks are kept differ by less.
 const SKEW_MAX_MS: u64 = 2_000;
@@ -31,6 +32,12 @@ impl ServerFacts {
     /// A setting that `INFO` does not tell.
     pub(super) fn setting(&self, name: &str) -> Option<&str> {
         self.look.settings.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// The same of one master of the cluster.
+    pub(super) fn of_node(&self, look: &ServerLook) -> Self {
+        let skew_ms = skew_ms(look.time_us, self.asked_us);
+        Self { look: look.clone(), skew_ms, sentinels: None, cluster: None, ..self.clone() }
     }
 
     /// Each replica that the master counts.
@@ -74,14 +81,24 @@ pub(super) fn judge_absence(error: &Error) -> Finding {
 
 /// What is to be said of a server that answers.
 pub(super) fn judge(server: &ServerFacts, queues: &[QueueFacts]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    findings.extend(rights(server));
-    findings.extend(open(server));
+    let mut findings = judge_access(server);
     findings.extend(outdated(server));
     findings.extend(clients(server));
     findings.extend(skew(server));
     findings.extend(replicas(server, queues));
     findings.extend(sentinels(server));
+    findings
+}
+
+/// Who gets in, and what they may.
+pub(super) fn judge_access(server: &ServerFacts) -> Vec<Finding> {
+    rights(server).into_iter().chain(open(server)).collect()
+}
+
+/// What is to be said of one master of a cluster that answers.
+pub(super) fn judge_node(server: &ServerFacts) -> Vec<Finding> {
+    let mut findings: Vec<_> = [outdated(server), clients(server), skew(server)].into_iter().flatten().collect();
+    findings.extend(server.replicas().filter_map(|replica| lagging(&replica)));
     findings
 }
 
@@ -176,7 +193,7 @@ fn sentinels(server: &ServerFacts) -> Vec<Finding> {
 mod tests {
     use super::*;
     use crate::doctor::finding::Severity;
-    use crate::store::{SentinelLook, ServerLook};
+    use crate::store::SentinelLook;
 
     fn server(info: &[(&str, &str)]) -> ServerFacts {
         let info = info.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();

@@ -1,7 +1,7 @@
 //! A cluster: each command goes to the node that has its slot, over one connection to each node.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ pub(super) struct Cluster {
     patience: Patience,
     topology: Topology,
     map: Mutex<Option<Arc<SlotMap>>>,
-    /// Something went wrong since the map was made.
-    stale: AtomicBool,
+    /// Nodes that something went wrong with since the map was made. Calls to others do not wait for a new one.
+    suspects: Mutex<Vec<Endpoint>>,
     servers: Mutex<BTreeMap<String, Arc<Server>>>,
     /// Held by the one caller that asks the nodes; the others wait for what comes of it.
     looking: tokio::sync::Mutex<Looked>,
@@ -51,7 +51,7 @@ impl Cluster {
             patience,
             topology,
             map: Mutex::default(),
-            stale: AtomicBool::new(false),
+            suspects: Mutex::default(),
             servers: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             answers: AtomicU64::new(0),
@@ -78,7 +78,7 @@ impl Cluster {
         }
         outcome.map_err(|failure| match failure.redirect {
             Some(_) => {
-                self.stale.store(true, Ordering::Release);
+                self.suspect(std::slice::from_ref(&place));
                 let message = format!("redis at {place} does not have the queue's slot any more");
                 Failure { remedy: Remedy::Wait, redirect: None, ..Failure::passing(ErrorKind::NotNow, message) }
             }
@@ -92,7 +92,8 @@ impl Cluster {
     }
 
     pub(super) fn leave(&self) {
-        self.stale.store(true, Ordering::Release);
+        let map = self.map.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        map.iter().for_each(|map| self.suspect(map.masters()));
         self.each(Server::leave);
     }
 
@@ -114,7 +115,7 @@ impl Cluster {
         place: &Endpoint,
         request: Request<'_>,
     ) -> Result<Value, Failure> {
-        let server = self.server(place);
+        let (server, repeats) = (self.server(place), errand.repeats());
         let call = server.attempt(errand, request);
         tokio::pin!(call);
         let outcome = loop {
@@ -123,7 +124,10 @@ impl Cluster {
                 outcome = &mut call => break outcome,
                 // A node that hangs is waited for only as long as no other has its slot.
                 () = sleep(LOOK) => {
-                    let Some(slot) = slot else { continue };
+                    let Some(slot) = slot else {
+                        let message = format!("redis at {place} does not answer");
+                        break Err(Failure { executed: true, ..Failure::passing(ErrorKind::Unreachable, message) });
+                    };
                     let _ = self.look(Instant::now()).await;
                     if self.owner(slot).is_some_and(|owner| owner != *place) {
                         server.leave();
@@ -133,38 +137,57 @@ impl Cluster {
                 }
             }
         };
-        if matches!(&outcome, Err(failure) if failure.redirect.is_none() && failure.remedy != Remedy::Nothing) {
-            self.stale.store(true, Ordering::Release);
+        // One that only asks for a moment has its slots still.
+        let is_brief = |failure: &Failure| failure.kind == ErrorKind::NotNow && failure.remedy == Remedy::Wait;
+        let passes = |failure: &Failure| is_brief(failure) && repeats < 2;
+        let settled = |failure: &Failure| failure.redirect.is_some() || failure.remedy == Remedy::Nothing;
+        if matches!(&outcome, Err(failure) if !settled(failure) && !passes(failure)) {
+            self.suspect(std::slice::from_ref(place));
         }
         outcome
     }
 
-    /// Where a call goes.
+    /// Where a call goes: a node that nothing went wrong with is not asked for twice.
     async fn place(&self, errand: &mut Errand, slot: Option<u16>) -> Result<Endpoint, Failure> {
-        let known = self.stale.load(Ordering::Acquire) || slot.is_some_and(|slot| self.owner(slot).is_none());
-        if known || !self.was_reached() {
-            errand.dialled = true;
-            let asked = Instant::now();
-            match errand.connect_by(Duration::ZERO) {
-                None => self.look(asked).await?,
-                Some(until) => timeout_at(until, self.look(asked)).await.unwrap_or_else(|_| {
-                    let message = format!("no node of {} answers in time", self.topology);
-                    Err(Failure::passing(ErrorKind::Unreachable, message))
-                })?,
-            }
+        if let Some(place) = self.known_place(errand, slot).filter(|place| !self.is_suspect(place)) {
+            return Ok(place);
         }
-        let nobody = || {
+        errand.dialled = true;
+        let asked = Instant::now();
+        match errand.connect_by(Duration::ZERO) {
+            None => self.look(asked).await?,
+            Some(until) => timeout_at(until, self.look(asked)).await.unwrap_or_else(|_| {
+                let message = format!("no node of {} answers in time", self.topology);
+                Err(Failure::passing(ErrorKind::Unreachable, message))
+            })?,
+        }
+        self.known_place(errand, slot).ok_or_else(|| {
             let message = format!("{} is down: no node has the queue's slot", self.topology);
             Failure { remedy: Remedy::Wait, ..Failure::passing(ErrorKind::Unreachable, message) }
-        };
-        match slot {
-            Some(slot) => self.owner(slot).ok_or_else(nobody),
-            // Any will do; another one after a failure.
-            None => {
-                let map = self.map.lock().unwrap_or_else(PoisonError::into_inner);
-                let masters = map.as_ref().map(|map| map.masters()).unwrap_or_default();
-                let turn = usize::try_from(errand.repeats()).unwrap_or_default();
-                masters.get(turn % masters.len().max(1)).cloned().ok_or_else(nobody)
+        })
+    }
+
+    /// The node that has a slot; for a call about none any will do, another one after a failure.
+    fn known_place(&self, errand: &Errand, slot: Option<u16>) -> Option<Endpoint> {
+        if let Some(slot) = slot {
+            return self.owner(slot);
+        }
+        let map = self.map.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let sound: Vec<_> = map.masters().iter().filter(|master| !self.is_suspect(master)).collect();
+        let sound = if sound.is_empty() { map.masters().iter().collect() } else { sound };
+        let turn = usize::try_from(errand.repeats()).unwrap_or_default();
+        sound.get(turn % sound.len().max(1)).map(|place| (*place).clone())
+    }
+
+    fn is_suspect(&self, place: &Endpoint) -> bool {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).contains(place)
+    }
+
+    fn suspect(&self, places: &[Endpoint]) {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        for place in places {
+            if !suspects.contains(place) {
+                suspects.push(place.clone());
             }
         }
     }
@@ -203,7 +226,7 @@ impl Cluster {
         match outcome {
             Ok(map) => {
                 (looked.failures, looked.failure) = (0, None);
-                self.stale.store(false, Ordering::Release);
+                self.suspects.lock().unwrap_or_else(PoisonError::into_inner).clear();
                 self.keep(&map);
                 *self.map.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(map));
                 Ok(())

@@ -11,7 +11,7 @@ use super::errand::Errand;
 use super::route::Route;
 use super::server::Server;
 use super::topology::Topology;
-use crate::config::RedisConfig;
+use crate::config::{Endpoint, RedisConfig};
 use crate::error::Result;
 
 /// How long a patient caller waits for one answer.
@@ -117,6 +117,12 @@ impl Connection {
             None => Way::One(Arc::new(Server::new(Route::new(config.clone()), patience))),
         };
         Self(Arc::new(Inner { way, patience, config }))
+    }
+
+    /// To one node of a cluster, whatever the slot.
+    pub(super) fn to_node(config: &RedisConfig, node: Endpoint, patience: Patience) -> Self {
+        let way = Way::One(Arc::new(Server::new(Route::to_node(config, node), patience)));
+        Self(Arc::new(Inner { way, patience, config: config.clone() }))
     }
 
     /// Sends a command. Every command of this crate may arrive twice, so it is repeated until answered.

@@ -56,7 +56,7 @@ pub(crate) use connection::{Connection, Patience};
 pub(crate) use dead::{REVIVE_STEP, Replaced, Revived};
 #[cfg(test)]
 pub(crate) use diagnose::{ClaimSample, LockSample};
-pub(crate) use diagnose::{Diagnosed, SentinelLook, ServerLook, look_at_sentinels};
+pub(crate) use diagnose::{ClusterLook, Diagnosed, SentinelLook, ServerLook, look_at_sentinels};
 pub use embedded::{EmbeddedStatus, embedded_status, embedded_stop};
 pub(crate) use events::read_events;
 pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range};

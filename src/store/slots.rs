@@ -52,6 +52,11 @@ impl SlotMap {
         self.masters.get(usize::from(*self.owners.get(usize::from(slot))?))
     }
 
+    /// How many slots nobody has.
+    pub(super) fn uncovered(&self) -> usize {
+        self.owners.iter().filter(|owner| **owner == NOBODY).count()
+    }
+
     /// Another has the slot, as a node has just said.
     pub(super) fn moved(&mut self, slot: u16, to: Endpoint) {
         let owner = self.number(to);
@@ -194,7 +199,7 @@ mod tests {
         let mut map = SlotMap::read(&reply, &at("asked", 9)).unwrap();
         assert_eq!(map.owner(9), Some(&at("a.example", 1)));
         assert_eq!((map.owner(10), map.owner(11)), (Some(&at("asked", 3)), Some(&at("asked", 3))));
-        assert_eq!(map.owner(12), None);
+        assert_eq!((map.owner(12), map.uncovered()), (None, SLOTS - 12));
         map.moved(9, at("b", 2));
         assert_eq!((map.owner(9), map.owner(8)), (Some(&at("b", 2)), Some(&at("a.example", 1))));
         assert_eq!(map.everybody().count(), 4);

@@ -11,6 +11,7 @@ use crate::config::QueueSettings;
 use crate::processor::{Board, Entry};
 use crate::store::{Auditor, QueueKeys};
 use crate::worker::finisher::Ended;
+use crate::worker::heard::Heard;
 use crate::worker::table::Table;
 use crate::worker::turns::Turns;
 
@@ -60,6 +61,10 @@ pub(crate) struct Lane {
     /// Jobs that may start although that service is down: they try it.
     pub probes: AtomicUsize,
     pub table: Table,
+    /// Its settings stand, and it may be fetched.
+    pub introduced: AtomicBool,
+    /// Wakes the heartbeat.
+    pub beat: Notify,
     /// How far its jobs say they are.
     pub board: Arc<Board>,
     pub auditor: Auditor,
@@ -77,6 +82,7 @@ pub(crate) struct Lane {
     pub gives: AtomicBool,
     /// To the finisher.
     pub ended: mpsc::Sender<Ended>,
+    heard: Mutex<Heard>,
     settings: Mutex<Arc<QueueSettings>>,
     settings_version: AtomicU64,
     /// A running mean of how long an attempt takes, in nanoseconds; negative while unknown.
@@ -95,6 +101,8 @@ impl Lane {
             probes: AtomicUsize::new(0),
             entry,
             table: Table::default(),
+            introduced: AtomicBool::new(false),
+            beat: Notify::new(),
             board: Arc::default(),
             auditor: Auditor::default(),
             closed: CancellationToken::new(),
@@ -104,12 +112,34 @@ impl Lane {
             drained: AtomicBool::new(false),
             gives: AtomicBool::new(false),
             ended,
+            heard: Mutex::new(Heard::new(Instant::now())),
             settings: Mutex::default(),
             settings_version: AtomicU64::new(u64::MAX),
             mean_run_ns: AtomicI64::new(-1),
             mean_bytes: AtomicUsize::new(0),
             fetched_at: Mutex::default(),
         }
+    }
+
+    /// Nothing was heard yet: the count begins anew.
+    pub(crate) fn begin(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Heard::new(Instant::now());
+    }
+
+    /// Redis took a renewal of this worker's lease in the queue.
+    pub(crate) fn heard(&self) {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).again(Instant::now());
+    }
+
+    /// How long Redis has not answered for the queue.
+    pub(crate) fn silence(&self) -> Duration {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).silence()
+    }
+
+    /// Whether this worker has renewed its lease without a gap for long enough that every other one could do so too: right
+    /// after an outage, refused writes or a pause of this process every lease looks as if it had ended.
+    pub(crate) fn is_steady(&self) -> bool {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).is_steady(Instant::now())
     }
 
     /// How many jobs one slot takes at a time.

@@ -14,6 +14,7 @@ mod executor;
 mod fetcher;
 mod finisher;
 mod health;
+mod heard;
 mod heartbeat;
 mod janitor;
 mod lane;

@@ -24,11 +24,11 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// The other workers whose lease has ended, asked when all had their chance to renew theirs.
 async fn overdue(shared: &Shared, lane: &Lane) -> Result<Vec<String>> {
     loop {
-        let before = shared.is_steady();
+        let before = lane.is_steady();
         let mut silent = shared.store.overdue(&lane.keys).await?;
         // Its own claims are this worker's to renew, however late it is.
         silent.retain(|worker| **worker != *shared.worker);
-        if silent.is_empty() || (before && shared.is_steady()) {
+        if silent.is_empty() || (before && lane.is_steady()) {
             return Ok(silent);
         }
         tokio::time::sleep(ASK_AGAIN).await;

@@ -9,7 +9,7 @@ use crate::support::*;
 
 const LONG: Duration = Duration::from_secs(120);
 /// Queues that three masters share.
-const QUEUES: [&str; 4] = ["q", "email", "notification", "report-generation"];
+const QUEUES: [&str; 4] = ["q", "orders", "invoices", "pictures"];
 
 #[test]
 fn every_command_works_on_three_masters() {
@@ -28,11 +28,11 @@ fn every_command_works_on_three_masters() {
     let pending: u64 = stats.as_array().unwrap().iter().map(|row| row["pending"].as_u64().unwrap()).sum();
     assert_eq!((stats.as_array().unwrap().len(), pending), (4, 20), "{stats}");
     // The job on completion of a batch goes to a queue in another slot.
-    cli.enqueue("q", "7", &["--batch", "b", "--on-complete", "email", "{}", "--id", "q-7"]);
+    cli.enqueue("q", "7", &["--batch", "b", "--on-complete", "orders", "{}", "--id", "q-7"]);
     cli.ok(["batch", "seal", "b"]);
     let words = ["work"].into_iter().chain(QUEUES).chain(["--until-empty", "--exec", "cat"]);
     cli.run(words).expect(0);
-    let after = cli.json(["stats", "email"]);
+    let after = cli.json(["stats", "orders"]);
     assert_eq!((after["completed"].as_u64(), after["scheduled"].as_u64()), (Some(6), Some(1)), "{after}");
     // Dead letters, acts on many jobs, the audit, undo.
     cli.enqueue("q", "8", &["--id", "q-8", "--max-attempts", "1"]);
@@ -51,9 +51,9 @@ fn every_command_works_on_three_masters() {
     cli.ok(["queues", "resume", "q"]);
     cli.run(["work", "q", "--until-empty", "--exec", "cat"]).expect(0);
     // Limits, schedules, breakers, alerts, events, examinations.
-    cli.ok(["queues", "set", "email", "--key", "tenant", "--key-concurrency", "1"]);
-    cli.ok(["limits", "set", "email", "acme", "--concurrency", "2"]);
-    cli.ok(["schedule", "add", "morning", "notification", "--every", "1h"]);
+    cli.ok(["queues", "set", "orders", "--key", "tenant", "--key-concurrency", "1"]);
+    cli.ok(["limits", "set", "orders", "acme", "--concurrency", "2"]);
+    cli.ok(["schedule", "add", "morning", "invoices", "--every", "1h"]);
     cli.ok(["schedule", "run", "morning"]);
     cli.ok(["scheduler", "--once"]);
     cli.ok(["breaker", "open", "smtp://localhost:25", "--for", "1h"]);
@@ -143,8 +143,8 @@ impl Producer {
 fn workers(cli: &Cli, ledger: &Ledger) -> Vec<WorkProcess> {
     let program = ledger.program("");
     cli.keep_completed("q");
-    cli.keep_completed("email");
-    let work = ["q", "email", "--concurrency", "2", "--lease", "4s", "--exec", &program];
+    cli.keep_completed("orders");
+    let work = ["q", "orders", "--concurrency", "2", "--lease", "4s", "--exec", &program];
     (0..2).map(|_| cli.work(work)).collect::<Vec<_>>().into_iter().map(WorkProcess::ready).collect()
 }
 

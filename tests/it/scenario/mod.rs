@@ -28,6 +28,7 @@ mod reports;
 mod restart;
 mod schedule;
 mod secrets;
+mod shards;
 mod shutdown;
 mod silence;
 mod states;

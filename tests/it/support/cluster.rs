@@ -1,13 +1,15 @@
 //! A cluster of three masters, with a replica for each where that is wanted.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::cli::Cli;
 use super::process::free_port;
-use super::redis_server::TestRedis;
+use super::redis_server::{RedisBuilder, TestRedis};
 use super::wait::{wait_for, wait_until};
 
 const LONG: Duration = Duration::from_secs(60);
+/// A failover by hand that has not come about by then never will.
+const FAILOVER_ENDS: Duration = Duration::from_millis(5_500);
 const SLOTS: usize = 16_384;
 const MASTERS: usize = 3;
 
@@ -20,20 +22,20 @@ pub struct Cluster {
 impl Cluster {
     /// Three masters; ready when each of them knows all and serves.
     pub fn start() -> Self {
-        Self::with(0, &[])
+        Self::with(0, |node| node)
     }
 
     /// Three masters with a replica each, ready when the replicas are in step.
     pub fn replicated() -> Self {
-        Self::with(MASTERS, &[])
+        Self::with(MASTERS, |node| node)
     }
 
-    /// With more lines of redis.conf.
-    pub fn with(replicas: usize, settings: &[&str]) -> Self {
+    /// With more that each node is started with.
+    pub fn with(replicas: usize, also: impl Fn(RedisBuilder) -> RedisBuilder) -> Self {
         let node = || {
             let node = TestRedis::builder().append_only().set("cluster-enabled yes").set("cluster-node-timeout 1000");
             let node = node.set("repl-diskless-sync-delay 0").set(&format!("cluster-port {}", free_port()));
-            settings.iter().fold(node, |node, line| node.set(line)).start()
+            also(node).start()
         };
         let cluster = Self { servers: (0..MASTERS + replicas).map(|_| node()).collect() };
         let bus = |server: &TestRedis| server.query::<Vec<String>>(&["CONFIG", "GET", "cluster-port"])[1].clone();
@@ -142,8 +144,19 @@ impl Cluster {
                 mine().unwrap_or(false)
             })
         });
-        wait_until(LONG, "the replica may take over", || replica.try_query::<()>(&["CLUSTER", "FAILOVER"]).is_ok());
-        wait_until(LONG, "another has the queue", || self.owner_now(queue).is_some_and(|now| now != owner));
+        let has_moved = || self.owner_now(queue).is_some_and(|now| now != owner);
+        let began = Instant::now();
+        while !has_moved() {
+            assert!(
+                began.elapsed() < LONG,
+                "the replica was never elected: {}",
+                replica.query::<String>(&["CLUSTER", "INFO"])
+            );
+            // Masters do not vote about the same master twice within two node timeouts, and Redis gives up after 5 s.
+            let _ = replica.try_query::<()>(&["CLUSTER", "FAILOVER"]);
+            let asked = Instant::now();
+            wait_until(LONG, "it is elected, or it gave up", || has_moved() || asked.elapsed() > FAILOVER_ENDS);
+        }
     }
 
     /// kill -9 of the master that has a queue; returns when another has it.
