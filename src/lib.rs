@@ -175,7 +175,9 @@
 //! queue are in one slot, and those of alerts in another, so a script never spans two. Redirections are followed; after a
 //! failure the nodes are asked anew who has which slot. While a slot moves Redis holds its keys in two places: a script then
 //! declares one key that never exists, so it is refused before its first command, and repeated until the move is over. Waits
-//! for tokens and events are one for each slot. A confirmation by a replica counts only where no other node names another
+//! for tokens and events are one for each slot. After a failure only calls to the node that failed wait until the nodes have
+//! been asked; each queue of a worker has its own heartbeat and keepers, and a fetch that is late goes on beside the others, so
+//! a node that is away holds up its own queues alone. A confirmation by a replica counts only where no other node names another
 //! owner of the slot. Redis holds a queue on one node: one queue is as fast as one node.
 //!
 //! # What Redis holds

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use crate::error::Result;
 use crate::event::{Event, EventKind};
 use crate::heal;
@@ -14,9 +16,15 @@ use crate::worker::shared::Shared;
 /// How often it comes round.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
 
+/// How long it waits for the queue to be known under the prefix.
+const REGISTERING: Duration = Duration::from_secs(2);
+
 /// One round over a queue.
 pub(crate) async fn tidy(shared: Arc<Shared>, lane: Arc<Lane>) -> Result<()> {
-    shared.store.register(lane.keys.queue()).await?;
+    // In a cluster the list of queues is on another node, which may be away.
+    if let Ok(registered) = timeout(REGISTERING, shared.store.register(lane.keys.queue())).await {
+        registered?;
+    }
     shared.store.trim(&lane.keys).await?;
     shared.store.sweep_batches(&lane.keys).await?;
     let repairs = heal::keep_whole(&shared.store, &lane.keys, &lane.auditor).await?;

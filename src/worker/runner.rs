@@ -224,11 +224,11 @@ async fn introduce(shared: &Arc<Shared>, config: &Config) -> Result<()> {
         let defaults = config.queues.get(lane.keys.queue()).cloned();
         under_way.spawn(async move {
             shared.store.check_layout(&lane.keys).await?;
-            shared.store.register(lane.keys.queue()).await?;
             if let Some(defaults) = &defaults {
                 shared.store.set_defaults(&lane.keys, defaults).await?;
             }
             lane.introduced.store(true, Ordering::Release);
+            shared.store.register(lane.keys.queue()).await?;
             Result::Ok(())
         });
     }

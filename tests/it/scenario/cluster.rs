@@ -30,52 +30,77 @@ fn every_command_works_on_three_masters() {
     // The job on completion of a batch goes to a queue in another slot.
     cli.enqueue("q", "7", &["--batch", "b", "--on-complete", "orders", "{}", "--id", "q-7"]);
     cli.ok(["batch", "seal", "b"]);
-    let words = ["work"].into_iter().chain(QUEUES).chain(["--until-empty", "--exec", "cat"]);
-    cli.run(words).expect(0);
-    let after = cli.json(["stats", "orders"]);
-    assert_eq!((after["completed"].as_u64(), after["scheduled"].as_u64()), (Some(6), Some(1)), "{after}");
-    // Dead letters, acts on many jobs, the audit, undo.
-    cli.enqueue("q", "8", &["--id", "q-8", "--max-attempts", "1"]);
-    cli.run(["work", "q", "--until-empty", "--exec", "false"]).expect(0);
-    assert_eq!(cli.json(["dlq", "list", "q"]).as_array().unwrap().len(), 1);
-    cli.ok(["dlq", "retry", "q", "--all", "--yes"]);
-    cli.ok(["queues", "pause", "q"]);
-    cli.ok(["jobs", "list", "q", "--state", "pending"]);
-    let found = cli.json(["jobs", "show", "q-8"]);
-    assert_eq!(found["queue"], "q");
-    cli.ok(["queues", "clear", "q", "--yes"]);
-    let acts = cli.json(["audit"]);
-    let act = acts[0]["act"].as_str().or(acts[0]["id"].as_str()).unwrap().to_owned();
-    cli.ok(["undo", &act]);
-    assert_eq!(cli.json(["stats", "q"])["pending"], 1);
-    cli.ok(["queues", "resume", "q"]);
-    cli.run(["work", "q", "--until-empty", "--exec", "cat"]).expect(0);
-    // Limits, schedules, breakers, alerts, events, examinations.
-    cli.ok(["queues", "set", "orders", "--key", "tenant", "--key-concurrency", "1"]);
-    cli.ok(["limits", "set", "orders", "acme", "--concurrency", "2"]);
-    cli.ok(["schedule", "add", "morning", "invoices", "--every", "1h"]);
-    cli.ok(["schedule", "run", "morning"]);
-    cli.ok(["scheduler", "--once"]);
-    cli.ok(["breaker", "open", "smtp://localhost:25", "--for", "1h"]);
-    cli.ok(["breaker", "list"]);
-    cli.ok(["breaker", "close", "smtp://localhost:25"]);
-    cli.ok(["alerts", "set", "late", "--when", "latency", "--above", "5m"]);
-    cli.ok(["alerts", "mute", "late", "--for", "1h"]);
-    cli.ok(["alerts", "run", "--once"]);
-    cli.ok(["alerts", "history"]);
-    cli.ok(["events", "--last", "10"]);
-    cli.run(["check", "q"]).expect(0);
-    for words in [&["queues", "list"][..], &["workers", "list"], &["batch", "list"], &["jobs", "log", "q-1"]] {
-        cli.ok(words);
-    }
-    let doctor = cli.run(["doctor", "-o", "json"]);
-    assert!(matches!(doctor.code, Some(0 | 1)), "{doctor:?}");
+    let mut worker = cli.work(QUEUES.into_iter().chain(["--exec", "cat"])).ready();
+    wait_until(LONG, "the other queue's worker gets the job on completion", || {
+        let orders = cli.json(["stats", "orders"]);
+        (orders["completed"].as_u64(), orders["scheduled"].as_u64()) == (Some(6), Some(1))
+    });
+    assert_eq!(worker.stop(LONG), Some(0), "{:#?}", worker.log());
+    acts(&cli);
+    operate(&cli);
     for server in &cluster.servers {
         assert_eq!(schema_faults(server), Vec::<String>::new());
     }
     for queue in QUEUES {
         Snapshot::of(cluster.server(queue), queue).assert_agrees();
     }
+}
+
+/// Dead letters, acts on many jobs, the audit, undo.
+fn acts(cli: &Cli) {
+    cli.enqueue("q", "8", &["--id", "q-8", "--attempts", "1"]);
+    cli.run(["work", "q", "--until-empty", "--exec", "false"]).expect(0);
+    assert_eq!(cli.json(["dlq", "list", "q"]).as_array().unwrap().len(), 1);
+    cli.ok(["dlq", "retry", "q", "--all", "--yes"]);
+    cli.ok(["queues", "pause", "q"]);
+    // By its id alone it is looked for on every node.
+    assert_eq!(cli.json(["jobs", "show", "q-8"])["queue"], "q");
+    cli.ok(["clear", "q", "--yes"]);
+    assert_eq!(cli.json(["stats", "q"])["pending"], 0);
+    let act = cli.json(["audit"])[0]["id"].as_str().unwrap().to_owned();
+    cli.ok(["undo", &act]);
+    let stats = cli.json(["stats", "q"]);
+    assert_eq!((stats["pending"].as_u64(), stats["scheduled"].as_u64()), (Some(1), Some(1)), "{stats}");
+    cli.ok(["queues", "resume", "q"]);
+    cli.run(["work", "q", "--until-empty", "--exec", "cat"]).expect(0);
+}
+
+/// Limits, schedules, breakers, alerts, events, examinations.
+fn operate(cli: &Cli) {
+    for words in [
+        &["queues", "set", "orders", "--key", "tenant", "--key-concurrency", "1"][..],
+        &["limits", "set", "orders", "acme", "--concurrency", "2"],
+        &["schedule", "add", "morning", "invoices", "--every", "1h"],
+        &["schedule", "run", "morning"],
+        &["scheduler", "--once"],
+        &["breaker", "open", "smtp://localhost:25", "--for", "1h"],
+        &["breaker", "close", "smtp://localhost:25"],
+        &["alerts", "set", "late", "--when", "latency", "--above", "5m"],
+        &["alerts", "mute", "late", "--for", "1h"],
+        &["alerts", "run", "--once"],
+        &["check", "backlog", "q"],
+        &["explain", "q-1"],
+        &["heal"],
+        &["workers", "list"],
+    ] {
+        cli.ok(words);
+    }
+    for (words, rows) in [
+        (&["breaker", "list"][..], 0),
+        (&["schedule", "list"], 1),
+        (&["alerts", "history"], 2),
+        (&["events", "--last", "10"], 10),
+        (&["queues", "list"], 4),
+        (&["batch", "list"], 1),
+    ] {
+        let found = cli.json(words);
+        assert_eq!(found.as_array().map(Vec::len), Some(rows), "{words:?}: {found}");
+    }
+    // Each master is examined, and each is alone.
+    let findings = cli.run(["doctor", "-o", "json"]).expect(1).json();
+    let codes = findings.to_string();
+    assert_eq!(codes.matches("\"replica_missing\"").count(), 3, "{codes}");
+    assert_eq!(codes.matches("\"cluster_full_coverage\"").count(), 1, "{codes}");
 }
 
 #[test]

@@ -23,19 +23,20 @@ fn a_dead_master_holds_up_only_its_own_queues() {
     let work = QUEUES.into_iter().chain(["--concurrency", "4", "--lease", "5s", "--exec", &program]);
     let mut worker = cli.work(work).ready();
     // It runs for longer than a lease while a master is dead.
-    let slow = cli.enqueue("orders", r#""slow""#, &[]);
+    let slow = cli.enqueue("q", r#""slow""#, &[]);
     let warm: Vec<_> = QUEUES.iter().map(|queue| cli.enqueue(queue, "1", &[])).collect();
     wait_until(LONG, "all queues are worked on", || {
         let starts = ledger.starts();
         warm.iter().chain([&slow]).all(|id| starts.contains_key(id))
     });
 
-    let dead = cluster.owner("pictures");
+    // It has the list of queues, too.
+    let dead = cluster.owner("orders");
     cluster.servers[dead].kill9();
     let started = |id: &str| ledger.of("start").into_iter().find(|line| line.id == id).map(|line| line.at_ms);
     let mut late = Vec::new();
     for turn in 0..20 {
-        let queue = ["orders", "q"][turn % 2];
+        let queue = ["pictures", "q"][turn % 2];
         let output = wait_for(LONG, "the job is taken", || {
             // Until the masters have agreed that one is dead they take writes; a moment after that they may pause.
             let output = cli.run(["enqueue", "-q", queue, "1"]);
@@ -47,12 +48,15 @@ fn a_dead_master_holds_up_only_its_own_queues() {
     }
     late.sort_unstable();
     assert!(late[19] <= 1_000, "ms from the enqueue to the start: {late:?}");
+    let doctor = cli.run(["doctor", "-o", "json"]).expect(1);
+    let place = format!("127.0.0.1:{}", cluster.servers[dead].port());
+    assert!(doctor.stdout.contains("cluster_node_down") && doctor.stdout.contains(&place), "{}", doctor.stdout);
     // A worker that starts now works on the others, too.
     let second = Ledger::new();
     let program = second.program("");
     let mut other = cli.work(QUEUES.into_iter().chain(["--lease", "5s", "--exec", &program])).ready();
     wait_until(LONG, "it works beside a dead master", || {
-        cli.enqueue("orders", "1", &[]);
+        cli.enqueue("q", "1", &[]);
         !second.starts().is_empty()
     });
     wait_until(LONG, "the slow one has ended", || ledger.count("end").contains_key(&slow));
@@ -60,7 +64,7 @@ fn a_dead_master_holds_up_only_its_own_queues() {
 
     cluster.servers[dead].restart();
     let last = wait_for(LONG, "the dead one is back", || {
-        let output = cli.run(["enqueue", "-q", "pictures", "1"]);
+        let output = cli.run(["enqueue", "-q", "orders", "1"]);
         (output.code == Some(0)).then(|| output.stdout.trim().to_owned())
     });
     wait_until(LONG, "and is worked on", || [&ledger, &second].iter().any(|one| one.count("end").contains_key(&last)));
