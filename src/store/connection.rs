@@ -97,7 +97,7 @@ enum Way {
     /// To the one server.
     One(Arc<Server>),
     /// Each to the node that has its slot.
-    Cluster(Cluster),
+    Cluster(Box<Cluster>),
 }
 
 /// A command on its way.
@@ -113,7 +113,7 @@ pub(super) struct Request<'a> {
 impl Connection {
     pub(crate) fn new(config: RedisConfig, patience: Patience) -> Self {
         let way = match Topology::of(&config) {
-            Some(topology) => Way::Cluster(Cluster::new(config.clone(), topology, patience)),
+            Some(topology) => Way::Cluster(Box::new(Cluster::new(config.clone(), topology, patience))),
             None => Way::One(Arc::new(Server::new(Route::new(config.clone()), patience))),
         };
         Self(Arc::new(Inner { way, patience, config }))

@@ -59,7 +59,10 @@ async fn fetch(shared: &Arc<Shared>, pool: &Arc<Pool>, tokens: &Tokens) {
             fetched_some |= round.take_back(pool, came) > 0;
         }
         for index in pool.fetches.order() {
-            pool.turn();
+            // A pool whose every fetch is late does not turn, and whoever watches sees it.
+            if round.asked.iter().any(Option::is_some) {
+                pool.turn();
+            }
             let Some(room) = round.asked[index].as_ref().and_then(|asked| room(shared, pool, asked)) else { continue };
             let jobs = round.ask(shared, pool, index, room).await;
             fetched_some |= jobs > 0;

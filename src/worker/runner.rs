@@ -234,9 +234,8 @@ async fn introduce(shared: &Arc<Shared>, config: &Config) -> Result<()> {
     }
     let mut first = under_way.join_next().await;
     // Where Redis is not there, what came before says so.
-    match timeout(LATECOMERS, shared.breakers.look()).await {
-        Ok(Err(error)) => shared.alert(|| format!("the breakers could not be read: {error}")),
-        Ok(Ok(())) | Err(_) => {}
+    if let Ok(Err(error)) = timeout(LATECOMERS, shared.breakers.look()).await {
+        shared.alert(|| format!("the breakers could not be read: {error}"));
     }
     let until = tokio::time::Instant::now() + LATECOMERS;
     while let Some(outcome) = first {
