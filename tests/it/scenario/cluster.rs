@@ -264,9 +264,10 @@ fn a_cluster_that_is_down_is_told_of_and_waited_for() {
     cluster.servers[other].kill9();
     let down = wait_for(LONG, "the cluster is down", || {
         let output = cli.run(["enqueue", "-q", "q", "1"]);
-        (output.code != Some(0)).then_some(output)
+        // On the way there an answer may be lost.
+        assert!(matches!(output.code, Some(0 | 69 | 75)), "{output:?}");
+        (output.code == Some(69)).then_some(output)
     });
-    let down = down.expect(69);
     assert!(down.stderr.contains("is down") && down.elapsed < Duration::from_secs(6), "{down:?}");
     cluster.servers[other].restart();
     wait_until(LONG, "it serves again", || cli.run(["enqueue", "-q", "q", "1", "--id", "last-1"]).code == Some(0));
