@@ -228,7 +228,10 @@ async fn introduce(shared: &Arc<Shared>, config: &Config) -> Result<()> {
                 shared.store.set_defaults(&lane.keys, defaults).await?;
             }
             lane.introduced.store(true, Ordering::Release);
-            shared.store.register(lane.keys.queue()).await?;
+            // In a cluster the list of queues is on another node; where that is away, the janitor adds the queue later.
+            if let Ok(registered) = timeout(LATECOMERS, shared.store.register(lane.keys.queue())).await {
+                registered?;
+            }
             Result::Ok(())
         });
     }
