@@ -77,12 +77,7 @@ fn worker_of(claim: &str) -> &str {
 }
 
 /// The history with this crash; `None` leaves what is there, where nobody can read it or the claim.
-fn told<'a>(
-    claim: &str,
-    words: LastWords,
-    others: impl Iterator<Item = &'a JobId>,
-    at_ms: i64,
-) -> Option<String> {
+fn told<'a>(claim: &str, words: LastWords, others: impl Iterator<Item = &'a JobId>, at_ms: i64) -> Option<String> {
     let mut history = match &words.history {
         Some(text) => History::decode(text).ok()?,
         None => History::default(),
