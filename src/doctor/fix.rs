@@ -43,7 +43,9 @@ async fn mend(store: &Store, keys: &QueueKeys, finding: &Finding, done: &mut Don
     let queue = keys.queue().clone();
     match finding.code {
         Code::UniqueLeaked => {
-            let removed = store.sweep(keys).await?.removed;
+            // A heal for another finding has let go of those that leaked.
+            let healed = done.healed.get(&queue).map_or(0, |repairs| repaired(repairs, RepairKind::Unlock));
+            let removed = healed + store.sweep(keys).await?.removed;
             Ok((removed > 0).then(|| format!("let go of {} keys and ids that held nothing", grouped(removed))))
         }
         Code::JobsAdrift | Code::ClaimsMiscounted => {
@@ -55,8 +57,7 @@ async fn mend(store: &Store, keys: &QueueKeys, finding: &Finding, done: &mut Don
                     repairs
                 }
             };
-            let count =
-                |kind| repairs.iter().filter(|repair| repair.repair == kind).map(|repair| repair.repaired).sum();
+            let count = |kind| repaired(&repairs, kind);
             let parts: &[(u64, &str)] = &match finding.code {
                 Code::JobsAdrift => [
                     (count(RepairKind::Orphan), "let go of ids without a record"),
@@ -81,6 +82,11 @@ async fn mend(store: &Store, keys: &QueueKeys, finding: &Finding, done: &mut Don
         }
         _ => Ok(None),
     }
+}
+
+/// How many repairs of a kind were made.
+fn repaired(repairs: &[Repair], kind: RepairKind) -> u64 {
+    repairs.iter().filter(|repair| repair.repair == kind).map(|repair| repair.repaired).sum()
 }
 
 async fn trim(store: &Store, keys: &QueueKeys) -> Result<u64> {

@@ -303,7 +303,8 @@ fn every_answer_comes_in_every_format_and_alone_on_stdout() {
     let cli = Cli::new(&redis).env("COLUMNS", "100");
     cli.enqueue("q", "{\"a\":1}", &["--id", "job-0001", "--batch", "b"]);
     for args in ASKING.iter().filter(|args| {
-        !["workers", "dlq", "token", "events", "logs", "schedule", "audit", "breaker", "limits"].contains(&args[0])
+        !["workers", "dlq", "token", "events", "logs", "schedule", "audit", "breaker", "limits", "heal"]
+            .contains(&args[0])
             && args.get(1) != Some(&"export")
             && args.get(1) != Some(&"history")
     }) {

@@ -85,12 +85,29 @@ fn every_contradiction_is_shown_by_a_dry_run_and_put_right_once() {
     assert_eq!(redis.query::<String>(&["HGET", &seed.key("unique"), "taken"]), "0|holder");
     assert!(rows(&cli, &[]).is_empty(), "what is whole is left alone");
 
-    let told = cli.json(["heal", "--log", "-o", "json"]);
+    let told = cli.json(["heal", "--log"]);
     let told: Vec<&str> = told.as_array().unwrap().iter().filter_map(|entry| entry["event"].as_str()).collect();
     let words = ["orphaned", "undoubled", "reclaimed", "swept", "rebatched", "relocked", "unlocked", "reconciled"];
     for word in words.iter().chain(&["recovered", "schedule"]) {
         assert!(told.contains(word), "{word}: {told:?}");
     }
+}
+
+#[test]
+fn what_would_be_put_right_comes_in_every_format() {
+    let redis = TestRedis::start();
+    at_odds(&redis);
+    let cli = Cli::new(&redis).env("COLUMNS", "80");
+    let run = |format: &str| cli.ok(["heal", "q", "--dry-run", "-o", format]);
+    let table = run("table");
+    assert!(table.starts_with("QUEUE") && table.lines().all(|line| line.chars().count() <= 80), "{table}");
+    let plain: Vec<_> =
+        run("plain").lines().map(|line| line.split('\t').take(4).collect::<Vec<_>>().join(" ")).collect();
+    assert!(plain.contains(&"q double 1 0".to_owned()), "{plain:?}");
+    assert_eq!(cli.ok(["heal", "q", "--dry-run"]), run("plain"), "the default when piped");
+    assert!(run("csv").contains("q,double,1,0"), "{}", run("csv"));
+    assert_eq!(run("name").lines().count(), run("jsonl").lines().count());
+    assert!(run("wide").lines().count() > 10);
 }
 
 #[test]
