@@ -241,7 +241,7 @@ impl Pass<'_> {
             for (kind, claims) in [(RepairKind::Recover, taken), (RepairKind::Adopt, adopted)] {
                 let found = claims.len() as u64;
                 if found > 0 && !self.dry_run {
-                    let back = self.store.recover(self.keys, (HEAL, GRACE_MS), &claims).await?.len() as u64;
+                    let back = self.store.take_back(self.keys, (HEAL, GRACE_MS), &claims).await?.len() as u64;
                     self.note(kind, found, if kind == RepairKind::Adopt { found } else { back });
                 } else {
                     self.note(kind, found, 0);

@@ -27,6 +27,7 @@ mod maintenance;
 mod mend;
 mod presence;
 mod progress;
+mod recovery;
 mod rights;
 mod route;
 mod schedules;
@@ -59,7 +60,9 @@ pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range};
 pub(crate) use job_logs::LogPart;
 pub(crate) use key_limits::OwnLimits;
 pub(crate) use keys::{Key, QueueKeys};
-pub(crate) use lifecycle::{Accepted, Answered, Claimed, End, EnqueueCall, FetchCall, Fetched, Settled, Standing};
+pub(crate) use lifecycle::{
+    Accepted, Answered, Claimed, End, EnqueueCall, Fallen, FetchCall, Fetched, Recovered, Settled, Standing,
+};
 pub(crate) use maintenance::Auditor;
 pub(crate) use mend::{Amiss, Looked};
 pub(crate) use presence::Held;

@@ -11,6 +11,7 @@ mod dead;
 mod embedded;
 mod failover;
 mod files;
+mod healing;
 mod layout;
 mod leaks;
 mod limits;
