@@ -369,8 +369,7 @@ fn scripts_print_large_integers_only_through_int() {
 
 #[test]
 fn scripts_read_nothing_without_a_bound() {
-    let forbidden =
-        ["call('KEYS'", "'FLUSHDB'", "'FLUSHALL'", "'SMEMBERS'", "'HGETALL'", "'HKEYS'", "'HVALS'", "cjson"];
+    let forbidden = ["'KEYS'", "'FLUSHDB'", "'FLUSHALL'", "'SMEMBERS'", "'HGETALL'", "'HKEYS'", "'HVALS'", "cjson"];
     let mut findings = Vec::new();
     for file in files().iter().filter(|file| file.path.ends_with(".lua")) {
         for (number, line) in file.code().filter(|(_, line)| !line.trim_start().starts_with("--")) {
