@@ -68,6 +68,7 @@ pub(crate) use mend::{Amiss, Looked};
 pub(crate) use presence::Held;
 pub(crate) use presence::{Vitals, WorkerSelf};
 pub(crate) use progress::text as progress_text;
+pub(crate) use recovery::worker_of;
 pub(crate) use rights::{rules as acl_rules, sentinel_rules as acl_rules_of_sentinels};
 pub(crate) use schedules::{Appointed, Appointment, Fired, Firing, StoredSchedule, too_many};
 #[cfg(feature = "api")]

@@ -72,7 +72,8 @@ impl Store {
     }
 }
 
-fn worker_of(claim: &str) -> &str {
+/// Who holds a claim; empty where nobody can read it.
+pub(crate) fn worker_of(claim: &str) -> &str {
     claim.rsplit('|').nth(2).unwrap_or_default()
 }
 
