@@ -133,7 +133,7 @@ impl Client {
     /// # Errors
     /// As for [`Client::events_of`].
     pub async fn last_events(&self, queues: &[QueueName], level: Level, count: usize) -> Result<Vec<QueueEvent>> {
-        events::last(&self.store, queues, level, count).await
+        events::last(&self.store, queues, |event| event.level >= level, count).await
     }
 
     /// The schedules of every queue.

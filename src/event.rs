@@ -276,8 +276,8 @@ pub struct QueueEvent {
     /// The queue.
     pub queue: QueueName,
     /// What happened: retrying, snoozed, released, recovered, dead, crash_loop, expired, dropped, cancelling, cancelled,
-    /// promoted, revived, replaced (the old job, then the new one), removed, orphaned, reconciled, undoubled, reclaimed, swept, rebatched, relocked, unlocked, reindexed,
-    /// recounted, settings, paused,
+    /// promoted, revived, replaced (the old job, then the new one), removed, orphaned, reconciled, undoubled, reclaimed,
+    /// swept, rebatched, relocked, unlocked, reindexed, recounted, settings, paused,
     /// resumed, schedule, batch_completed, breaker_opened, breaker_closed, alert_firing, alert_recovered; where the queue is
     /// set to tell all, also enqueued, started, completed.
     pub event: String,

@@ -7,9 +7,10 @@ use std::time::Duration;
 use crate::client::Client;
 use crate::error::Result;
 use crate::event::QueueEvent;
+use crate::events;
 use crate::job::{JobId, QueueName};
 use crate::repair::{Repair, RepairKind};
-use crate::store::{Amiss, Appointed, Appointment, Auditor, QueueKeys, Store, StoredSchedule};
+use crate::store::{Amiss, Appointed, Appointment, Auditor, QueueKeys, Store, StoredSchedule, worker_of};
 
 /// How long `heal` waits between its two looks: workers renew their leases more often, and no script takes as long.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(1_500);
@@ -23,9 +24,6 @@ const LATE_MS: i64 = 5_000;
 /// Jobs that one call promotes, and calls for one queue.
 const PROMOTE_STEP: usize = 1_000;
 const PROMOTE_CALLS: usize = 1_000;
-/// Entries of an event stream that are read at a time, and in all.
-const LOG_STEP: usize = 500;
-const LOG_STEPS: usize = 20;
 
 /// Heals queues.
 #[derive(Clone)]
@@ -57,7 +55,7 @@ impl Healer {
             self.client.config().redis.must_be_writable()?;
         }
         let mut repairs = Vec::new();
-        for keys in self.named(queues).await? {
+        for keys in events::known(self.client.store(), queues).await? {
             repairs.extend(heal_queue(self.client.store(), &keys, dry_run).await?);
         }
         Ok(repairs)
@@ -68,46 +66,7 @@ impl Healer {
     /// # Errors
     /// `NotFound` when a named queue was never used.
     pub async fn log(&self, queues: &[QueueName], count: usize) -> Result<Vec<QueueEvent>> {
-        let mut told = Vec::new();
-        for keys in self.named(queues).await? {
-            let (mut before, mut found) = (None, 0);
-            for _ in 0..LOG_STEPS {
-                let page = self.client.store().events_before(&keys, before, LOG_STEP).await?;
-                let Some(first) = page.last() else { break };
-                before = Some(first.id);
-                let had = told.len();
-                told.extend(page.into_iter().filter(is_repair));
-                found += told.len() - had;
-                if found >= count {
-                    break;
-                }
-            }
-        }
-        told.sort_by_key(|event| event.id);
-        told.drain(..told.len().saturating_sub(count));
-        Ok(told)
-    }
-
-    async fn named(&self, queues: &[QueueName]) -> Result<Vec<QueueKeys>> {
-        if queues.is_empty() {
-            return Ok(self
-                .client
-                .store()
-                .queues()
-                .await?
-                .iter()
-                .map(|queue| self.client.store().keys(queue))
-                .collect());
-        }
-        let mut named = Vec::with_capacity(queues.len());
-        for queue in queues.iter().collect::<BTreeSet<_>>() {
-            let keys = self.client.store().keys(queue);
-            if !self.client.store().is_known(&keys).await? {
-                return Err(self.client.store().unknown_queue(queue).await);
-            }
-            named.push(keys);
-        }
-        Ok(named)
+        events::last(self.client.store(), queues, is_repair, count).await
     }
 }
 
@@ -229,19 +188,18 @@ impl Pass<'_> {
         let mut cursor = 0;
         loop {
             let (next, page) = self.store.active_page(self.keys, cursor).await?;
-            let owner = |claim: &str| claim.rsplit('|').nth(2).map(str::to_owned).unwrap_or_default();
             let (mut taken, mut adopted) = (Vec::new(), Vec::new());
             for (id, claim) in page {
-                match owner(&claim) {
-                    owner if silent.contains(&owner) => taken.push((id, claim)),
-                    owner if !owner.is_empty() && !known.contains(&owner) => adopted.push((id, claim)),
+                match worker_of(&claim) {
+                    owner if silent.contains(owner) => taken.push((id, claim)),
+                    owner if !owner.is_empty() && !known.contains(owner) => adopted.push((id, claim)),
                     _ => {}
                 }
             }
             for (kind, claims) in [(RepairKind::Recover, taken), (RepairKind::Adopt, adopted)] {
                 let found = claims.len() as u64;
                 if found > 0 && !self.dry_run {
-                    let back = self.store.recover(self.keys, (HEAL, GRACE_MS), &claims).await?.len() as u64;
+                    let back = self.store.take_back(self.keys, (HEAL, GRACE_MS), &claims).await?.len() as u64;
                     self.note(kind, found, if kind == RepairKind::Adopt { found } else { back });
                 } else {
                     self.note(kind, found, 0);

@@ -56,7 +56,7 @@
 //! Attempt numbers are failures + crashes + 1. Who crashes is not known when a worker dies with several jobs in hand, so
 //! each counts a crash; a job with a crash is never claimed ahead; one crash short of `crashLimit` (3) it runs alone in an
 //! otherwise empty worker, and only a crash there buries it (`crash_loop`). A poison job ends among the dead letters, its
-//! neighbours never do.
+//! neighbours never do. Of each crash the history keeps what is known ([`job::Crash`]): nobody was there to tell why.
 //!
 //! A job may ask to be added only where its queue holds no job that waits or runs ([`NewJob::unless_queued`]); else it is
 //! answered as a duplicate of one of those. What cannot be handed over may be put into a [`Spool`], a directory with a file
@@ -187,7 +187,7 @@
 //! | key | type | holds |
 //! |---|---|---|
 //! | `jobs` | hash | id -> record: arrival in µs, `@<field>=<key>` where keys limit the queue, then the producer's JSON object, payload byte for byte inside |
-//! | `history` | hash | id -> JSON of failures and other ends, only for jobs to which something happened |
+//! | `history` | hash | id -> JSON of failures, crashes and other ends, only for jobs to which something happened |
 //! | `crashes` | hash | id -> crashes |
 //! | `pending:0` … `pending:3` | zset | critical, high, normal, low: id by arrival in µs |
 //! | `parked`, `parked:<key>` | zset | pending jobs over the limit of their key, and those of one key: id by level × 2^51 + arrival - 1.5 × 10^15 |

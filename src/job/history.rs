@@ -4,9 +4,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::job::Crash;
 use crate::retry::ErrorClass;
 
 const FAILURES_KEPT: usize = 20;
+const CRASHES_KEPT: usize = 5;
 const MESSAGE_MAX_BYTES: usize = 2_000;
 
 /// One failed attempt.
@@ -30,7 +32,7 @@ pub struct Failure {
     pub worker: String,
 }
 
-/// A job's failures (the last twenty; counts exact), snoozes and releases.
+/// A job's failures (the last twenty; counts exact), its last five crashes, snoozes and releases.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct History {
@@ -52,6 +54,9 @@ pub struct History {
     /// The last failures, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
+    /// The last crashes, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crashed: Vec<Crash>,
 }
 
 fn is_zero(count: &u32) -> bool {
@@ -80,6 +85,14 @@ impl History {
         self.failures.push(failure);
         let surplus = self.failures.len().saturating_sub(FAILURES_KEPT);
         self.failures.drain(..surplus);
+    }
+
+    /// Adds a crash, which is no failure: it uses no attempt, and how many there were stands elsewhere.
+    pub(crate) fn crash(&mut self, crash: Crash) {
+        self.end = None;
+        self.crashed.push(crash);
+        let surplus = self.crashed.len().saturating_sub(CRASHES_KEPT);
+        self.crashed.drain(..surplus);
     }
 
     /// Notes that the job was put off at `now_ms` without using an attempt.

@@ -28,6 +28,7 @@ mod maintenance;
 mod mend;
 mod presence;
 mod progress;
+mod recovery;
 mod rights;
 mod route;
 mod schedules;
@@ -63,12 +64,15 @@ pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range};
 pub(crate) use job_logs::LogPart;
 pub(crate) use key_limits::OwnLimits;
 pub(crate) use keys::{Key, QueueKeys};
-pub(crate) use lifecycle::{Accepted, Answered, Claimed, End, EnqueueCall, FetchCall, Fetched, Settled, Standing};
+pub(crate) use lifecycle::{
+    Accepted, Answered, Claimed, End, EnqueueCall, Fallen, FetchCall, Fetched, Recovered, Settled, Standing,
+};
 pub(crate) use maintenance::Auditor;
 pub(crate) use mend::{Amiss, Looked};
 pub(crate) use presence::Held;
 pub(crate) use presence::{Vitals, WorkerSelf};
 pub(crate) use progress::text as progress_text;
+pub(crate) use recovery::worker_of;
 pub(crate) use rights::{rules as acl_rules, sentinel_rules as acl_rules_of_sentinels};
 pub(crate) use schedules::{Appointed, Appointment, Fired, Firing, StoredSchedule, too_many};
 #[cfg(feature = "api")]

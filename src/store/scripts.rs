@@ -59,6 +59,7 @@ scripts! {
     RENEW "renew",
     PASS_ON "pass_on",
     OVERDUE "overdue",
+    LAST_WORDS "last_words",
     RECOVER "recover",
     FORGET "forget",
     SIGN_OFF "sign_off",

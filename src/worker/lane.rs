@@ -285,7 +285,9 @@ impl Pool {
         if rivals.is_empty() {
             return all;
         }
+        // What is late, on its way or to be asked for, is made up for in both.
         self.starts.owe(all);
+        self.fetches.owe(all);
         let weight = |index: usize| self.weights[index] as usize;
         let sum = weight(own) + rivals.iter().map(|rival| weight(*rival)).sum::<usize>();
         (all * weight(own) / sum).min(self.fetches.lead(own, &rivals, all / sum))
@@ -294,5 +296,45 @@ impl Pool {
     /// Slots with nothing to do.
     pub(crate) fn idle(&self) -> usize {
         self.slots.saturating_sub(self.running.load(Ordering::Acquire))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::QueueName;
+    use crate::processor::{JobContext, Outcome, ProcessError, Processor, Registry};
+
+    struct Idle;
+
+    impl Processor for Idle {
+        type Payload = serde_json::Value;
+
+        async fn process(&self, _: Self::Payload, _: &JobContext) -> Result<Outcome, ProcessError> {
+            Ok(Outcome::done())
+        }
+    }
+
+    fn lane(queue: &str) -> Arc<Lane> {
+        let (queue, mut registry) = (QueueName::new(queue).unwrap(), Registry::new());
+        registry.register(queue.clone(), Idle);
+        let entry = registry.get(&queue).unwrap().clone();
+        let lane = Lane::new(QueueKeys::new("p:", &queue), entry, mpsc::channel(1).0);
+        lane.ran(Duration::from_micros(1));
+        lane.gives.store(true, Ordering::Release);
+        Arc::new(lane)
+    }
+
+    #[test]
+    fn a_queue_that_is_asked_late_has_its_share_when_it_is() {
+        let (a, b) = (lane("a"), lane("b"));
+        let pool = Pool::new(vec![Arc::clone(&a), Arc::clone(&b)], 4, &[3, 1]);
+        assert_eq!((pool.ahead(&a), pool.ahead(&b)), (375, 125));
+        // Twice as much as it was to get, since its rival's answer was late, and some for slots that had nothing else.
+        [125, 125, 4].into_iter().for_each(|jobs| pool.fetches.served(1, jobs));
+        pool.fetches.served(0, 375);
+        assert_eq!((pool.ahead(&a), pool.ahead(&b)), (375, 0), "two of three parts are still to come");
+        pool.fetches.served(0, 375);
+        assert_eq!(pool.fetches.order(), [0, 1]);
     }
 }

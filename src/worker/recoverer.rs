@@ -10,9 +10,6 @@ use crate::job::JobId;
 use crate::worker::lane::Lane;
 use crate::worker::shared::Shared;
 
-/// Claims taken back in one call.
-const BATCH: usize = 500;
-
 /// How often it looks: six times a lease, at most once a second.
 pub(crate) fn interval(lease: Duration) -> Duration {
     (lease / 6).max(Duration::from_secs(1))
@@ -61,9 +58,7 @@ async fn sweep(shared: &Shared, lane: &Lane, lost: impl Fn(&str) -> bool) -> Res
     loop {
         let (next, page) = shared.store.active_page(&lane.keys, cursor).await?;
         let claims: Vec<_> = page.into_iter().filter(|(_, claim)| !claim.contains(&own) && lost(claim)).collect();
-        for batch in claims.chunks(BATCH) {
-            take_back(shared, lane, batch).await?;
-        }
+        take_back(shared, lane, &claims).await?;
         cursor = next;
         if cursor == 0 {
             return Ok(());
@@ -72,7 +67,7 @@ async fn sweep(shared: &Shared, lane: &Lane, lost: impl Fn(&str) -> bool) -> Res
 }
 
 async fn take_back(shared: &Shared, lane: &Lane, claims: &[(JobId, String)]) -> Result<()> {
-    let recovered = shared.store.recover(&lane.keys, (&shared.worker, shared.lease_ms()), claims).await?;
+    let recovered = shared.store.take_back(&lane.keys, (&shared.worker, shared.lease_ms()), claims).await?;
     for job in recovered {
         let kind = match job.to.as_str() {
             "dead" => EventKind::Dead,

@@ -68,6 +68,9 @@ impl Daemon {
 /// Says that we are ready as soon as Redis has answered, and from then on that we are alive: a service that can be asked
 /// is of use without Redis too, and a restart would not bring that back. All the time it says whether Redis answers.
 async fn watch(client: &Client, notifier: &Notifier) -> Infallible {
+    if notifier.is_silent() {
+        return std::future::pending().await;
+    }
     let heard = Cell::new(None);
     let asking = async {
         loop {

@@ -31,6 +31,11 @@ impl Notifier {
         Ok(Self { socket, watchdog, told: RefCell::default() })
     }
 
+    /// Whether nobody is there to be told.
+    pub fn is_silent(&self) -> bool {
+        self.socket.is_none()
+    }
+
     /// How often to call [`Notifier::alive`]: at least twice in the time after which the service would be taken for hung.
     pub fn interval(&self) -> Duration {
         let half = self.watchdog.map(|watchdog| watchdog / 2).filter(|half| !half.is_zero());

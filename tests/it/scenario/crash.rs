@@ -149,6 +149,62 @@ fn r04_a_job_that_kills_its_worker_is_buried_at_its_third_crash_and_alone() {
 }
 
 #[test]
+fn r04_the_history_of_a_poison_job_among_a_thousand_names_what_was_known_of_each_crash() {
+    const GOOD: usize = 1_000;
+    let redis = TestRedis::start();
+    let (cli, ledger) = (Cli::new(&redis), Ledger::new());
+    // It waits for a sign, so that what it said has been stored and others run beside it.
+    let sign = ledger.directory().join("go").display().to_string();
+    let program = ledger.program(&format!(
+        "case $payload in *poison*) echo \"attempt $IREVA_ATTEMPT goes wrong\" >&2; \
+         until test -e {sign}-$IREVA_ATTEMPT; do sleep 0.02; done; kill -9 $PPID; sleep 1; exit 1;; esac; sleep 0.05"
+    ));
+    cli.keep_completed("q");
+    let payload = |n| if n == 10 { r#""poison""#.to_owned() } else { format!("{n}") };
+    cli.enqueue_lines("q", (0..=GOOD).map(|n| format!(r#"{{"id":"job-{n}","payload":{}}}"#, payload(n))));
+    let work = ["q", "--concurrency", "8", "--lease", LEASE, "--exec", &program];
+    let said = |attempt: usize| {
+        let log: Option<String> = redis.query(&["GET", &redis.key("q", "log:job-10")]);
+        log.is_some_and(|log| log.contains(&format!("attempt {attempt} goes wrong")))
+    };
+
+    let (mut worker, mut attempt) = (cli.work(work), 1);
+    wait_until(LONG, "the poison is buried and the rest is done", || {
+        if worker.ended().is_some() {
+            worker = cli.work(work);
+        }
+        if said(attempt) {
+            std::fs::write(format!("{sign}-{attempt}"), "").unwrap();
+            attempt += 1;
+        }
+        let stats = cli.json(["stats", "q"]);
+        stats["dead"] == 1 && stats["completed"] == GOOD
+    });
+    assert_eq!(worker.stop(LONG), Some(0));
+
+    assert_eq!(ledger.starts()["job-10"], 3);
+    let letter = cli.json(["dlq", "show", "q", "job-10"]);
+    let crashed = letter["crashed"].as_array().unwrap_or_else(|| panic!("{letter}"));
+    assert_eq!((crashed.len(), &letter["crashes"]), (3, &3.into()), "{letter}");
+    for (n, crash) in crashed.iter().enumerate() {
+        assert_eq!((&crash["code"], &crash["attempt"]), (&"worker_silent".into(), &(n + 1).into()), "{crash}");
+        let log = crash["log"].as_str().unwrap();
+        assert!(log.lines().last().unwrap().contains(&format!("attempt {} goes wrong", n + 1)), "{crash}");
+    }
+    let beside = crashed[0]["beside"].as_array().unwrap_or_else(|| panic!("{letter}"));
+    assert!((1..=20).contains(&beside.len()) && !beside.contains(&"job-10".into()), "{letter}");
+    assert!(crashed[2]["alone"] == true && crashed[2].get("beside").is_none(), "{letter}");
+    let shown = cli.ok(["dlq", "show", "q", "job-10", "-o", "table"]);
+    for part in ["its worker died or fell silent; beside it: job-", "it was handed out alone", "  | "] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let why = cli.ok(["explain", "job-10", "-o", "json"]);
+    assert!(why.contains("where it ran alone; it said last: ") && why.contains("attempt 3 goes wrong"), "{why}");
+    let accepted: Vec<_> = (0..=GOOD).map(|n| format!("job-{n}")).collect();
+    Snapshot::of(&redis, "q").assert_conserves(&accepted);
+}
+
+#[test]
 fn r05_a_delivery_before_the_crash_is_repeated_once_under_the_same_key() {
     let redis = TestRedis::start();
     let (cli, ledger) = (Cli::new(&redis), Ledger::new());

@@ -12,6 +12,7 @@ mod dead;
 mod embedded;
 mod failover;
 mod files;
+mod healing;
 mod layout;
 mod leaks;
 mod limits;

@@ -14,8 +14,8 @@ use crate::parse;
 /// without a record, records in no state, jobs in two, claims that nobody can
 /// read or whose worker is gone, unique keys without a job, wrong counts, late
 /// promotions, silent schedules. A row for each queue and kind; none where all is
-/// well. Workers do the same each minute; it is safe beside them. Each repair is
-/// an entry of 'events' and of --log.
+/// well. Workers do the same, a part of it each minute; it is safe beside them.
+/// Each repair is an entry of 'events' and of --log.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example:
   ireva-queue heal --dry-run
