@@ -123,7 +123,8 @@ impl Round {
 
 /// Waits until there is something to ask for.
 async fn rest(shared: &Shared, pool: &Pool, round: &mut Round, tokens: &Tokens) {
-    let lanes = || round.asked.iter().flatten();
+    // Those that may not be asked yet are not waited for.
+    let lanes = || round.asked.iter().flatten().filter(|asked| asked.lane.introduced.load(Ordering::Acquire));
     let hungry = lanes().any(|asked| wanted(pool, &asked.lane) != (0, 0)) && !shared.is_solo();
     tokens.arm(hungry);
     let later = Instant::now() + POLL;
