@@ -38,8 +38,8 @@ test:
 	then echo 'cargo nextest run'; cargo nextest run; \
 	else $(MAKE) --no-print-directory test-without-nextest; fi
 
-# What measures milliseconds of a server runs by itself, as .config/nextest.toml has it.
-TIMED := r46_ r64_ clearing_a_million
+# What measures milliseconds runs by itself, as .config/nextest.toml has it.
+TIMED := r25_ r46_ r64_ clearing_a_million clearing_many many_letters
 test-without-nextest:
 	cargo test --test it -- --test-threads 1 $(TIMED)
 	cargo test --lib --bins --tests -- --test-threads 4 $(addprefix --skip ,$(TIMED))

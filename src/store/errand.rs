@@ -11,7 +11,7 @@ use super::failure::{Failure, Remedy};
 use crate::error::{Error, ErrorKind};
 
 /// A brief call ends after this, whatever happens.
-const BUDGET: Duration = Duration::from_millis(4_500);
+const BUDGET: Duration = Duration::from_secs(4);
 /// A brief call to where nobody has ever listened ends after this.
 const ABSENT_BUDGET: Duration = Duration::from_secs(1);
 /// Connections are tried no more often than this, and with every failure in a row half as often, down to `DIAL_MAX`.
