@@ -83,6 +83,7 @@ Register-ArgumentCompleter -Native -CommandName 'ireva-queue' -ScriptBlock {
             [CompletionResult]::new('--unique', '--unique', [CompletionResultType]::ParameterName, 'A key that one live job of the queue may hold')
             [CompletionResult]::new('--unique-for', '--unique-for', [CompletionResultType]::ParameterName, 'Hold the key for this long, even when the job ends sooner')
             [CompletionResult]::new('--id', '--id', [CompletionResultType]::ParameterName, 'Its id; the same id again adds nothing')
+            [CompletionResult]::new('--order-key', '--order-key', [CompletionResultType]::ParameterName, 'Keep the order among jobs of this key, also where the queue has several partitions')
             [CompletionResult]::new('--ndjson', '--ndjson', [CompletionResultType]::ParameterName, 'A job per line of this file, ''-'' for stdin')
             [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'The same as --ndjson')
             [CompletionResult]::new('--batch', '--batch', [CompletionResultType]::ParameterName, 'Count what is enqueued in this batch of the queue; it is opened if it is not there')

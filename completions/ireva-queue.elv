@@ -79,6 +79,7 @@ set edit:completion:arg-completer[ireva-queue] = {|@words|
             cand --unique 'A key that one live job of the queue may hold'
             cand --unique-for 'Hold the key for this long, even when the job ends sooner'
             cand --id 'Its id; the same id again adds nothing'
+            cand --order-key 'Keep the order among jobs of this key, also where the queue has several partitions'
             cand --ndjson 'A job per line of this file, ''-'' for stdin'
             cand --from 'The same as --ndjson'
             cand --batch 'Count what is enqueued in this batch of the queue; it is opened if it is not there'

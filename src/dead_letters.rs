@@ -168,6 +168,7 @@ impl DeadLetters {
             job.priority = record.priority;
             (job.attempts, job.backoff) = (record.attempts, record.backoff);
             (job.timeout, job.ttl) = (record.timeout, record.ttl);
+            job.order_key = record.order_key;
             job.unique = record.unique.map(|key| Unique { key, window: None });
         }
         job.revives = Some(id.clone());

@@ -1,6 +1,8 @@
-//! Hands jobs to a queue: calls that run at the same time share round trips, one of which is under way at a time.
+//! Hands jobs to a partition of a queue: calls that run at the same time share round trips, one of which is under way at a
+//! time.
 
 mod durable;
+mod router;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,6 +13,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use self::durable::Unconfirmed;
+pub(crate) use self::router::Router;
 use crate::config::Durable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{BatchName, JobId, KeyField, NewJob};
@@ -23,7 +26,7 @@ const CALL_BYTES: usize = 4 << 20;
 /// How often a producer at work makes its queue known again, in case somebody deleted it meanwhile.
 const REGISTER_EVERY: Duration = Duration::from_secs(60);
 
-/// The one who enqueues into a queue, for a client. Cloning shares it.
+/// The one who enqueues into a partition of a queue, for a client. Cloning shares it.
 #[derive(Clone)]
 pub(crate) struct Producer(Arc<Inner>);
 
@@ -60,6 +63,16 @@ struct Handed {
     answers: Vec<Result<Enqueued>>,
     /// What is still to be seen to, in a durable queue.
     unconfirmed: Option<Unconfirmed>,
+    /// Jobs that came back instead, with nothing written: they belong to another partition now.
+    back: Vec<NewJob>,
+}
+
+/// What became of jobs that were handed to a partition.
+struct Outcome {
+    /// One for each job that did not come back.
+    answers: Vec<Result<Enqueued>>,
+    /// The rest of them, in their order: they belong to another partition now.
+    back: Vec<NewJob>,
 }
 
 impl Producer {
@@ -82,22 +95,12 @@ impl Producer {
         Arc::strong_count(&self.0) > 1
     }
 
-    /// One job.
-    pub(crate) async fn enqueue(&self, job: NewJob) -> Result<Enqueued> {
-        job.check()?;
-        let mut handed = [self.submit(vec![job]).await?];
-        self.confirm(&mut handed).await;
-        let [Handed { mut answers, .. }] = handed;
-        answers.pop().unwrap_or_else(|| Err(Error::internal("enqueue gave no answer")))
-    }
-
     /// Many jobs, one answer for each; what comes behind a call that failed, or found the queue full, is not sent.
-    pub(crate) async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued>>> {
-        jobs.iter().try_for_each(NewJob::check)?;
+    async fn hand_over(&self, jobs: Vec<NewJob>) -> Result<Outcome> {
         let total = jobs.len();
         let (mut handed, mut stop) = (Vec::with_capacity(total.div_ceil(CALL_JOBS)), None);
-        let mut jobs = jobs.into_iter().peekable();
-        while jobs.peek().is_some() && stop.is_none() {
+        let (mut jobs, mut back) = (jobs.into_iter().peekable(), Vec::new());
+        while jobs.peek().is_some() && stop.is_none() && back.is_empty() {
             let (mut call, mut bytes) = (Vec::with_capacity(CALL_JOBS), 0);
             while call.len() < CALL_JOBS && bytes < CALL_BYTES {
                 let Some(job) = jobs.next() else { break };
@@ -105,11 +108,15 @@ impl Producer {
                 call.push(job);
             }
             let size = call.len();
-            let answered = match self.submit(call).await {
+            let mut answered = match self.submit(call).await {
                 Ok(answered) => answered,
                 Err(error) if handed.is_empty() => return Err(error),
-                Err(error) => Handed { answers: repeated(&error).take(size).collect(), unconfirmed: None },
+                Err(error) => {
+                    let answers = repeated(&error).take(size).collect();
+                    Handed { answers, unconfirmed: None, back: Vec::new() }
+                }
             };
+            back = std::mem::take(&mut answered.back);
             // The order holds: what was refused for want of room shall not be overtaken by what comes behind it.
             stop = answered.answers.iter().rev().find_map(|answer| answer.as_ref().err()).map(|error| {
                 let kind =
@@ -120,10 +127,12 @@ impl Producer {
         }
         self.confirm(&mut handed).await;
         let mut answers: Vec<_> = handed.into_iter().flat_map(|handed| handed.answers).collect();
-        if let Some(error) = stop {
-            answers.extend(repeated(&error).take(total - answers.len()));
+        match stop {
+            Some(error) => answers.extend(repeated(&error).take(total - answers.len())),
+            None if !back.is_empty() => back.extend(jobs),
+            None => {}
         }
-        Ok(answers)
+        Ok(Outcome { answers, back })
     }
 
     /// Whether a call of this producer made the queue.
@@ -167,7 +176,12 @@ impl Inner {
                         let unconfirmed = Unconfirmed { call, begun, durable, jobs };
                         let unconfirmed = (durable != Durable::Off).then_some(unconfirmed);
                         // The caller may have gone; its jobs are enqueued all the same.
-                        let _ = reply.send(Ok(Handed { answers, unconfirmed }));
+                        let _ = reply.send(Ok(Handed { answers, unconfirmed, back: Vec::new() }));
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Moved => {
+                    for Request { jobs, reply } in requests {
+                        let _ = reply.send(Ok(Handed { answers: Vec::new(), unconfirmed: None, back: jobs }));
                     }
                 }
                 Err(error) => {

@@ -12,7 +12,7 @@ use crate::config::{Durable, QueueSettings, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, JobState, NewJob, QueueName};
 use crate::key_limits::KeyLimits;
-use crate::producer::Producer;
+use crate::producer::Router;
 use crate::selection::Selection;
 use crate::stats::{BulkReport, Enqueued, JobEnd, QueueStats};
 use crate::store::{Confirmer, Key, QueueKeys, Store};
@@ -28,13 +28,13 @@ const POLL_LAST: Duration = Duration::from_millis(250);
 pub struct Queue {
     store: Store,
     keys: QueueKeys,
-    producer: Producer,
+    producer: Router,
 }
 
 impl Queue {
     pub(crate) fn new(store: Store, confirmer: Confirmer, name: &QueueName, usual: Durable) -> Self {
         let keys = store.keys(name);
-        let producer = Producer::new(store.clone(), confirmer, keys.clone(), usual);
+        let producer = Router::new(store.clone(), confirmer, name, usual);
         Self { store, keys, producer }
     }
 

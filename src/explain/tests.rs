@@ -31,6 +31,7 @@ fn job(state: JobState, since_ms: i64) -> JobDetails {
         timeout_ms: None,
         ttl_ms: None,
         unique: None,
+        order_key: None,
         batch: None,
         worker: None,
         fence: None,

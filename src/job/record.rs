@@ -39,6 +39,8 @@ pub struct Record {
     pub ttl: Option<Duration>,
     /// The unique key that it holds while it lives.
     pub unique: Option<String>,
+    /// Jobs of the same order key keep their order, also where their queue has several partitions.
+    pub order_key: Option<String>,
     /// The batch that it is counted in.
     pub batch: Option<BatchName>,
     /// Whether somebody waits for the result.
@@ -64,6 +66,8 @@ pub(crate) struct Stored<'a> {
     pub ttl_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unique: Option<String>,
+    #[serde(default, rename = "orderKey", skip_serializing_if = "Option::is_none")]
+    pub order_key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchName>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -86,7 +90,9 @@ impl Record {
             .map_err(|error| Error::corrupt(format!("the record is not readable: {error}")))?;
         let start = stored.payload.get().as_ptr() as usize - text.as_ptr() as usize;
         let payload = start..start + stored.payload.get().len();
-        let Stored { priority, attempts, backoff, timeout_ms, ttl_ms, unique, batch, awaited, revives, .. } = stored;
+        let Stored {
+            priority, attempts, backoff, timeout_ms, ttl_ms, unique, order_key, batch, awaited, revives, ..
+        } = stored;
         Ok(Self {
             payload,
             arrival_us,
@@ -96,6 +102,7 @@ impl Record {
             timeout: timeout_ms.map(Duration::from_millis),
             ttl: ttl_ms.map(Duration::from_millis),
             unique,
+            order_key,
             batch,
             awaited,
             revives,

@@ -270,6 +270,9 @@ pub struct JobDetails {
     pub ttl_ms: Option<u64>,
     /// The unique key that it holds.
     pub unique: Option<String>,
+    /// The key among whose jobs it keeps its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_key: Option<String>,
     /// The batch that it was enqueued in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<String>,

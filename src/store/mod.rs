@@ -24,6 +24,7 @@ mod keys;
 mod lifecycle;
 mod limits;
 mod maintenance;
+mod partitions;
 mod presence;
 mod progress;
 mod rights;

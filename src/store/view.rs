@@ -202,6 +202,7 @@ impl Shown {
             timeout_ms: record.as_ref().and_then(|record| record.timeout).map(millis),
             ttl_ms: record.as_ref().and_then(|record| record.ttl).map(millis),
             unique,
+            order_key: record.as_ref().and_then(|record| record.order_key.clone()),
             batch: record.as_ref().and_then(|record| record.batch.as_ref()).map(ToString::to_string),
             worker: found.place.worker().map(str::to_owned),
             fence: found.place.fence(),

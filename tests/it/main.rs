@@ -70,6 +70,7 @@ mod ops_janitor;
 mod ops_load;
 mod ops_seed;
 mod ops_undo;
+mod partitions;
 mod service;
 mod weights;
 mod worker;

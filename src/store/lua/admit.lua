@@ -4,13 +4,13 @@
 --       expiry in ms ('' for what it has not)
 -- returns: for each job '+' where it is in (or would be), '~' the same job is here already, '=' the id is taken, '=<id>' that
 --          job holds its unique key
--- refuses: LAYOUT
+-- refuses: LAYOUT PARTITIONS
 -- cost: 15 µs a job; 200 jobs a call
 -- flags:
 -- uses: now int layout count wake emit options lines
 -- moves: Restore
 local now_us = now()
-if check ~= '1' then layout() end
+if check ~= '1' then layout('adds') end
 local reply, taken, held, added = {}, {}, {}, {}
 for at = jobs_at, #ARGV, 8 do
   local id, word, score, record, told, times, key, expiry = unpack(ARGV, at, at + 7)

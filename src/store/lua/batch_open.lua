@@ -2,12 +2,12 @@
 -- KEYS: batches meta
 -- ARGV: clock name id queue record   id, queue, record: the job on completion; queue: '' for this one; record: '' for none
 -- returns: '+' begun, '=' it takes jobs already, '!' it does, with another job on completion, '#' it is sealed
--- refuses: LAYOUT
+-- refuses: LAYOUT PARTITIONS
 -- cost: 10 µs
 -- flags:
 -- uses: now int layout
 local now_ms = int(math.floor(now() / 1000))
-layout()
+layout('adds')
 local key = string.sub(meta, 1, -5) .. 'batch:' .. name
 local known = redis.call('HMGET', key, 'created_ms', 'sealed', 'queue', 'record')
 if known[2] then return '#' end

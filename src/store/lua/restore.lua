@@ -4,13 +4,13 @@
 -- ARGV: clock who act
 -- returns: 1 where there may be more; how many are back, and how many were left, in all calls so far; the ids that this call
 --          left. Nothing: no copies are kept
--- refuses: LAYOUT
+-- refuses: LAYOUT PARTITIONS
 -- cost: 25 µs a job; 200 jobs a call
 -- flags:
 -- uses: now int layout count wake emit options lines back
 -- moves: Restore
 local now_us = now()
-layout()
+layout('adds')
 local head = string.sub(meta, 1, -5) .. 'undo:' .. act
 local pieces = tonumber(redis.call('HGET', head, 'pieces'))
 if not pieces then return {} end

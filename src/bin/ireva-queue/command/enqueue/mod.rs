@@ -45,9 +45,9 @@ use crate::view::{Awaited, Planned};
 ///
 /// With --ndjson or --from each line is a job: {"payload":…} with, as wanted,
 /// id, priority, delay, at, attempts, backoff, timeout, ttl, unique, uniqueFor,
-/// unlessQueued. Refused lines go to stderr with their number, and the exit code is 3, also
-/// where every line is refused. How many were enqueued is printed; -q, -o name
-/// and -o jsonl print each job.
+/// orderKey, unlessQueued. Refused lines go to stderr with their number, and the
+/// exit code is 3, also where every line is refused. How many were enqueued is
+/// printed; -q, -o name and -o jsonl print each job.
 ///
 /// With --batch the jobs are counted together (batch show NAME), and the job of
 /// --on-complete follows when all have ended. More can be added until the batch
@@ -127,6 +127,10 @@ struct OneJobArgs {
     #[arg(long, value_name = "ID")]
     id: Option<JobId>,
 
+    /// Keep the order among jobs of this key, also where the queue has several partitions
+    #[arg(long, value_name = "KEY")]
+    order_key: Option<String>,
+
     /// Add nothing where a job of the queue waits or runs
     #[arg(long)]
     unless_queued: bool,
@@ -138,6 +142,7 @@ impl OneJobArgs {
         let job = self.delay.into_iter().fold(job, NewJob::delay);
         let job = self.at.into_iter().fold(job, NewJob::at);
         let job = self.id.iter().cloned().fold(self.job.put_on(job), NewJob::id);
+        let job = self.order_key.iter().fold(job, NewJob::order_key);
         if self.unless_queued { job.unless_queued() } else { job }
     }
 }

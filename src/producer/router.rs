@@ -1,0 +1,193 @@
+//! Hands each job to the partition of its queue that it belongs to, and learns where that is by being sent away.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::Instant;
+
+use super::{Outcome, Producer, repeated};
+use crate::config::Durable;
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::{NewJob, Partitions, QueueName};
+use crate::stats::Enqueued;
+use crate::store::{Confirmer, Store};
+
+/// So long jobs are offered again while the number of partitions changes: a change says the new number within one round
+/// trip for each partition.
+const MOVING: Duration = Duration::from_secs(5);
+/// How long it waits before it asks where they belong once more.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// The one who enqueues into a queue, for a client. Cloning shares it.
+///
+/// It takes a queue to have one partition until the queue says otherwise, by refusing what belongs elsewhere, so that a queue
+/// of one costs no question.
+#[derive(Clone)]
+pub(crate) struct Router(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    confirmer: Confirmer,
+    queue: QueueName,
+    usual: Durable,
+    routes: Mutex<Routes>,
+}
+
+/// The partitions as they were last known, and who enqueues into each.
+#[derive(Clone)]
+struct Routes {
+    partitions: Partitions,
+    producers: Arc<[Producer]>,
+}
+
+impl Router {
+    /// `usual`: whether the queue is durable where nobody has set it.
+    pub(crate) fn new(store: Store, confirmer: Confirmer, queue: &QueueName, usual: Durable) -> Self {
+        let routes = Routes::new((&store, &confirmer), (queue, usual), Partitions::ONE);
+        Self(Arc::new(Inner { store, confirmer, queue: queue.clone(), usual, routes: Mutex::new(routes) }))
+    }
+
+    /// Whether anybody else shares it, or a call of it is under way.
+    pub(crate) fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.0) > 1 || self.0.routes().producers.iter().any(Producer::is_in_use)
+    }
+
+    /// Whether a call of it made the queue.
+    pub(crate) fn made(&self) -> bool {
+        self.0.routes().producers.iter().any(Producer::made)
+    }
+
+    /// Makes the queue known under its prefix.
+    pub(crate) async fn register(&self) -> Result<()> {
+        match self.0.routes().producers.first() {
+            Some(producer) => producer.register().await,
+            None => Ok(()),
+        }
+    }
+
+    /// One job.
+    pub(crate) async fn enqueue(&self, job: NewJob) -> Result<Enqueued> {
+        let mut answers = self.enqueue_many(vec![job]).await?;
+        answers.pop().unwrap_or_else(|| Err(Error::internal("enqueue gave no answer")))
+    }
+
+    /// Many jobs, one answer for each. Of those of one partition what comes behind a call that failed, or found the queue
+    /// full, is not sent.
+    pub(crate) async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued>>> {
+        jobs.iter().try_for_each(NewJob::check)?;
+        let mut answers: Vec<Option<Result<Enqueued>>> = jobs.iter().map(|_| None).collect();
+        let mut left: Vec<(usize, NewJob)> = jobs.into_iter().enumerate().collect();
+        let until = Instant::now() + MOVING;
+        loop {
+            let routes = self.0.routes();
+            left = routes.offer(left, &mut answers).await?;
+            if left.is_empty() {
+                let missing = || Err(Error::internal("enqueue gave no answer"));
+                return Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect());
+            }
+            let trouble = match self.0.learn(routes.partitions).await {
+                Err(error) => Some(error),
+                Ok(_) if Instant::now() >= until => Some(self.moving()),
+                Ok(partitions) => {
+                    if partitions == routes.partitions {
+                        // A change has begun that has not said the new number yet.
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                    None
+                }
+            };
+            let Some(error) = trouble else { continue };
+            if answers.iter().all(Option::is_none) {
+                return Err(error);
+            }
+            left.drain(..).zip(repeated(&error)).for_each(|((place, _), answer)| answers[place] = Some(answer));
+        }
+    }
+
+    fn moving(&self) -> Error {
+        let queue = &self.0.queue;
+        let why = format!(
+            "the number of partitions of queue {queue} has been changing for {} s; nothing was added",
+            MOVING.as_secs()
+        );
+        Error::new(ErrorKind::Moved, why)
+    }
+}
+
+impl Inner {
+    fn routes(&self) -> Routes {
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks how many partitions there are now; those who enqueue are kept where it is as many as are `known`.
+    async fn learn(&self, known: Partitions) -> Result<Partitions> {
+        let partitions = self.store.partitions(&self.queue).await?;
+        let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who asked at the same time may have learned it before.
+        if partitions != known && partitions != routes.partitions {
+            *routes = Routes::new((&self.store, &self.confirmer), (&self.queue, self.usual), partitions);
+        }
+        Ok(partitions)
+    }
+}
+
+impl Routes {
+    fn new(
+        (store, confirmer): (&Store, &Confirmer),
+        (queue, usual): (&QueueName, Durable),
+        partitions: Partitions,
+    ) -> Self {
+        let producer = |partition| {
+            let keys = store.partition_keys(queue, partition);
+            Producer::new(store.clone(), confirmer.clone(), keys, usual)
+        };
+        Self { partitions, producers: partitions.each().map(producer).collect() }
+    }
+
+    /// Hands each job to its partition, all partitions at once, and puts down the answers; the jobs that came back.
+    ///
+    /// # Errors
+    /// Where nothing at all was accepted, the first one.
+    async fn offer(
+        &self,
+        jobs: Vec<(usize, NewJob)>,
+        answers: &mut [Option<Result<Enqueued>>],
+    ) -> Result<Vec<(usize, NewJob)>> {
+        let mut shares: Vec<(VecDeque<usize>, Vec<NewJob>)> =
+            self.producers.iter().map(|_| Default::default()).collect();
+        for (place, job) in jobs {
+            if !self.partitions.is_one() && job.asks_for_empty_queue() {
+                answers[place] = Some(Err(Error::refused(
+                    "unlessQueued cannot be asked of a queue of several partitions: no script sees all of them; \
+                     give the jobs a unique key instead",
+                )));
+                continue;
+            }
+            let (places, share) = &mut shares[self.partitions.place_of(job.partition_key())];
+            places.push_back(place);
+            share.push(job);
+        }
+        let offers = self.producers.iter().zip(shares).filter(|(_, (places, _))| !places.is_empty());
+        let offers = offers.map(|(producer, (places, share))| async move { (places, producer.hand_over(share).await) });
+        let (mut back, mut failed) = (Vec::new(), None);
+        for (mut places, outcome) in join_all(offers).await {
+            let taken = places.len();
+            let Outcome { answers: said, back: returned } = outcome.unwrap_or_else(|error| {
+                let answers = repeated(&error).take(taken).collect();
+                failed.get_or_insert(error);
+                Outcome { answers, back: Vec::new() }
+            });
+            said.into_iter()
+                .zip(places.drain(..taken - returned.len()))
+                .for_each(|(answer, place)| answers[place] = Some(answer));
+            back.extend(places.into_iter().zip(returned));
+        }
+        let accepted = answers.iter().any(|answer| matches!(answer, Some(Ok(_))));
+        match failed {
+            Some(error) if !accepted => Err(error),
+            _ => Ok(back),
+        }
+    }
+}
