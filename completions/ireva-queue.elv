@@ -52,6 +52,7 @@ set edit:completion:arg-completer[ireva-queue] = {|@words|
             cand workers 'Show the workers'
             cand breaker 'Show breakers, open and close them'
             cand doctor 'Find out what is wrong, and what mends it'
+            cand heal 'Put queues right that contradict themselves'
             cand check 'Hold a number of a queue against thresholds, for monitoring'
             cand alerts 'Tell people when something is wrong: rules, who is told, what was'
             cand schedule 'Enqueue jobs again and again, by cron pattern or span'
@@ -1117,6 +1118,23 @@ set edit:completion:arg-completer[ireva-queue] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'ireva-queue;heal'= {
+            cand --last 'With --log: the last so many; 100 unless said'
+            cand -o 'How the answer is written [default: table on a terminal, else plain]'
+            cand --output 'How the answer is written [default: table on a terminal, else plain]'
+            cand --color 'Colours: auto, always or never'
+            cand --profile 'Work with this profile (see config list)'
+            cand --dry-run 'Only look, and write nothing; numbers that are counted anew and indexes of keys are told by a repair alone'
+            cand --log 'Show what was put right before, newest last'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Say on stderr which server is used and what was tried again; twice for the time of every call'
+            cand --verbose 'Say on stderr which server is used and what was tried again; twice for the time of every call'
+            cand --no-input 'Never ask a question'
+            cand --no-pager 'Never show a long answer through a pager'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'ireva-queue;check'= {
             cand -o 'How the answer is written [default: table on a terminal, else plain]'
             cand --output 'How the answer is written [default: table on a terminal, else plain]'
@@ -1876,6 +1894,7 @@ set edit:completion:arg-completer[ireva-queue] = {|@words|
             cand show 'Show the values in force; secrets are hidden'
             cand path 'Print the path of the profile file'
             cand list 'List the profiles'
+            cand acl 'Print the Redis command that gives an ACL user all that is needed, and no more'
         }
         &'ireva-queue;config;show'= {
             cand -o 'How the answer is written [default: table on a terminal, else plain]'
@@ -1912,6 +1931,22 @@ set edit:completion:arg-completer[ireva-queue] = {|@words|
             cand --output 'How the answer is written [default: table on a terminal, else plain]'
             cand --color 'Colours: auto, always or never'
             cand --profile 'Work with this profile (see config list)'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Say on stderr which server is used and what was tried again; twice for the time of every call'
+            cand --verbose 'Say on stderr which server is used and what was tried again; twice for the time of every call'
+            cand --no-input 'Never ask a question'
+            cand --no-pager 'Never show a long answer through a pager'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ireva-queue;config;acl'= {
+            cand --user 'Its name [default: REDIS_USERNAME, else ireva-queue]'
+            cand -o 'How the answer is written [default: table on a terminal, else plain]'
+            cand --output 'How the answer is written [default: table on a terminal, else plain]'
+            cand --color 'Colours: auto, always or never'
+            cand --profile 'Work with this profile (see config list)'
+            cand --sentinels 'The user of the sentinels [name: REDIS_SENTINEL_USERNAME]'
             cand -q 'Say nothing but the answer and errors'
             cand --quiet 'Say nothing but the answer and errors'
             cand -v 'Say on stderr which server is used and what was tried again; twice for the time of every call'

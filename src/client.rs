@@ -12,6 +12,7 @@ use crate::dead_letters::DeadLetters;
 use crate::error::Result;
 use crate::event::{EventId, Level, QueueEvent};
 use crate::events::{self, Events};
+use crate::heal::Healer;
 use crate::inspector::Inspector;
 use crate::job::{NewJob, QueueName};
 use crate::processor::{HandedOver, Outlet};
@@ -89,6 +90,11 @@ impl Client {
         Inspector::new(self.store.clone())
     }
 
+    /// What puts queues right that contradict themselves.
+    pub fn healer(&self) -> Healer {
+        Healer::new(self)
+    }
+
     /// What was done to many jobs at once, and how it is undone.
     pub fn audit(&self) -> Audit {
         Audit::new(self.store.clone())
@@ -127,7 +133,7 @@ impl Client {
     /// # Errors
     /// As for [`Client::events_of`].
     pub async fn last_events(&self, queues: &[QueueName], level: Level, count: usize) -> Result<Vec<QueueEvent>> {
-        events::last(&self.store, queues, level, count).await
+        events::last(&self.store, queues, |event| event.level >= level, count).await
     }
 
     /// The schedules of every queue.

@@ -55,7 +55,11 @@ pub fn span_text(span: Duration) -> String {
     let units = [(86_400_000, "d", 2), (3_600_000, "h", 1), (60_000, "m", 1), (1_000, "s", 1)];
     let span_ms = span.as_millis();
     let fits = units.iter().find(|(unit_ms, _, least)| span_ms >= unit_ms * least && span_ms.is_multiple_of(*unit_ms));
-    fits.map_or_else(|| format!("{span_ms}ms"), |(unit_ms, name, _)| format!("{}{name}", span_ms / unit_ms))
+    let whole = fits.map(|(unit_ms, name, _)| format!("{}{name}", span_ms / unit_ms));
+    // So many milliseconds alone have more nanoseconds than their readers count.
+    let long = span_ms > u128::from(u64::MAX / 1_000_000);
+    let finest = || if long { format!("{}s{}ms", span_ms / 1_000, span_ms % 1_000) } else { format!("{span_ms}ms") };
+    whole.unwrap_or_else(finest)
 }
 
 /// A span of time as people write it, such as `90s`, `5m`, `1h 30m`; whole milliseconds, zero included.
@@ -96,6 +100,9 @@ mod tests {
         for (text, millis) in table {
             assert_eq!(span_from_text(text).unwrap(), Duration::from_millis(millis), "{text:?}");
         }
+        for span in [Duration::from_millis(18_446_744_073_710), Duration::from_millis(u64::MAX)] {
+            assert_eq!(span_from_text(&span_text(span)).unwrap(), span);
+        }
         for text in ["", "-1", "-1s", "1e18", "NaN", "5", "soon", "10us", "99999999999999999999s", "1.0001ms"] {
             assert!(span_from_text(text).is_err(), "{text:?}");
         }
@@ -109,5 +116,79 @@ mod tests {
         for bad in ["2026-12-01T09:00:00", "2026-12-01", "tomorrow", "", "2026-13-01T00:00:00Z"] {
             assert!(instant_from_text(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn fuzz_a_span_is_read_back_as_it_is_written() {
+        use crate::fuzz::{fuzz, text_of};
+        use proptest::prelude::*;
+
+        let pieces = &[
+            "1",
+            "90",
+            "0",
+            "18446744073709551615",
+            "ms",
+            "s",
+            "m",
+            "h",
+            "d",
+            "w",
+            "y",
+            "us",
+            " ",
+            "-",
+            ".",
+            "e9",
+            "month",
+        ];
+        fuzz((text_of(pieces, 8), any::<u64>()), |(text, millis)| {
+            if let Ok(span) = span_from_text(&text) {
+                prop_assert_eq!(span_from_text(&span_text(span)).ok(), Some(span), "{}", span_text(span));
+            }
+            // What no count of seconds holds cannot be written either.
+            let span = Duration::from_millis(millis);
+            prop_assert_eq!(span_from_text(&span_text(span)).ok(), Some(span), "{}", span_text(span));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn fuzz_an_instant_is_never_early() {
+        use crate::fuzz::{fuzz, text_of};
+        use proptest::prelude::*;
+
+        let pieces = &[
+            "2026-12-01",
+            "9999-12-31",
+            "T",
+            " ",
+            "08:00:00",
+            "23:59:60",
+            ".999999999",
+            ".0001",
+            "Z",
+            "+01:00",
+            "-23:59",
+        ];
+        let shaped = (
+            0..10_000_u32,
+            1..14_u32,
+            1..33_u32,
+            0..25_u32,
+            0..62_u32,
+            "(\\.[0-9]{1,12})?",
+            "Z|[+-][0-2][0-9]:[0-6][0-9]",
+        )
+            .prop_map(|(y, m, d, h, s, fraction, zone)| {
+                format!("{y:04}-{m:02}-{d:02}T{h:02}:59:{s:02}{fraction}{zone}")
+            });
+        fuzz(prop_oneof![text_of(pieces, 6), shaped], |text| {
+            let Ok(at) = instant_from_text(&text) else { return Ok(()) };
+            let exact = DateTime::parse_from_rfc3339(text.trim()).unwrap().with_timezone(&Utc);
+            prop_assert!(at >= exact && at - exact < TimeDelta::milliseconds(1), "{} for {}", at, exact);
+            prop_assert_eq!(instant_from_text(&at.to_rfc3339()).ok(), Some(at));
+            Ok(())
+        });
     }
 }

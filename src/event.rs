@@ -233,6 +233,9 @@ impl Level {
         match event {
             "dead" | "crash_loop" | "expired" | "orphaned" => Self::Error,
             "retrying" | "snoozed" | "recovered" | "dropped" | "reconciled" | "alert_firing" => Self::Warn,
+            "undoubled" | "reclaimed" | "swept" | "rebatched" | "relocked" | "unlocked" | "reindexed" | "recounted" => {
+                Self::Warn
+            }
             _ => Self::Info,
         }
     }
@@ -273,7 +276,8 @@ pub struct QueueEvent {
     /// The queue.
     pub queue: QueueName,
     /// What happened: retrying, snoozed, released, recovered, dead, crash_loop, expired, dropped, cancelling, cancelled,
-    /// promoted, revived, replaced (the old job, then the new one), removed, orphaned, reconciled, settings, paused,
+    /// promoted, revived, replaced (the old job, then the new one), removed, orphaned, reconciled, undoubled, reclaimed,
+    /// swept, rebatched, relocked, unlocked, reindexed, recounted, settings, paused,
     /// resumed, schedule, batch_completed, breaker_opened, breaker_closed, alert_firing, alert_recovered; where the queue is
     /// set to tell all, also enqueued, started, completed.
     pub event: String,

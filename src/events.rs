@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::error::Result;
-use crate::event::{EventId, JobFailure, Level, QueueEvent};
+use crate::event::{EventId, JobFailure, QueueEvent};
 use crate::job::{JobId, QueueName};
 use crate::store::{QueueKeys, Store, Waiter, read_events};
 
@@ -118,7 +118,7 @@ impl Events {
 }
 
 /// The keys of these queues, or of all.
-async fn known(store: &Store, queues: &[QueueName]) -> Result<Vec<QueueKeys>> {
+pub(crate) async fn known(store: &Store, queues: &[QueueName]) -> Result<Vec<QueueKeys>> {
     if queues.is_empty() {
         return Ok(store.queues().await?.iter().map(|queue| store.keys(queue)).collect());
     }
@@ -133,8 +133,13 @@ async fn known(store: &Store, queues: &[QueueName]) -> Result<Vec<QueueKeys>> {
     Ok(known)
 }
 
-/// The last `count` events of these queues that have at least this level.
-pub(crate) async fn last(store: &Store, queues: &[QueueName], level: Level, count: usize) -> Result<Vec<QueueEvent>> {
+/// The last `count` events of these queues that are `wanted`.
+pub(crate) async fn last(
+    store: &Store,
+    queues: &[QueueName],
+    wanted: impl Fn(&QueueEvent) -> bool,
+    count: usize,
+) -> Result<Vec<QueueEvent>> {
     let mut events = Vec::new();
     for keys in known(store, queues).await? {
         let (mut found, mut before) = (0, None);
@@ -142,7 +147,7 @@ pub(crate) async fn last(store: &Store, queues: &[QueueName], level: Level, coun
             let page = store.events_before(&keys, before, STEP).await?;
             let Some(first) = page.last() else { break };
             before = Some(first.id);
-            let page_events = page.into_iter().filter(|event| event.level >= level).flat_map(QueueEvent::each);
+            let page_events = page.into_iter().filter(&wanted).flat_map(QueueEvent::each);
             let had = events.len();
             events.extend(page_events);
             found += events.len() - had;

@@ -56,7 +56,7 @@
 //! Attempt numbers are failures + crashes + 1. Who crashes is not known when a worker dies with several jobs in hand, so
 //! each counts a crash; a job with a crash is never claimed ahead; one crash short of `crashLimit` (3) it runs alone in an
 //! otherwise empty worker, and only a crash there buries it (`crash_loop`). A poison job ends among the dead letters, its
-//! neighbours never do.
+//! neighbours never do. Of each crash the history keeps what is known ([`job::Crash`]): nobody was there to tell why.
 //!
 //! A job may ask to be added only where its queue holds no job that waits or runs ([`NewJob::unless_queued`]); else it is
 //! answered as a duplicate of one of those. What cannot be handed over may be put into a [`Spool`], a directory with a file
@@ -79,7 +79,8 @@
 //! checks that the jobs stand in what this server holds; behind sentinels it counts only if none of them has put another
 //! master in its place meanwhile, for the old one's replicas go on confirming what they will throw away. What a failover
 //! has lost before that is handed over again. Of the sentinels list all, and give all servers the same
-//! `replica-priority`, so that the one that has read most is elected. The server's user needs the rights `+wait` and `+info`.
+//! `replica-priority`, so that the one that has read most is elected. The server's user needs the rights `+wait` and `+info`;
+//! [`doctor::AclUser`] has all that one needs.
 //!
 //! What operators do (retry, edit, cancel, delete, settings) and what workers report is answered by the master alone.
 //!
@@ -158,7 +159,7 @@
 //!
 //! A [rule](AlertRule) watches a number of each of its subjects: every queue or one, every service with a breaker, the server.
 //! Each subject stands by itself (pending, firing; well ones are not kept). Of all that evaluate (workers that are
-//! [given sinks](WorkerBuilder::alerts), [`Alerter`]) one has the turn, `<prefix>alerts:turn`, for three looks by the server's
+//! [given sinks](WorkerBuilder::alerts), [`Alerter`]) one has the turn, `<prefix>{:alerts}:turn`, for three looks by the server's
 //! clock. It alone measures, steps, and moves what follows in one script that compares each standing with how it was seen:
 //! standings, history, and the notices that sinks are owed. Sinks are told from that outbox and crossed off one by one, with
 //! growing pauses, for a day. So nothing is lost with a holder, and a sink is told twice, under one id, only where its
@@ -168,6 +169,17 @@
 //! the queue itself, or about Redis, it is told directly. While Redis is away, the one whose turn it was when that began
 //! steps the rules about Redis by its own monotonic clock, in memory, tells directly, and writes the history when it is back.
 //!
+//! # In a cluster
+//!
+//! With `REDIS_MODE=cluster` each command goes to the node that has its slot, over one connection to each node. All keys of a
+//! queue are in one slot, and those of alerts in another, so a script never spans two. Redirections are followed; after a
+//! failure the nodes are asked anew who has which slot. While a slot moves Redis holds its keys in two places: a script then
+//! declares one key that never exists, so it is refused before its first command, and repeated until the move is over. Waits
+//! for tokens and events are one for each slot. After a failure only calls to the node that failed wait until the nodes have
+//! been asked; each queue of a worker has its own heartbeat and keepers, and a fetch that is late goes on beside the others, so
+//! a node that is away holds up its own queues alone. A confirmation by a replica counts only where no other node names another
+//! owner of the slot. Redis holds a queue on one node: one queue is as fast as one node.
+//!
 //! # What Redis holds
 //!
 //! Every key of a queue begins with `<prefix>{<queue>}:`, so that a queue stays in one cluster slot.
@@ -175,7 +187,7 @@
 //! | key | type | holds |
 //! |---|---|---|
 //! | `jobs` | hash | id -> record: arrival in µs, `@<field>=<key>` where keys limit the queue, then the producer's JSON object, payload byte for byte inside |
-//! | `history` | hash | id -> JSON of failures and other ends, only for jobs to which something happened |
+//! | `history` | hash | id -> JSON of failures, crashes and other ends, only for jobs to which something happened |
 //! | `crashes` | hash | id -> crashes |
 //! | `pending:0` … `pending:3` | zset | critical, high, normal, low: id by arrival in µs |
 //! | `parked`, `parked:<key>` | zset | pending jobs over the limit of their key, and those of one key: id by level × 2^51 + arrival - 1.5 × 10^15 |
@@ -202,18 +214,18 @@
 //! Beside them, `<prefix>registry` (set of queue names), `<prefix>worker:<id>` (what a worker says of itself, expiring),
 //! `<prefix>audit` (stream, capped: acts on many jobs), `<prefix>breakers` (hash: dependency ->
 //! `failures|last_ms|opened_ms|due_ms|wait_ms|probe|by|said`; closed ones go) and `<prefix>tokens` (hash: name of a token of the
-//! REST API -> its SHA-256, scopes and time). Of alerts: `<prefix>alerts` and `<prefix>alerts:mutes` (hashes: name -> rule, name
-//! or `*` -> mute), `<prefix>alerting` (hash: `rule|subject` -> how it stands, where it is not well), `<prefix>alerts:turn`
-//! (string: `holder|until_ms|weight`, and the weight of who asks for it), `<prefix>alerts:outbox` (hash: `id:sink` -> notice and the sink that has not got it) and
-//! `<prefix>alerts:history` (stream, the last 1,000 entries); all JSON but the turn.
+//! REST API -> its SHA-256, scopes and time). Of alerts: `<prefix>{:alerts}:rules` and `…:mutes` (hashes: name -> rule, name
+//! or `*` -> mute), `…:standings` (hash: `rule|subject` -> how it stands, where it is not well), `…:turn`
+//! (string: `holder|until_ms|weight`, and the weight of who asks for it), `…:outbox` (hash: `id:sink` -> notice and the sink that has not got it) and
+//! `…:history` (stream, the last 1,000 entries); all JSON but the turn.
 //!
 //! # The modules
 //!
 //! Imports point down this list. Domain: `error`, `clock`, `currency`, [`job`], [`retry`], `batch`, `breaker`, `measure`,
-//! `alert`, `schedule`, [`stats`], `event`; [`mod@format`], tables in files, which knows nothing of jobs. Contracts: [`config`], [`processor`].
+//! `alert`, `schedule`, [`stats`], `event`, `repair`; [`mod@format`], tables in files, which knows nothing of jobs. Contracts: [`config`], [`processor`].
 //! Store: the only code that speaks Redis.
 //! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Bulk`], [`Audit`], [`Batches`], [`Breakers`], [`KeyLimits`], [`Inspector`], [`Schedules`],
-//! [`Alerts`], [`Worker`], [`Spool`]; [`doctor`] finds out what is wrong, [`check`] holds one number of a queue against its thresholds.
+//! [`Alerts`], [`Worker`], [`Spool`]; [`doctor`] finds out what is wrong, [`Healer`] puts right what contradicts itself, [`check`] holds one number of a queue against its thresholds.
 //! Then [`builtin`], the processors that ship, and
 //! [`service`], the platform's business in words of its own, above them because it holds payloads against what they want;
 //! and the shells, which know public names only: the binary, and the REST API.
@@ -254,6 +266,10 @@ mod events;
 mod explain;
 #[cfg(feature = "tables")]
 pub mod format;
+#[cfg(test)]
+#[path = "tests/fuzz.rs"]
+mod fuzz;
+mod heal;
 mod inspector;
 pub mod job;
 mod job_log;
@@ -265,6 +281,7 @@ pub mod processor;
 mod producer;
 mod queue;
 mod removal;
+mod repair;
 pub mod retry;
 mod schedule;
 mod schedules;
@@ -302,6 +319,7 @@ pub use doctor::{Doctor, Examination, Finding};
 pub use error::{Error, ErrorKind, FieldProblem, Result};
 pub use event::{Event, EventId, EventKind, JobFailure, Level, QueueEvent};
 pub use events::Events;
+pub use heal::Healer;
 pub use inspector::{Acted, Inspector, Located};
 pub use job::{BatchName, JobId, JobOptions, JobState, KeyField, LimitKey, NewJob, Priority, QueueName};
 pub use job_log::JobLog;
@@ -309,6 +327,7 @@ pub use jobs_file::{ImportReport, JOB_LINE_MAX_BYTES, JobLine, Redaction};
 pub use key_limits::{KeyLimitChange, KeyLimits};
 pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, Outlet, ProcessError, Processor, Registry};
 pub use queue::Queue;
+pub use repair::{Repair, RepairKind};
 pub use retry::ErrorClass;
 pub use schedule::{
     ChangeKind, LastTick, Missed, Overlap, SCHEDULE_PAYLOAD_MAX_BYTES, Schedule, ScheduleChange, ScheduleInfo,
@@ -324,7 +343,7 @@ pub use token::{NewToken, Scope, TokenInfo, TokenName};
 #[cfg(feature = "api")]
 pub use tokens::{TokenSet, Tokens};
 pub use undo::UndoReport;
-pub use worker::{Concurrency, Stopper, Worker, WorkerBuilder, WorkerReport};
+pub use worker::{Concurrency, Stopper, Worker, WorkerBuilder, WorkerHealth, WorkerReport};
 
 /// The examples of the README, compiled with the tests.
 #[cfg(doctest)]

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use self::durable::Unconfirmed;
 pub(crate) use self::router::Router;
@@ -25,6 +25,9 @@ const CALL_JOBS: usize = 300;
 const CALL_BYTES: usize = 4 << 20;
 /// How often a producer at work makes its queue known again, in case somebody deleted it meanwhile.
 const REGISTER_EVERY: Duration = Duration::from_secs(60);
+/// In a cluster the node that has the list of queues may be away: how long a call waits for it, and how soon it is tried again.
+const REGISTER_LIMIT: Duration = Duration::from_millis(500);
+const REGISTER_AGAIN: Duration = Duration::from_secs(5);
 
 /// The one who enqueues into a partition of a queue, for a client. Cloning shares it.
 #[derive(Clone)]
@@ -254,9 +257,18 @@ impl Inner {
             waiting.registered = if due { Some(Instant::now()) } else { waiting.registered };
             due
         };
+        if !due {
+            return;
+        }
         // The jobs are there, so a failure here is no failure of the call.
-        if due && self.register().await.is_err() {
-            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).registered = None;
+        if !self.store.connection.is_cluster() {
+            if self.register().await.is_err() {
+                self.waiting.lock().unwrap_or_else(PoisonError::into_inner).registered = None;
+            }
+        } else if !matches!(timeout(REGISTER_LIMIT, self.register()).await, Ok(Ok(()))) {
+            // The queue's node has answered; another one has the list of queues.
+            let again = Instant::now().checked_sub(REGISTER_EVERY.saturating_sub(REGISTER_AGAIN));
+            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).registered = again;
         }
     }
 

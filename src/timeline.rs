@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::event::{EventId, QueueEvent};
 use crate::inspector::Located;
-use crate::job::{Failure, JobId, JobState};
+use crate::job::{Crash, Failure, JobId, JobState};
 use crate::stats::JobDetails;
 use crate::store::Store;
 
@@ -14,6 +14,8 @@ use crate::store::Store;
 const STEP: usize = 200;
 /// A worker's clock may differ by this from the server's for what both noted to be taken for the same.
 const SKEW_MS: i64 = 60_000;
+/// A call takes less, and a job crashes at most once in this time.
+const CALL_MS: i64 = 1_000;
 
 /// One step of a job's life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,6 +56,12 @@ impl TimelineStep {
             ..self
         }
     }
+
+    /// The same, telling of a crash.
+    fn of_crash(self, crash: &Crash) -> Self {
+        let (code, message) = (Some(crash.code.clone()), Some(crash.told()));
+        Self { attempt: Some(crash.attempt), code, message, ..self }
+    }
 }
 
 /// The steps of a job that is there.
@@ -82,9 +90,11 @@ fn steps(details: &JobDetails, events: &[QueueEvent]) -> Vec<TimelineStep> {
         let failure = failure.filter(|failure| (failure.at - event.at).num_milliseconds().abs() < SKEW_MS);
         // Each attempt is told once: with the event that it ended in.
         let told = failure.and_then(|failure| untold.iter().position(|other| *other == failure));
-        steps.push(match told {
-            Some(at) => step.of(untold.remove(at)),
-            None => step,
+        let crash = details.crashed.iter().find(|crash| is_told_by(crash, event));
+        steps.push(match (told, crash) {
+            (Some(at), _) => step.of(untold.remove(at)),
+            (None, Some(crash)) => step.of_crash(crash),
+            (None, None) => step,
         });
     }
     let failed = untold
@@ -110,4 +120,10 @@ fn steps(details: &JobDetails, events: &[QueueEvent]) -> Vec<TimelineStep> {
         steps.push(TimelineStep::new(id, summary.since, stands, details.worker.as_deref()));
     }
     steps
+}
+
+/// Whether an event is that of a crash: both bear the server's time, within one call.
+fn is_told_by(crash: &Crash, event: &QueueEvent) -> bool {
+    let apart_ms = (crash.at - event.at).num_milliseconds().abs();
+    ["recovered", "crash_loop"].contains(&event.event.as_str()) && apart_ms < CALL_MS
 }

@@ -82,6 +82,14 @@ impl AlertKind {
     pub fn text(self, number: f64) -> String {
         self.check().unwrap_or(Check::Failures).text(number)
     }
+
+    /// A number of a rule, to be read again: no share is rounded, as it is where a measured one is shown.
+    pub(crate) fn exact_text(self, number: f64) -> String {
+        match self.check().unwrap_or(Check::Failures) {
+            Check::Failures => format!("{number}%"),
+            check => check.text(number),
+        }
+    }
 }
 
 impl fmt::Display for AlertKind {

@@ -116,7 +116,7 @@ impl AlertWords {
 
 impl From<&AlertRule> for AlertWords {
     fn from(rule: &AlertRule) -> Self {
-        let number = |number: f64| Some(rule.kind.text(number));
+        let number = |number: f64| Some(rule.kind.exact_text(number));
         let (above, below) = match rule.kind {
             kind if kind.is_switch() => (None, None),
             kind if kind.is_floor() => (None, number(rule.threshold)),
@@ -127,7 +127,7 @@ impl From<&AlertRule> for AlertWords {
             queue: rule.kind.check().map(|_| rule.queue.as_ref().map_or(ALL, QueueName::as_str).to_owned()),
             above,
             below,
-            clear: (rule.clear != rule.threshold).then(|| rule.kind.text(rule.clear)),
+            clear: (rule.clear != rule.threshold).then(|| rule.kind.exact_text(rule.clear)),
             hold: Some(span_text(rule.hold)),
             repeat: Some(rule.repeat.map_or_else(|| NEVER.to_owned(), span_text)),
             severity: Some(rule.severity.as_str().to_owned()),
@@ -303,6 +303,16 @@ mod tests {
     }
 
     #[test]
+    fn a_small_share_is_not_rounded_away() {
+        for when in ["failures", "memory"] {
+            let read = rule(json!({"when": when, "above": "0.04%", "clear": "0.0125%"})).unwrap();
+            let written = AlertWords::from(&read);
+            assert_eq!((written.above.as_deref(), written.clear.as_deref()), (Some("0.04%"), Some("0.0125%")));
+            assert_eq!(written.rule(read.name.clone()).unwrap(), read);
+        }
+    }
+
+    #[test]
     fn everything_that_is_wrong_is_named_at_once() {
         let wrong = json!({"when": "backlog", "queue": "a b", "below": 1, "for": "soon", "repeat": "0s",
                            "severity": "loud", "sinks": "a|b"});
@@ -331,5 +341,61 @@ mod tests {
         assert!(error.fields()[0].field == "when" && error.to_string().contains("always there"), "{error}");
         let (_, problems) = AlertWords::from_table(json!({"colour": 1, "above": true}).as_object().unwrap());
         assert_eq!(problems.len(), 2);
+    }
+
+    #[test]
+    fn fuzz_a_rule_is_written_as_it_is_read() {
+        use crate::fuzz::{fuzz, text_of};
+        use proptest::prelude::*;
+
+        let keys = prop::sample::select(vec![
+            "when", "queue", "above", "below", "clear", "for", "repeat", "severity", "sinks", "x",
+        ]);
+        let pieces = &[
+            "dead",
+            "oldest",
+            "failure-rate",
+            "no-workers",
+            "redis-down",
+            "pending",
+            "q",
+            "all",
+            "10",
+            "5m",
+            "0.5",
+            "%",
+            "90s",
+            "never",
+            "critical",
+            "-1",
+            "1e400",
+            "NaN",
+            " ",
+            "mail",
+        ];
+        let value = prop_oneof![
+            3 => text_of(pieces, 2).prop_map(Value::from),
+            1 => any::<f64>().prop_map(Value::from),
+            1 => prop::collection::vec("[a-z]{1,4}", 0..3).prop_map(Value::from),
+        ];
+        let kinds = AlertKind::all().map(AlertKind::as_str).collect::<Vec<_>>();
+        let table = (prop::collection::vec((keys, value), 0..8), prop::sample::select(kinds), 0..1_000_u32).prop_map(
+            |(fields, kind, number)| {
+                let mut table: Map<String, Value> =
+                    fields.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+                table.insert("when".to_owned(), kind.into());
+                table.entry("above").or_insert(number.into());
+                table
+            },
+        );
+        fuzz(table, |table| {
+            let (words, _) = AlertWords::from_table(&table);
+            let name = || AlertName::new("fuzz").unwrap();
+            match words.rule(name()) {
+                Ok(rule) => prop_assert_eq!(AlertWords::from(&rule).rule(name()).ok(), Some(rule)),
+                Err(error) => prop_assert!(error.to_string().len() < 8_000),
+            }
+            Ok(())
+        });
     }
 }

@@ -66,9 +66,13 @@ pub enum RedisMode {
         sentinels: Vec<Endpoint>,
         /// The name of the master.
         master: String,
+        /// The sentinels' own user.
+        username: Option<String>,
         /// The sentinels' own password.
         password: Option<Secret>,
     },
+    /// A cluster, of which some nodes are known; they tell of the others.
+    Cluster(Vec<Endpoint>),
     /// A private server in a data directory, started when needed.
     Embedded {
         /// The directory.
@@ -157,11 +161,18 @@ impl RedisConfig {
 /// Reads this part; what is wrong goes to the source's problems.
 pub(super) fn read(source: &mut Source<'_>, data_dir: &Path) -> RedisConfig {
     let tls = read_tls(source);
+    let mode = read_mode(source, &tls, data_dir);
+    let db = source.parse("REDIS_DB", "a whole number from 0", |text| text.parse::<u16>().ok()).map_or(0, i64::from);
+    if db != 0 && matches!(mode, RedisMode::Cluster(_)) {
+        source.problem(format!(
+            "REDIS_DB={db}: a cluster has database 0 only; leave REDIS_DB out with REDIS_MODE=cluster"
+        ));
+    }
     RedisConfig {
-        mode: read_mode(source, &tls, data_dir),
+        mode,
         username: source.text("REDIS_USERNAME"),
         password: source.secret("REDIS_PASSWORD", Some("REDIS_PASSWORD_FILE")),
-        db: source.parse("REDIS_DB", "a whole number from 0", |text| text.parse::<u16>().ok()).map_or(0, i64::from),
+        db,
         tls,
         prefix: source
             .parse("QUEUE_PREFIX", "printable characters without spaces, braces and *?[]\\", |text| {
@@ -176,46 +187,51 @@ fn read_mode(source: &mut Source<'_>, tls: &TlsConfig, data_dir: &Path) -> Redis
     let host = source.parse("REDIS_HOST", "a host name or address, without scheme and port", endpoint::host);
     let port = source.parse("REDIS_PORT", "a port from 1 to 65535", endpoint::port);
     let host = host.unwrap_or_else(|| "localhost".to_owned());
-    let standalone = RedisMode::Standalone(Endpoint { host, port: port.unwrap_or(6379), tls: tls.enabled });
-    let (sentinels, broken) = read_sentinels(source, tls.enabled);
+    let place = Endpoint { host, port: port.unwrap_or(6379), tls: tls.enabled };
+    let standalone = RedisMode::Standalone(place.clone());
+    let (sentinels, broken) = read_list(source, "REDIS_SENTINEL_URLS", |entry| endpoint::sentinel(entry, tls.enabled));
+    let (nodes, _) = read_list(source, "REDIS_CLUSTER_URLS", |entry| endpoint::node(entry, tls.enabled));
     let master = source.text("REDIS_SENTINEL_NAME").unwrap_or_else(|| "mymaster".to_owned());
-    let password = source.secret("REDIS_SENTINEL_PASSWORD", None);
+    let username = source.text("REDIS_SENTINEL_USERNAME");
+    let password = source.secret("REDIS_SENTINEL_PASSWORD", Some("REDIS_SENTINEL_PASSWORD_FILE"));
     match source.text("REDIS_MODE").as_deref() {
         None | Some("standalone") => standalone,
         Some("sentinel") => {
             if sentinels.is_empty() && !broken {
                 source.problem("REDIS_MODE=sentinel needs REDIS_SENTINEL_URLS: expected host:port,host:port,…");
             }
-            RedisMode::Sentinel { sentinels, master, password }
+            RedisMode::Sentinel { sentinels, master, username, password }
         }
         Some("embedded") => read_embedded(source, data_dir).unwrap_or(standalone),
-        Some("cluster") => {
-            source.problem("REDIS_MODE=cluster is not supported yet: expected standalone, sentinel or embedded");
-            standalone
-        }
+        Some("cluster") => RedisMode::Cluster(if nodes.is_empty() { vec![place] } else { nodes }),
         Some(other) => {
-            source.wrong("REDIS_MODE", other, "standalone, sentinel or embedded");
+            source.wrong("REDIS_MODE", other, "standalone, sentinel, cluster or embedded");
             standalone
         }
     }
 }
 
-fn read_sentinels(source: &mut Source<'_>, tls: bool) -> (Vec<Endpoint>, bool) {
-    let Some(list) = source.text("REDIS_SENTINEL_URLS") else { return (Vec::new(), false) };
-    let (mut sentinels, mut broken) = (Vec::new(), false);
+/// The places of a list, and whether an entry cannot be read.
+fn read_list(
+    source: &mut Source<'_>,
+    name: &'static str,
+    read: impl Fn(&str) -> Result<Endpoint, &'static str>,
+) -> (Vec<Endpoint>, bool) {
+    let Some(list) = source.text(name) else { return (Vec::new(), false) };
+    let (mut places, mut broken) = (Vec::new(), false);
     // A password may hold a comma, and then its halves look like entries.
     let may_hold_login = list.contains('@');
     for (index, entry) in list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).enumerate() {
-        match endpoint::sentinel(entry, tls) {
-            Ok(sentinel) => sentinels.push(sentinel),
+        match read(entry) {
+            Ok(place) => places.push(place),
             Err(expected) => {
                 broken = true;
                 let shown = if may_hold_login { format!("entry {}", index + 1) } else { entry.to_owned() };
-                source.wrong("REDIS_SENTINEL_URLS", &shown, expected);
+                source.wrong(name, &shown, expected);
             }
         }
     }
-    (sentinels, broken)
+    (places, broken)
 }
 
 fn read_embedded(source: &mut Source<'_>, data_dir: &Path) -> Option<RedisMode> {

@@ -40,8 +40,8 @@ fn r50_every_bad_value_is_named_with_what_was_expected() {
         ("REDIS_HOST", "redis://a:1", "host name"),
         ("REDIS_HOST", "a b", "host name"),
         ("REDIS_HOST", "a:6379", "host name"),
-        ("REDIS_MODE", "foo", "standalone, sentinel or embedded"),
-        ("REDIS_MODE", "cluster", "not supported yet"),
+        ("REDIS_MODE", "foo", "standalone, sentinel, cluster or embedded"),
+        ("REDIS_CLUSTER_URLS", "a:1,http://b", "host:port"),
         ("REDIS_MODE", "sentinel", "REDIS_SENTINEL_URLS"),
         ("REDIS_MODE", "embedded", "IREVA_QUEUE_DATA_DIR"),
         ("REDIS_DB", "-1", "whole number"),
@@ -116,7 +116,7 @@ fn all_problems_are_told_at_once() {
     let lines: Vec<String> = error.to_string().lines().map(str::to_owned).collect();
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[0], "REDIS_PORT=\"abc\": expected a port from 1 to 65535");
-    assert_eq!(lines[1], "REDIS_MODE=\"foo\": expected standalone, sentinel or embedded");
+    assert_eq!(lines[1], "REDIS_MODE=\"foo\": expected standalone, sentinel, cluster or embedded");
 }
 
 #[test]
@@ -174,6 +174,7 @@ fn no_secret_shows() {
     let pairs = [
         ("REDIS_PASSWORD", "hunter2"),
         ("REDIS_SENTINEL_PASSWORD", "hunter2"),
+        ("REDIS_SENTINEL_USERNAME", "guard"),
         ("SMTP_URL", "smtp://u:hunter2@h"),
         ("HTTP_SIGNING_KEY", "hunter2"),
         ("AWS_SECRET_ACCESS_KEY", "hunter2"),
@@ -194,8 +195,14 @@ fn no_secret_shows() {
 fn a_secret_file_loses_only_its_last_newline() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), " hunter2 \n").unwrap();
-    let config = read(&[("REDIS_PASSWORD_FILE", file.path().to_str().unwrap())]).unwrap();
+    let file = file.path().to_str().unwrap();
+    let config = read(&[("REDIS_PASSWORD_FILE", file)]).unwrap();
     assert_eq!(config.redis.password.unwrap().reveal(), " hunter2 ");
+    let sentinels = [("REDIS_MODE", "sentinel"), ("REDIS_SENTINEL_URLS", "a"), ("REDIS_SENTINEL_PASSWORD_FILE", file)];
+    let RedisMode::Sentinel { username, password, .. } = read(&sentinels).unwrap().redis.mode else {
+        panic!("no sentinels")
+    };
+    assert_eq!((username, password.unwrap().reveal()), (None, " hunter2 "));
 }
 
 #[test]

@@ -55,16 +55,16 @@ codes! {
         "redis-cli -h HOST -p PORT PING; check REDIS_HOST, REDIS_PORT, REDIS_TLS and the network",
     RedisDenied "redis_denied" Server Critical
         "The server answers and does not let this user do what is asked."
-        "check REDIS_PASSWORD and REDIS_USERNAME; the rights of a user: redis-cli ACL GETUSER NAME",
+        "check REDIS_PASSWORD and REDIS_USERNAME; all rights that a user needs: ireva-queue config acl | redis-cli",
     RedisNotReady "redis_not_ready" Server Critical
         "The server answers and takes no work for now: it loads its data, is a replica, or refuses writes."
         "redis-cli INFO persistence; redis-cli INFO replication",
     RedisMisfit "redis_misfit" Server Critical
         "What listens there cannot carry queues."
-        "use Redis 7.0 or newer, or Valkey, standalone or behind sentinels",
+        "use Redis 7.0 or newer, or Valkey: one server, behind sentinels, or a cluster (REDIS_MODE)",
     RightsMissing "rights_missing" Server Critical
         "Commands that workers, producers or operators send are refused to this user."
-        "redis-cli ACL SETUSER NAME +COMMAND",
+        "ireva-queue config acl | redis-cli",
     ServerOpen "server_open" Server Warning
         "Whoever reaches the port reads every payload and may change every job."
         "set requirepass or an ACL user on the server, and REDIS_PASSWORD_FILE here",
@@ -118,6 +118,15 @@ codes! {
     SentinelQuorum "sentinel_quorum" Server Critical
         "When the master dies no other is elected."
         "redis-cli -p 26379 SENTINEL CKQUORUM NAME; start the sentinels that are missing",
+    ClusterNodeDown "cluster_node_down" Server Critical
+        "A master of the cluster does not answer: the queues in its slots stand still until a replica takes its place."
+        "redis-cli -h HOST -p PORT CLUSTER NODES on another node; start it again, or give it a replica",
+    ClusterUncovered "cluster_uncovered" Server Critical
+        "Slots of the cluster belong to no node: a queue in one of them cannot be used."
+        "redis-cli --cluster check HOST:PORT, then redis-cli --cluster fix HOST:PORT",
+    ClusterFullCoverage "cluster_full_coverage" Server Note
+        "One dead master without a replica stops every queue, not only those in its slots."
+        "redis-cli CONFIG SET cluster-require-full-coverage no && redis-cli CONFIG REWRITE, on each node",
 
     QueueUnreadable "queue_unreadable" Queue Critical
         "A key of the queue is not what it should be; a hand or another program wrote it."
@@ -166,10 +175,10 @@ codes! {
         "ireva-queue work {about}",
     ClaimsMiscounted "claims_miscounted" Queue Warning
         "The queue counts other numbers of claims for its workers than there are."
-        "ireva-queue doctor {about} --fix, or a running worker within a minute",
+        "ireva-queue heal {about}, or a running worker within a minute",
     JobsAdrift "jobs_adrift" Queue Warning
         "There are ids without a record, or records that no state holds: a hand has deleted keys, or the server has."
-        "ireva-queue doctor {about} --fix lets go of ids without a record; a running worker puts lost records back",
+        "ireva-queue heal {about} lets go of ids without a record and puts lost records back, as a running worker does",
     UniqueLeaked "unique_leaked" Queue Warning
         "Unique keys that hold nothing any more; they block nobody and take memory."
         "ireva-queue doctor {about} --fix, or a running worker within a minute",

@@ -15,8 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobState, QueueName};
 use crate::stats::{QueueStats, WorkerInfo};
 use crate::store::{
-    AlertHash, Detail, Diagnosed, Found, Key, QueueKeys, Range, SentinelLook, ServerLook, Store, Vitals, WorkerSelf,
-    look_at_sentinels, worker_info,
+    AlertHash, ClusterLook, Detail, Diagnosed, Found, Key, QueueKeys, Range, SentinelLook, ServerLook, Store, Vitals,
+    WorkerSelf, look_at_sentinels, worker_info,
 };
 
 /// Queues or workers that are asked about at the same time.
@@ -38,6 +38,8 @@ pub(crate) struct Facts {
     /// `None` where only one queue is looked at.
     pub alerts: Option<AlertFacts>,
     pub breakers: Breakers,
+    /// Why some of it could not be asked, where a node of a cluster is away.
+    pub absent: Option<Error>,
 }
 
 /// Alerts: whether there are rules, who evaluates them, and what nobody has taken.
@@ -66,8 +68,14 @@ pub(crate) struct ServerFacts {
     pub look: ServerLook,
     /// How far its clock is ahead of this host's, in ms.
     pub skew_ms: i64,
+    /// Between which instants of this host it was asked, in µs.
+    pub asked_us: (i64, i64),
+    /// `None` in another mode.
+    pub cluster: Option<ClusterLook>,
     /// `None` in another mode.
     pub sentinels: Option<Vec<SentinelLook>>,
+    /// The ACL user that asks, where one is set.
+    pub user: Option<String>,
     /// Whether only this host can reach it: a socket or a loopback address.
     pub is_local: bool,
     /// Whether a password or a certificate is needed to get in.
@@ -114,9 +122,31 @@ pub(crate) struct WorkerFacts {
 /// `NotFound` when that queue was never used; whatever keeps the server from answering.
 pub(crate) async fn gather(store: &Store, config: &Config, only: Option<&QueueName>) -> Result<Facts> {
     let (server, queues) = tokio::join!(server(store, &config.redis), queue_names(store, only));
-    let mut facts = Facts { server: Some(server?), ..Facts::default() };
+    let server = server?;
+    let is_cluster = server.cluster.is_some();
+    let mut facts = Facts { server: Some(server), ..Facts::default() };
+    let gathered = match queues {
+        Ok(queues) => gather_rest(store, queues, &mut facts).await,
+        Err(error) => Err(error),
+    };
+    let gathered = match gathered {
+        Ok(()) if only.is_none() => {
+            alerts(store, config.alerts.rules.len()).await.map(|found| facts.alerts = Some(found))
+        }
+        gathered => gathered,
+    };
+    match gathered {
+        Ok(()) => {}
+        // Other nodes of a cluster have said what they know.
+        Err(error) if is_cluster && error.kind() == ErrorKind::Unreachable => facts.absent = Some(error),
+        Err(error) => return Err(error),
+    }
+    Ok(facts)
+}
+
+async fn gather_rest(store: &Store, queues: Vec<QueueName>, facts: &mut Facts) -> Result<()> {
     let ask = |queue: QueueName| async move { (look_at_queue(store, &queue).await, queue) };
-    let mut asked = stream::iter(queues?).map(ask).buffered(CALLS_AT_ONCE);
+    let mut asked = stream::iter(queues).map(ask).buffered(CALLS_AT_ONCE);
     while let Some((looked, queue)) = asked.next().await {
         match looked {
             Ok(looked) => facts.queues.extend(looked),
@@ -134,10 +164,7 @@ pub(crate) async fn gather(store: &Store, config: &Config, only: Option<&QueueNa
         queue.held_by =
             needed.find(|needed| facts.breakers.open.iter().any(|open| open.dependency == **needed)).cloned();
     }
-    if only.is_none() {
-        facts.alerts = Some(alerts(store, config.alerts.rules.len()).await?);
-    }
-    Ok(facts)
+    Ok(())
 }
 
 async fn alerts(store: &Store, of_file: usize) -> Result<AlertFacts> {
@@ -168,23 +195,36 @@ async fn open_breakers(store: &Store) -> Result<Breakers> {
 }
 
 async fn server(store: &Store, config: &RedisConfig) -> Result<ServerFacts> {
-    let (before, (look, sentinels)) = (local_now(), tokio::join!(timed(store), look_at_sentinels(config)));
-    let (look, after) = look?;
-    // The clock was read somewhere between.
-    let (before_us, after_us) = (before.timestamp_micros(), after.timestamp_micros());
-    let skew_us = match look.time_us {
-        time if time < before_us => time - before_us,
-        time if time > after_us => time - after_us,
-        _ => 0,
-    };
+    let before = local_now();
+    let (look, sentinels, cluster) =
+        tokio::join!(timed(store), look_at_sentinels(config), store.look_at_cluster(config));
+    let ((look, mut after), cluster) = (look?, cluster?);
+    if cluster.is_some() {
+        after = local_now();
+    }
+    let asked_us = (before.timestamp_micros(), after.timestamp_micros());
+    let skew_ms = skew_ms(look.time_us, asked_us);
     let is_loopback = |host: &str| host == "localhost" || host == "::1" || host.starts_with("127.");
     let is_local = match &config.mode {
         RedisMode::Embedded { .. } => true,
         RedisMode::Standalone(endpoint) => is_loopback(&endpoint.host),
-        RedisMode::Sentinel { sentinels, .. } => sentinels.iter().all(|place| is_loopback(&place.host)),
+        RedisMode::Sentinel { sentinels: places, .. } | RedisMode::Cluster(places) => {
+            places.iter().all(|place| is_loopback(&place.host))
+        }
     };
     let is_guarded = config.password.is_some() || config.tls.cert.is_some();
-    Ok(ServerFacts { look, skew_ms: skew_us / 1000, sentinels, is_local, is_guarded })
+    let user = config.username.clone();
+    Ok(ServerFacts { look, skew_ms, asked_us, cluster, sentinels, user, is_local, is_guarded })
+}
+
+/// How far a clock that was read between two instants of this host is ahead of it.
+pub(crate) fn skew_ms(time_us: i64, (before_us, after_us): (i64, i64)) -> i64 {
+    let skew_us = match time_us {
+        time if time < before_us => time - before_us,
+        time if time > after_us => time - after_us,
+        _ => 0,
+    };
+    skew_us / 1000
 }
 
 /// What the server says, and when it had said it.

@@ -6,8 +6,10 @@ use crate::doctor::code::Code;
 use crate::doctor::finding::{Finding, grouped, many};
 use crate::doctor::{Doctor, Examination};
 use crate::error::Result;
+use crate::heal;
 use crate::job::QueueName;
-use crate::store::{Audited, Auditor, QueueKeys, Store};
+use crate::repair::{Repair, RepairKind};
+use crate::store::{QueueKeys, Store};
 
 /// Rounds of removing what retention no longer keeps; a round removes some 10,000 jobs of each state.
 const TRIM_ROUNDS: usize = 1_000;
@@ -15,13 +17,13 @@ const TRIM_ROUNDS: usize = 1_000;
 /// What was done to queues already, so that nothing is done twice for two findings.
 #[derive(Default)]
 struct Done {
-    audited: BTreeMap<QueueName, Audited>,
+    healed: BTreeMap<QueueName, Vec<Repair>>,
     trimmed: BTreeMap<QueueName, u64>,
 }
 
 impl Doctor {
     /// Mends the findings that are [`fixable`](field@Finding::fixable), and notes in each what was done. No job that can run is
-    /// touched: unique keys and ids that hold nothing are let go of, numbers of claims are counted anew, ended jobs beyond
+    /// taken: unique keys and ids that hold nothing are let go of, lost records go back into line, numbers of claims are counted anew, ended jobs beyond
     /// what the settings keep are removed. May be broken off and repeated.
     ///
     /// # Errors
@@ -41,23 +43,31 @@ async fn mend(store: &Store, keys: &QueueKeys, finding: &Finding, done: &mut Don
     let queue = keys.queue().clone();
     match finding.code {
         Code::UniqueLeaked => {
-            let removed = store.sweep(keys).await?;
+            // A heal for another finding has let go of those that leaked.
+            let healed = done.healed.get(&queue).map_or(0, |repairs| repaired(repairs, RepairKind::Unlock));
+            let removed = healed + store.sweep(keys).await?.removed;
             Ok((removed > 0).then(|| format!("let go of {} keys and ids that held nothing", grouped(removed))))
         }
         Code::JobsAdrift | Code::ClaimsMiscounted => {
-            let audited = match done.audited.get(&queue) {
-                Some(audited) => *audited,
+            let repairs = match done.healed.get(&queue) {
+                Some(repairs) => repairs.clone(),
                 None => {
-                    let audited = store.audit(keys, &Auditor::default()).await?;
-                    done.audited.insert(queue, audited);
-                    audited
+                    let repairs = heal::heal_queue(store, keys, false).await?;
+                    done.healed.insert(queue, repairs.clone());
+                    repairs
                 }
             };
-            let (count, what) = match finding.code {
-                Code::JobsAdrift => (audited.orphaned, "let go of ids without a record"),
-                _ => (audited.recounted, "counted the claims of workers anew"),
+            let count = |kind| repaired(&repairs, kind);
+            let parts: &[(u64, &str)] = &match finding.code {
+                Code::JobsAdrift => [
+                    (count(RepairKind::Orphan), "let go of ids without a record"),
+                    (count(RepairKind::Stray), "put lost jobs back into line"),
+                ],
+                _ => [(count(RepairKind::Recount), "counted the claims of workers anew"), (0, "")],
             };
-            Ok((count > 0).then(|| format!("{what}: {}", grouped(count))))
+            let parts = parts.iter().filter(|(count, _)| *count > 0);
+            let said: Vec<_> = parts.map(|(count, what)| format!("{what}: {}", grouped(*count))).collect();
+            Ok((!said.is_empty()).then(|| said.join(", ")))
         }
         Code::RetentionBehind => {
             let removed = match done.trimmed.get(&queue) {
@@ -72,6 +82,11 @@ async fn mend(store: &Store, keys: &QueueKeys, finding: &Finding, done: &mut Don
         }
         _ => Ok(None),
     }
+}
+
+/// How many repairs of a kind were made.
+fn repaired(repairs: &[Repair], kind: RepairKind) -> u64 {
+    repairs.iter().filter(|repair| repair.repair == kind).map(|repair| repair.repaired).sum()
 }
 
 async fn trim(store: &Store, keys: &QueueKeys) -> Result<u64> {

@@ -6,10 +6,12 @@
 //! What is gathered for another area (alerts, say) goes into `Facts`; a file of its own judges it and has a
 //! line in `judge`; its codes have rows in the table.
 
+mod acl;
 mod alerts;
 mod backlog;
 mod breakers;
 mod bundle;
+mod cluster;
 mod code;
 mod facts;
 mod finding;
@@ -20,6 +22,7 @@ mod server;
 mod services;
 mod workers;
 
+pub use acl::AclUser;
 pub use bundle::{Bundle, BundledEvent, BundledWorker, DeadCause};
 pub use code::{CODES, Code, CodeInfo};
 pub use finding::{Area, Cause, Finding, Severity};
@@ -106,7 +109,10 @@ impl Doctor {
             services.retain(|service| service.serves(queue));
         }
         let (facts, absence) = match gathered {
-            Ok(facts) => (Facts { services, ..facts }, None),
+            Ok(facts) => {
+                let absence = facts.absent.as_ref().map(server::judge_absence);
+                (Facts { services, ..facts }, absence)
+            }
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Internal) => return Err(error),
             Err(error) => (Facts { services, ..Facts::default() }, Some(server::judge_absence(&error))),
         };
@@ -120,8 +126,13 @@ impl Doctor {
 fn judge(facts: &Facts, is_of_one_queue: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(server) = facts.server.as_ref().filter(|_| !is_of_one_queue) {
-        findings.extend(server::judge(server, &facts.queues));
-        findings.extend(memory::judge(server));
+        match &server.cluster {
+            Some(look) => findings.extend(cluster::judge(server, look)),
+            None => {
+                findings.extend(server::judge(server, &facts.queues));
+                findings.extend(memory::judge(server));
+            }
+        }
     }
     for (queue, error) in &facts.unreadable {
         findings.push(Finding::of_queue(Code::QueueUnreadable, queue, error.to_string()));

@@ -2,9 +2,10 @@
 
 use crate::config::Durable;
 use crate::doctor::code::Code;
-use crate::doctor::facts::{QueueFacts, ServerFacts};
+use crate::doctor::facts::{QueueFacts, ServerFacts, skew_ms};
 use crate::doctor::finding::{Finding, about_ms, many};
 use crate::error::{Error, ErrorKind};
+use crate::store::ServerLook;
 
 /// Hosts whose clocks are kept differ by less.
 const SKEW_MAX_MS: u64 = 2_000;
@@ -31,6 +32,12 @@ impl ServerFacts {
     /// A setting that `INFO` does not tell.
     pub(super) fn setting(&self, name: &str) -> Option<&str> {
         self.look.settings.as_ref()?.get(name).map(String::as_str)
+    }
+
+    /// The same of one master of the cluster.
+    pub(super) fn of_node(&self, look: &ServerLook) -> Self {
+        let skew_ms = skew_ms(look.time_us, self.asked_us);
+        Self { look: look.clone(), skew_ms, sentinels: None, cluster: None, ..self.clone() }
     }
 
     /// Each replica that the master counts.
@@ -74,9 +81,7 @@ pub(super) fn judge_absence(error: &Error) -> Finding {
 
 /// What is to be said of a server that answers.
 pub(super) fn judge(server: &ServerFacts, queues: &[QueueFacts]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    findings.extend(rights(server));
-    findings.extend(open(server));
+    let mut findings = judge_access(server);
     findings.extend(outdated(server));
     findings.extend(clients(server));
     findings.extend(skew(server));
@@ -85,14 +90,31 @@ pub(super) fn judge(server: &ServerFacts, queues: &[QueueFacts]) -> Vec<Finding>
     findings
 }
 
+/// Who gets in, and what they may.
+pub(super) fn judge_access(server: &ServerFacts) -> Vec<Finding> {
+    rights(server).into_iter().chain(open(server)).collect()
+}
+
+/// What is to be said of one master of a cluster that answers.
+pub(super) fn judge_node(server: &ServerFacts) -> Vec<Finding> {
+    let mut findings: Vec<_> = [outdated(server), clients(server), skew(server)].into_iter().flatten().collect();
+    findings.extend(server.replicas().filter_map(|replica| lagging(&replica)));
+    findings
+}
+
 fn rights(server: &ServerFacts) -> Option<Finding> {
     let missing = &server.look.missing_rights;
-    let first = missing.first()?;
-    let message = format!("this user may not send {}", missing.join(", "));
-    let needed: Vec<_> = missing.iter().map(|command| format!("+{command}")).collect();
-    let user = "redis-cli ACL SETUSER NAME";
-    let hint = if first.is_empty() { String::new() } else { format!("{user} {}", needed.join(" ")) };
-    Some(Finding::server(Code::RightsMissing, message).remedy(hint))
+    let (keys, commands): (Vec<_>, Vec<_>) = missing.iter().cloned().partition(|rule| rule.starts_with('~'));
+    let said = [("send", &commands), ("use keys", &keys)].into_iter().filter(|(_, rules)| !rules.is_empty());
+    let said: Vec<_> = said.map(|(verb, rules)| format!("{verb} {}", rules.join(", "))).collect();
+    let rules: Vec<_> = commands
+        .iter()
+        .map(|command| format!("+{command}"))
+        .chain(keys.iter().map(|keys| format!("'{keys}'")))
+        .collect();
+    let finding = Finding::server(Code::RightsMissing, format!("this user may not {}", said.join(" and ")));
+    let user = server.user.as_deref().unwrap_or("default");
+    (!missing.is_empty()).then(|| finding.remedy(format!("redis-cli ACL SETUSER {user} {}", rules.join(" "))))
 }
 
 fn open(server: &ServerFacts) -> Option<Finding> {
@@ -171,7 +193,7 @@ fn sentinels(server: &ServerFacts) -> Vec<Finding> {
 mod tests {
     use super::*;
     use crate::doctor::finding::Severity;
-    use crate::store::{SentinelLook, ServerLook};
+    use crate::store::SentinelLook;
 
     fn server(info: &[(&str, &str)]) -> ServerFacts {
         let info = info.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -210,7 +232,7 @@ mod tests {
         facts.look.missing_rights = vec!["wait".to_owned(), "xadd".to_owned()];
         assert_eq!(codes(&facts), [Code::RightsMissing, Code::ServerOpen, Code::ClientsHigh, Code::ClockSkew]);
         let findings = judge(&facts, &[]);
-        assert_eq!(findings[0].remedy, "redis-cli ACL SETUSER NAME +wait +xadd");
+        assert_eq!(findings[0].remedy, "redis-cli ACL SETUSER default +wait +xadd");
         assert_eq!(findings[3].message, "the server's clock is 1m 1s behind this host's");
         facts.is_guarded = true;
         assert!(!codes(&facts).contains(&Code::ServerOpen));

@@ -11,7 +11,7 @@ use crate::batch::{BatchFollower, BatchInfo};
 use crate::breaker::BreakerInfo;
 use crate::clock::span_text;
 use crate::config::{PriorityMode, QueueSettings};
-use crate::job::{Failure, JobState};
+use crate::job::{Crash, Failure, JobState};
 use crate::retry::ErrorClass;
 use crate::stats::{Explanation, JobDetails, JobSummary, KeyLimit, Reason};
 use advice::advice;
@@ -328,7 +328,9 @@ fn dead(facts: &Facts<'_>, told: &mut Told) {
             None => "its ttl was over before it could start".to_owned(),
         },
         ("crash_loop", _) => {
-            format!("its worker died {} times while it ran; crashLimit is {}", job.crashes, facts.settings.crash_limit)
+            let limit = facts.settings.crash_limit;
+            let last = job.crashed.last().map(last_crash).unwrap_or_default();
+            format!("its worker died {} times while it ran; crashLimit is {limit}{last}", job.crashes)
         }
         (_, ErrorClass::Permanent) if policy.permanent_attempts <= 1 => {
             format!("{}: a permanent error is buried at once (permanentAttempts 1)", said(error))
@@ -368,6 +370,14 @@ fn said(error: &Failure) -> String {
     let line = error.message.lines().next().unwrap_or_default();
     let short: String = line.chars().take(200).collect();
     format!("{} {}", error.code, short).trim_end().to_owned()
+}
+
+/// In whose hands a job crashed, and the last that it said there.
+fn last_crash(crash: &Crash) -> String {
+    let alone = if crash.alone { ", where it ran alone" } else { "" };
+    let line: String = crash.log.lines().last().unwrap_or_default().chars().take(200).collect();
+    let said = if line.is_empty() { String::new() } else { format!("; it said last: {line}") };
+    format!("; the last time in the hands of {}{alone}{said}", crash.worker)
 }
 
 fn at(at: DateTime<Utc>) -> String {

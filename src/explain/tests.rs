@@ -3,7 +3,7 @@
 use super::*;
 use crate::breaker::{BreakerError, BreakerState};
 use crate::config::Rate;
-use crate::job::{BatchName, JobId, Priority, QueueName};
+use crate::job::{BatchName, Crash, JobId, Priority, QueueName};
 use crate::stats::JobSummary;
 
 const NOW_MS: i64 = 1_764_000_000_000;
@@ -43,6 +43,7 @@ fn job(state: JobState, since_ms: i64) -> JobDetails {
         revives: None,
         children: Vec::new(),
         failures: Vec::new(),
+        crashed: Vec::new(),
         result: None,
         log: None,
         explanation: None,
@@ -270,6 +271,11 @@ fn a_dead_letter_names_the_rule_that_buried_it_and_the_advice_for_its_code() {
     let mut looping = failed(JobState::Dead, ErrorClass::Permanent, "crash_loop");
     looping.crashes = 3;
     assert!(told(&looping, &free, |_| ()).1.contains("crashLimit is 3"));
+    let claim = "7|2:1|1764000000000|host-1-AAAA||alone";
+    let crash = Crash::of_claim(claim, instant(NOW_MS), 3).unwrap();
+    looping.crashed.push(crash.with_log(b"reads the file\nhas read 7 lines\n"));
+    let text = told(&looping, &free, |_| ()).1;
+    assert!(text.contains("in the hands of host-1-AAAA, where it ran alone; it said last: has read 7 lines"), "{text}");
     assert_eq!(told(&job(JobState::Dead, NOW_MS), &free, |_| ()).0, ["unknown"]);
 }
 

@@ -162,4 +162,39 @@ mod tests {
             assert_eq!(significant_digits(text.parse().unwrap()), digits, "{text}");
         }
     }
+
+    #[test]
+    fn fuzz_a_number_is_exact_or_refused() {
+        use crate::fuzz::{fuzz, text_of};
+        use proptest::prelude::*;
+
+        let pieces = &[
+            "0",
+            "1",
+            "99",
+            "9007199254740993",
+            "99999999999999999999999999999",
+            ".",
+            "-",
+            "+",
+            "e",
+            "E2",
+            "e-9",
+            "e999999",
+            "e-999999",
+            "_",
+        ];
+        fuzz(prop_oneof![text_of(pieces, 6), "-?[0-9]{1,40}(\\.[0-9]{1,40})?(e-?[0-9]{1,7})?"], |text| {
+            let Some(digits) = Digits::read(&text) else { return Ok(()) };
+            if let Some(number) = digits.exact() {
+                let again = Digits::read(&number.to_string()).and_then(|digits| digits.exact());
+                prop_assert_eq!(again, Some(number.normalize()));
+            }
+            if let Some(shown) = digits.as_shown() {
+                prop_assert!(significant_digits(shown) <= SHEET_DIGITS, "{}", shown);
+            }
+            let _ = exact_value(&text);
+            Ok(())
+        });
+    }
 }

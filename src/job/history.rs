@@ -4,9 +4,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::job::Crash;
 use crate::retry::ErrorClass;
 
 const FAILURES_KEPT: usize = 20;
+const CRASHES_KEPT: usize = 5;
 const MESSAGE_MAX_BYTES: usize = 2_000;
 
 /// One failed attempt.
@@ -30,7 +32,7 @@ pub struct Failure {
     pub worker: String,
 }
 
-/// A job's failures (the last twenty; counts exact), snoozes and releases.
+/// A job's failures (the last twenty; counts exact), its last five crashes, snoozes and releases.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct History {
@@ -52,6 +54,9 @@ pub struct History {
     /// The last failures, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failures: Vec<Failure>,
+    /// The last crashes, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub crashed: Vec<Crash>,
 }
 
 fn is_zero(count: &u32) -> bool {
@@ -80,6 +85,14 @@ impl History {
         self.failures.push(failure);
         let surplus = self.failures.len().saturating_sub(FAILURES_KEPT);
         self.failures.drain(..surplus);
+    }
+
+    /// Adds a crash, which is no failure: it uses no attempt, and how many there were stands elsewhere.
+    pub(crate) fn crash(&mut self, crash: Crash) {
+        self.end = None;
+        self.crashed.push(crash);
+        let surplus = self.crashed.len().saturating_sub(CRASHES_KEPT);
+        self.crashed.drain(..surplus);
     }
 
     /// Notes that the job was put off at `now_ms` without using an attempt.
@@ -136,5 +149,45 @@ mod tests {
         assert_eq!((history.snoozed, history.snoozed_since_ms), (2, Some(10)));
         history.push(failure(1));
         assert_eq!((history.snoozed, history.snoozed_since_ms), (0, None));
+    }
+
+    #[test]
+    fn fuzz_a_history_is_written_as_it_was_read_and_stays_bounded() {
+        use crate::fuzz::{fuzz, text_of};
+        use proptest::prelude::*;
+
+        let pieces = &[
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            "\"failed\":",
+            "\"snoozed\":",
+            "\"snoozedSinceMs\":",
+            "\"end\":\"expired\"",
+            "\"failures\":",
+            "\"at\":\"2026-12-01T08:00:00Z\"",
+            "\"attempt\":1",
+            "\"class\":\"transient\"",
+            "4294967295",
+            "-1",
+            "0",
+            "null",
+        ];
+        let shaped = text_of(pieces, 5).prop_map(|inside| format!("{{\"failed\":2,{inside}}}"));
+        fuzz((prop_oneof![text_of(pieces, 14), shaped, Just(String::from("{}"))], ".{0,900}"), |(text, said)| {
+            let Ok(mut history) = History::decode(&text) else { return Ok(()) };
+            prop_assert_eq!(&History::decode(&history.encode()).unwrap(), &history);
+            history.failed = history.failed.min(u32::MAX - 40);
+            for attempt in 0..30 {
+                history.push(Failure { message: said.repeat(3), ..failure(attempt) });
+            }
+            prop_assert!(
+                history.failures.len() == FAILURES_KEPT && history.last().unwrap().message.len() <= MESSAGE_MAX_BYTES
+            );
+            prop_assert_eq!(&History::decode(&history.encode()).unwrap(), &history);
+            Ok(())
+        });
     }
 }

@@ -114,4 +114,32 @@ mod tests {
         assert_eq!(JobId::new(a.as_str()).unwrap(), a);
         assert_eq!(a.as_str().len(), 26);
     }
+
+    #[test]
+    fn fuzz_a_name_stays_whole_in_keys_claims_and_shell_words() {
+        use crate::fuzz::{fuzz, text_of};
+        use crate::job::{BatchName, QueueName};
+        use proptest::prelude::*;
+
+        let pieces = &["a", "Z9", "_", ".", ":", "@", "-", "|", "{", "}", " ", "\n", "\0", "*", "é", "..", "/"];
+        fuzz(prop_oneof![text_of(pieces, 12), "[a-z0-9_.:@-]{0,140}"], |text| {
+            let safe = |more: &str| {
+                let allowed = |char: char| char.is_ascii_alphanumeric() || more.contains(char);
+                text.starts_with(|char: char| char.is_ascii_alphanumeric())
+                    && text.len() <= 128
+                    && text.chars().all(allowed)
+            };
+            prop_assert_eq!(JobId::new(&text).is_ok(), safe("_.:@-"));
+            prop_assert_eq!(QueueName::new(&text).is_ok(), safe("_.-"));
+            let names =
+                [JobId::new(&text).map(|id| id.to_string()), BatchName::new(&text).map(|name| name.to_string())];
+            for name in names {
+                match name {
+                    Ok(name) => prop_assert_eq!(&name, &text),
+                    Err(error) => prop_assert!(!error.to_string().contains(char::is_control), "{}", error),
+                }
+            }
+            Ok(())
+        });
+    }
 }

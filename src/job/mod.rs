@@ -1,6 +1,7 @@
 //! What a job is: its names, its priority, its states, what the producer wrote and what happened since.
 
 mod batch_name;
+mod crash;
 mod history;
 mod id;
 mod key;
@@ -15,6 +16,7 @@ mod record;
 mod state;
 
 pub use batch_name::BatchName;
+pub use crash::Crash;
 pub(crate) use history::truncate;
 pub use history::{Failure, History};
 pub use id::JobId;

@@ -311,4 +311,42 @@ mod tests {
         let fields: Vec<_> = error.fields().iter().map(|problem| problem.field.as_str()).collect();
         assert_eq!(fields, ["priority", "at", "ttl"]);
     }
+
+    #[test]
+    fn fuzz_a_line_is_a_job_or_says_why_not() {
+        use crate::fuzz::{any_json, fuzz, text_of};
+        use proptest::prelude::*;
+
+        let pieces = &["a-1", "high", "5m", "-1", "2026-12-01T08:00:00Z", "exponential:5s", "é", "", " ", "\u{1b}["];
+        let fields = prop::sample::select(vec![
+            "id",
+            "priority",
+            "delay",
+            "at",
+            "attempts",
+            "backoff",
+            "timeout",
+            "ttl",
+            "unique",
+            "uniqueFor",
+            "batch",
+            "x",
+        ]);
+        let value = prop_oneof![3 => text_of(pieces, 2).prop_map(Value::from), 1 => any_json()];
+        let lines = (any_json(), prop::collection::vec((fields, value), 0..5)).prop_map(|(payload, fields)| {
+            let mut line: serde_json::Map<String, Value> =
+                fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
+            line.insert("payload".to_owned(), payload);
+            Value::Object(line).to_string()
+        });
+        let loose = text_of(&["{", "}", "\"payload\":", "1", ",", "\"id\":\"a\"", "[", "\\u12", "\""], 12);
+        fuzz(prop_oneof![3 => lines, 1 => loose], |line| {
+            match NewJob::from_line(&line, |job| job) {
+                // The payload's own bytes.
+                Ok(job) => prop_assert!(line.contains(job.payload().get())),
+                Err(error) => prop_assert!(error.to_string().len() <= 8 * line.len() + 2_000, "{}", error),
+            }
+            Ok(())
+        });
+    }
 }

@@ -150,4 +150,44 @@ mod tests {
             assert_eq!(error.kind(), crate::ErrorKind::Corrupt, "{bad:?}");
         }
     }
+
+    #[test]
+    fn fuzz_a_record_is_read_whole_or_refused() {
+        use crate::fuzz::{fuzz, text_of};
+        use proptest::prelude::*;
+
+        let pieces = &[
+            "1764000000123456",
+            "@tenant.id=a",
+            "{",
+            "}",
+            "\"payload\":",
+            "\"attempts\":3",
+            "\"ttlMs\":",
+            "\"backoff\":\"5s\"",
+            "\"unique\":\"k\"",
+            ",",
+            "[",
+            "]",
+            "\\u0000",
+            "\"",
+            "1e400",
+            "-0",
+            "null",
+            "\n",
+        ];
+        let loose = text_of(pieces, 16);
+        let whole =
+            (any::<i64>(), text_of(pieces, 6)).prop_map(|(at, payload)| format!("{at}{{\"payload\":{payload}}}"));
+        fuzz(prop_oneof![loose, whole], |text| {
+            let Ok(record) = Record::decode(text.clone()) else { return Ok(()) };
+            prop_assert!(text.contains(record.payload()));
+            prop_assert!(serde_json::from_str::<&serde_json::value::RawValue>(record.payload()).is_ok());
+            let again = Record::decode(format!("{}{{\"payload\":{}}}", record.arrival_us, record.payload())).unwrap();
+            prop_assert_eq!((again.payload(), again.arrival_us), (record.payload(), record.arrival_us));
+            // Whatever the time, it can be shown.
+            let _ = record.arrived_at();
+            Ok(())
+        });
+    }
 }

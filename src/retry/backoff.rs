@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::clock::span_text;
+use crate::clock::{span_from_text, span_text};
 use crate::error::{Error, Result};
 
 const CAP: Duration = Duration::from_secs(3600);
@@ -119,8 +119,9 @@ impl FromStr for Backoff {
         };
         let named = matches!(first, "fixed" | "linear" | "exponential");
         let base = if named { parts.next().ok_or_else(wrong)? } else { first };
-        let base = humantime::parse_duration(base).map_err(|_| wrong())?;
-        let cap = parts.next().map(humantime::parse_duration).transpose().map_err(|_| wrong())?;
+        // What is finer than a millisecond could not be written into a record and read again.
+        let base = span_from_text(base).map_err(|_| wrong())?;
+        let cap = parts.next().map(span_from_text).transpose().map_err(|_| wrong())?;
         let too_long = base > LONGEST || cap.is_some_and(|cap| cap > LONGEST);
         if too_long
             || base.is_zero() && growth != Growth::Fixed
@@ -129,6 +130,8 @@ impl FromStr for Backoff {
         {
             return Err(wrong());
         }
+        // A fixed wait has no cap to speak of.
+        let cap = cap.filter(|_| growth != Growth::Fixed);
         Ok(Self { growth, base, cap: cap.unwrap_or(CAP.max(base)) })
     }
 }
@@ -189,10 +192,51 @@ mod tests {
         for text in ["fixed:10s", "linear:5s", "exponential:5s", "exponential:5s:30m", "linear:90s:10m"] {
             assert_eq!(text.parse::<Backoff>().unwrap().to_string(), text);
         }
-        for text in
-            ["", "x", "5", "fixed", "fixed:", "linear:0s", "5s:1s", "5s:1m:2m", "-5s", "2y", "linear:1s:9999999y"]
-        {
+        for text in [
+            "",
+            "x",
+            "5",
+            "fixed",
+            "fixed:",
+            "linear:0s",
+            "5s:1s",
+            "5s:1m:2m",
+            "-5s",
+            "2y",
+            "linear:1s:9999999y",
+            "10us",
+            "fixed:1us",
+        ] {
             assert!(text.parse::<Backoff>().is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn fuzz_a_backoff_is_read_back_as_it_is_written() {
+        use crate::fuzz::{fuzz, text_of};
+        use proptest::prelude::*;
+
+        let pieces = &[
+            "fixed",
+            "linear",
+            "exponential",
+            ":",
+            "5s",
+            "0s",
+            "1h",
+            "365d",
+            "366d",
+            "99999999y",
+            "10us",
+            " ",
+            "-",
+            "30m",
+        ];
+        fuzz((text_of(pieces, 6), any::<u32>(), 0.0..1.0), |(text, failed, random)| {
+            let Ok(backoff) = text.parse::<Backoff>() else { return Ok(()) };
+            prop_assert_eq!(backoff.to_string().parse::<Backoff>().ok(), Some(backoff));
+            prop_assert!(backoff.wait(failed, random) <= LONGEST.mul_f64(1.25));
+            Ok(())
+        });
     }
 }

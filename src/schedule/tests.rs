@@ -222,3 +222,41 @@ fn a_schedule_takes_no_start_and_no_large_payload() {
     let large = NewJob::new(&"x".repeat(SCHEDULE_PAYLOAD_MAX_BYTES)).unwrap();
     assert_eq!(make(large).unwrap_err().fields()[0].field, "payload");
 }
+
+#[test]
+fn fuzz_a_cron_pattern_ticks_ever_later_or_is_refused() {
+    use crate::fuzz::{fuzz, text_of};
+    use proptest::prelude::*;
+
+    let pieces = &[
+        "*", "*/5", "0", "59", "1-5", "5-1", "L", "#3", "W", "MON", "JAN", "31", "2", "?", ",", "@daily", "60", "/0",
+        "-", " ", " ",
+    ];
+    let field = || prop_oneof![3 => prop::sample::select(vec!["*", "0", "*/7", "1-5", "2,31", "FRI#5", "L", "29", "2", "15W"]).prop_map(str::to_owned), 1 => text_of(pieces, 3)];
+    let shaped = prop::collection::vec(field(), 5..=6).prop_map(|fields| fields.join(" "));
+    let zones =
+        prop::sample::select(vec!["UTC", "Africa/Lagos", "Europe/Berlin", "Australia/Lord_Howe", "America/Nuuk", "x"]);
+    fuzz(
+        (prop_oneof![1 => text_of(pieces, 10), 3 => shaped], zones, 0_i64..4_000_000_000_000),
+        |(pattern, zone, at_ms)| {
+            let Ok(timing) = Timing::cron(&pattern, zone) else { return Ok(()) };
+            let written = timing.pattern().unwrap();
+            let again = Timing::cron(written, zone).unwrap();
+            prop_assert_eq!(again.pattern(), Some(written));
+            let mut last = at_ms;
+            for _ in 0..4 {
+                let Some(next) = timing.next_after_ms(last) else { break };
+                prop_assert!(next > last, "{} after {}", next, last);
+                last = next;
+            }
+            Ok(())
+        },
+    );
+}
+
+#[test]
+fn a_list_with_an_empty_place_is_refused_and_hangs_nobody() {
+    for pattern in [", */7 2 L * */7", "1, * * * *", "* ,5 * * *", "* * 1,,2 * *", "0 0 0 , * *", ""] {
+        assert!(Timing::cron(pattern, "UTC").is_err(), "{pattern:?}");
+    }
+}

@@ -55,6 +55,10 @@ impl Timing {
                 "write minute, hour, day of the month, month and day of the week, or seconds before them",
             ));
         }
+        // The parser takes an empty place in a list for a field that nothing fits, and would look for its tick for ever.
+        if pattern.split([' ', ',']).any(str::is_empty) {
+            return Err(wrong("a comma stands between two values"));
+        }
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
         let cron = parser.parse(&pattern).map_err(|error| wrong(&plain(&error.to_string())))?;
         let timing = Self(Kind::Cron { pattern: pattern.clone(), zone, cron: Box::new(cron) });

@@ -8,7 +8,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::firing::round;
 use crate::client::Client;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventKind};
 use crate::job::QueueName;
 use crate::store::Store;
@@ -23,6 +23,8 @@ const WARN_EVERY: Duration = Duration::from_secs(5);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Who the events say it was.
 const NAME: &str = "scheduler";
+/// In a cluster one queue is waited for no longer.
+const NODE_LIMIT: Duration = Duration::from_secs(5);
 
 type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
 
@@ -114,7 +116,16 @@ impl Scheduler {
             self.tell(&event);
         };
         let tell = &tell;
-        let ask = |queue: QueueName| async move { round(store, &store.keys(&queue), NAME, tell).await };
+        let ask = |queue: QueueName| async move {
+            let keys = store.keys(&queue);
+            let round = round(store, &keys, NAME, tell);
+            if !store.connection.is_cluster() {
+                return round.await;
+            }
+            // The node of one queue may be away while those of others are not.
+            let silent = || Error::new(ErrorKind::Unreachable, format!("redis does not answer for queue {queue}"));
+            tokio::time::timeout(NODE_LIMIT, round).await.unwrap_or_else(|_| Err(silent()))
+        };
         let mut looks = stream::iter(queues).map(ask).buffer_unordered(CALLS_AT_ONCE);
         let (mut next, mut trouble) = (INTERVAL, None);
         while let Some(look) = looks.next().await {

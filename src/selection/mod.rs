@@ -240,4 +240,20 @@ mod tests {
         assert!(!pattern.is_match(&format!("{}!", "a".repeat(2_000))));
         assert!(began.elapsed() < Duration::from_secs(1));
     }
+
+    #[test]
+    fn fuzz_no_pattern_takes_long() {
+        use crate::fuzz::{fuzz, text_of};
+
+        let pieces = &[
+            "(", ")", "a", "a+", "*", "{9}", "{99}", "{999}", "|", "\\w", "\\pL", "(?:", "[^a]", ".*", "$", "^", "\\b",
+            "(?i)", "?",
+        ];
+        fuzz((text_of(pieces, 20), 1..200_usize), |(pattern, length)| {
+            let Ok(pattern) = Selection::pattern(&pattern) else { return Ok(()) };
+            let said = format!("{}!", "aé ".repeat(length));
+            let _ = pattern.is_match(&said);
+            Ok(())
+        });
+    }
 }

@@ -143,4 +143,59 @@ mod tests {
         }
         assert_eq!("to=~a=b".parse::<PayloadMatch>().unwrap().to_string(), "to=~a=b");
     }
+
+    #[test]
+    fn fuzz_a_condition_is_read_back_and_asked_in_bounded_time() {
+        use crate::fuzz::{any_json, fuzz, text_of};
+        use proptest::prelude::*;
+
+        let pieces = &[
+            "to",
+            "context.firstName",
+            "tags.0",
+            ".",
+            "=",
+            "!=",
+            "=~",
+            "!~",
+            "(a+)+$",
+            "(",
+            ")",
+            "[",
+            "{100}",
+            "{1000}",
+            "\\pL",
+            "|",
+            "*",
+            "^",
+            "(?i)",
+            "x",
+            "é",
+        ];
+        fuzz((text_of(pieces, 8), any_json(), 0..3_000_usize), |(text, json, length)| {
+            let Ok(condition) = text.parse::<PayloadMatch>() else { return Ok(()) };
+            prop_assert_eq!(condition.to_string(), text);
+            let long = serde_json::json!({"to": "a".repeat(length), "tags": [json.clone(), "x"]}).to_string();
+            for payload in [json.to_string(), long, "no json".to_owned()] {
+                let _ = condition.is_met(&payload);
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn fuzz_what_a_path_finds_is_part_of_the_payload() {
+        use crate::fuzz::{any_json, fuzz};
+        use proptest::prelude::*;
+
+        fuzz((any_json(), prop::collection::vec("[a-z]{1,4}|[0-9]", 0..4)), |(json, path)| {
+            let payload = json.to_string();
+            let found = find(&payload, &path);
+            prop_assert!(found.iter().map(|value| value.len()).sum::<usize>() <= payload.len());
+            for value in found {
+                prop_assert!(payload.contains(value) && serde_json::from_str::<serde_json::Value>(value).is_ok());
+            }
+            Ok(())
+        });
+    }
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::config::QueueSettings;
-use crate::job::{Failure, JobId, JobState, Priority, QueueName};
+use crate::job::{Crash, Failure, JobId, JobState, Priority, QueueName};
 use crate::retry::ErrorClass;
 
 pub use acts::{BulkReport, Protected, Skipped, StateCount};
@@ -297,6 +297,9 @@ pub struct JobDetails {
     pub children: Vec<Child>,
     /// The last twenty failures, oldest first.
     pub failures: Vec<Failure>,
+    /// The last five crashes, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub crashed: Vec<Crash>,
     /// Its result, while it is kept.
     #[cfg_attr(feature = "api", schema(value_type = serde_json::Value))]
     pub result: Option<Box<RawValue>>,

@@ -17,9 +17,12 @@
 //!   replicas that confirm them, until they are told to follow the new one and throw those writes away. So behind
 //!   sentinels a confirmation counts only if, asked after it, no sentinel names another master or is about to.
 //!
+//!   In a cluster a confirmation counts only if, asked after it, no other node names another owner of the queue's slot.
+//!
 //! What is left: one replica holds the write, and the sentinels elect the one that has read most as long as the
 //! `replica-priority` of all is the same.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -34,9 +37,9 @@ use super::route::{Dialler, Opened};
 use super::scripts;
 use super::witnesses::Witnesses;
 use crate::clock::{Clock, span_text};
-use crate::config::{Durable, RedisConfig};
+use crate::config::{Durable, RedisConfig, RedisMode};
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::QueueKeys;
+use crate::store::{Key, QueueKeys};
 
 /// A plain command is given so long.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
@@ -66,7 +69,15 @@ pub(crate) enum Confirmation {
 
 /// Confirms calls. Cloning shares the connection, which is made at the first one.
 #[derive(Clone)]
-pub(crate) struct Confirmer(Arc<Inner>);
+pub(crate) struct Confirmer(Arc<Lines>);
+
+/// A line to each server: to the one there is, or, in a cluster, one for each durable queue to the node that has it.
+struct Lines {
+    config: RedisConfig,
+    clock: Clock,
+    wait: Duration,
+    open: Mutex<BTreeMap<String, Arc<Inner>>>,
+}
 
 struct Inner {
     wait: Duration,
@@ -101,10 +112,21 @@ enum Said {
 impl Confirmer {
     /// On a connection to `config`; one round waits at most `wait` for a replica.
     pub(crate) fn new(config: RedisConfig, clock: Clock, wait: Duration) -> Self {
-        let dialler = Dialler::new(config);
+        Self(Arc::new(Lines { config, clock, wait, open: Mutex::default() }))
+    }
+
+    fn line(&self, keys: &QueueKeys) -> Arc<Inner> {
+        let key = keys.name(Key::Meta);
+        let whose = if matches!(self.0.config.mode, RedisMode::Cluster(_)) { key } else { "" };
+        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = open.get(whose) {
+            return Arc::clone(line);
+        }
+        let dialler = Dialler::to_key(self.0.config.clone(), key);
         let witnesses = dialler.route.sentinels().map(Witnesses::new);
-        let line = Line { dialler, witnesses, clock, idle: None };
-        Self(Arc::new(Inner { wait, gathered: Mutex::default(), line: tokio::sync::Mutex::new(line) }))
+        let line = Line { dialler, witnesses, clock: self.0.clock.clone(), idle: None };
+        let line = Inner { wait: self.0.wait, gathered: Mutex::default(), line: tokio::sync::Mutex::new(line) };
+        Arc::clone(open.entry(whose.to_owned()).or_insert(Arc::new(line)))
     }
 
     /// How long one round waits for a replica.
@@ -144,14 +166,15 @@ impl Confirmer {
     /// What the next round says.
     async fn ask(&self, calls: &Calls) -> Result<Said, Failure> {
         let (reply, said) = oneshot::channel();
+        let line = self.line(&calls.keys);
         let idle = {
-            let mut gathered = self.0.gathered.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut gathered = line.gathered.lock().unwrap_or_else(PoisonError::into_inner);
             gathered.questions.push(Question { calls: calls.clone(), reply });
             !std::mem::replace(&mut gathered.busy, true)
         };
         if idle {
             // In a task of its own: a caller that gives up must not take the others' answers with it.
-            tokio::spawn(Arc::clone(&self.0).work_off());
+            tokio::spawn(line.work_off());
         }
         said.await.unwrap_or_else(|_| Err(Failure::internal("a confirmation ended without an answer")))
     }
@@ -204,6 +227,9 @@ impl Line {
         // Also where nothing was confirmed: the replicas may have gone to another master, and so must the next round.
         if let (true, Some(witnesses), Some(master)) = (anybody, &mut self.witnesses, &opened.found) {
             witnesses.vouch(master).await?;
+        }
+        if anybody && let Some(doubt) = self.dialler.route.doubt(opened.node.as_ref()).await {
+            return Err(Failure::passing(ErrorKind::Unreachable, doubt));
         }
         self.idle = Some(opened);
         let may_be_alone = |calls: &Calls| calls.durable != Durable::On && self.witnesses.is_none();
@@ -274,7 +300,7 @@ impl Line {
     async fn send(&self, opened: &mut Opened, command: &Cmd, limit: Duration) -> Result<Value, Failure> {
         let route = &self.dialler.route;
         match timeout(limit, opened.connection.send_packed_command(command)).await {
-            Ok(reply) => plain(reply).map_err(|error| Failure::answering(route, &error)),
+            Ok(reply) => plain(reply).map_err(|error| Failure::answering(route, &error).found_anew()),
             Err(_) => Err(Failure::silent(route, limit)),
         }
     }

@@ -2,20 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::RedisConfig;
+use futures_util::future::join_all;
+
+use crate::config::{Endpoint, RedisConfig};
 use crate::error::{ErrorKind, Result};
 use crate::event::{EventId, QueueEvent};
 use crate::job::{JobId, JobState, QueueName};
 use crate::store::codec::{Reply, read};
+use crate::store::connection::{Connection, Patience};
+use crate::store::failure::Failure;
 use crate::store::inspect::Counts;
 use crate::store::presence::Held;
 use crate::store::sentinel::Sentinels;
+use crate::store::topology::Topology;
 use crate::store::{Key, Place, QueueKeys, Store, events, limits, scripts};
 
 /// Claims and unique locks that one look samples.
 const SAMPLE: u64 = 50;
 /// Settings of the server that `INFO` does not tell.
-const SETTINGS: [&str; 3] = ["save", "appendfsync", "min-replicas-to-write"];
+const SETTINGS: [&str; 4] = ["save", "appendfsync", "min-replicas-to-write", "cluster-require-full-coverage"];
 
 /// What a server says of itself.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,6 +43,15 @@ pub(crate) struct SentinelLook {
     pub problem: Option<String>,
     /// Why it could not have another master elected.
     pub no_quorum: Option<String>,
+}
+
+/// What a cluster and its masters say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct ClusterLook {
+    /// Slots that no node has.
+    pub uncovered: usize,
+    /// Where each master is, and what it says, or why it says nothing.
+    pub masters: Vec<(String, std::result::Result<ServerLook, String>)>,
 }
 
 /// What was found in a queue beside its statistics.
@@ -82,6 +96,24 @@ impl Store {
         let (info, time, settings, missing_rights) =
             tokio::join!(self.info(), self.server_time_us(), self.server_settings(), self.missing_rights());
         Ok(ServerLook { info: info?, settings: settings?, missing_rights: missing_rights?, time_us: time? })
+    }
+
+    /// Asks each master of a cluster about itself; `None` in another mode.
+    pub(crate) async fn look_at_cluster(&self, config: &RedisConfig) -> Result<Option<ClusterLook>> {
+        let Some(topology) = Topology::of(config) else { return Ok(None) };
+        let map = topology.find().await.map_err(Failure::into_error)?;
+        let ask = |node: &Endpoint| {
+            let connection = Connection::to_node(config, node.clone(), Patience::Brief);
+            let (store, place) = (Store { connection, ..self.clone() }, node.to_string());
+            async move {
+                let said = tokio::try_join!(store.info(), store.server_time_us(), store.server_settings());
+                let look =
+                    |(info, time_us, settings)| ServerLook { info, settings, time_us, missing_rights: Vec::new() };
+                (place, said.map(look).map_err(|error| error.to_string()))
+            }
+        };
+        let masters = join_all(map.masters().iter().map(ask)).await;
+        Ok(Some(ClusterLook { uncovered: map.uncovered(), masters }))
     }
 
     async fn info(&self) -> Result<BTreeMap<String, String>> {

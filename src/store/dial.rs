@@ -78,14 +78,24 @@ pub(super) async fn open(
     limit: Duration,
 ) -> Result<Wire, Failure> {
     let work = async {
-        let mut connection = connect(address, tls_config).await?;
-        let greeting = match greet(&mut connection, address, login).await {
-            Err(failure) if failure.kind == ErrorKind::Unreachable && is_foreign(address).await => {
-                return Err(foreign(address));
+        let mut has_broken = false;
+        loop {
+            let mut connection = connect(address, tls_config).await?;
+            let failure = match greet(&mut connection, address, login).await {
+                Ok(greeting) => return Ok(Wire { connection, greeting }),
+                Err(failure) => failure,
+            };
+            if failure.kind != ErrorKind::Unreachable {
+                return Err(failure);
             }
-            greeting => greeting?,
-        };
-        Ok(Wire { connection, greeting })
+            match address {
+                // Whose certificate is refused hears so only behind the handshake, if at all. A server that was just ending
+                // does not take a second one.
+                Address::Tcp(endpoint) if endpoint.tls && has_broken => return Err(unwelcome(address, tls_config)),
+                Address::Tcp(endpoint) if endpoint.tls => has_broken = true,
+                _ => return Err(look_again(address).await.unwrap_or(failure)),
+            }
+        }
     };
     tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
         // A server that speaks no TLS waits for the rest of what it takes for a command.
@@ -107,26 +117,41 @@ async fn connect(address: &Address, tls_config: &TlsConfig) -> Result<Multiplexe
         .map_err(|error| Failure::connecting(address, &error))
 }
 
-/// Whether what listens there answers a greeting in another language than Redis: the connection only says that it broke.
-async fn is_foreign(address: &Address) -> bool {
-    let Address::Tcp(endpoint) = address else { return false };
-    if endpoint.tls {
-        return false;
-    }
+/// Why a greeting without TLS broke: what listens there answers in another language than Redis, or not at all. The
+/// connection itself only says that it broke.
+async fn look_again(address: &Address) -> Option<Failure> {
+    let Address::Tcp(endpoint) = address else { return None };
     let look = async {
         let mut stream = TcpStream::connect((endpoint.host.as_str(), endpoint.port)).await?;
-        stream.write_all(b"PING\r\n\r\n").await?;
         let mut first = [0];
-        let read = stream.read(&mut first).await?;
-        std::io::Result::Ok(read > 0 && !b"+-:$*".contains(&first[0]))
+        let read = match stream.write_all(b"PING\r\n\r\n").await {
+            Ok(()) => stream.read(&mut first).await,
+            broken => broken.map(|()| 0),
+        };
+        std::io::Result::Ok(read.is_ok_and(|read| read > 0).then_some(first[0]))
     };
-    matches!(tokio::time::timeout(FOREIGN_LIMIT, look).await, Ok(Ok(true)))
+    match tokio::time::timeout(FOREIGN_LIMIT, look).await {
+        Ok(Ok(Some(first))) if !b"+-:$*".contains(&first) => Some(foreign(address)),
+        Ok(Ok(None)) => {
+            let message = format!("what listens at {address} hangs up: set REDIS_TLS=on if it speaks TLS");
+            Some(Failure::passing(ErrorKind::Unreachable, message))
+        }
+        _ => None,
+    }
 }
 
 fn foreign(address: &Address) -> Failure {
     let message = format!(
         "what listens at {address} does not speak Redis: check REDIS_HOST and REDIS_PORT, and REDIS_TLS if it speaks TLS"
     );
+    Failure { misfit: true, ..Failure::passing(ErrorKind::Unreachable, message) }
+}
+
+fn unwelcome(address: &Address, tls_config: &TlsConfig) -> Failure {
+    let message = match tls_config.cert {
+        Some(_) => format!("redis at {address} does not trust the certificate of REDIS_TLS_CERT and REDIS_TLS_KEY"),
+        None => format!("redis at {address} wants a client's certificate: set REDIS_TLS_CERT and REDIS_TLS_KEY"),
+    };
     Failure { misfit: true, ..Failure::passing(ErrorKind::Unreachable, message) }
 }
 
@@ -246,8 +271,9 @@ pub(super) fn text(value: &Value) -> Option<&str> {
     }
 }
 
-/// Whether the server that answered can carry a queue: a master, not clustered, 7.0 or newer.
-pub(super) fn check(greeting: &Greeting, address: &Address) -> Result<(), Failure> {
+/// Whether the server that answered can carry a queue: 7.0 or newer, and a master that is no node of a cluster, or, in a
+/// `cluster`, one of its nodes: those that are no master say themselves who is.
+pub(super) fn check(greeting: &Greeting, address: &Address, cluster: bool) -> Result<(), Failure> {
     let refuse = |message: String| Err(Failure::final_(ErrorKind::Config, message));
     match greeting.mode.as_str() {
         "sentinel" => {
@@ -255,14 +281,17 @@ pub(super) fn check(greeting: &Greeting, address: &Address) -> Result<(), Failur
                 "{address} is a sentinel, not a redis server: set REDIS_MODE=sentinel and REDIS_SENTINEL_URLS"
             ));
         }
-        "cluster" => return refuse(cluster_refused(address)),
+        "cluster" if !cluster => return refuse(cluster_refused(address)),
+        "standalone" if cluster => {
+            return refuse(format!("redis at {address} is no node of a cluster: leave REDIS_MODE=cluster out"));
+        }
         _ => {}
     }
     if major(&greeting.version).is_none_or(|major| major < 7) {
         let version = if greeting.version.is_empty() { "of unknown version" } else { &greeting.version };
         return refuse(format!("redis at {address} is {version}: 7.0 or newer, or valkey, is needed"));
     }
-    if greeting.role != "master" {
+    if greeting.role != "master" && !cluster {
         let message = format!("redis at {address} is a replica, and a queue needs its master");
         return Err(Failure { wrong_role: true, ..Failure::passing(ErrorKind::NotNow, message) });
     }
@@ -284,13 +313,15 @@ mod tests {
     #[test]
     fn only_a_fitting_server_passes() {
         let address = Address::Socket("/x".into());
-        let kind = |greeting: Greeting| check(&greeting, &address).err().map(|failure| failure.kind);
+        let kind = |greeting: Greeting| check(&greeting, &address, false).err().map(|failure| failure.kind);
         assert_eq!(kind(greeting("7.0.15", "standalone", "master")), None);
         assert_eq!(kind(greeting("8.1.0", "standalone", "master")), None);
         assert_eq!(kind(greeting("6.2.14", "standalone", "master")), Some(ErrorKind::Config));
         assert_eq!(kind(greeting("", "standalone", "master")), Some(ErrorKind::Config));
         assert_eq!(kind(greeting("7.0.15", "cluster", "master")), Some(ErrorKind::Config));
         assert_eq!(kind(greeting("7.0.15", "sentinel", "")), Some(ErrorKind::Config));
+        let node = |mode: &str, role: &str| check(&greeting("7.0.15", mode, role), &address, true).is_ok();
+        assert!(node("cluster", "master") && node("cluster", "replica") && !node("standalone", "master"));
         assert_eq!(kind(greeting("7.0.15", "standalone", "replica")), Some(ErrorKind::NotNow));
     }
 }

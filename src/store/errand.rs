@@ -65,6 +65,11 @@ impl Errand {
         go_on.then_some(pause)
     }
 
+    /// How often it was tried again.
+    pub(super) fn repeats(&self) -> u32 {
+        self.repeats
+    }
+
     pub(super) fn error(&self, failure: Failure) -> Error {
         if self.executed && self.changes {
             return Error::new(ErrorKind::OutcomeUnknown, format!("{}: the outcome is unknown", failure.message));

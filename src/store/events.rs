@@ -6,7 +6,7 @@ use crate::error::{Error, Result};
 use crate::event::{EventId, QueueEvent};
 use crate::job::{History, JobId};
 use crate::store::codec::Reply;
-use crate::store::{Key, QueueKeys, Store, Waiter};
+use crate::store::{Blocking, Key, QueueKeys, Store, Waiter};
 
 /// Entries that one answer carries; each may name hundreds of jobs.
 const BATCH: usize = 100;
@@ -86,12 +86,9 @@ pub(crate) async fn read_events(
     places: &[(QueueKeys, EventId)],
     timeout: Duration,
 ) -> Result<Vec<QueueEvent>> {
-    let mut command = redis::cmd("XREAD");
-    command.arg("COUNT").arg(BATCH).arg("BLOCK").arg(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1));
-    command.arg("STREAMS");
-    places.iter().for_each(|(keys, _)| _ = command.arg(keys.name(Key::Events)));
-    places.iter().for_each(|(_, after)| _ = command.arg(after.to_string()));
-    let mut streams = Reply::new("XREAD", waiter.ask(&command, timeout).await?)?;
+    let streams = waiter.groups(places, |(keys, _)| keys.name(Key::Events));
+    let commands = streams.iter().map(|places| read_some(places, timeout)).collect();
+    let mut streams = Reply::new("XREAD", waiter.ask(commands, timeout).await?)?;
     if streams.is_empty() {
         return Ok(Vec::new());
     }
@@ -107,6 +104,18 @@ pub(crate) async fn read_events(
     }
     events.sort_by_key(|event: &QueueEvent| event.id);
     Ok(events)
+}
+
+/// Reads streams that one command may read together.
+fn read_some(places: &[(QueueKeys, EventId)], timeout: Duration) -> Blocking {
+    let mut command = redis::cmd("XREAD");
+    command.arg("COUNT").arg(BATCH).arg("BLOCK").arg(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX).max(1));
+    command.arg("STREAMS");
+    places.iter().for_each(|(keys, _)| _ = command.arg(keys.name(Key::Events)));
+    places.iter().for_each(|(_, after)| _ = command.arg(after.to_string()));
+    let key = places.first().map(|(keys, _)| keys.name(Key::Events).to_owned()).unwrap_or_default();
+    let what: Vec<_> = places.iter().map(|(keys, after)| format!("{}>{after}", keys.queue())).collect();
+    Blocking { key, what: what.join(" "), command }
 }
 
 fn entry_id(text: &str) -> Result<EventId> {

@@ -5,6 +5,7 @@ use std::io;
 
 use redis::{RedisError, ServerErrorKind};
 
+use super::tls;
 use crate::error::{Error, ErrorKind};
 
 /// What helps.
@@ -51,7 +52,8 @@ pub(super) fn judge(error: &RedisError) -> Judgement {
 fn judge_server(kind: ServerErrorKind, detail: &str) -> Judgement {
     use ServerErrorKind as S;
     match kind {
-        S::BusyLoading | S::TryAgain | S::ClusterDown => refused(ErrorKind::NotNow, Remedy::Wait),
+        S::BusyLoading | S::TryAgain => refused(ErrorKind::NotNow, Remedy::Wait),
+        S::ClusterDown => refused(ErrorKind::Unreachable, Remedy::Wait),
         S::MasterDown | S::ReadOnly => refused(ErrorKind::NotNow, Remedy::Reconnect),
         S::NoScript => refused(ErrorKind::NotNow, Remedy::LoadScript),
         S::NoPerm => stands(ErrorKind::AccessDenied),
@@ -84,7 +86,10 @@ fn judge_words(detail: &str) -> Judgement {
     let begins = |words: &str| detail.get(..words.len()).is_some_and(|start| start.eq_ignore_ascii_case(words));
     if begins("max number of clients") || begins("max number of total cluster connections") {
         refused(ErrorKind::NotNow, Remedy::Reconnect)
-    } else if begins("the user executing the script") || begins("operation not permitted") {
+    } else if begins("the user executing the script")
+        || begins("acl failure in script")
+        || begins("operation not permitted")
+    {
         stands(ErrorKind::AccessDenied)
     } else if begins("unknown command") || begins("unknown subcommand") || begins("db index is out of range") {
         stands(ErrorKind::Config)
@@ -103,7 +108,7 @@ fn refused(kind: ErrorKind, remedy: Remedy) -> Judgement {
 
 /// A certificate that does not fit, or no TLS on the other side: no repeat mends that.
 fn is_broken_tls(error: &RedisError) -> bool {
-    io_source(error).is_some_and(|source| source.kind() == io::ErrorKind::InvalidData)
+    io_source(error).is_some_and(|source| source.kind() == io::ErrorKind::InvalidData && !tls::is_alert(source))
 }
 
 fn io_source(error: &RedisError) -> Option<&io::Error> {
@@ -129,6 +134,26 @@ pub(super) struct Failure {
     pub wrong_role: bool,
     /// Whether it tells of a wrong configuration, as long as no connection has ever stood.
     pub misfit: bool,
+    /// Which node of the cluster has the slot, where the one that was asked says so.
+    pub redirect: Option<Redirect>,
+}
+
+/// Where a node of a cluster sends a caller.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Redirect {
+    pub slot: u16,
+    /// `host:port`; the host is empty where it is that of the node which says so.
+    pub place: String,
+    /// For this one call only: the slot is on its way there.
+    pub once: bool,
+}
+
+impl Redirect {
+    fn of(error: &RedisError) -> Option<Self> {
+        let (place, slot) = error.redirect_node()?;
+        let once = error.kind() == redis::ErrorKind::Server(ServerErrorKind::Ask);
+        Some(Self { slot, place: place.to_owned(), once })
+    }
 }
 
 impl Failure {
@@ -142,6 +167,7 @@ impl Failure {
             absent: false,
             wrong_role: false,
             misfit: false,
+            redirect: None,
         }
     }
 
@@ -160,6 +186,7 @@ impl Failure {
             absent: false,
             wrong_role: false,
             misfit: false,
+            redirect: None,
         }
     }
 
@@ -169,7 +196,16 @@ impl Failure {
         let message = match judgement.kind {
             ErrorKind::AccessDenied => format!("redis at {place} denies access: {}{}", words(error), key_to_it(error)),
             ErrorKind::NotNow => format!("redis at {place} takes no connection now: {}", words(error)),
-            _ => format!("cannot reach redis at {place}: {}", words(error)),
+            _ => {
+                let advice = match error.kind() {
+                    redis::ErrorKind::InvalidClientConfig => {
+                        Some("check REDIS_TLS_CA, and whether REDIS_TLS_CERT and REDIS_TLS_KEY belong together")
+                    }
+                    _ => io_source(error).and_then(tls::advice),
+                };
+                let advice = advice.map(|advice| format!(" ({advice})"));
+                format!("cannot reach redis at {place}: {}{}", words(error), advice.unwrap_or_default())
+            }
         };
         let kind = if judgement.kind == ErrorKind::Internal { ErrorKind::Config } else { judgement.kind };
         Self {
@@ -179,7 +215,8 @@ impl Failure {
             executed: false,
             absent: is_absent(error),
             wrong_role: false,
-            misfit: false,
+            misfit: io_source(error).is_some_and(tls::is_alert),
+            redirect: None,
         }
     }
 
@@ -187,6 +224,9 @@ impl Failure {
     pub(super) fn answering(place: impl fmt::Display, error: &RedisError) -> Self {
         let judgement = judge(error);
         let message = match judgement.kind {
+            ErrorKind::Unreachable if error.code() == Some("CLUSTERDOWN") => {
+                format!("the cluster of redis at {place} is down: {}", words(error))
+            }
             ErrorKind::Unreachable => format!("lost the connection to redis at {place}: {}", words(error)),
             ErrorKind::AccessDenied => format!("redis at {place} denies access: {}{}", words(error), key_to_it(error)),
             ErrorKind::Config if is_cluster(error) => cluster_refused(place),
@@ -200,6 +240,7 @@ impl Failure {
             absent: false,
             wrong_role: false,
             misfit: false,
+            redirect: Redirect::of(error),
         }
     }
 
@@ -214,6 +255,18 @@ impl Failure {
             absent: false,
             wrong_role: false,
             misfit: false,
+            redirect: None,
+        }
+    }
+
+    /// For a connection of its own: where the slot has gone is found out when the next one is made.
+    pub(super) fn found_anew(self) -> Self {
+        match self.redirect {
+            Some(_) => {
+                let message = "the queue's slot has moved to another node";
+                Self { executed: self.executed, ..Self::passing(ErrorKind::NotNow, message) }
+            }
+            None => self,
         }
     }
 
@@ -228,14 +281,14 @@ fn key_to_it(error: &RedisError) -> &'static str {
     match error.code() {
         Some("NOAUTH") => " (set REDIS_PASSWORD or REDIS_PASSWORD_FILE)",
         Some("WRONGPASS") => " (check REDIS_PASSWORD or REDIS_PASSWORD_FILE, and REDIS_USERNAME)",
-        Some("NOPERM") => " (the user of REDIS_USERNAME needs that right)",
+        Some("NOPERM") => " (the user of REDIS_USERNAME needs that right: ireva-queue config acl)",
         _ => "",
     }
 }
 
-/// The one message for a cluster.
+/// The one message where a cluster answers and none is configured.
 pub(super) fn cluster_refused(place: impl fmt::Display) -> String {
-    format!("redis at {place} runs as a cluster, which is not supported yet: use a standalone server or sentinels")
+    format!("redis at {place} is a node of a cluster: set REDIS_MODE=cluster")
 }
 
 fn is_cluster(error: &RedisError) -> bool {
@@ -299,6 +352,7 @@ mod tests {
             ("LOADING Redis is loading the dataset in memory", NotNow, Wait),
             ("BUSY Redis is busy running a script", NotNow, Wait),
             ("TRYAGAIN Multiple keys request during rehashing of slot", NotNow, Wait),
+            ("CLUSTERDOWN The cluster is down", Unreachable, Wait),
             ("READONLY You can't write against a read only replica.", NotNow, Reconnect),
             ("MASTERDOWN Link with MASTER is down", NotNow, Reconnect),
             ("UNBLOCKED force unblock from blocking operation", NotNow, Reconnect),
@@ -310,6 +364,7 @@ mod tests {
             ("WRONGPASS invalid username-password pair", AccessDenied, Nothing),
             ("NOAUTH Authentication required.", AccessDenied, Nothing),
             ("NOPERM this user has no permissions", AccessDenied, Nothing),
+            ("ERR ACL failure in script: User app has no permissions to run the 'xadd' command", AccessDenied, Nothing),
             ("DENIED Redis is running in protected mode", AccessDenied, Nothing),
             ("ERR The user executing the script can't run this command", AccessDenied, Nothing),
             ("MOVED 3999 127.0.0.1:6381", Config, Nothing),

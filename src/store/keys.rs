@@ -134,34 +134,37 @@ pub(crate) fn breakers(prefix: &str) -> String {
     format!("{prefix}breakers")
 }
 
+/// What all keys of alerts have in their braces, so that one script may change several. No queue can be called so.
+const ALERTS: &str = "{:alerts}";
+
 /// The rules of alerts: hash of name -> JSON.
 pub(crate) fn alerts(prefix: &str) -> String {
-    format!("{prefix}alerts")
+    format!("{prefix}{ALERTS}:rules")
 }
 
 /// How alerts stand that are not well: hash of `<rule>|<subject>` -> JSON.
 pub(crate) fn alerting(prefix: &str) -> String {
-    format!("{prefix}alerting")
+    format!("{prefix}{ALERTS}:standings")
 }
 
 /// Who evaluates the alerts: string `holder|until_ms|weight`, and `|weight` of who asks for it.
 pub(crate) fn alerts_turn(prefix: &str) -> String {
-    format!("{prefix}alerts:turn")
+    format!("{prefix}{ALERTS}:turn")
 }
 
 /// Which alerts nobody is told of for a while: hash of name, or `*` -> JSON.
 pub(crate) fn alert_mutes(prefix: &str) -> String {
-    format!("{prefix}alerts:mutes")
+    format!("{prefix}{ALERTS}:mutes")
 }
 
 /// Notices that some sinks have not got yet: hash of id -> JSON.
 pub(crate) fn alert_outbox(prefix: &str) -> String {
-    format!("{prefix}alerts:outbox")
+    format!("{prefix}{ALERTS}:outbox")
 }
 
 /// What became of alerts: a stream, capped.
 pub(crate) fn alert_history(prefix: &str) -> String {
-    format!("{prefix}alerts:history")
+    format!("{prefix}{ALERTS}:history")
 }
 
 /// What a worker says of itself: hash with a time to live.

@@ -153,6 +153,15 @@ impl End<'_> {
     }
 }
 
+/// A claim to be taken back.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fallen<'a> {
+    pub id: &'a JobId,
+    pub claim: &'a str,
+    /// JSON with this crash; empty leaves what is there.
+    pub history: &'a str,
+}
+
 /// A job that a recoverer took back.
 #[derive(Debug)]
 pub(crate) struct Recovered {
@@ -251,12 +260,12 @@ impl Store {
         &self,
         keys: &QueueKeys,
         (worker, lease_ms): (&str, u64),
-        claims: &[(JobId, String)],
+        claims: &[Fallen<'_>],
     ) -> Result<Vec<Recovered>> {
         let mut command = scripts::RECOVER.on(keys, &self.clock);
         command.arg(worker).arg(lease_ms);
-        for (id, claim) in claims {
-            command.arg(id.as_str()).arg(claim);
+        for Fallen { id, claim, history } in claims {
+            command.arg(id.as_str()).arg(*claim).arg(*history);
         }
         let mut values = list(scripts::RECOVER.ask(&self.connection, &command).await?)?.into_iter();
         let mut recovered = Vec::new();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::error::Result;
 use crate::job::{JobId, JobState, Record};
 use crate::store::codec::{Reply, read};
-use crate::store::{Key, QueueKeys, Store, scripts};
+use crate::store::{Key, Looked, QueueKeys, Store, scripts};
 
 /// Ended jobs that one call of `trim` removes at most.
 const TRIM_STEP: u64 = 500;
@@ -28,6 +28,15 @@ const STRAY_FOR: Duration = Duration::from_secs(30);
 const STRAYS_MAX: usize = 10_000;
 const READMIT_STEP: usize = 100;
 
+/// What a sweep let go of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Swept {
+    /// Locks and remembered ids.
+    pub removed: u64,
+    /// Locks among them that a job should have given back.
+    pub leaked: u64,
+}
+
 /// What an audit put right.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Audited {
@@ -37,16 +46,21 @@ pub(crate) struct Audited {
     pub readmitted: u64,
     /// Workers whose number of claims was wrong.
     pub recounted: u64,
+    /// Whether there were as many records as ids.
+    pub agreed: bool,
 }
 
-/// Remembers between the audits of one queue which records no set held.
+/// Remembers between the audits of one queue which records no set held, and how far its entries were looked at.
 #[derive(Debug, Default)]
-pub(crate) struct Auditor(Mutex<BTreeMap<JobId, Instant>>);
+pub(crate) struct Auditor {
+    strays: Mutex<BTreeMap<JobId, Instant>>,
+    pub(crate) looked: Mutex<Looked>,
+}
 
 impl Auditor {
     /// Takes note of what is in no set at `now`; what was so long enough.
     fn note(&self, found: &[JobId], now: Instant) -> Vec<JobId> {
-        let mut strays = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut strays = self.strays.lock().unwrap_or_else(PoisonError::into_inner);
         let since = |id: &JobId| strays.get(id).copied().unwrap_or(now);
         *strays = found.iter().map(|id| (id.clone(), since(id))).collect();
         strays.iter().filter(|(_, since)| now.duration_since(**since) >= STRAY_FOR).map(|(id, _)| id.clone()).collect()
@@ -72,8 +86,8 @@ impl Store {
     }
 
     /// Forgets ids that were remembered long enough, and unique locks that hold nothing; how many.
-    pub(crate) async fn sweep(&self, keys: &QueueKeys) -> Result<u64> {
-        let (mut cursor, mut removed) = ("0".to_owned(), 0);
+    pub(crate) async fn sweep(&self, keys: &QueueKeys) -> Result<Swept> {
+        let (mut cursor, mut swept) = ("0".to_owned(), Swept::default());
         let mut calls = 0;
         loop {
             let mut command = scripts::SWEEP.on(keys, &self.clock);
@@ -81,18 +95,19 @@ impl Store {
             let mut reply = Reply::new("sweep", scripts::SWEEP.ask(&self.connection, &command).await?)?;
             let next = reply.text()?;
             let (locks, ids) = (reply.count()?, reply.count()?);
-            removed += locks + ids;
+            swept.removed += locks + ids;
+            swept.leaked += reply.count()?;
             calls += 1;
             match next.as_str() {
                 // All locks were looked at; there may be more ids.
-                "0" if ids < SWEEP_STEP || calls >= SWEEP_CALLS => return Ok(removed),
+                "0" if ids < SWEEP_STEP || calls >= SWEEP_CALLS => return Ok(swept),
                 "0" => cursor.clear(),
                 _ => cursor = next,
             }
         }
     }
 
-    /// Keeps what the limits of keys remember small and in agreement; how much was forgotten or put right.
+    /// Keeps what the limits of keys remember small and in agreement; how many jobs were put into their index again.
     pub(crate) async fn tend(&self, keys: &QueueKeys) -> Result<u64> {
         let (mut cursor, mut mended) = ("0".to_owned(), 0);
         for _ in 0..SWEEP_CALLS {
@@ -112,22 +127,38 @@ impl Store {
     /// claims. Where the numbers of records and of ids agree, only the active jobs are looked at one by one.
     pub(crate) async fn audit(&self, keys: &QueueKeys, auditor: &Auditor) -> Result<Audited> {
         let mut audited = Audited { orphaned: self.disclaim(keys).await?, ..Audited::default() };
-        let wrong: i64 = read("recount", {
-            let command = scripts::RECOUNT.on(keys, &self.clock);
-            scripts::RECOUNT.ask(&self.connection, &command).await?
-        })?;
-        audited.recounted = u64::try_from(wrong).unwrap_or_default();
-        if self.agrees(keys).await? {
+        audited.recounted = self.recount(keys).await?;
+        audited.agreed = self.agrees(keys).await?;
+        if audited.agreed {
             auditor.note(&[], Instant::now());
             return Ok(audited);
         }
+        audited.orphaned += self.drop_waiting_orphans(keys).await?;
+        let lost = auditor.note(&self.strays(keys).await?, Instant::now());
+        audited.readmitted = self.readmit(keys, &lost).await?;
+        Ok(audited)
+    }
+
+    /// Counts the claims of workers and keys anew; how many numbers were wrong.
+    pub(crate) async fn recount(&self, keys: &QueueKeys) -> Result<u64> {
+        let command = scripts::RECOUNT.on(keys, &self.clock);
+        let wrong: i64 = read("recount", scripts::RECOUNT.ask(&self.connection, &command).await?)?;
+        Ok(u64::try_from(wrong).unwrap_or_default())
+    }
+
+    /// Lets go of every id without a record; how many.
+    pub(crate) async fn drop_all_orphans(&self, keys: &QueueKeys) -> Result<u64> {
+        Ok(self.disclaim(keys).await? + self.drop_waiting_orphans(keys).await?)
+    }
+
+    async fn drop_waiting_orphans(&self, keys: &QueueKeys) -> Result<u64> {
+        let mut gone = 0;
         for state in JobState::ALL.into_iter().filter(|state| *state != JobState::Active) {
             for set in Key::of_state(state) {
-                audited.orphaned += self.drop_orphans(keys, *set).await?;
+                gone += self.drop_orphans(keys, *set).await?;
             }
         }
-        audited.readmitted = self.readmit_strays(keys, auditor).await?;
-        Ok(audited)
+        Ok(gone)
     }
 
     /// Whether there are as many records as ids in all sets.
@@ -165,8 +196,8 @@ impl Store {
         }
     }
 
-    /// Puts back what was in no set in the last audit either.
-    async fn readmit_strays(&self, keys: &QueueKeys, auditor: &Auditor) -> Result<u64> {
+    /// Records that no set holds, the first 10,000 or so.
+    pub(crate) async fn strays(&self, keys: &QueueKeys) -> Result<Vec<JobId>> {
         let (size, mut cursor) = (self.strays_step(keys).await?, "0".to_owned());
         let mut found = Vec::new();
         loop {
@@ -178,10 +209,14 @@ impl Store {
                 found.push(JobId::trusted(&reply.text()?));
             }
             if cursor == "0" || found.len() >= STRAYS_MAX {
-                break;
+                return Ok(found);
             }
         }
-        let (lost, mut readmitted) = (auditor.note(&found, Instant::now()), 0);
+    }
+
+    /// Puts jobs that no set holds back into line; how many.
+    pub(crate) async fn readmit(&self, keys: &QueueKeys, lost: &[JobId]) -> Result<u64> {
+        let mut readmitted = 0;
         for step in lost.chunks(READMIT_STEP) {
             let mut command = scripts::READMIT.on(keys, &self.clock);
             for id in step {
@@ -206,7 +241,7 @@ impl Store {
         Ok((STRAYS_BYTES / longest).clamp(1, STRAYS_STEP))
     }
 
-    async fn level_of(&self, keys: &QueueKeys, id: &JobId) -> Result<u8> {
+    pub(crate) async fn level_of(&self, keys: &QueueKeys, id: &JobId) -> Result<u8> {
         let mut command = redis::cmd("HGET");
         command.arg(keys.name(Key::Jobs)).arg(id.as_str());
         let record: Option<Vec<u8>> = read("HGET", self.connection.call(&command).await?.value)?;

@@ -7,6 +7,7 @@ mod alerts;
 mod audit;
 mod batches;
 mod breakers;
+mod cluster;
 mod codec;
 mod confirmer;
 mod connection;
@@ -24,18 +25,23 @@ mod keys;
 mod lifecycle;
 mod limits;
 mod maintenance;
+mod mend;
 mod partitions;
 mod presence;
 mod progress;
+mod recovery;
 mod rights;
 mod route;
 mod schedules;
 mod scripts;
 mod sentinel;
+mod server;
+mod slots;
 mod standing;
 mod tls;
 #[cfg(feature = "api")]
 mod tokens;
+mod topology;
 mod undo;
 mod view;
 mod waiter;
@@ -52,24 +58,29 @@ pub(crate) use connection::{Connection, Patience};
 pub(crate) use dead::{REVIVE_STEP, Replaced, Revived};
 #[cfg(test)]
 pub(crate) use diagnose::{ClaimSample, LockSample};
-pub(crate) use diagnose::{Diagnosed, SentinelLook, ServerLook, look_at_sentinels};
+pub(crate) use diagnose::{ClusterLook, Diagnosed, SentinelLook, ServerLook, look_at_sentinels};
 pub use embedded::{EmbeddedStatus, embedded_status, embedded_stop};
 pub(crate) use events::read_events;
 pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range};
 pub(crate) use job_logs::LogPart;
 pub(crate) use key_limits::OwnLimits;
 pub(crate) use keys::{Key, QueueKeys};
-pub(crate) use lifecycle::{Accepted, Answered, Claimed, End, EnqueueCall, FetchCall, Fetched, Settled, Standing};
-pub(crate) use maintenance::{Audited, Auditor};
+pub(crate) use lifecycle::{
+    Accepted, Answered, Claimed, End, EnqueueCall, Fallen, FetchCall, Fetched, Recovered, Settled, Standing,
+};
+pub(crate) use maintenance::Auditor;
+pub(crate) use mend::{Amiss, Looked};
 pub(crate) use presence::Held;
 pub(crate) use presence::{Vitals, WorkerSelf};
 pub(crate) use progress::text as progress_text;
+pub(crate) use recovery::worker_of;
+pub(crate) use rights::{rules as acl_rules, sentinel_rules as acl_rules_of_sentinels};
 pub(crate) use schedules::{Appointed, Appointment, Fired, Firing, StoredSchedule, too_many};
 #[cfg(feature = "api")]
 pub(crate) use tokens::StoredToken;
 pub(crate) use undo::Memory;
 pub(crate) use view::worker_info;
-pub(crate) use waiter::Waiter;
+pub(crate) use waiter::{Blocking, Waiter};
 
 use std::sync::Arc;
 

@@ -1,9 +1,14 @@
 //! What the server's user must be allowed to do, and what of it is refused.
 
-use crate::error::Result;
+use std::collections::BTreeSet;
+
+use crate::clock::Clock;
+use crate::config::{RedisConfig, RedisMode};
+use crate::error::{Error, ErrorKind, Result};
 use crate::job::QueueName;
 use crate::store::codec::read;
-use crate::store::{Store, keys, scripts};
+use crate::store::connection::Connection;
+use crate::store::{Key, Store, keys, scripts};
 
 /// Every command on a key of a queue, by a script or from here; `@` stands for the key.
 const ON_QUEUES: [&str; 49] = [
@@ -59,18 +64,97 @@ const ON_QUEUES: [&str; 49] = [
 ];
 /// Those that are about no queue.
 const ELSEWHERE: [&str; 4] = ["INFO", "PING", "SCRIPT LOAD x", "WAIT 1 1"];
+/// And those that only a cluster needs.
+const IN_CLUSTER: [&str; 3] = ["ASKING", "CLUSTER INFO", "CLUSTER SLOTS"];
+
+/// Asked by an examination, which goes on without an answer.
+const WELCOME: [&str; 1] = ["CONFIG GET x"];
+
+/// The word by which an ACL rule names the command of a call: `get`, `script|load`.
+fn command_of(call: &str) -> String {
+    let mut words = call.split(' ').map(str::to_ascii_lowercase);
+    let (first, second) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    if matches!(first.as_str(), "cluster" | "config" | "script" | "sentinel") {
+        format!("{first}|{second}")
+    } else {
+        first
+    }
+}
+
+/// The keys of a prefix, as an ACL rule names them.
+fn keys_of(prefix: &str) -> String {
+    format!("~{prefix}*")
+}
+
+/// The rules of an ACL user that may do all that producers, workers and operators do under the prefix, and nothing else.
+pub(crate) fn rules(config: &RedisConfig) -> Vec<String> {
+    let switch = if config.db == 0 { &[][..] } else { &["SELECT 1"] };
+    let in_cluster = if matches!(config.mode, RedisMode::Cluster(_)) { &IN_CLUSTER[..] } else { &[] };
+    let calls = ON_QUEUES.iter().chain(&ELSEWHERE).chain(&WELCOME).chain(switch).chain(in_cluster);
+    let commands: BTreeSet<String> = calls.map(|call| command_of(call)).collect();
+    let doors = [
+        "on".to_owned(),
+        "resetkeys".to_owned(),
+        keys_of(&config.prefix),
+        "resetchannels".to_owned(),
+        "-@all".to_owned(),
+    ];
+    doors.into_iter().chain(commands.into_iter().map(|command| format!("+{command}"))).collect()
+}
+
+/// The rules of an ACL user of sentinels.
+pub(crate) fn sentinel_rules() -> Vec<String> {
+    let doors = ["on", "resetkeys", "resetchannels", "&+switch-master", "-@all"];
+    let commands = ["+sentinel|ckquorum", "+sentinel|master", "+subscribe"];
+    doors.iter().chain(&commands).map(|rule| (*rule).to_owned()).collect()
+}
+
+/// Those of `calls` that the user may not send, by the words of ACL rules; `@` in them stands for `key`.
+async fn refused(connection: &Connection, key: &str, calls: &[String]) -> Result<Vec<String>> {
+    let mut command = scripts::RIGHTS.on_key(key, &Clock::server());
+    command.arg(calls);
+    let answer = connection.eval(&command, scripts::RIGHTS.source()).await?;
+    let places: Vec<usize> = read("rights", answer.value)?;
+    Ok(places.into_iter().filter_map(|place| calls.get(place).cloned()).collect())
+}
+
+/// What a script was denied, by name: the server itself only says that it was.
+pub(super) async fn named(connection: &Connection, script: &str, key: &str, error: Error) -> Error {
+    let calls: Vec<String> = ON_QUEUES.iter().chain(&ELSEWHERE).map(|call| (*call).to_owned()).collect();
+    let Ok(refused) = refused(connection, key, &calls).await else { return error };
+    let commands: BTreeSet<String> = refused.iter().map(|call| command_of(call)).collect();
+    if commands.is_empty() {
+        return error;
+    }
+    let user = connection.username().unwrap_or("default");
+    let rules: Vec<_> = commands.iter().map(|command| format!("+{command}")).collect();
+    let commands: Vec<_> = commands.into_iter().collect();
+    let (commands, rules) = (commands.join(", "), rules.join(" "));
+    let message = format!(
+        "redis denies access: {script} needs {commands}, which user {user} may not send (redis-cli ACL SETUSER {user} {rules})"
+    );
+    Error::new(ErrorKind::AccessDenied, message).with_source(error)
+}
 
 impl Store {
-    /// The commands that producers, workers and operators need and that the user may not send, on keys under the prefix.
+    /// What producers, workers and operators need and the user may not: commands, and keys under the prefix, by the words
+    /// of ACL rules.
     pub(crate) async fn missing_rights(&self) -> Result<Vec<String>> {
         let some_queue = self.keys(&QueueName::new(QueueName::KNOWN[0])?);
-        let mut command = scripts::RIGHTS.on(&some_queue, &self.clock);
-        ON_QUEUES.iter().chain(&ELSEWHERE).for_each(|call| _ = command.arg(*call));
-        command.arg(format!("SADD {} x", keys::registry(&self.prefix)));
-        command.arg(format!("HSET {} f v", keys::worker(&self.prefix, "x")));
-        command.arg(format!("SET {} x", keys::alerts_turn(&self.prefix)));
-        let mut missing: Vec<String> = read("rights", scripts::RIGHTS.ask(&self.connection, &command).await?)?;
-        missing.iter_mut().for_each(|word| word.make_ascii_lowercase());
+        let outside = [
+            format!("SADD {} x", keys::registry(&self.prefix)),
+            format!("HSET {} f v", keys::worker(&self.prefix, "x")),
+            format!("SET {} x", keys::alerts_turn(&self.prefix)),
+        ];
+        let in_cluster = if self.connection.is_cluster() { &IN_CLUSTER[..] } else { &[] };
+        let calls = ON_QUEUES.iter().chain(&ELSEWHERE).chain(in_cluster).map(|call| (*call).to_owned());
+        let calls: Vec<String> = calls.chain(outside.clone()).collect();
+        let refused = refused(&self.connection, some_queue.name(Key::Meta), &calls).await?;
+        let (outside, mut missing): (Vec<_>, Vec<_>) = refused.into_iter().partition(|call| outside.contains(call));
+        missing.iter_mut().for_each(|call| *call = command_of(call));
+        // A command that is allowed on one key and not on another lacks the key.
+        let lacks_keys = outside.iter().any(|call| !missing.contains(&command_of(call)));
+        missing.extend(lacks_keys.then(|| keys_of(&self.prefix)));
         missing.sort();
         missing.dedup();
         Ok(missing)
@@ -79,10 +163,10 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::path::{Path, PathBuf};
 
     use super::*;
+    use crate::config::{Endpoint, TlsConfig};
 
     fn sources(under: &Path) -> Vec<String> {
         let mut waiting: Vec<PathBuf> = vec![under.to_owned()];
@@ -104,7 +188,7 @@ mod tests {
     #[test]
     fn every_command_that_is_sent_is_among_the_rights_that_are_asked_for() {
         let known: BTreeSet<&str> =
-            ON_QUEUES.iter().chain(&ELSEWHERE).filter_map(|call| call.split(' ').next()).collect();
+            ON_QUEUES.iter().chain(&ELSEWHERE).chain(&IN_CLUSTER).filter_map(|call| call.split(' ').next()).collect();
         // Sentinels and the embedded server have users of their own; CONFIG is asked and may be refused.
         let not_needed = ["SENTINEL", "SHUTDOWN", "CONFIG", "HELLO", "SELECT"];
         let mut sent = BTreeSet::new();
@@ -118,5 +202,29 @@ mod tests {
         let missing: Vec<_> =
             sent.iter().filter(|word| !known.contains(word.as_str()) && !not_needed.contains(&word.as_str())).collect();
         assert!(sent.len() > 30 && missing.is_empty(), "{missing:?}");
+    }
+
+    #[test]
+    fn a_user_gets_what_is_sent_and_no_more() {
+        let config = |db: i64, mode: RedisMode| RedisConfig {
+            mode,
+            db,
+            username: None,
+            password: None,
+            tls: TlsConfig::default(),
+            prefix: "p:".to_owned(),
+            read_only: false,
+        };
+        let node = Endpoint { host: "h".to_owned(), port: 6379, tls: false };
+        let rules = rules(&config(0, RedisMode::Standalone(node.clone())));
+        assert_eq!(rules[..5], ["on", "resetkeys", "~p:*", "resetchannels", "-@all"]);
+        assert!(rules.contains(&"+script|load".to_owned()) && rules.contains(&"+evalsha".to_owned()), "{rules:?}");
+        for broad in ["+script", "+config", "+select", "+eval", "+keys", "+flushall", "+asking"] {
+            assert!(!rules.contains(&broad.to_owned()), "{broad}");
+        }
+        let elsewhere = config(3, RedisMode::Standalone(node.clone()));
+        assert!(super::rules(&elsewhere).contains(&"+select".to_owned()));
+        let cluster = super::rules(&config(0, RedisMode::Cluster(vec![node])));
+        assert!(["+asking", "+cluster|slots"].iter().all(|rule| cluster.iter().any(|has| has == rule)), "{cluster:?}");
     }
 }

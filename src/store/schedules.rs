@@ -49,6 +49,11 @@ impl StoredSchedule {
         })
     }
 
+    /// None under this name: what a tick without a schedule is seen as.
+    pub(crate) fn none(name: &str) -> Self {
+        Self::new(name.to_owned(), "", None)
+    }
+
     /// The schedule.
     pub(crate) fn schedule(&self, queue: &QueueName) -> Result<Schedule> {
         Schedule::from_stored(&self.name, queue, &self.text)

@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::codec::read;
 use crate::store::connection::{Answer, Connection};
 use crate::store::keys::{Key, QueueKeys};
+use crate::store::rights;
 
 /// The words in a header for keys that are no queue's: what a worker says of itself, the audit, the breakers, the alerts.
 const OUTSIDE: [&str; 8] =
@@ -58,6 +59,7 @@ scripts! {
     RENEW "renew",
     PASS_ON "pass_on",
     OVERDUE "overdue",
+    LAST_WORDS "last_words",
     RECOVER "recover",
     FORGET "forget",
     SIGN_OFF "sign_off",
@@ -97,6 +99,8 @@ scripts! {
     BREAKER_PROBE "breaker_probe",
     BREAKER_CLOSE "breaker_close",
     BREAKER_OPEN "breaker_open",
+    AMISS "amiss",
+    MEND "mend",
     MARK "mark",
     BATCH_OPEN "batch_open",
     BATCH_SEAL "batch_seal",
@@ -115,7 +119,7 @@ shared! {
     "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "put_off", "rank", "promote",
     "expire", "options", "place", "line", "grant", "replay", "claim", "unline", "hand", "fallen",
     "lines", "durable", "schedule", "supersede", "aside", "back", "batch", "tally", "breaker", "keyed", "parked", "slots", "right",
-    "allow", "charge", "sort_out", "park", "resume", "unpark", "limited",
+    "amiss", "allow", "charge", "sort_out", "park", "resume", "unpark", "limited",
 }
 
 /// What the header of a script says.
@@ -245,6 +249,13 @@ impl Script {
                 Some(misfit) => misfit,
                 None => error.context(self.name),
             }),
+            // A command inside a script: the server does not say which one it refused.
+            Err(error) if error.kind() == ErrorKind::AccessDenied && !error.to_string().contains("NOPERM") => {
+                Err(match key_of(command) {
+                    Some(key) => rights::named(connection, self.name, &key, error).await,
+                    None => error,
+                })
+            }
             // Where the script itself is at fault its name helps; what became of the connection has nothing to do with it.
             Err(error) if error.kind() == ErrorKind::Internal => Err(error.context(self.name)),
             outcome => outcome,
@@ -253,11 +264,7 @@ impl Script {
 
     /// The first key of the queue that a hand has made another type of: Redis does not say which one it met.
     async fn misfit(&self, connection: &Connection, command: &Cmd) -> Option<Error> {
-        let name = |position: usize| match command.args_iter().nth(position)? {
-            redis::Arg::Simple(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-            _ => None,
-        };
-        let base = name(3)?.strip_suffix(self.keys.first()?.suffix())?.to_owned();
+        let base = key_of(command)?.strip_suffix(self.keys.first()?.suffix())?.to_owned();
         for key in Key::ALL {
             let name = format!("{base}{}", key.suffix());
             let mut command = redis::cmd("TYPE");
@@ -276,6 +283,14 @@ impl Script {
     /// Sends the call where it does not matter whether it had to be repeated.
     pub(crate) async fn ask(&self, connection: &Connection, command: &Cmd) -> Result<Value> {
         Ok(self.send(connection, command).await?.value)
+    }
+}
+
+/// The first key of a call.
+fn key_of(command: &Cmd) -> Option<String> {
+    match command.args_iter().nth(3)? {
+        redis::Arg::Simple(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        _ => None,
     }
 }
 

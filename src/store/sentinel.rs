@@ -67,11 +67,11 @@ enum Unhelpful {
 impl Sentinels {
     /// The sentinels of the configuration; `None` in another mode.
     pub(super) fn of(config: &RedisConfig) -> Option<Self> {
-        let RedisMode::Sentinel { sentinels, master, password } = &config.mode else { return None };
+        let RedisMode::Sentinel { sentinels, master, username, password } = &config.mode else { return None };
         Some(Self {
             places: sentinels.clone(),
             master: master.clone(),
-            login: Login { username: None, password: password.clone(), db: 0 },
+            login: Login { username: username.clone(), password: password.clone(), db: 0 },
             tls: config.tls.clone(),
         })
     }
@@ -181,6 +181,10 @@ impl Sentinels {
         if unhelpful.iter().any(|(_, reason)| denied(reason)) {
             return Failure::final_(ErrorKind::AccessDenied, message);
         }
+        // A certificate that does not fit, everywhere: no repeat mends that.
+        if all(|reason| matches!(reason, Unhelpful::Failed(failure) if failure.kind == ErrorKind::Config)) {
+            return Failure::final_(ErrorKind::Config, message);
+        }
         // Nobody knows the name, or nobody is a sentinel: wrong at the start, but later perhaps a set in upheaval.
         let misfit = unhelpful.iter().any(|(_, reason)| !matches!(reason, Unhelpful::Failed(_)));
         let absent = all(|reason| matches!(reason, Unhelpful::Failed(failure) if failure.absent));
@@ -189,10 +193,14 @@ impl Sentinels {
 
     fn reason(&self, place: &Endpoint, reason: &Unhelpful) -> String {
         match reason {
-            Unhelpful::Failed(failure) if failure.kind == ErrorKind::AccessDenied => {
-                format!("{} (REDIS_SENTINEL_PASSWORD)", failure.message)
-            }
-            Unhelpful::Failed(failure) => failure.message.clone(),
+            // They have variables of their own, and their place stands in the list.
+            Unhelpful::Failed(failure) => failure
+                .message
+                .replace("redis at ", "sentinel ")
+                .replace("REDIS_PASSWORD", "REDIS_SENTINEL_PASSWORD")
+                .replace("REDIS_USERNAME", "REDIS_SENTINEL_USERNAME")
+                .replace("config acl", "config acl --sentinels")
+                .replace("REDIS_HOST", "REDIS_SENTINEL_URLS"),
             Unhelpful::NotASentinel => format!("{place} is not a sentinel"),
             Unhelpful::UnknownMaster => format!("sentinel {place} knows no master {:?}", self.master),
         }

@@ -214,6 +214,7 @@ impl Shown {
             revives: record.and_then(|record| record.revives),
             children: Vec::new(),
             failures: history.failures,
+            crashed: history.crashed,
             result: raw(result),
             log,
             explanation: None,

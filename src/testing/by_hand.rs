@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::config::Durable;
 use crate::error::Result;
 use crate::job::{JobId, NewJob, QueueName};
-use crate::store::{self, Auditor, EnqueueCall, FetchCall, QueueKeys, Store};
+use crate::store::{self, Auditor, EnqueueCall, Fallen, FetchCall, QueueKeys, Store};
 
 /// Makes the calls of workers and producers to one queue, as whoever the caller says it is.
 ///
@@ -239,7 +239,8 @@ impl ByHand {
     /// # Errors
     /// What the server refuses.
     pub async fn recover(&self, worker: &str, lease_ms: u64, claims: &[(JobId, String)]) -> Result<Vec<TakenBack>> {
-        let recovered = self.store.recover(&self.keys, (worker, lease_ms), claims).await?;
+        let fallen: Vec<_> = claims.iter().map(|(id, claim)| Fallen { id, claim, history: "" }).collect();
+        let recovered = self.store.recover(&self.keys, (worker, lease_ms), &fallen).await?;
         Ok(recovered.into_iter().map(|job| TakenBack { id: job.id, crashes: job.crashes, to: job.to }).collect())
     }
 
@@ -290,7 +291,7 @@ impl ByHand {
     /// # Errors
     /// What the server refuses.
     pub async fn sweep(&self) -> Result<u64> {
-        self.store.sweep(&self.keys).await
+        Ok(self.store.sweep(&self.keys).await?.removed)
     }
 }
 

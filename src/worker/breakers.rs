@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::time::timeout;
+
 use crate::breaker::{BreakerError, BreakerInfo, BreakerRule, BreakerState, DEPENDENCY_MAX_BYTES};
 use crate::error::Result;
 use crate::event::{Event, EventKind};
@@ -99,21 +101,22 @@ impl Breakers {
         if !left.is_zero() {
             return Pass::Wait(left);
         }
-        match self.store.breaker_probe(dependency, &self.worker).await {
-            Ok(Pass::Free) => {
+        match timeout(COUNTING, self.store.breaker_probe(dependency, &self.worker)).await {
+            Ok(Ok(Pass::Free)) => {
                 self.with(|known| known.remove(dependency));
                 self.note_closed(dependency);
                 Pass::Free
             }
-            Ok(Pass::Wait(wait)) => {
+            Ok(Ok(Pass::Wait(wait))) => {
                 self.learn(dependency, Some(wait));
                 Pass::Wait(wait)
             }
-            Ok(Pass::Probe) => {
+            Ok(Ok(Pass::Probe)) => {
                 self.learn(dependency, Some(INTERVAL));
                 Pass::Probe
             }
-            Err(_) => Pass::Wait(INTERVAL),
+            // One that Redis has granted all the same is granted anew when its time is over.
+            Ok(Err(_)) | Err(_) => Pass::Wait(INTERVAL),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Hands the jobs on completion of batches over to other queues, and repeats it until each is taken.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +15,20 @@ pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 /// Hands over what lies there. Whoever dies in between leaves it there: it comes again under the same id, and changes
 /// nothing where it was taken.
 pub(crate) async fn deliver(shared: Arc<Shared>, lane: Arc<Lane>) -> Result<()> {
+    let (mut away, mut failed) = (BTreeSet::new(), None);
     for outgoing in shared.store.outgoing(&lane.keys).await? {
-        let handed = shared.client.hand_over(&outgoing.queue, vec![outgoing.job]).await?;
+        // In a cluster the node of one queue may be away while those of others are not.
+        if away.contains(&outgoing.queue) {
+            continue;
+        }
+        let handed = match shared.client.hand_over(&outgoing.queue, vec![outgoing.job]).await {
+            Ok(handed) => handed,
+            Err(error) => {
+                away.insert(outgoing.queue);
+                failed = failed.or(Some(error));
+                continue;
+            }
+        };
         match handed.into_iter().next() {
             Some(Ok(_)) => shared.store.gone_out(&lane.keys, &outgoing.id).await?,
             Some(Err(error)) if error.kind() == ErrorKind::Full => {
@@ -25,5 +38,5 @@ pub(crate) async fn deliver(shared: Arc<Shared>, lane: Arc<Lane>) -> Result<()> 
             None => {}
         }
     }
-    Ok(())
+    failed.map_or(Ok(()), Err)
 }

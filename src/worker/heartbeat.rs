@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
+
 use crate::error::Result;
 use crate::event::{Event, EventKind};
 use crate::job::JobId;
@@ -35,13 +37,14 @@ const LOST: Duration = Duration::from_secs(5);
 
 /// Runs until the worker has ended its last job.
 pub(crate) async fn heartbeat(shared: Arc<Shared>, store: Store) {
-    tokio::join!(judge(&shared, &store), beat(&shared, &store));
+    let beats = join_all(shared.lanes.iter().map(|lane| beat(&shared, &store, lane)));
+    tokio::join!(judge(&shared, &store), announce(&shared, &store), beats);
 }
 
 /// Judges whether processors block the threads of their runtime, and whether Redis is gone. Only looks that came on time
 /// count: where the whole process had no turn, nobody is to blame.
 async fn judge(shared: &Shared, store: &Store) {
-    let mut lost = None;
+    let (mut lost, mut silent) = (None, vec![false; shared.lanes.len()]);
     let (mut answers, mut unanswered) = (store.connection.answers(), Duration::ZERO);
     while !shared.ended.is_cancelled() {
         let before = Instant::now();
@@ -51,6 +54,9 @@ async fn judge(shared: &Shared, store: &Store) {
             continue;
         }
         tell_of_silence(shared, &mut lost);
+        if store.connection.is_cluster() {
+            tell_of_queues(shared, &mut silent);
+        }
         // This connection is asked something every few seconds.
         let heard = std::mem::replace(&mut answers, store.connection.answers());
         unanswered = if heard == answers { unanswered + before.elapsed() } else { Duration::ZERO };
@@ -85,58 +91,73 @@ fn tell_of_silence(shared: &Shared, lost: &mut Option<Instant>) {
     }
 }
 
-async fn beat(shared: &Arc<Shared>, store: &Store) {
-    let mut surplus = vec![0_u32; shared.lanes.len()];
-    let mut tellers: Vec<_> = shared.lanes.iter().map(|_| Teller::default()).collect();
-    let mut renewed = Instant::now();
-    let mut announced = None::<Instant>;
+/// Tells of a queue whose node is silent while others answer.
+fn tell_of_queues(shared: &Shared, silent: &mut [bool]) {
+    for (lane, silent) in shared.lanes.iter().zip(silent) {
+        let queue = lane.keys.queue();
+        match lane.silence() >= LOST {
+            true if !*silent && shared.silence() < LOST => {
+                *silent = true;
+                shared.alert(|| format!("redis does not answer for queue {queue}; jobs of other queues go on"));
+            }
+            false if *silent => {
+                *silent = false;
+                shared.alert(|| format!("redis answers for queue {queue} again"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Says again and again what the worker is.
+async fn announce(shared: &Shared, store: &Store) {
     let mut pulse = Pulse::begin();
     while !shared.ended.is_cancelled() {
-        let held = shared.held();
+        if let Err(error) = store.announce(&shared.about(pulse.read())).await {
+            shared.warn_seldom(&error, "the worker could not announce itself");
+        }
+        tokio::select! {
+            () = shared.ended.cancelled() => {}
+            () = tokio::time::sleep(ANNOUNCE) => {}
+        }
+    }
+}
+
+/// Keeps the lease in one queue. Each has its own beat: the server of another may be away.
+async fn beat(shared: &Arc<Shared>, store: &Store, lane: &Lane) {
+    let (mut surplus, mut teller, mut renewed) = (0, Teller::default(), Instant::now());
+    while !shared.ended.is_cancelled() {
+        let held = lane.table.load().held;
         let busy = if held > 0 { Duration::from_secs(1) } else { shared.lease };
-        let due = renewed.elapsed() >= busy.min(shared.lease / 3) || shared.silence() >= RENEW;
+        let due = renewed.elapsed() >= busy.min(shared.lease / 3) || lane.silence() >= RENEW;
         if due && !shared.is_stalled() {
             renewed = Instant::now();
-            for (lane, surplus) in shared.lanes.iter().zip(&mut surplus) {
-                if let Err(error) = renew(shared, store, lane, surplus).await {
-                    shared.warn_seldom(&error, "the lease could not be renewed");
-                } else {
-                    shared.heard();
-                }
+            match renew(shared, store, lane, &mut surplus).await {
+                Ok(()) => lane.heard(),
+                Err(error) => shared.warn_seldom(&error, "the lease could not be renewed"),
             }
         }
         if due {
-            for (lane, teller) in shared.lanes.iter().zip(&mut tellers) {
-                if let Err(error) = teller.tell(store, lane, shared.lease).await {
-                    shared.warn_seldom(&error, "how far jobs are could not be told");
-                }
-                if let Err(error) = pass_on(store, lane).await {
-                    shared.warn_seldom(&error, "what jobs say could not be written yet");
-                }
+            if let Err(error) = teller.tell(store, lane, shared.lease).await {
+                shared.warn_seldom(&error, "how far jobs are could not be told");
+            }
+            if let Err(error) = pass_on(store, lane).await {
+                shared.warn_seldom(&error, "what jobs say could not be written yet");
             }
         }
-        if announced.is_none_or(|at| at.elapsed() >= ANNOUNCE) {
-            announced = Some(Instant::now());
-            if let Err(error) = store.announce(&shared.about(pulse.read())).await {
-                shared.warn_seldom(&error, "the worker could not announce itself");
-            }
+        let stalled = lane.table.take_unstarted(lane.patience());
+        if !stalled.is_empty() {
+            lane.stalled();
         }
-        for lane in &shared.lanes {
-            let stalled = lane.table.take_unstarted(lane.patience());
-            if !stalled.is_empty() {
-                lane.stalled();
-            }
-            release(shared, store, lane, stalled).await;
-        }
+        release(shared, store, lane, stalled).await;
         let until_beat = busy.min(shared.lease / 3).saturating_sub(renewed.elapsed());
-        let until_beat = until_beat.min(RENEW.saturating_sub(shared.silence()));
-        let until_word = ANNOUNCE.saturating_sub(announced.map_or(Duration::ZERO, |at| at.elapsed()));
-        let pause = if shared.held() > 0 { TICK } else { until_beat.min(until_word) };
+        let until_beat = until_beat.min(RENEW.saturating_sub(lane.silence()));
+        let pause = if lane.table.load().held > 0 { TICK } else { until_beat };
         tokio::select! {
             () = shared.ended.cancelled() => {}
             () = tokio::time::sleep(pause.max(Duration::from_millis(1))) => {}
             // The first claims after a pause: the next beat is no longer a third of a lease away.
-            () = shared.beat.notified(), if held == 0 => {}
+            () = lane.beat.notified(), if held == 0 => {}
         }
     }
 }

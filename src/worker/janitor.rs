@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use crate::error::Result;
 use crate::event::{Event, EventKind};
-use crate::store::Audited;
+use crate::heal;
+use crate::repair::Repair;
 use crate::worker::lane::Lane;
 use crate::worker::recoverer;
 use crate::worker::shared::Shared;
@@ -13,20 +16,21 @@ use crate::worker::shared::Shared;
 /// How often it comes round.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
 
+/// How long it waits for the queue to be known under the prefix.
+const REGISTERING: Duration = Duration::from_secs(2);
+
 /// One round over a queue.
 pub(crate) async fn tidy(shared: Arc<Shared>, lane: Arc<Lane>) -> Result<()> {
-    shared.store.register(lane.keys.queue()).await?;
+    // In a cluster the list of queues is on another node, which may be away.
+    if let Ok(registered) = timeout(REGISTERING, shared.store.register(lane.keys.queue())).await {
+        registered?;
+    }
     shared.store.trim(&lane.keys).await?;
-    shared.store.sweep(&lane.keys).await?;
-    shared.store.tend(&lane.keys).await?;
     shared.store.sweep_batches(&lane.keys).await?;
-    let audited = shared.store.audit(&lane.keys, &lane.auditor).await?;
-    if audited != Audited::default() {
-        let Audited { orphaned, readmitted, recounted } = audited;
-        let found = format!(
-            "the audit let go of {orphaned} ids without a record, put {readmitted} lost jobs back into line, and set the \
-             number of claims of {recounted} workers or keys right"
-        );
+    let repairs = heal::keep_whole(&shared.store, &lane.keys, &lane.auditor).await?;
+    if !repairs.is_empty() {
+        let made = |repair: &Repair| format!("{} {}", repair.repair.as_str(), repair.repaired);
+        let found = format!("the audit put right: {}", repairs.iter().map(made).collect::<Vec<_>>().join(", "));
         let queue = Some(lane.keys.queue().clone());
         shared.emit(|| Event { queue, ..Event::new(EventKind::Alert).message(found) });
     }

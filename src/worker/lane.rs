@@ -11,6 +11,7 @@ use crate::config::QueueSettings;
 use crate::processor::{Board, Entry};
 use crate::store::{Auditor, QueueKeys};
 use crate::worker::finisher::Ended;
+use crate::worker::heard::Heard;
 use crate::worker::table::Table;
 use crate::worker::turns::Turns;
 
@@ -60,6 +61,10 @@ pub(crate) struct Lane {
     /// Jobs that may start although that service is down: they try it.
     pub probes: AtomicUsize,
     pub table: Table,
+    /// Its settings stand, and it may be fetched.
+    pub introduced: AtomicBool,
+    /// Wakes the heartbeat.
+    pub beat: Notify,
     /// How far its jobs say they are.
     pub board: Arc<Board>,
     pub auditor: Auditor,
@@ -77,6 +82,7 @@ pub(crate) struct Lane {
     pub gives: AtomicBool,
     /// To the finisher.
     pub ended: mpsc::Sender<Ended>,
+    heard: Mutex<Heard>,
     settings: Mutex<Arc<QueueSettings>>,
     settings_version: AtomicU64,
     /// A running mean of how long an attempt takes, in nanoseconds; negative while unknown.
@@ -95,6 +101,8 @@ impl Lane {
             probes: AtomicUsize::new(0),
             entry,
             table: Table::default(),
+            introduced: AtomicBool::new(false),
+            beat: Notify::new(),
             board: Arc::default(),
             auditor: Auditor::default(),
             closed: CancellationToken::new(),
@@ -104,12 +112,34 @@ impl Lane {
             drained: AtomicBool::new(false),
             gives: AtomicBool::new(false),
             ended,
+            heard: Mutex::new(Heard::new(Instant::now())),
             settings: Mutex::default(),
             settings_version: AtomicU64::new(u64::MAX),
             mean_run_ns: AtomicI64::new(-1),
             mean_bytes: AtomicUsize::new(0),
             fetched_at: Mutex::default(),
         }
+    }
+
+    /// Nothing was heard yet: the count begins anew.
+    pub(crate) fn begin(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Heard::new(Instant::now());
+    }
+
+    /// Redis took a renewal of this worker's lease in the queue.
+    pub(crate) fn heard(&self) {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).again(Instant::now());
+    }
+
+    /// How long Redis has not answered for the queue.
+    pub(crate) fn silence(&self) -> Duration {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).silence()
+    }
+
+    /// Whether this worker has renewed its lease without a gap for long enough that every other one could do so too: right
+    /// after an outage, refused writes or a pause of this process every lease looks as if it had ended.
+    pub(crate) fn is_steady(&self) -> bool {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).is_steady(Instant::now())
     }
 
     /// How many jobs one slot takes at a time.
@@ -201,6 +231,8 @@ pub(crate) struct Pool {
     pub job: Notify,
     /// Wakes the fetcher: there is room.
     pub room: Notify,
+    /// When the fetcher last began a round.
+    turned_at: Mutex<Instant>,
     weights: Vec<u32>,
     /// In which order lanes are fetched.
     pub fetches: Turns,
@@ -217,10 +249,21 @@ impl Pool {
             running: AtomicUsize::new(0),
             job: Notify::new(),
             room: Notify::new(),
+            turned_at: Mutex::new(Instant::now()),
             weights: weights.to_vec(),
             fetches: Turns::new(weights),
             starts: Turns::new(weights),
         }
+    }
+
+    /// The fetcher begins a round.
+    pub(crate) fn turn(&self) {
+        *self.turned_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// How long ago the fetcher last began a round.
+    pub(crate) fn since_turn(&self) -> Duration {
+        self.turned_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
     }
 
     /// The first thing that `find` finds in a lane, asked in their turns; it tells how many jobs that takes.
@@ -242,7 +285,9 @@ impl Pool {
         if rivals.is_empty() {
             return all;
         }
+        // What is late, on its way or to be asked for, is made up for in both.
         self.starts.owe(all);
+        self.fetches.owe(all);
         let weight = |index: usize| self.weights[index] as usize;
         let sum = weight(own) + rivals.iter().map(|rival| weight(*rival)).sum::<usize>();
         (all * weight(own) / sum).min(self.fetches.lead(own, &rivals, all / sum))
@@ -251,5 +296,45 @@ impl Pool {
     /// Slots with nothing to do.
     pub(crate) fn idle(&self) -> usize {
         self.slots.saturating_sub(self.running.load(Ordering::Acquire))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job::QueueName;
+    use crate::processor::{JobContext, Outcome, ProcessError, Processor, Registry};
+
+    struct Idle;
+
+    impl Processor for Idle {
+        type Payload = serde_json::Value;
+
+        async fn process(&self, _: Self::Payload, _: &JobContext) -> Result<Outcome, ProcessError> {
+            Ok(Outcome::done())
+        }
+    }
+
+    fn lane(queue: &str) -> Arc<Lane> {
+        let (queue, mut registry) = (QueueName::new(queue).unwrap(), Registry::new());
+        registry.register(queue.clone(), Idle);
+        let entry = registry.get(&queue).unwrap().clone();
+        let lane = Lane::new(QueueKeys::new("p:", &queue), entry, mpsc::channel(1).0);
+        lane.ran(Duration::from_micros(1));
+        lane.gives.store(true, Ordering::Release);
+        Arc::new(lane)
+    }
+
+    #[test]
+    fn a_queue_that_is_asked_late_has_its_share_when_it_is() {
+        let (a, b) = (lane("a"), lane("b"));
+        let pool = Pool::new(vec![Arc::clone(&a), Arc::clone(&b)], 4, &[3, 1]);
+        assert_eq!((pool.ahead(&a), pool.ahead(&b)), (375, 125));
+        // Twice as much as it was to get, since its rival's answer was late, and some for slots that had nothing else.
+        [125, 125, 4].into_iter().for_each(|jobs| pool.fetches.served(1, jobs));
+        pool.fetches.served(0, 375);
+        assert_eq!((pool.ahead(&a), pool.ahead(&b)), (375, 0), "two of three parts are still to come");
+        pool.fetches.served(0, 375);
+        assert_eq!(pool.fetches.order(), [0, 1]);
     }
 }

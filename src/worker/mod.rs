@@ -13,6 +13,8 @@ mod courier;
 mod executor;
 mod fetcher;
 mod finisher;
+mod health;
+mod heard;
 mod heartbeat;
 mod janitor;
 mod lane;
@@ -28,5 +30,6 @@ mod turns;
 mod vitals;
 
 pub use builder::{Concurrency, WorkerBuilder};
+pub use health::WorkerHealth;
 pub use runner::{Worker, WorkerReport};
 pub use shutdown::Stopper;

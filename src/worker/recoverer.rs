@@ -10,9 +10,6 @@ use crate::job::JobId;
 use crate::worker::lane::Lane;
 use crate::worker::shared::Shared;
 
-/// Claims taken back in one call.
-const BATCH: usize = 500;
-
 /// How often it looks: six times a lease, at most once a second.
 pub(crate) fn interval(lease: Duration) -> Duration {
     (lease / 6).max(Duration::from_secs(1))
@@ -24,11 +21,11 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 /// The other workers whose lease has ended, asked when all had their chance to renew theirs.
 async fn overdue(shared: &Shared, lane: &Lane) -> Result<Vec<String>> {
     loop {
-        let before = shared.is_steady();
+        let before = lane.is_steady();
         let mut silent = shared.store.overdue(&lane.keys).await?;
         // Its own claims are this worker's to renew, however late it is.
         silent.retain(|worker| **worker != *shared.worker);
-        if silent.is_empty() || (before && shared.is_steady()) {
+        if silent.is_empty() || (before && lane.is_steady()) {
             return Ok(silent);
         }
         tokio::time::sleep(ASK_AGAIN).await;
@@ -61,9 +58,7 @@ async fn sweep(shared: &Shared, lane: &Lane, lost: impl Fn(&str) -> bool) -> Res
     loop {
         let (next, page) = shared.store.active_page(&lane.keys, cursor).await?;
         let claims: Vec<_> = page.into_iter().filter(|(_, claim)| !claim.contains(&own) && lost(claim)).collect();
-        for batch in claims.chunks(BATCH) {
-            take_back(shared, lane, batch).await?;
-        }
+        take_back(shared, lane, &claims).await?;
         cursor = next;
         if cursor == 0 {
             return Ok(());
@@ -72,7 +67,7 @@ async fn sweep(shared: &Shared, lane: &Lane, lost: impl Fn(&str) -> bool) -> Res
 }
 
 async fn take_back(shared: &Shared, lane: &Lane, claims: &[(JobId, String)]) -> Result<()> {
-    let recovered = shared.store.recover(&lane.keys, (&shared.worker, shared.lease_ms()), claims).await?;
+    let recovered = shared.store.take_back(&lane.keys, (&shared.worker, shared.lease_ms()), claims).await?;
     for job in recovered {
         let kind = match job.to.as_str() {
             "dead" => EventKind::Dead,

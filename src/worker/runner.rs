@@ -6,8 +6,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, RwLock, mpsc};
+use futures_util::future::join_all;
+use tokio::sync::{RwLock, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::{timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::alert::AlertSinks;
@@ -22,12 +24,14 @@ use crate::worker::breakers::{self, Breakers};
 use crate::worker::builder::{Concurrency, WorkerBuilder};
 use crate::worker::finisher::{Ended, finisher};
 use crate::worker::lane::{Lane, Pool};
-use crate::worker::shared::{Heard, Limiter, Shared};
+use crate::worker::shared::{Limiter, Shared};
 use crate::worker::shutdown::{LAST_WORDS, Stopper, give_up_after, wind_down};
 use crate::worker::{actor, alerter, courier, executor, fetcher, heartbeat, janitor, promoter, recoverer, scheduler};
 
 /// Ends that may wait for the finisher of a queue; beyond that, slots wait.
 const ENDS_WAITING: usize = 2_000;
+/// A queue whose server answers does not wait longer at the start for one whose server does not.
+const LATECOMERS: Duration = Duration::from_secs(2);
 /// How long a worker that gave Redis up waits for it to take its last words.
 const LAST_TRY: Duration = Duration::from_millis(500);
 
@@ -94,7 +98,6 @@ impl Worker {
             stalled: CancellationToken::new(),
             give_up_after: builder.give_up_after,
             silenced: CancellationToken::new(),
-            beat: Notify::new(),
             gate: RwLock::new(()),
             completed: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -104,7 +107,7 @@ impl Worker {
             limiter: builder.rate.map(|rate| Mutex::new(Limiter::new(rate))),
             running_empty: AtomicBool::new(false),
             solo: AtomicBool::new(false),
-            heard: Mutex::new(Heard::new(Instant::now())),
+            begun: AtomicBool::new(false),
             ticked_at: Mutex::new(Instant::now()),
             stalls: AtomicBool::new(false),
             warned_at: Mutex::new(None),
@@ -214,18 +217,47 @@ fn given_up(shared: &Shared, unconfirmed: u64) -> Error {
 }
 
 /// Makes the queues known, with the settings of the profile file where nothing is set, and learns which services are down.
-async fn introduce(shared: &Shared, config: &Config) -> Result<()> {
-    // Where Redis is not there, what follows says so.
-    if let Err(error) = shared.breakers.look().await {
+async fn introduce(shared: &Arc<Shared>, config: &Config) -> Result<()> {
+    let mut under_way = JoinSet::new();
+    for lane in &shared.lanes {
+        let (shared, lane) = (Arc::clone(shared), Arc::clone(lane));
+        let defaults = config.queues.get(lane.keys.queue()).cloned();
+        under_way.spawn(async move {
+            shared.store.check_layout(&lane.keys).await?;
+            if let Some(defaults) = &defaults {
+                shared.store.set_defaults(&lane.keys, defaults).await?;
+            }
+            lane.introduced.store(true, Ordering::Release);
+            // In a cluster the list of queues is on another node; where that is away, the janitor adds the queue later.
+            if let Ok(registered) = timeout(LATECOMERS, shared.store.register(lane.keys.queue())).await {
+                registered?;
+            }
+            Result::Ok(())
+        });
+    }
+    let mut first = under_way.join_next().await;
+    // Where Redis is not there, what came before says so.
+    if let Ok(Err(error)) = timeout(LATECOMERS, shared.breakers.look()).await {
         shared.alert(|| format!("the breakers could not be read: {error}"));
     }
-    for lane in &shared.lanes {
-        shared.store.check_layout(&lane.keys).await?;
-        shared.store.register(lane.keys.queue()).await?;
-        if let Some(defaults) = config.queues.get(lane.keys.queue()) {
-            shared.store.set_defaults(&lane.keys, defaults).await?;
-        }
+    let until = tokio::time::Instant::now() + LATECOMERS;
+    while let Some(outcome) = first {
+        outcome.unwrap_or_else(|error| Err(Error::internal(format!("a queue could not be introduced: {error}"))))?;
+        first = match timeout_at(until, under_way.join_next()).await {
+            Ok(outcome) => outcome,
+            // The server of some queues is away, that of others is not: these go on.
+            Err(_) => break,
+        };
     }
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        let stop = shared.stop.clone();
+        while let Some(Some(Ok(outcome))) = stop.run_until_cancelled(under_way.join_next()).await {
+            if let Err(error) = outcome {
+                shared.alert(|| format!("a queue is not worked on: {error}"));
+            }
+        }
+    });
     Ok(())
 }
 
@@ -250,10 +282,9 @@ async fn tick(shared: Arc<Shared>) {
 /// Gives up the leases, so that nobody has to wait for them to end.
 async fn sign_off(shared: &Shared) {
     let farewell = async {
-        for lane in &shared.lanes {
-            shared.store.sign_off(&lane.keys, &shared.worker).await?;
-        }
-        shared.store.retract(&shared.worker).await
+        let queues = join_all(shared.lanes.iter().map(|lane| shared.store.sign_off(&lane.keys, &shared.worker)));
+        let (queues, worker) = tokio::join!(queues, shared.store.retract(&shared.worker));
+        queues.into_iter().collect::<Result<()>>().and(worker)
     };
     // A server that has been silent for so long is asked once more, and not waited for.
     let patience = if shared.silenced.is_cancelled() { LAST_TRY } else { LAST_WORDS };

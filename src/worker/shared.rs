@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, RwLock};
+use tokio::sync::RwLock;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::Client;
@@ -21,6 +22,8 @@ use crate::worker::lane::{Lane, Pool};
 
 /// Warnings that may come with every call are said this seldom.
 const WARN_EVERY: Duration = Duration::from_secs(5);
+/// How long a last look at a queue waits for its answer.
+const ANSWER: Duration = Duration::from_secs(1);
 
 pub(crate) struct Shared {
     pub store: Store,
@@ -51,8 +54,6 @@ pub(crate) struct Shared {
     pub give_up_after: Option<Duration>,
     /// Redis gave none for that long.
     pub silenced: CancellationToken,
-    /// Wakes the heartbeat.
-    pub beat: Notify,
     /// Held alone by a fetch that may bring a job that must run alone.
     pub gate: RwLock<()>,
     pub completed: AtomicU64,
@@ -63,38 +64,11 @@ pub(crate) struct Shared {
     pub(super) limiter: Option<Mutex<Limiter>>,
     pub(super) running_empty: AtomicBool,
     pub(super) solo: AtomicBool,
-    pub(super) heard: Mutex<Heard>,
+    /// Redis has answered, and the actors start.
+    pub(super) begun: AtomicBool,
     pub(super) ticked_at: Mutex<Instant>,
     pub(super) stalls: AtomicBool,
     pub(super) warned_at: Mutex<Option<Instant>>,
-}
-
-/// A worker that Redis has not taken a renewal from for so long may have missed what the others did meanwhile.
-const GAP: Duration = Duration::from_secs(3);
-/// After a gap, all others get this long to say that they are there: they reconnect within it.
-const STEADY: Duration = Duration::from_secs(3);
-
-/// When Redis last took a renewal of this worker's leases, and since when it did so without a gap.
-pub(crate) struct Heard {
-    since: Instant,
-    last: Instant,
-}
-
-impl Heard {
-    pub(crate) fn new(now: Instant) -> Self {
-        Self { since: now, last: now }
-    }
-
-    fn again(&mut self, now: Instant) {
-        if now - self.last > GAP {
-            self.since = now;
-        }
-        self.last = now;
-    }
-
-    fn is_steady(&self, now: Instant) -> bool {
-        now - self.last <= GAP && now - self.since >= STEADY
-    }
 }
 
 /// A rate that holds for this worker alone.
@@ -282,28 +256,24 @@ impl Shared {
         }
         for lane in self.lanes.iter().filter(|lane| !held_up(lane)) {
             // A rate limit, too, lets a fetch come back with nothing.
-            if self.store.has_startable(&lane.keys).await.unwrap_or(true) {
+            let startable = timeout(ANSWER, self.store.has_startable(&lane.keys)).await;
+            if startable.map_or(true, |found| found.unwrap_or(true)) {
                 return false;
             }
         }
         self.held() == 0 && before == self.at_rest()
     }
 
-    /// Redis took a renewal of this worker's leases.
-    pub(crate) fn heard(&self) {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).again(Instant::now());
-    }
-
     /// Nothing was heard yet: the count begins anew.
     pub(crate) fn begin(&self) {
-        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Heard::new(Instant::now());
+        self.lanes.iter().for_each(|lane| lane.begin());
+        self.pools.iter().for_each(|pool| pool.turn());
         self.tick();
+        self.begun.store(true, Ordering::Release);
     }
 
-    /// Whether this worker has renewed its leases without a gap for long enough that every other one could do so too:
-    /// right after an outage, refused writes or a pause of this process every lease looks as if it had ended.
-    pub(crate) fn is_steady(&self) -> bool {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).is_steady(Instant::now())
+    pub(crate) fn has_begun(&self) -> bool {
+        self.begun.load(Ordering::Acquire)
     }
 
     /// The runtime of the processors is alive.
@@ -325,9 +295,9 @@ impl Shared {
         self.stalls.store(stalled, Ordering::Release);
     }
 
-    /// How long Redis has not answered.
+    /// How long Redis has not answered, for any queue.
     pub(crate) fn silence(&self) -> Duration {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).last.elapsed()
+        self.lanes.iter().map(|lane| lane.silence()).min().unwrap_or_default()
     }
 
     /// Says what an operator should know: to the listener, or into the log where there is none.
@@ -363,20 +333,6 @@ impl Shared {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_gap_begins_the_steady_time_anew() {
-        let start = Instant::now();
-        let at = |secs: u64| start + Duration::from_secs(secs);
-        let mut heard = Heard::new(start);
-        assert!(!heard.is_steady(at(1)));
-        heard.again(at(2));
-        assert!(heard.is_steady(at(3)) && !heard.is_steady(at(6)), "a silence is a gap before it has ended");
-        heard.again(at(6));
-        assert!(!heard.is_steady(at(6)) && !heard.is_steady(at(8)));
-        heard.again(at(8));
-        assert!(heard.is_steady(at(9)));
-    }
 
     #[test]
     fn a_workers_own_rate_lets_a_burst_pass_and_then_so_many_a_second() {

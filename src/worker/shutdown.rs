@@ -3,9 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::task::JoinSet;
 
+use crate::worker::health::WorkerHealth;
 use crate::worker::heartbeat::release;
+use crate::worker::lane::Lane;
 use crate::worker::shared::Shared;
 use crate::worker::table::Stop;
 
@@ -30,10 +33,15 @@ impl Stopper {
         self.0.stop.cancel();
     }
 
-    /// Whether Redis has answered within the last lease and processors are not blocking their runtime: what a watchdog
-    /// goes by.
+    /// Whether Redis has answered within the last lease, processors are not blocking their runtime, and jobs are asked
+    /// for: what a watchdog goes by.
     pub fn is_ready(&self) -> bool {
-        self.0.silence() < self.0.lease && !self.0.is_stalled()
+        self.0.is_well()
+    }
+
+    /// What the worker is at.
+    pub fn health(&self) -> WorkerHealth {
+        self.0.health()
     }
 }
 
@@ -46,12 +54,11 @@ impl std::fmt::Debug for Stopper {
 /// Waits for the slots: to their own end, for the grace period, and then for what was broken off to clean up.
 pub(crate) async fn wind_down(shared: &Arc<Shared>, mut slots: JoinSet<()>, grace: Duration) {
     let releasing = async {
-        for lane in &shared.lanes {
-            let unstarted = lane.table.take_unstarted(Duration::ZERO);
-            tokio::select! {
-                () = release(shared, &shared.store, lane, unstarted) => {}
-                () = shared.give_up.cancelled() => {}
-            }
+        let unstarted = |lane: &Lane| lane.table.take_unstarted(Duration::ZERO);
+        let all = join_all(shared.lanes.iter().map(|lane| release(shared, &shared.store, lane, unstarted(lane))));
+        tokio::select! {
+            _ = all => {}
+            () = shared.give_up.cancelled() => {}
         }
     };
     let ending = async {

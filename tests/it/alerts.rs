@@ -59,7 +59,7 @@ pub fn wait_for_marker(cli: &Cli, sink: &HttpSink) {
 }
 
 fn holder_pid(redis: &TestRedis) -> Option<u32> {
-    let turn: Option<String> = redis.query(&["GET", "ireva:queue:alerts:turn"]);
+    let turn: Option<String> = redis.query(&["GET", "ireva:queue:{:alerts}:turn"]);
     let holder = turn?.split('|').next()?.to_owned();
     // Host, pid, ULID; a host may have dashes of its own.
     holder.rsplit('-').nth(1)?.parse().ok()
@@ -134,7 +134,7 @@ fn what_a_dead_holder_left_is_told_by_the_next_under_the_same_id() {
     assert_eq!(ids[0], ids[1], "a receiver can tell that it has it already");
 
     // The one who told it dies when all is done: the next knows.
-    wait_until(LONG, "it is crossed off", || redis.query::<u64>(&["HLEN", "ireva:queue:alerts:outbox"]) == 0);
+    wait_until(LONG, "it is crossed off", || redis.query::<u64>(&["HLEN", "ireva:queue:{:alerts}:outbox"]) == 0);
     let holder = wait_for(LONG, "somebody has the turn", || workers.iter().position(|worker| has_turn(&redis, worker)));
     workers[holder].kill9();
     let mut killed = workers.swap_remove(holder);
@@ -256,7 +256,7 @@ fn a_mail_whose_worker_dies_goes_directly_and_is_not_told_before() {
     assert!(sink.mails()[0].header("Message-ID").unwrap().contains(ulid));
     let _back = cli.work(["email"]).ready();
     cli.ok(["alerts", "run", "--once"]);
-    assert_eq!((sink.mails().len(), redis.query::<u64>(&["HLEN", "ireva:queue:alerts:outbox"])), (1, 0));
+    assert_eq!((sink.mails().len(), redis.query::<u64>(&["HLEN", "ireva:queue:{:alerts}:outbox"])), (1, 0));
     assert_eq!(schema_faults(&redis), Vec::<String>::new());
 }
 
@@ -275,7 +275,7 @@ fn a_mail_that_only_the_queue_can_send_stays_there_and_doctor_says_so() {
     assert!(output.stdout.contains("nothing is set here to send it directly"), "{output:?}");
     cli.ok(["clear", "email", "--yes"]);
     cli.ok(["alerts", "run", "--once"]);
-    assert_eq!(redis.query::<u64>(&["HLEN", "ireva:queue:alerts:outbox"]), 0, "an operator removed it");
+    assert_eq!(redis.query::<u64>(&["HLEN", "ireva:queue:{:alerts}:outbox"]), 0, "an operator removed it");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::support::*;
 
 /// Shorter than a webhook is waited for.
 const SHORT: Duration = Duration::from_secs(8);
-const OUTBOX: &str = "ireva:queue:alerts:outbox";
+const OUTBOX: &str = "ireva:queue:{:alerts}:outbox";
 /// An id that is older than any.
 const OLDEST: &str = "alert-00000000000000000000000000";
 
@@ -97,7 +97,7 @@ fn who_looks_once_keeps_its_turn_while_it_tells() {
     let (go_on, held_back) = channel::<()>();
     sink.next(held(move || _ = held_back.recv_timeout(SHORT)));
     let until_ms = || {
-        let turn: String = redis.query(&["GET", "ireva:queue:alerts:turn"]);
+        let turn: String = redis.query(&["GET", "ireva:queue:{:alerts}:turn"]);
         turn.split('|').nth(1).unwrap().parse::<i64>().unwrap()
     };
     std::thread::scope(|scope| {
@@ -148,7 +148,7 @@ fn a_worker_that_gives_redis_up_says_that_the_end_of_the_outage_will_not_be_told
     let mut worker = cli.work(["w", "--give-up-after", "20s", "--grace", "1s", "--exec", "true"]).ready();
     wait_until(LONG, "it has the turn", || has_turn(&redis, &worker));
     // The next look shows that it knows so.
-    let turn = || redis.query::<String>(&["GET", "ireva:queue:alerts:turn"]);
+    let turn = || redis.query::<String>(&["GET", "ireva:queue:{:alerts}:turn"]);
     let first = turn();
     wait_until(LONG, "it has looked again", || turn() != first);
     redis.kill9();

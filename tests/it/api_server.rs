@@ -157,10 +157,13 @@ fn systemd_hears_that_it_is_ready_once_redis_answers() {
     let manager = UnixDatagram::bind(&socket).unwrap();
     manager.set_read_timeout(Some(LONG)).unwrap();
     let cli = cli.env("NOTIFY_SOCKET", socket.to_str().unwrap()).env("WATCHDOG_USEC", "400000");
-    let hear = || {
+    let hear = || loop {
         let mut text = [0; 64];
         let read = manager.recv(&mut text).unwrap();
-        String::from_utf8_lossy(&text[..read]).into_owned()
+        let word = String::from_utf8_lossy(&text[..read]).into_owned();
+        if !word.starts_with("STATUS=") {
+            return word;
+        }
     };
     let mut serve = Serve::start(&cli);
     serve.get("/readyz").expect(503);

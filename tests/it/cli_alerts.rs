@@ -93,7 +93,7 @@ fn rules_are_removed_and_one_that_a_hand_broke_is_named() {
     assert!(output.stdout.contains("backlog-email") && output.stderr.contains("nowhere"), "{output:?}");
     let output = cli.run(["alerts", "unset", "redis"]).expect(5);
     assert!(output.stderr.contains("always there"), "{}", output.stderr);
-    redis.query::<()>(&["HSET", "ireva:queue:alerts", "broken", "{"]);
+    redis.query::<()>(&["HSET", "ireva:queue:{:alerts}:rules", "broken", "{"]);
     let output = cli.run(["alerts", "list"]).expect(1);
     assert!(output.stderr.contains("\"broken\"") && output.stderr.contains("alerts unset broken"), "{}", output.stderr);
     cli.ok(["alerts", "unset", "broken"]);
@@ -298,7 +298,7 @@ fn no_secret_of_a_sink_is_said() {
         assert!(!format!("{}{}", output.stdout, output.stderr).contains("hush"), "{args:?}: {output:?}");
     }
     assert!(!std::fs::read_to_string(&bundle).unwrap().contains("hush"));
-    let stored: Vec<String> = redis.query(&["HVALS", "ireva:queue:alerts:outbox"]);
+    let stored: Vec<String> = redis.query(&["HVALS", "ireva:queue:{:alerts}:outbox"]);
     let stored = stored.join("\n");
     assert!(!stored.contains("hush") && stored.contains("connection_refused"), "{stored}");
 }

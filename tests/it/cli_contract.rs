@@ -34,6 +34,8 @@ const ASKING: &[&[&str]] = &[
     &["alerts", "list"],
     &["alerts", "show", "redis"],
     &["alerts", "history"],
+    &["heal", "q", "--dry-run"],
+    &["heal", "--log"],
 ];
 
 /// Those that change something.
@@ -83,14 +85,15 @@ const ACTING: &[&[&str]] = &[
     &["alerts", "unmute", "--all"],
     &["alerts", "unset", "late"],
     &["alerts", "run", "--once"],
+    &["heal", "q"],
 ];
 
-fn all() -> impl Iterator<Item = &'static &'static [&'static str]> {
+pub fn all() -> impl Iterator<Item = &'static &'static [&'static str]> {
     ASKING.iter().chain(ACTING)
 }
 
 /// With the files that `--ndjson lines` and `jobs import job-line` name.
-fn with_lines(cli: Cli) -> Cli {
+pub fn with_lines(cli: Cli) -> Cli {
     std::fs::write(cli.home().join("lines"), "{\"payload\":1}\n").unwrap();
     let job = r#"{"id":"a","queue":"q","state":"dead","place":1,"arrivalUs":1,"record":{"payload":1}}"#;
     std::fs::write(cli.home().join("job-line"), job).unwrap();
@@ -173,7 +176,7 @@ fn every_problem_of_the_environment_is_named_at_once_and_is_78() {
         let named = ["REDIS_PORT", "abc", "REDIS_MODE", "foo"].iter().all(|part| output.stderr.contains(part));
         assert!(named && !output.stderr.contains("hush") && output.stdout.is_empty(), "{args:?}: {}", output.stderr);
     }
-    let output = Cli::bare().env("REDIS_MODE", "cluster").run(["stats"]).expect(78);
+    let output = Cli::bare().env("REDIS_MODE", "cluster").env("REDIS_DB", "3").run(["stats"]).expect(78);
     assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
 }
 
@@ -300,7 +303,8 @@ fn every_answer_comes_in_every_format_and_alone_on_stdout() {
     let cli = Cli::new(&redis).env("COLUMNS", "100");
     cli.enqueue("q", "{\"a\":1}", &["--id", "job-0001", "--batch", "b"]);
     for args in ASKING.iter().filter(|args| {
-        !["workers", "dlq", "token", "events", "logs", "schedule", "audit", "breaker", "limits"].contains(&args[0])
+        !["workers", "dlq", "token", "events", "logs", "schedule", "audit", "breaker", "limits", "heal"]
+            .contains(&args[0])
             && args.get(1) != Some(&"export")
             && args.get(1) != Some(&"history")
     }) {

@@ -151,10 +151,13 @@ fn systemd_hears_when_it_is_ready_alive_and_stopping() {
     let socket = cli.home().join("notify");
     let manager = UnixDatagram::bind(&socket).unwrap();
     manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let hear = || {
+    let hear = || loop {
         let mut buffer = [0; 256];
         let length = manager.recv(&mut buffer).expect("a word in time");
-        String::from_utf8_lossy(&buffer[..length]).into_owned()
+        let word = String::from_utf8_lossy(&buffer[..length]).into_owned();
+        if !word.starts_with("STATUS=") {
+            return word;
+        }
     };
     let cli = cli.env("NOTIFY_SOCKET", socket.display().to_string()).env("WATCHDOG_USEC", "400000");
     let mut worker = cli.work(["q", "--exec", "true"]);

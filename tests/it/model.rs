@@ -60,7 +60,7 @@ fn run(all_events: bool, mut next: impl FnMut(&Machine, usize) -> Option<Act>) -
     machine.finish().map_err(|why| Failed { at, why })
 }
 
-/// One seed: so many acts. Fails with the shortest run that fails.
+/// One seed: so many acts. Fails with the shortest run that fails; with the whole of it where `MODEL_SHRINK` is `no`.
 fn seed(seed: u64, acts: u64) {
     let (mut dice, mut done) = (Dice::new(seed), Vec::new());
     let all_events = seed % 2 == 1;
@@ -74,6 +74,7 @@ fn seed(seed: u64, acts: u64) {
     });
     let Err(Failed { at, why }) = outcome else { return };
     eprintln!("seed {seed} fails at act {at}: {why}");
+    assert!(std::env::var("MODEL_SHRINK").as_deref() != Ok("no"), "MODEL_SEED={seed} fails: {why}");
     let (shortest, why) = shrink::shrink(all_events, done, why);
     let acts: Vec<_> = shortest.iter().enumerate().map(|(at, act)| format!("{at:3} {act:?}")).collect();
     panic!("MODEL_SEED={seed} fails; the shortest run that does:\n{}\n{why}", acts.join("\n"));

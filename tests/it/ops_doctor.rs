@@ -144,7 +144,7 @@ fn rights_that_are_missing_are_named() {
     let client = client_of(&env);
     let found = finding(&client, Code::RightsMissing);
     assert_eq!(found.message, "this user may not send wait, xadd");
-    assert!(found.remedy.ends_with("+wait +xadd"), "{}", found.remedy);
+    assert!(found.remedy.ends_with("ACL SETUSER worker +wait +xadd"), "{}", found.remedy);
     redis.query::<()>(&["ACL", "SETUSER", "worker", "+wait", "+xadd"]);
     assert_eq!(codes(&client), [], "what it may not ask is left out");
 }

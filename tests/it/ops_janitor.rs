@@ -120,9 +120,7 @@ fn r34_ids_without_a_record_leave_their_sets_counted_and_told() {
     // What it found is told after the last change is made.
     janitor(&redis, "the audit tells what it found", |said| {
         let alert = said.iter().find(|event| event.event == EventKind::Alert);
-        alert
-            .and_then(|event| event.message.as_deref())
-            .is_some_and(|message| message.contains("7 ids without a record"))
+        alert.and_then(|event| event.message.as_deref()).is_some_and(|message| message.contains("orphan 7"))
     });
     assert_eq!(redis.query::<u64>(&["HGET", &seed.key("meta"), "orphaned"]), 7);
     let left = Snapshot::of(&redis, "q");

@@ -5,7 +5,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
     alerts, audit, batch, breaker, check, clear, complete, completions, config, db, demo, dlq, doctor, embedded,
-    enqueue, events, explain, help, jobs, limits, logs, man, openapi, queues, schedule, scheduler, schema, serve,
+    enqueue, events, explain, heal, help, jobs, limits, logs, man, openapi, queues, schedule, scheduler, schema, serve,
     spool, stats, token, top, undo, work, workers,
 };
 use crate::output::Format;
@@ -138,6 +138,7 @@ pub enum Command {
     Workers(workers::Args),
     Breaker(breaker::Args),
     Doctor(doctor::Args),
+    Heal(heal::Args),
     Check(check::Args),
     Alerts(alerts::Args),
     Schedule(schedule::Args),

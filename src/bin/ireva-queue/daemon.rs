@@ -1,8 +1,9 @@
 //! Commands that run until they are told to stop: signals, and what the service manager wants to hear.
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use ireva_queue::Client;
@@ -14,6 +15,11 @@ use crate::systemd::Notifier;
 
 /// Redis has so long to answer before it counts as away.
 const PING_LIMIT: Duration = Duration::from_secs(1);
+
+/// It is asked this often.
+const PING_EVERY: Duration = Duration::from_secs(1);
+/// A silence is worth a word when it is this long.
+const AWAY: Duration = Duration::from_secs(5);
 
 /// What a service listens to, and whom it tells.
 pub struct Daemon {
@@ -59,18 +65,42 @@ impl Daemon {
     }
 }
 
-/// Says that we are ready as soon as Redis has answered, and from then on that we are alive.
+/// Says that we are ready as soon as Redis has answered, and from then on that we are alive: a service that can be asked
+/// is of use without Redis too, and a restart would not bring that back. All the time it says whether Redis answers.
 async fn watch(client: &Client, notifier: &Notifier) -> Infallible {
-    let mut ticks = tokio::time::interval(notifier.interval().unwrap_or(Duration::from_secs(1)));
-    loop {
-        ticks.tick().await;
-        if matches!(tokio::time::timeout(PING_LIMIT, client.ping()).await, Ok(Ok(()))) {
-            break;
-        }
+    if notifier.is_silent() {
+        return std::future::pending().await;
     }
-    notifier.ready();
-    loop {
-        notifier.alive();
-        ticks.tick().await;
+    let heard = Cell::new(None);
+    let asking = async {
+        loop {
+            if matches!(tokio::time::timeout(PING_LIMIT, client.ping()).await, Ok(Ok(()))) {
+                heard.set(Some(Instant::now()));
+            }
+            tokio::time::sleep(PING_EVERY).await;
+        }
+    };
+    let telling = async {
+        let (began, mut is_first) = (Instant::now(), true);
+        let mut ticks = tokio::time::interval(notifier.interval());
+        loop {
+            ticks.tick().await;
+            let silence = heard.get().unwrap_or(began).elapsed();
+            notifier.status(&match heard.get() {
+                Some(_) if silence < AWAY => "redis answers".to_owned(),
+                Some(_) => format!("redis away for {}s", silence.as_secs()),
+                None => "waiting for redis".to_owned(),
+            });
+            if heard.get().is_some() {
+                if std::mem::take(&mut is_first) {
+                    notifier.ready();
+                }
+                notifier.alive();
+            }
+        }
+    };
+    tokio::select! {
+        never = asking => never,
+        never = telling => never,
     }
 }

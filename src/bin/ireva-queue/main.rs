@@ -7,6 +7,9 @@ mod command;
 mod context;
 mod daemon;
 mod exit;
+#[cfg(test)]
+#[path = "../../tests/fuzz.rs"]
+mod fuzz;
 mod log;
 mod output;
 mod pager;

@@ -1,5 +1,6 @@
 //! What systemd wants to hear from a service of `Type=notify`, where it asks for it.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
@@ -8,10 +9,15 @@ use std::time::Duration;
 
 use crate::ui::service_manager;
 
+/// What is going on is said this often, where it changes.
+const WORD_EVERY: Duration = Duration::from_secs(1);
+
 /// The line to the service manager; silent where there is none.
 pub struct Notifier {
     socket: Option<UnixDatagram>,
     watchdog: Option<Duration>,
+    /// The last status.
+    told: RefCell<String>,
 }
 
 impl Notifier {
@@ -22,12 +28,18 @@ impl Notifier {
     pub fn from_env() -> io::Result<Self> {
         let (name, watchdog) = service_manager();
         let socket = name.map(|name| connect(name.as_bytes())).transpose()?;
-        Ok(Self { socket, watchdog })
+        Ok(Self { socket, watchdog, told: RefCell::default() })
     }
 
-    /// How often to call [`Notifier::alive`]: twice in the time after which the service would be taken for hung.
-    pub fn interval(&self) -> Option<Duration> {
-        self.socket.as_ref().and(self.watchdog).map(|watchdog| watchdog / 2).filter(|interval| !interval.is_zero())
+    /// Whether nobody is there to be told.
+    pub fn is_silent(&self) -> bool {
+        self.socket.is_none()
+    }
+
+    /// How often to call [`Notifier::alive`]: at least twice in the time after which the service would be taken for hung.
+    pub fn interval(&self) -> Duration {
+        let half = self.watchdog.map(|watchdog| watchdog / 2).filter(|half| !half.is_zero());
+        half.map_or(WORD_EVERY, |half| half.min(WORD_EVERY))
     }
 
     /// Jobs are taken.
@@ -38,6 +50,13 @@ impl Notifier {
     /// All is well.
     pub fn alive(&self) {
         self.send("WATCHDOG=1");
+    }
+
+    /// What is going on, for `systemctl status`; said again only when it has changed.
+    pub fn status(&self, words: &str) {
+        if self.socket.is_some() && self.told.replace(words.to_owned()) != words {
+            self.send(&format!("STATUS={words}"));
+        }
     }
 
     /// No more jobs are taken.

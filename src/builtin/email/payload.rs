@@ -410,4 +410,90 @@ mod tests {
         let named = mailbox(" \"A \\\"Q\\\" B\" <a@b.example> ").unwrap();
         assert_eq!(named.name.as_deref(), Some("A \"Q\" B"));
     }
+
+    #[test]
+    fn fuzz_an_address_holds_nothing_that_ends_a_line() {
+        use crate::fuzz::{fuzz, text_of};
+        use proptest::prelude::*;
+
+        let pieces = &[
+            "ada",
+            "@",
+            "example.com",
+            "<",
+            ">",
+            "\"",
+            "\\",
+            ",",
+            ";",
+            ":",
+            "\r\n",
+            "\n",
+            "Bcc: x@y",
+            "=?utf-8?q?",
+            "\u{2028}",
+            " ",
+            "ü",
+            "[1.2.3.4]",
+            "\0",
+        ];
+        let near = (text_of(pieces, 4), "[a-z.]{1,8}", "[a-z]{1,5}\\.[a-z]{2,3}")
+            .prop_map(|(name, local, domain)| format!("{name} <{local}@{domain}>"));
+        fuzz(prop_oneof![text_of(pieces, 10), near], |text| {
+            match mailbox(&text) {
+                Ok(mailbox) => {
+                    let whole = format!("{:?} {}", mailbox.name, mailbox.email);
+                    prop_assert!(
+                        !mailbox.to_string().contains(is_unsafe) && !whole.contains(['\r', '\n', '\0']),
+                        "{}",
+                        whole
+                    );
+                    prop_assert_eq!(mailbox.email.to_string().matches('@').count(), 1);
+                }
+                Err(said) => {
+                    prop_assert!(!said.contains(|char: char| char.is_control()) && said.len() < 1_500, "{}", said)
+                }
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn fuzz_any_payload_is_a_mail_or_names_its_problems() {
+        use crate::fuzz::{any_json, fuzz, text_of};
+        use proptest::prelude::*;
+
+        let fields = prop::sample::select(vec![
+            "to",
+            "cc",
+            "bcc",
+            "from",
+            "replyTo",
+            "subject",
+            "template",
+            "context",
+            "attachments",
+            "x",
+        ]);
+        let pieces = &["a@example.com", "Ada <a@b.c>", "\r\nBcc: x@y.z", "welcome-email", "../x", "é", " "];
+        let value = prop_oneof![
+            any_json(),
+            text_of(pieces, 3).prop_map(Value::from),
+            Just(serde_json::json!([{"filename": "a/b", "content": "aGk="}]))
+        ];
+        fuzz(prop::collection::vec((fields, value), 0..9), |fields| {
+            let payload: Map<String, Value> =
+                fields.into_iter().map(|(field, value)| (field.to_owned(), value)).collect();
+            match Mail::read(&Value::Object(payload).to_string()) {
+                Ok(mail) => {
+                    prop_assert!(
+                        !mail.to.is_empty() && is_template_name(&mail.template) && !mail.subject.contains(is_unsafe)
+                    );
+                    prop_assert!(mail.attachments.iter().all(|attached| !attached.filename.contains(is_unsafe)));
+                }
+                Err(error) => prop_assert!(!error.to_string().contains(['\r', '\n', '\u{1b}']), "{}", error),
+            }
+            Ok(())
+        });
+    }
 }

@@ -525,4 +525,78 @@ mod tests {
             assert_eq!(grouped(wrong), None, "{wrong}");
         }
     }
+
+    #[test]
+    fn fuzz_no_payload_adds_markup_or_reads_as_a_template() {
+        use crate::fuzz::{any_json, fuzz};
+        use proptest::prelude::*;
+
+        let templates = Templates::new(None).unwrap();
+        let names =
+            prop::sample::select(vec!["welcome-email", "monthly-roi", "report-ready", "distribution-paid", "alert"]);
+        let fields = prop::sample::select(vec![
+            "firstName",
+            "month",
+            "total",
+            "properties",
+            "reportName",
+            "downloadUrl",
+            "amount",
+            "title",
+            "message",
+            "currency",
+        ]);
+        fuzz((names, prop::collection::vec((fields, any_json()), 0..6)), |(name, fields)| {
+            let mut context = least(name);
+            for (field, value) in fields {
+                context[field] = value;
+            }
+            if let Ok(texts) = templates.render(&mail(name, context)) {
+                let html = texts.html.unwrap_or_default();
+                prop_assert!(!html.contains("<script>"), "{}", html);
+                prop_assert!(html.len() <= TEXT_MAX_BYTES + 1);
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn fuzz_an_operators_template_is_filled_in_or_refused_in_bounded_time() {
+        use crate::fuzz::{fuzz, text_of};
+        use proptest::prelude::*;
+
+        let pieces = &[
+            "{{ a }}",
+            "{{ a|money(\"NGN\") }}",
+            "{{ b|column(9) }}",
+            "{{ b|wrapped(3) }}",
+            "{% for x in b %}",
+            "{% for x in range(9999) %}",
+            "{% endfor %}",
+            "{% if a %}",
+            "{% endif %}",
+            "{% block content %}",
+            "{% endblock %}",
+            "{% include \"t.txt\" %}",
+            "{% extends \"t.txt\" %}",
+            "{% macro m() %}",
+            "{{ m() }}",
+            "{% endmacro %}",
+            "{{ a * 99999999 }}",
+            "{{",
+            "}}",
+            "{#",
+            "text\n",
+        ];
+        fuzz(text_of(pieces, 10), |source| {
+            let directory = tempfile::tempdir().unwrap();
+            std::fs::write(directory.path().join("t.txt"), source).unwrap();
+            let Ok(templates) = Templates::new(Some(directory.path())) else { return Ok(()) };
+            match templates.render(&mail("t", json!({"a": "12.5", "b": ["x", "y"]}))) {
+                Ok(texts) => prop_assert!(texts.plain.unwrap_or_default().len() <= TEXT_MAX_BYTES + 1),
+                Err(error) => prop_assert!(error.message.chars().count() < ERROR_MAX_CHARS + 500, "{}", error.message),
+            }
+            Ok(())
+        });
+    }
 }

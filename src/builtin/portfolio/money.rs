@@ -230,4 +230,41 @@ mod tests {
         let money = Money::from_minor(2_500_050, "NGN".parse().unwrap());
         assert_eq!(serde_json::to_string(&money).unwrap(), "\"25000.50\"");
     }
+
+    #[test]
+    fn fuzz_an_amount_is_exact_or_refused() {
+        use crate::fuzz::{fuzz, text_of};
+        use proptest::prelude::*;
+
+        let pieces = &[
+            "0",
+            "1",
+            "99",
+            "9007199254740993",
+            "9223372036854775807",
+            ".",
+            "-",
+            "+",
+            "e",
+            "E2",
+            "e-2",
+            "e99999999999",
+            ",",
+            "_",
+            " ",
+            "NaN",
+        ];
+        let codes = prop::sample::select(vec!["NGN", "JPY", "BHD", "USD"]);
+        fuzz(
+            (prop_oneof![text_of(pieces, 6), "-?[0-9]{1,20}(\\.[0-9]{0,4})?(e-?[0-9]{1,3})?"], codes),
+            |(text, code)| {
+                let currency = Currency::new(code).unwrap();
+                let Ok(amount) = Money::parse(&text, currency) else { return Ok(()) };
+                prop_assert_eq!(Money::parse(&amount.to_string(), currency).unwrap().minor(), amount.minor());
+                prop_assert_eq!(Some(amount.to_decimal().normalize()), exact(&text).map(|number| number.normalize()));
+                prop_assert_eq!(Money::from_minor(amount.minor(), currency).to_string(), amount.to_string());
+                Ok(())
+            },
+        );
+    }
 }

@@ -58,7 +58,14 @@ impl OdsSheet {
                     let name = sheet_name(&tag);
                     let is_hidden = tag.attribute("style-name").is_some_and(|style| hidden.contains(&style));
                     if wanted.map_or(!is_hidden, |wanted| wanted == name) {
-                        return Ok(Self { xml, line: 0, repeated: None, written_bytes: 0, is_past: false, is_over: false });
+                        return Ok(Self {
+                            xml,
+                            line: 0,
+                            repeated: None,
+                            written_bytes: 0,
+                            is_past: false,
+                            is_over: false,
+                        });
                     }
                     names.push(format!("{name:?}"));
                 }

@@ -1,11 +1,11 @@
 -- recount: sets the number of claims that the queue counts for each worker and each key right, where not too many are held
 -- to count.
--- KEYS: active workers handed meta
+-- KEYS: active workers handed meta events
 -- ARGV: clock
 -- returns: how many numbers were wrong; -1 where more than 1,000 claims are held
 -- cost: 2 µs a claim, worker or key; 1,000 of each
 -- flags: allow-oom
--- uses: now int slots right
+-- uses: now int emit slots right
 if redis.call('HLEN', active) > 1000 then return -1 end
 local claims, held, list, wrong, cursor = {}, {}, {}, 0, '0'
 repeat
@@ -26,4 +26,6 @@ for owner, number in pairs(held) do
     wrong = wrong + 1
   end
 end
-return wrong + set_running(now(), keys_of(list))
+wrong = wrong + set_running(now(), keys_of(list))
+if wrong > 0 then emit('recounted', {'+' .. wrong}, 'janitor') end
+return wrong

@@ -1,7 +1,8 @@
 -- recover: takes back claims of workers whose lease has ended. Each counts a crash; that of a claim that was handed
 --          out alone buries the job at the limit.
 -- KEYS: jobs history crashes pending active workers handed dead cancelled unique keys expiring seen config meta events wake
--- ARGV: clock worker lease_ms jobs...   jobs: id, claim as it stands; lease_ms: the grace for a claim whose worker has no lease
+-- ARGV: clock worker lease_ms jobs...   jobs: id, claim as it stands, history with this crash ('' leaves what is there);
+--       lease_ms: the grace for a claim whose worker has no lease
 -- returns: id, crashes, where it went ('pending', 'dead', 'cancelled') of each job that was taken back
 -- refuses: LAYOUT
 -- cost: 8 µs a job; 500 jobs a call
@@ -18,6 +19,7 @@ for _, job in ipairs(lost) do
   local times, over, into, where = 0, false, stopped, 'cancelled'
   if string.sub(job.claim, 1, 10) ~= 'cancelled|' then
     times, over = fall(job.id, limit, string.sub(job.claim, -6) == '|alone')
+    if job.told ~= '' then redis.call('HSET', history, job.id, job.told) end
     if over then into, where = buried, 'dead' else into, where = back, 'pending' end
   end
   into[#into + 1] = job.id

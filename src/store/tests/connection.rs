@@ -159,7 +159,7 @@ async fn a_cluster_is_refused_by_name() {
     let redis = TestRedis::builder().set("cluster-enabled yes").start();
     let error = Connection::new(way(&redis, &[]), Patience::Endless).call(&incr()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
-    assert!(error.to_string().contains("cluster"), "{error}");
+    assert!(error.to_string().contains("REDIS_MODE=cluster"), "{error}");
 }
 
 #[tokio::test]

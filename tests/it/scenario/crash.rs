@@ -84,6 +84,41 @@ fn r03_a_stopped_worker_loses_its_job_and_cannot_complete_it() {
     Snapshot::of(&redis, "q").assert_conserves([&id]);
 }
 
+/// Whether a request is the recovery's own: the script that may end claims for good and knows nothing of delays.
+fn is_recovery(request: &Request) -> bool {
+    let names = |suffix: &str| request.words.iter().any(|word| word.ends_with(suffix.as_bytes()));
+    names("}:workers") && names("}:crashes") && names("}:cancelled") && !names("}:scheduled")
+}
+
+#[test]
+fn a_lost_reply_to_a_recovery_loses_no_job() {
+    let redis = TestRedis::start();
+    let (cli, ledger) = (Cli::new(&redis), Ledger::new());
+    let program = ledger.program("test $IREVA_ATTEMPT != 1 || sleep 60");
+    cli.keep_completed("q");
+    let ids: Vec<_> = (0..4).map(|n| format!("job-{n}")).collect();
+    cli.enqueue_lines("q", ids.iter().map(|id| format!(r#"{{"id":"{id}","payload":1}}"#)));
+    let work = ["q", "--concurrency", "4", "--lease", LEASE, "--exec", &program];
+
+    let mut first = cli.work(work);
+    ledger.wait("start", 4, LONG);
+    first.kill9();
+    // The server recovers them, and the one that asked for it never hears of that. The first call is answered that the
+    // server does not know the script yet; the second is the one that counts.
+    let asked = std::sync::atomic::AtomicU64::new(0);
+    let proxy = Proxy::start(&redis, move |request| {
+        let second = is_recovery(request) && asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 1;
+        if second { Fault::DropReply } else { Fault::None }
+    });
+    let mut second = cli.clone().env("REDIS_PORT", proxy.port().to_string()).work(work);
+    wait_until(Duration::from_millis(3 * RECOVERY_MS), "all four run again and end", || {
+        cli.json(["stats", "q"])["completed"] == 4
+    });
+    assert_eq!((proxy.faults(), second.stop(LONG)), (1, Some(0)));
+    Snapshot::of(&redis, "q").assert_conserves(&ids);
+    assert_eq!(cli.json(["stats", "q"])["totals"]["recovered"], 4);
+}
+
 #[test]
 fn r04_a_job_that_kills_its_worker_is_buried_at_its_third_crash_and_alone() {
     let redis = TestRedis::start();
@@ -110,6 +145,62 @@ fn r04_a_job_that_kills_its_worker_is_buried_at_its_third_crash_and_alone() {
     let letter = &letters[0];
     assert_eq!((&letter["id"], &letter["code"]), (&"job-10".into(), &"crash_loop".into()), "{letter}");
     let accepted: Vec<_> = (0..101).map(|n| format!("job-{n}")).collect();
+    Snapshot::of(&redis, "q").assert_conserves(&accepted);
+}
+
+#[test]
+fn r04_the_history_of_a_poison_job_among_a_thousand_names_what_was_known_of_each_crash() {
+    const GOOD: usize = 1_000;
+    let redis = TestRedis::start();
+    let (cli, ledger) = (Cli::new(&redis), Ledger::new());
+    // It waits for a sign, so that what it said has been stored and others run beside it.
+    let sign = ledger.directory().join("go").display().to_string();
+    let program = ledger.program(&format!(
+        "case $payload in *poison*) echo \"attempt $IREVA_ATTEMPT goes wrong\" >&2; \
+         until test -e {sign}-$IREVA_ATTEMPT; do sleep 0.02; done; kill -9 $PPID; sleep 1; exit 1;; esac; sleep 0.05"
+    ));
+    cli.keep_completed("q");
+    let payload = |n| if n == 10 { r#""poison""#.to_owned() } else { format!("{n}") };
+    cli.enqueue_lines("q", (0..=GOOD).map(|n| format!(r#"{{"id":"job-{n}","payload":{}}}"#, payload(n))));
+    let work = ["q", "--concurrency", "8", "--lease", LEASE, "--exec", &program];
+    let said = |attempt: usize| {
+        let log: Option<String> = redis.query(&["GET", &redis.key("q", "log:job-10")]);
+        log.is_some_and(|log| log.contains(&format!("attempt {attempt} goes wrong")))
+    };
+
+    let (mut worker, mut attempt) = (cli.work(work), 1);
+    wait_until(LONG, "the poison is buried and the rest is done", || {
+        if worker.ended().is_some() {
+            worker = cli.work(work);
+        }
+        if said(attempt) {
+            std::fs::write(format!("{sign}-{attempt}"), "").unwrap();
+            attempt += 1;
+        }
+        let stats = cli.json(["stats", "q"]);
+        stats["dead"] == 1 && stats["completed"] == GOOD
+    });
+    assert_eq!(worker.stop(LONG), Some(0));
+
+    assert_eq!(ledger.starts()["job-10"], 3);
+    let letter = cli.json(["dlq", "show", "q", "job-10"]);
+    let crashed = letter["crashed"].as_array().unwrap_or_else(|| panic!("{letter}"));
+    assert_eq!((crashed.len(), &letter["crashes"]), (3, &3.into()), "{letter}");
+    for (n, crash) in crashed.iter().enumerate() {
+        assert_eq!((&crash["code"], &crash["attempt"]), (&"worker_silent".into(), &(n + 1).into()), "{crash}");
+        let log = crash["log"].as_str().unwrap();
+        assert!(log.lines().last().unwrap().contains(&format!("attempt {} goes wrong", n + 1)), "{crash}");
+    }
+    let beside = crashed[0]["beside"].as_array().unwrap_or_else(|| panic!("{letter}"));
+    assert!((1..=20).contains(&beside.len()) && !beside.contains(&"job-10".into()), "{letter}");
+    assert!(crashed[2]["alone"] == true && crashed[2].get("beside").is_none(), "{letter}");
+    let shown = cli.ok(["dlq", "show", "q", "job-10", "-o", "table"]);
+    for part in ["its worker died or fell silent; beside it: job-", "it was handed out alone", "  | "] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let why = cli.ok(["explain", "job-10", "-o", "json"]);
+    assert!(why.contains("where it ran alone; it said last: ") && why.contains("attempt 3 goes wrong"), "{why}");
+    let accepted: Vec<_> = (0..=GOOD).map(|n| format!("job-{n}")).collect();
     Snapshot::of(&redis, "q").assert_conserves(&accepted);
 }
 

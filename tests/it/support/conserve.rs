@@ -76,12 +76,12 @@ const OF_ALL: &[(&str, &str)] = &[
     ("tokens", "hash"),
     ("audit", "stream"),
     ("breakers", "hash"),
-    ("alerts", "hash"),
-    ("alerting", "hash"),
-    ("alerts:turn", "string"),
-    ("alerts:mutes", "hash"),
-    ("alerts:outbox", "hash"),
-    ("alerts:history", "stream"),
+    ("{:alerts}:rules", "hash"),
+    ("{:alerts}:standings", "hash"),
+    ("{:alerts}:turn", "string"),
+    ("{:alerts}:mutes", "hash"),
+    ("{:alerts}:outbox", "hash"),
+    ("{:alerts}:history", "stream"),
 ];
 
 /// Every job of a queue with the states that hold it, read while nothing moves.

@@ -186,7 +186,7 @@ impl Producer {
 }
 
 /// What is in line; 0 where the server does not say.
-fn backlog(port: u16, line: &str) -> i64 {
+pub fn backlog(port: u16, line: &str) -> i64 {
     let ask = || {
         let client = redis::Client::open(("127.0.0.1", port))?;
         let limit = Duration::from_millis(500);

@@ -4,8 +4,10 @@
 
 #![allow(dead_code, unused_imports, reason = "each test file uses its part")]
 
+mod authority;
 mod balance;
 mod cli;
+mod cluster;
 mod conserve;
 pub mod files;
 pub mod http;
@@ -28,12 +30,14 @@ mod wait;
 mod watch;
 mod work;
 
+pub use authority::{Authority, Certificate};
 pub use balance::assert_balanced;
 pub use cli::{Cli, Output};
+pub use cluster::Cluster;
 pub use conserve::{Snapshot, schema_faults};
 pub use ledger::{Ledger, Line, now_ms};
 pub use length::{chaos_dice, every, is_full_length, last, length};
-pub use load::{Load, QUEUE, Told};
+pub use load::{Load, QUEUE, Told, backlog};
 pub use postgres::TestPostgres;
 pub use process::{Guarded, free_port, guarded, signal};
 pub use proxy::{Fault, Proxy, Request};

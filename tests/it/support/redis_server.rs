@@ -22,6 +22,7 @@ pub struct TestRedis {
     port: u16,
     password: Option<String>,
     urgent: bool,
+    tls: bool,
     settings: String,
     connection: Mutex<Option<redis::Connection>>,
 }
@@ -33,6 +34,7 @@ pub struct RedisBuilder {
     password: Option<String>,
     sentinel: bool,
     urgent: bool,
+    tls: bool,
 }
 
 impl RedisBuilder {
@@ -60,6 +62,12 @@ impl RedisBuilder {
         self
     }
 
+    /// On its port speaks TLS alone, by these settings; the test itself goes through the socket.
+    pub fn tls(mut self, settings: &str) -> Self {
+        self.tls = true;
+        self.set("tls-replication yes").set(settings)
+    }
+
     /// Ahead of everything else on the machine, where that is allowed: for tests that measure what the server does.
     pub fn urgent(mut self) -> Self {
         self.urgent = true;
@@ -78,6 +86,7 @@ impl RedisBuilder {
                 port,
                 password: self.password.clone(),
                 urgent: self.urgent,
+                tls: self.tls,
                 settings,
                 connection: Mutex::new(None),
             };
@@ -90,11 +99,15 @@ impl RedisBuilder {
 
     fn conf(&self, port: u16, directory: &Path) -> String {
         let dir = directory.display();
+        let port = if self.tls { format!("port 0\ntls-port {port}") } else { format!("port {port}") };
         if self.sentinel {
-            return format!("port {port}\nbind 127.0.0.1\ndir {dir}\nlogfile {dir}/redis.log\n{}", self.settings);
+            return format!(
+                "{port}\nbind 127.0.0.1\ndir {dir}\nlogfile {dir}/redis.log\nunixsocket {dir}/redis.sock\n{}",
+                self.settings
+            );
         }
         format!(
-            "port {port}\nbind 127.0.0.1\ndir {dir}\nlogfile {dir}/redis.log\nunixsocket {dir}/redis.sock\n\
+            "{port}\nbind 127.0.0.1\ndir {dir}\nlogfile {dir}/redis.log\nunixsocket {dir}/redis.sock\n\
              save \"\"\nappendonly no\nenable-debug-command local\n{}",
             self.settings
         )
@@ -176,7 +189,10 @@ impl TestRedis {
         if let Some(password) = &self.password {
             login = login.set_password(password);
         }
-        let address = ConnectionAddr::Tcp(self.host().to_owned(), self.port);
+        let address = match self.tls {
+            true => ConnectionAddr::Unix(self.socket()),
+            false => ConnectionAddr::Tcp(self.host().to_owned(), self.port),
+        };
         let info: ConnectionInfo = address.into_connection_info()?.set_redis_settings(login);
         let connection = redis::Client::open(info)?.get_connection_with_timeout(Duration::from_secs(5))?;
         connection.set_read_timeout(Some(Duration::from_secs(30)))?;

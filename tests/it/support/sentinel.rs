@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::redis_server::TestRedis;
+use super::redis_server::{RedisBuilder, TestRedis};
 use super::wait::{wait_for, wait_until};
 
 const MASTER: &str = "mymaster";
@@ -12,14 +12,25 @@ const MASTER: &str = "mymaster";
 pub struct Sentinels {
     pub servers: Vec<TestRedis>,
     pub sentinels: Vec<TestRedis>,
+    variables: Vec<(String, String)>,
 }
 
 impl Sentinels {
     /// Ready when every sentinel sees both replicas and both other sentinels.
     pub fn start() -> Self {
-        let master = TestRedis::builder().append_only().set("repl-diskless-sync-delay 0").start();
+        Self::start_with(&|server| server, &|sentinel| sentinel, &[])
+    }
+
+    /// The same with more settings of the servers and of the sentinels, and the variables by which the tool gets in.
+    pub fn start_with(
+        server: &dyn Fn(RedisBuilder) -> RedisBuilder,
+        sentinel: &dyn Fn(RedisBuilder) -> RedisBuilder,
+        variables: &[(&str, String)],
+    ) -> Self {
+        let server = || server(TestRedis::builder().append_only().set("repl-diskless-sync-delay 0"));
+        let master = server().start();
         let replica = || {
-            let settings = TestRedis::builder().append_only().set("repl-diskless-sync-delay 0");
+            let settings = server();
             settings.set(&format!("replicaof 127.0.0.1 {}", master.port())).start()
         };
         let replicas = [replica(), replica()];
@@ -27,11 +38,12 @@ impl Sentinels {
             let settings = TestRedis::builder().sentinel();
             let settings = settings.set(&format!("sentinel monitor {MASTER} 127.0.0.1 {} 2", master.port()));
             let settings = settings.set(&format!("sentinel down-after-milliseconds {MASTER} 1000"));
-            settings.set(&format!("sentinel failover-timeout {MASTER} 5000")).start()
+            sentinel(settings.set(&format!("sentinel failover-timeout {MASTER} 5000"))).start()
         };
         let sentinels = vec![watch(), watch(), watch()];
         let servers = std::iter::once(master).chain(replicas).collect();
-        let set = Self { servers, sentinels };
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        let set = Self { servers, sentinels, variables };
         wait_until(Duration::from_secs(60), "the sentinels see one another and the replicas", || {
             set.sentinels.iter().all(|sentinel| {
                 let facts: BTreeMap<String, String> = sentinel.query(&["SENTINEL", "MASTER", MASTER]);
@@ -48,11 +60,13 @@ impl Sentinels {
     /// The environment through which the tool finds the master.
     pub fn env(&self) -> Vec<(String, String)> {
         let urls: Vec<_> = self.sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port())).collect();
-        vec![
+        let mut env = vec![
             ("REDIS_MODE".to_owned(), "sentinel".to_owned()),
             ("REDIS_SENTINEL_NAME".to_owned(), MASTER.to_owned()),
             ("REDIS_SENTINEL_URLS".to_owned(), urls.join(",")),
-        ]
+        ];
+        env.extend(self.variables.iter().cloned());
+        env
     }
 
     /// The port of the master that a living sentinel names.

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Subcommand;
 use ireva_queue::config::{Config, Origin};
+use ireva_queue::doctor::AclUser;
 
 use crate::context::Context;
 use crate::exit::{Code, Stop};
@@ -21,7 +22,8 @@ use crate::view::{ListedProfile, ProfilePath, WithOrigin};
 #[command(before_help = "Example:
   ireva-queue config show --origin
   ireva-queue --profile prod config show
-  ireva-queue --profile prod stats")]
+  ireva-queue --profile prod stats
+  ireva-queue config acl | redis-cli")]
 pub struct Args {
     #[command(subcommand)]
     verb: Verb,
@@ -38,6 +40,7 @@ enum Verb {
     #[command(before_help = "Example:
   ireva-queue config list")]
     List,
+    Acl(AclArgs),
 }
 
 /// Show the values in force; secrets are hidden
@@ -56,6 +59,35 @@ struct ShowArgs {
     set: bool,
 }
 
+/// Print the Redis command that gives an ACL user all that is needed, and no more
+///
+/// The user may send the commands of producers, workers and operators, on keys
+/// under QUEUE_PREFIX alone. It is made where it is not there; one that is there
+/// keeps its passwords and loses every other right. Run it again after an
+/// update: a new version may need another command. 'doctor' names rights that
+/// are missing.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "Example:
+  ireva-queue config acl | redis-cli
+  ireva-queue config acl --user app -o json
+  ireva-queue config acl --sentinels | redis-cli -p 26379")]
+struct AclArgs {
+    /// Its name [default: REDIS_USERNAME, else ireva-queue]
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+
+    /// The user of the sentinels [name: REDIS_SENTINEL_USERNAME]
+    #[arg(long)]
+    sentinels: bool,
+}
+
+fn acl(args: &AclArgs, context: &Context) -> Result<Answer> {
+    let (config, name) = (&context.config()?.redis, args.user.as_deref());
+    let user = if args.sentinels { AclUser::of_sentinels(config, name)? } else { AclUser::of_server(config, name)? };
+    context.ui.note(&format!("a new user has no password yet: redis-cli ACL SETUSER {} '>PASSWORD'", user.user));
+    Ok(Answer::one(user))
+}
+
 /// Runs the verb.
 pub fn run(args: Args, context: &Context) -> Result<Answer> {
     let explained = context.explained();
@@ -71,6 +103,7 @@ pub fn run(args: Args, context: &Context) -> Result<Answer> {
             let errors = if problems.is_empty() { Vec::new() } else { vec![ireva_queue::Error::from(problems).into()] };
             Ok(answer.errors(0, errors))
         }
+        Verb::Acl(args) => acl(&args, context),
         Verb::Path => {
             let Some(path) = explained.file else {
                 let why = match explained.problems.iter().next() {

@@ -18,6 +18,7 @@ pub mod embedded;
 pub mod enqueue;
 pub mod events;
 pub mod explain;
+pub mod heal;
 pub mod help;
 mod job_args;
 pub mod jobs;
@@ -70,6 +71,7 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Limits(args) => brief(limits::run(args, context), context),
         Command::Workers(args) => brief(workers::run(args, context), context),
         Command::Doctor(args) => brief(doctor::run(args, context), context),
+        Command::Heal(args) => brief(heal::run(args, context), context),
         Command::Check(args) => brief(check::run(args, context), context),
         Command::Schedule(args) => brief(schedule::run(args, context), context),
         Command::Breaker(args) => brief(breaker::run(args, context), context),

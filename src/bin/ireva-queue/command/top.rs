@@ -70,6 +70,9 @@ fn server(redis: &RedisConfig) -> String {
     let place = match &redis.mode {
         RedisMode::Standalone(endpoint) => endpoint.to_string(),
         RedisMode::Sentinel { master, .. } => format!("master {master}"),
+        RedisMode::Cluster(seeds) => {
+            format!("cluster of {}", seeds.first().map(ToString::to_string).unwrap_or_default())
+        }
         RedisMode::Embedded { .. } => "embedded".to_owned(),
     };
     let db = if redis.db == 0 { String::new() } else { format!("/{}", redis.db) };

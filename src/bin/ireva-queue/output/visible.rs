@@ -97,11 +97,38 @@ mod tests {
         }
     }
 
-    proptest::proptest! {
-        #[test]
-        fn no_text_gets_through_unseen(text in ".*") {
-            proptest::prop_assert!(!visible(&text).chars().any(is_hidden));
-            proptest::prop_assert!(!visible_lines(&text).chars().any(|c| is_hidden(c) && c != '\n'));
-        }
+    #[test]
+    fn fuzz_no_text_gets_through_unseen() {
+        use crate::fuzz::{any_json, fuzz, text_of};
+        use proptest::prelude::*;
+
+        let pieces = &[
+            "\u{1b}[31m",
+            "\u{1b}]52;c;",
+            "\u{7}",
+            "\u{9b}",
+            "\r",
+            "\n",
+            "\t",
+            "\u{202e}",
+            "\u{200b}",
+            "\u{e0041}",
+            "\0",
+            "a",
+        ];
+        fuzz((text_of(pieces, 20), any_json()), |(text, json)| {
+            let (line, lines) = (visible(&text), visible_lines(&text));
+            prop_assert!(!line.chars().any(is_hidden));
+            prop_assert!(!lines.chars().any(|c| is_hidden(c) && c != '\n'));
+            prop_assert!(line.len() <= 10 * text.len() && lines.len() <= 10 * text.len());
+            prop_assert_eq!((visible(&line), visible_lines(&lines)), (line.clone(), lines.clone()));
+            let value = serde_json::json!({"json": json, "text": text});
+            for one_line in [true, false] {
+                let safe = visible_json(serde_json::to_string_pretty(&value).unwrap(), one_line);
+                prop_assert!(!safe.chars().any(|c| is_hidden(c) && (one_line || c != '\n')));
+                prop_assert_eq!(&serde_json::from_str::<serde_json::Value>(&safe).unwrap(), &value);
+            }
+            Ok(())
+        });
     }
 }

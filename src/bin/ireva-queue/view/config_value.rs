@@ -1,8 +1,9 @@
-//! What is configured: values, the file, the profiles.
+//! What is configured: values, the file, the profiles, the user that the server must know.
 
 use std::path::PathBuf;
 
 use ireva_queue::config::{ConfigValue, Origin};
+use ireva_queue::doctor::AclUser;
 use serde::Serialize;
 
 use crate::output::{Cell, Tone};
@@ -98,5 +99,21 @@ impl View for ListedProfile {
 
     fn name(&self) -> String {
         self.name.clone()
+    }
+}
+
+impl View for AclUser {
+    const COLUMNS: &'static [Column] = &[Column::new("COMMAND")];
+
+    fn cells(&self) -> Vec<Cell> {
+        vec![Cell::text(&self.command)]
+    }
+
+    fn name(&self) -> String {
+        self.user.clone()
+    }
+
+    fn card(&self) -> Option<Vec<Block>> {
+        Some(vec![Block::Text(self.command.clone())])
     }
 }

@@ -2,7 +2,7 @@
 
 use chrono::SecondsFormat;
 use ireva_queue::JobState;
-use ireva_queue::job::Failure;
+use ireva_queue::job::{Crash, Failure};
 use ireva_queue::stats::{Child, JobDetails, JobSummary, Progress};
 
 use crate::output::{Cell, Tone};
@@ -33,6 +33,7 @@ impl View for JobDetails {
             ("result", self.result.as_ref().map(|result| result.get().to_owned())),
             ("children", children(self)),
             ("failures", failures(&self.failures)),
+            ("crashed", crashed(&self.crashed)),
             ("log", self.log.clone()),
         ];
         blocks.extend(passages.into_iter().filter_map(|(label, text)| Some(Block::Passage(label, text?))));
@@ -118,5 +119,17 @@ fn failures(failures: &[Failure]) -> Option<String> {
         format!("{at}  attempt {attempt}  {class} {code}  {duration_ms} ms  {worker}  {message}")
     };
     let lines: Vec<_> = failures.iter().map(line).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// Each crash with what the job had said last.
+fn crashed(crashes: &[Crash]) -> Option<String> {
+    let line = |crash: &Crash| {
+        let at = crash.at.to_rfc3339_opts(SecondsFormat::Secs, true);
+        let Crash { attempt, code, worker, log, .. } = crash;
+        let said: String = log.lines().map(|line| format!("\n  | {line}")).collect();
+        format!("{at}  attempt {attempt}  {code}  {worker}  {}{said}", crash.told())
+    };
+    let lines: Vec<_> = crashes.iter().map(line).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }

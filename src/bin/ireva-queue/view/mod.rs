@@ -25,6 +25,7 @@ mod queue_event;
 mod queue_settings;
 mod queue_stats;
 mod queue_summary;
+mod repair;
 mod schedule;
 mod sink_tried;
 mod spooled;

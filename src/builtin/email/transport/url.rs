@@ -167,4 +167,56 @@ mod tests {
         }
         assert!(!format!("{:?}", smtp("smtp://u:secret@host")).contains("secret"));
     }
+
+    #[test]
+    fn fuzz_a_mail_url_is_read_or_refused_and_never_shown_with_its_login() {
+        use crate::fuzz::{fuzz, text_of};
+        use proptest::prelude::*;
+
+        let pieces = &[
+            "smtp://",
+            "smtps://",
+            "file://",
+            "user:",
+            "hunter2hunter2",
+            "@",
+            "host",
+            "[::1]",
+            ":25",
+            ":0",
+            ":99999",
+            "/",
+            "?tls=",
+            "none",
+            "required",
+            "opportunistic",
+            "%40",
+            "%",
+            "%00",
+            "\r\n",
+            " ",
+        ];
+        fuzz(text_of(pieces, 8), |url| match MailUrl::parse(&url) {
+            Ok(MailUrl::Smtp(server)) => {
+                prop_assert!(server.port > 0 && !server.host.is_empty());
+                prop_assert!(
+                    !server.host.contains(|char: char| char.is_control() || char.is_whitespace()),
+                    "{:?}",
+                    server.host
+                );
+                let secret = server.login.as_ref().is_some_and(|(_, password)| password.contains("hunter2hunter2"));
+                let shown = format!("{server:?}");
+                prop_assert!(!secret || server.host.contains("hunter2") || !shown.contains("hunter2"), "{}", shown);
+                Ok(())
+            }
+            Ok(MailUrl::Files(directory)) => {
+                prop_assert!(!directory.as_os_str().is_empty());
+                Ok(())
+            }
+            Err(said) => {
+                prop_assert!(!said.contains("hunter2hunter2") || !url.contains('@'), "{}", said);
+                Ok(())
+            }
+        });
+    }
 }

@@ -1,14 +1,14 @@
--- silent_claims(now_ms): the claims named in ARGV (id, claim) that stand and whose worker's lease has ended. A worker
+-- silent_claims(now_ms): the claims named in ARGV (id, claim, history) that stand and whose worker's lease has ended. A worker
 -- without any lease gets one of ARGV's lease_ms first. Needs KEYS active workers.
 local function silent_claims(now_ms)
   local lost = {}
-  for at = jobs_at, #ARGV, 2 do
+  for at = jobs_at, #ARGV, 3 do
     local id, claim = ARGV[at], ARGV[at + 1]
     local owner = redis.call('HGET', active, id) == claim and string.match(claim, '|%d+|([^|]*)|[^|]*|[^|]*$')
     local lease = owner and tonumber(redis.call('ZSCORE', workers, owner))
     if owner and not lease then redis.call('ZADD', workers, now_ms + lease_ms, owner) end
     if lease and lease <= now_ms then
-      lost[#lost + 1] = {id = id, claim = claim, owner = owner}
+      lost[#lost + 1] = {id = id, claim = claim, owner = owner, told = ARGV[at + 2]}
     end
   end
   return lost

@@ -10,7 +10,8 @@ use crate::output::Answer;
 /// Show dead letters: payload, every attempt, what buried them, what to do next
 ///
 /// Of each attempt the time, the class and code of its error, how long it ran,
-/// its worker, and what was said.
+/// its worker, and what was said. Of each crash the worker that died or fell
+/// silent, jobs that it held beside this one, and the last lines of the job's log.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example:
   ireva-queue dlq show email 7G3K")]

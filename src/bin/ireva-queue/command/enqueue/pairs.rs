@@ -130,4 +130,25 @@ mod tests {
         assert!(!["{\"a\":\"b=c\"}", "\"a=b\"", "[1]", "-", "@f=x", "=x"].iter().any(|argument| is_pair(argument)));
         assert!(["a=b", "a.b-c_d:=1"].iter().all(|argument| is_pair(argument)));
     }
+
+    #[test]
+    fn fuzz_fields_make_json_that_says_what_they_say() {
+        use crate::fuzz::{fuzz, text_of};
+        use proptest::prelude::*;
+
+        let pieces =
+            &["a", "b.c", "a.b", "=", ":=", ".", "1", "{", "}", "[", "]", "\"", "\\", "null", " ", "\n", "é", "\u{1b}"];
+        fuzz(prop::collection::vec(text_of(pieces, 6), 0..5), |fields| {
+            let Ok(json) = object(&fields) else { return Ok(()) };
+            let whole: serde_json::Value = serde_json::from_str(&json).unwrap();
+            for (path, value) in fields.iter().filter_map(|field| split(field)) {
+                let at = path.split('.').fold(&whole, |at, name| &at[name]);
+                match value {
+                    Value::Text(text) => prop_assert_eq!(at.as_str(), Some(text)),
+                    Value::Json(text) => prop_assert_eq!(at, &serde_json::from_str::<serde_json::Value>(text).unwrap()),
+                }
+            }
+            Ok(())
+        });
+    }
 }

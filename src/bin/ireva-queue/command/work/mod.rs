@@ -48,7 +48,8 @@ const CONTRACT: &str = "Contract:
 ///
 /// SIGTERM, SIGINT or SIGHUP: no more jobs are taken, those that run get the
 /// grace period, the rest is given back. A second signal ends it at once. Under
-/// systemd use Type=notify; the watchdog is served.
+/// systemd use Type=notify; the watchdog hears from it only while it does its
+/// work, and the status says what it is at.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "Example:
   ireva-queue work email --concurrency 20

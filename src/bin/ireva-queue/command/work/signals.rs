@@ -37,12 +37,14 @@ pub async fn run(worker: Worker, notifier: &Notifier) -> Result<(WorkerReport, b
     }
 }
 
-/// Says that we are ready as soon as Redis has answered, and then that we are alive as long as it does.
+/// Says that we are ready as soon as Redis has answered, then that we are alive as long as the worker does its work, and
+/// all the time what it is at.
 async fn watch(stopper: &Stopper, notifier: &Notifier) -> std::convert::Infallible {
-    let mut ticks = tokio::time::interval(notifier.interval().unwrap_or(Duration::from_secs(1)));
+    let mut ticks = tokio::time::interval(notifier.interval());
     let mut is_first = true;
     loop {
         ticks.tick().await;
+        notifier.status(&stopper.health().to_string());
         if !stopper.is_ready() {
             continue;
         }
