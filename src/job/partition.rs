@@ -11,6 +11,15 @@ const PARTITIONS_MAX: u16 = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Partitions(u16);
 
+/// Where the jobs of a queue are: its partitions and, while their number changes, those that it had before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Layout {
+    /// To which jobs are added.
+    pub now: Partitions,
+    /// From which jobs are still being moved.
+    pub was: Option<Partitions>,
+}
+
 /// One partition of a queue: the third of eight, say. The only one of a queue is the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Partition {
@@ -51,9 +60,29 @@ impl Partitions {
         ((mixed ^ (mixed >> 31)) % u64::from(self.0)) as usize
     }
 
+    /// The partition that `key` belongs to.
+    pub(crate) fn of(self, key: &str) -> Partition {
+        Partition { number: self.place_of(key) as u16 + 1, of: self.0 }
+    }
+
     /// Whether there is but the queue itself.
     pub(crate) fn is_one(self) -> bool {
         self == Self::ONE
+    }
+}
+
+impl Layout {
+    /// What every queue has to begin with.
+    pub(crate) const ONE: Self = Self { now: Partitions::ONE, was: None };
+
+    /// Every place that may hold jobs: those that are being left first, so that a job that moves meanwhile is met.
+    pub(crate) fn places(self) -> impl Iterator<Item = Partition> {
+        self.was.into_iter().chain([self.now]).flat_map(Partitions::each)
+    }
+
+    /// Where what goes by `key` may be: where it was before its partition changed, then where it is added.
+    pub(crate) fn places_of<'a>(self, key: &'a str) -> impl Iterator<Item = Partition> + 'a {
+        self.was.into_iter().chain([self.now]).map(|partitions| partitions.of(key))
     }
 }
 
@@ -103,6 +132,17 @@ mod tests {
             let mean = 64_000 / usize::from(count);
             assert!(held.iter().all(|held| held.abs_diff(mean) < mean / 7), "{count}: {held:?}");
         }
+    }
+
+    #[test]
+    fn while_their_number_changes_both_layouts_hold_jobs() {
+        let (now, was) = (Partitions::new(2).unwrap(), Partitions::ONE);
+        let layout = Layout { now, was: Some(was) };
+        let told =
+            |places: &mut dyn Iterator<Item = Partition>| places.map(|place| place.to_string()).collect::<Vec<_>>();
+        assert_eq!(told(&mut layout.places()), ["1/1", "1/2", "2/2"]);
+        assert_eq!(told(&mut layout.places_of("")), ["1/1", "2/2"]);
+        assert_eq!(told(&mut Layout::ONE.places()), ["1/1"]);
     }
 
     #[test]

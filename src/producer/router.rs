@@ -123,7 +123,7 @@ impl Inner {
 
     /// Asks how many partitions there are now; those who enqueue are kept where it is as many as are `known`.
     async fn learn(&self, known: Partitions) -> Result<Partitions> {
-        let partitions = self.store.partitions(&self.queue).await?;
+        let partitions = self.store.layout(&self.queue).await?.now;
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
         // Who asked at the same time may have learned it before.
         if partitions != known && partitions != routes.partitions {
