@@ -1026,8 +1026,26 @@ set edit:completion:arg-completer[ireva-queue] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
             cand list 'List the workers, and those that fell silent with jobs in hand'
+            cand ended 'Tell how a worker''s process ended, so that its jobs run again at once'
         }
         &'ireva-queue;workers;list'= {
+            cand -o 'How the answer is written [default: table on a terminal, else plain]'
+            cand --output 'How the answer is written [default: table on a terminal, else plain]'
+            cand --color 'Colours: auto, always or never'
+            cand --profile 'Work with this profile (see config list)'
+            cand -q 'Say nothing but the answer and errors'
+            cand --quiet 'Say nothing but the answer and errors'
+            cand -v 'Say on stderr which server is used and what was tried again; twice for the time of every call'
+            cand --verbose 'Say on stderr which server is used and what was tried again; twice for the time of every call'
+            cand --no-input 'Never ask a question'
+            cand --no-pager 'Never show a long answer through a pager'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ireva-queue;workers;ended'= {
+            cand --pid 'The worker of this process on this host'
+            cand --status 'As a shell tells in $?: 137 is SIGKILL'
+            cand --signal 'The signal that ended it, such as SIGSEGV'
             cand -o 'How the answer is written [default: table on a terminal, else plain]'
             cand --output 'How the answer is written [default: table on a terminal, else plain]'
             cand --color 'Colours: auto, always or never'

@@ -270,6 +270,7 @@ pub mod format;
 #[path = "tests/fuzz.rs"]
 mod fuzz;
 mod heal;
+mod host;
 mod inspector;
 pub mod job;
 mod job_log;
@@ -300,6 +301,7 @@ mod tokens;
 mod undo;
 mod walk;
 mod worker;
+mod worker_end;
 
 pub use alert::{
     AlertCarrier, AlertEvent, AlertKind, AlertMute, AlertName, AlertNotice, AlertRule, AlertSeverity, AlertSink,
@@ -320,8 +322,9 @@ pub use error::{Error, ErrorKind, FieldProblem, Result};
 pub use event::{Event, EventId, EventKind, JobFailure, Level, QueueEvent};
 pub use events::Events;
 pub use heal::Healer;
+pub use host::host_name;
 pub use inspector::{Acted, Inspector, Located};
-pub use job::{BatchName, JobId, JobOptions, JobState, KeyField, LimitKey, NewJob, Priority, QueueName};
+pub use job::{BatchName, JobId, JobOptions, JobState, KeyField, LimitKey, NewJob, Priority, ProcessEnd, QueueName};
 pub use job_log::JobLog;
 pub use jobs_file::{ImportReport, JOB_LINE_MAX_BYTES, JobLine, Redaction};
 pub use key_limits::{KeyLimitChange, KeyLimits};

@@ -24,6 +24,7 @@ const DOMAIN: &[&str] = &[
     "token",
     "selection",
     "format",
+    "host",
 ];
 const ENGINE: &[&str] = &[
     "client",
@@ -51,6 +52,7 @@ const ENGINE: &[&str] = &[
     "audit",
     "bulk",
     "removal",
+    "worker_end",
     "undo",
     "explain",
     "jobs_file",

@@ -93,6 +93,8 @@ pub(super) mod tests {
             failed: 0,
             lease_until: DateTime::UNIX_EPOCH,
             silent: false,
+            invocation: None,
+            ended: None,
         };
         let vitals = Vitals { cpu_permille: 100, cores: 4, memory_bytes: 10 << 20, memory_limit_bytes: 1 << 30 };
         WorkerFacts { info, vitals: Some(vitals), slots: BTreeMap::new(), needs: BTreeMap::new() }

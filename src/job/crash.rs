@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::job::JobId;
+use crate::job::{JobId, ProcessEnd};
 
 const BESIDE_MAX: usize = 20;
 const LINES_MAX: usize = 20;
@@ -18,9 +18,12 @@ pub struct Crash {
     pub at: DateTime<Utc>,
     /// Which attempt it was, from 1.
     pub attempt: u32,
-    /// How the worker ended, as a code word. Always `worker_silent`: it died or fell silent, and by which signal, if by
-    /// any, nobody that is left can tell.
+    /// How the worker ended, as a code word: `worker_killed` or `worker_exited` where whoever started its process has told
+    /// so, else `worker_silent`: it died or fell silent.
     pub code: String,
+    /// How its process ended, where that was told: `SIGSEGV`, `exit 101`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
     /// The worker that held the job.
     pub worker: String,
     /// When that worker took the job (the server's clock).
@@ -58,6 +61,7 @@ impl Crash {
             at,
             attempt,
             code: "worker_silent".to_owned(),
+            ended: None,
             worker,
             claimed_at,
             alone: claim.ends_with("|alone"),
@@ -65,6 +69,17 @@ impl Crash {
             beside_count: 0,
             log: String::new(),
         })
+    }
+
+    /// The same with how the worker's process ended.
+    pub(crate) fn by(mut self, end: Option<ProcessEnd>) -> Self {
+        match end {
+            Some(ProcessEnd::Signal(_)) => self.code = "worker_killed".to_owned(),
+            Some(ProcessEnd::Exit(_)) => self.code = "worker_exited".to_owned(),
+            None => {}
+        }
+        self.ended = end.map(|end| end.to_string());
+        self
     }
 
     /// The same with what its worker held beside the job.
@@ -102,7 +117,9 @@ impl Crash {
             0 => format!("beside it: {named}"),
             more => format!("beside it: {named} and {more} more"),
         };
-        format!("its worker died or fell silent; {beside}")
+        let end = self.ended.as_ref().and_then(|end| end.parse::<ProcessEnd>().ok());
+        let end = end.map_or_else(|| "its worker died or fell silent".to_owned(), ProcessEnd::told);
+        format!("{end}; {beside}")
     }
 }
 

@@ -222,6 +222,12 @@ pub struct WorkerInfo {
     pub lease_until: DateTime<Utc>,
     /// Whether its lease has ended.
     pub silent: bool,
+    /// Which start of a service it is, where a supervisor has said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub invocation: Option<String>,
+    /// How its process ended, where whoever started it has told: `SIGKILL`, `exit 101`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
 }
 
 /// A job in a list.

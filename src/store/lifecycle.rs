@@ -293,6 +293,13 @@ impl Store {
         scripts::SIGN_OFF.ask(&self.connection, &command).await.map(drop)
     }
 
+    /// Ends the lease of a worker whose process has ended, so that its claims are taken back at once.
+    pub(crate) async fn lapse(&self, keys: &QueueKeys, worker: &str) -> Result<()> {
+        let mut command = scripts::LAPSE.on(keys, &self.clock);
+        command.arg(worker);
+        scripts::LAPSE.ask(&self.connection, &command).await.map(drop)
+    }
+
     /// Leaves a wake-up token that was taken in vain to another worker.
     pub(crate) async fn pass_on(&self, keys: &QueueKeys) -> Result<()> {
         scripts::PASS_ON.ask(&self.connection, &scripts::PASS_ON.on(keys, &self.clock)).await.map(drop)

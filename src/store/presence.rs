@@ -6,12 +6,14 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::QueueName;
+use crate::job::{ProcessEnd, QueueName};
 use crate::store::codec::{read, whole};
 use crate::store::{Key, QueueKeys, Store, keys, scripts};
 
 /// The layout of the keys that this version writes, as in `lua/shared/layout.lua`.
 const LAYOUT: &str = "1";
+/// In what a worker says of itself: how its process ended. Not its own word.
+const ENDED: &str = "ended";
 
 /// What a worker says of itself.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -37,6 +39,10 @@ pub(crate) struct WorkerSelf {
     pub slots: BTreeMap<QueueName, u64>,
     /// The service that all jobs of a queue need; while it is down the worker does not fetch them.
     pub needs: BTreeMap<QueueName, String>,
+    /// Which start of a service it is, where a supervisor has said so.
+    pub invocation: Option<String>,
+    /// How its process ended, where whoever started it has told.
+    pub ended: Option<ProcessEnd>,
 }
 
 /// What a worker's process uses of its machine, its children that have ended included.
@@ -80,6 +86,7 @@ impl WorkerSelf {
             let needs: Vec<_> = self.needs.iter().map(|(queue, service)| format!("{queue}={service}")).collect();
             fields.push(("needs", needs.join("\n")));
         }
+        fields.extend(self.invocation.iter().map(|invocation| ("invocation", invocation.clone())));
         if let Some(vitals) = self.vitals {
             fields.extend([
                 ("cpu_permille", vitals.cpu_permille.to_string()),
@@ -110,6 +117,8 @@ impl WorkerSelf {
             failed: number(field("failed")),
             slots: field("slots").split(' ').filter_map(slots).collect(),
             needs: field("needs").lines().filter_map(needs).collect(),
+            invocation: fields.get("invocation").cloned(),
+            ended: field(ENDED).parse().ok(),
             vitals: fields.contains_key("cpu_permille").then(|| Vitals {
                 cpu_permille: number(field("cpu_permille")),
                 cores: number(field("cores")),
@@ -239,6 +248,21 @@ impl Store {
         Ok((!fields.is_empty()).then(|| WorkerSelf::read(worker, &fields)))
     }
 
+    /// Writes down how a worker's process ended. Whether anything is known of that worker.
+    pub(crate) async fn tell_end(&self, worker: &str, end: ProcessEnd) -> Result<bool> {
+        let mut command = scripts::TOLD_END.on_key(&keys::worker(&self.prefix, worker), &self.clock);
+        command.arg(end.to_string());
+        read("told_end", scripts::TOLD_END.ask(&self.connection, &command).await?)
+    }
+
+    /// How a worker's process ended, where somebody has told.
+    pub(crate) async fn told_end(&self, worker: &str) -> Result<Option<ProcessEnd>> {
+        let mut command = redis::cmd("HGET");
+        command.arg(keys::worker(&self.prefix, worker)).arg(ENDED);
+        let told: Option<String> = read("HGET", self.connection.call(&command).await?.value)?;
+        Ok(told.and_then(|told| told.parse().ok()))
+    }
+
     /// The workers that a queue knows, the first 1,000 by the end of their lease, the longest silent first.
     pub(crate) async fn holders(&self, keys: &QueueKeys) -> Result<Vec<Held>> {
         let mut command = redis::cmd("ZRANGE");
@@ -318,6 +342,8 @@ mod tests {
             completed: 3,
             failed: 1,
             slots: QueueName::new("a").map(|queue| (queue, 3)).into_iter().collect(),
+            invocation: Some("4f0c".to_owned()),
+            ended: None,
             needs: QueueName::new("b").map(|queue| (queue, "database a=b at db:5432".to_owned())).into_iter().collect(),
             vitals: Some(Vitals { cpu_permille: 950, cores: 2, memory_bytes: 7, memory_limit_bytes: 9 }),
         };

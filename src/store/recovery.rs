@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::clock::instant;
 use crate::error::Result;
-use crate::job::{Crash, History, JobId};
+use crate::job::{Crash, History, JobId, ProcessEnd};
 use crate::store::codec::Reply;
 use crate::store::{Fallen, QueueKeys, Recovered, Store, scripts};
 
@@ -35,6 +35,10 @@ impl Store {
         for (id, claim) in claims {
             held.entry(worker_of(claim)).or_default().push(id);
         }
+        let mut ends = BTreeMap::new();
+        for worker in held.keys() {
+            ends.insert(*worker, self.told_end(worker).await?);
+        }
         let mut recovered = Vec::with_capacity(claims.len());
         for claims in claims.chunks(STEP) {
             let words = self.last_words(keys, claims).await?;
@@ -44,7 +48,7 @@ impl Store {
                 .zip(words)
                 .map(|((id, claim), words)| {
                     let others = held[worker_of(claim)].iter().copied().filter(|other| *other != id);
-                    told(claim, words, others, at_ms)
+                    told((claim, ends[worker_of(claim)]), words, others, at_ms)
                 })
                 .collect();
             let fallen: Vec<_> = claims
@@ -78,14 +82,19 @@ pub(crate) fn worker_of(claim: &str) -> &str {
 }
 
 /// The history with this crash; `None` leaves what is there, where nobody can read it or the claim.
-fn told<'a>(claim: &str, words: LastWords, others: impl Iterator<Item = &'a JobId>, at_ms: i64) -> Option<String> {
+fn told<'a>(
+    (claim, end): (&str, Option<ProcessEnd>),
+    words: LastWords,
+    others: impl Iterator<Item = &'a JobId>,
+    at_ms: i64,
+) -> Option<String> {
     let mut history = match &words.history {
         Some(text) => History::decode(text).ok()?,
         None => History::default(),
     };
     let attempt = history.failed.saturating_add(words.crashes).saturating_add(1);
     let crash = Crash::of_claim(claim, instant(at_ms), attempt)?;
-    history.crash(crash.beside(others).with_log(words.log.as_bytes()));
+    history.crash(crash.by(end).beside(others).with_log(words.log.as_bytes()));
     Some(history.encode())
 }
 
@@ -102,12 +111,19 @@ mod tests {
     #[test]
     fn a_crash_joins_what_happened_before_and_an_unreadable_history_stays() {
         let other = JobId::trusted("other");
-        let text = told(CLAIM, words(Some(r#"{"failed":2,"snoozed":1}"#)), [&other].into_iter(), 9).unwrap();
+        let text = told(
+            (CLAIM, Some(ProcessEnd::Signal(11))),
+            words(Some(r#"{"failed":2,"snoozed":1}"#)),
+            [&other].into_iter(),
+            9,
+        )
+        .unwrap();
         let history = History::decode(&text).unwrap();
         assert_eq!((history.failed, history.snoozed, history.crashed.len()), (2, 1, 1));
         let crash = &history.crashed[0];
         assert_eq!((crash.attempt, crash.log.as_str(), crash.beside.len()), (4, "half way", 1));
-        assert_eq!(told(CLAIM, words(Some("broken")), std::iter::empty(), 9), None);
-        assert_eq!(told("no claim", words(None), std::iter::empty(), 9), None);
+        assert_eq!((crash.code.as_str(), crash.ended.as_deref()), ("worker_killed", Some("SIGSEGV")));
+        assert_eq!(told((CLAIM, None), words(Some("broken")), std::iter::empty(), 9), None);
+        assert_eq!(told(("no claim", None), words(None), std::iter::empty(), 9), None);
     }
 }

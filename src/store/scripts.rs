@@ -63,6 +63,8 @@ scripts! {
     RECOVER "recover",
     FORGET "forget",
     SIGN_OFF "sign_off",
+    TOLD_END "told_end",
+    LAPSE "lapse",
     PROMOTE "promote",
     LOG "log",
     PROGRESS "progress",

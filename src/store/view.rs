@@ -255,6 +255,8 @@ pub(crate) fn worker_info(said: Option<WorkerSelf>, held: &[(QueueName, Held)], 
         failed: said.failed,
         lease_until: instant(until_ms),
         silent: until_ms <= now_ms,
+        invocation: said.invocation,
+        ended: said.ended.map(|end| end.to_string()),
     })
 }
 

@@ -47,6 +47,7 @@ pub struct WorkerBuilder {
     pub(crate) breaker: Option<BreakerRule>,
     pub(crate) alerts: Option<AlertSinks>,
     pub(crate) give_up_after: Option<Duration>,
+    pub(crate) invocation: Option<String>,
     pub(crate) listener: Option<Listener>,
 }
 
@@ -67,6 +68,7 @@ impl WorkerBuilder {
             breaker: Some(BreakerRule::default()),
             alerts: None,
             give_up_after: Some(GIVE_UP_AFTER),
+            invocation: None,
             listener: None,
         }
     }
@@ -141,6 +143,13 @@ impl WorkerBuilder {
     /// period. `None`: it waits for ever.
     pub fn give_up_after(mut self, silence: Option<Duration>) -> Self {
         self.give_up_after = silence;
+        self
+    }
+
+    /// Which start of a service this is, as a supervisor names it (systemd: `INVOCATION_ID`), so that it can tell how the
+    /// process ended ([`Inspector::worker_ended`](crate::Inspector::worker_ended)).
+    pub fn invocation(mut self, invocation: Option<String>) -> Self {
+        self.invocation = invocation;
         self
     }
 

@@ -17,6 +17,7 @@ use crate::client::Client;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventKind};
+use crate::host::host_name;
 use crate::job::{JobId, QueueName};
 use crate::processor::Registry;
 use crate::store::{Connection, Patience, Store, WorkerSelf};
@@ -388,7 +389,7 @@ fn about(builder: &WorkerBuilder, worker: &str, lanes: &[Arc<Lane>]) -> WorkerSe
     let needs = bound.filter_map(|lane| Some((lane.keys.queue().clone(), lane.dependency.as_deref()?.to_owned())));
     WorkerSelf {
         worker: worker.to_owned(),
-        host: host(),
+        host: host_name(),
         pid: std::process::id(),
         queues: lanes.iter().map(|lane| lane.keys.queue().clone()).collect(),
         concurrency,
@@ -400,17 +401,13 @@ fn about(builder: &WorkerBuilder, worker: &str, lanes: &[Arc<Lane>]) -> WorkerSe
         vitals: None,
         slots,
         needs: needs.collect(),
+        invocation: builder.invocation.clone(),
+        ended: None,
     }
-}
-
-fn host() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || ".-_".contains(*c)).take(64).collect();
-    if plain.is_empty() { "host".to_owned() } else { plain }
 }
 
 /// Unique for every start. With its ULID it keeps every claim over 64 bytes, so that Redis keeps them as a hash table;
 /// as a listpack, batches would cost nearly twice.
 fn worker_id() -> String {
-    format!("{}-{}-{}", host(), std::process::id(), JobId::generate())
+    format!("{}-{}-{}", host_name(), std::process::id(), JobId::generate())
 }

@@ -53,6 +53,7 @@ const ACTING: &[&[&str]] = &[
     &["jobs", "retry", "job-0001"],
     &["jobs", "promote", "job-0001"],
     &["jobs", "delete", "job-0001"],
+    &["workers", "ended", "w", "--status", "137"],
     &["queues", "pause", "q"],
     &["queues", "resume", "q"],
     &["jobs", "cancel", "--queue", "q", "--all", "--yes"],

@@ -321,6 +321,17 @@ pub fn service_manager() -> (Option<std::ffi::OsString>, Option<Duration>) {
     (socket, interval.map(Duration::from_micros))
 }
 
+/// Which start of the service this is, by systemd: `INVOCATION_ID`.
+pub fn invocation() -> Option<String> {
+    env::var("INVOCATION_ID").ok().filter(|id| !id.is_empty())
+}
+
+/// How the main process of the service ended, as systemd tells those that it runs afterwards: `EXIT_CODE` (exited, killed,
+/// dumped) and `EXIT_STATUS` (a number, or the name of a signal).
+pub fn service_end() -> Option<(String, String)> {
+    Some((env::var("EXIT_CODE").ok()?, env::var("EXIT_STATUS").ok()?))
+}
+
 /// Who is at the keyboard, as the audit names them: `user@host`.
 fn who() -> String {
     let named = |name| env::var(name).ok().filter(|user| !user.is_empty());

@@ -250,7 +250,9 @@ fn masters_are_replaced_by_hand_and_nothing_is_lost() {
     }
     producer.wait(30);
     let (accepted, failed) = producer.end();
-    assert!(failed.is_empty(), "{failed:#?}");
+    // A failover that was not voted for holds writers up for five seconds, longer than a command waits.
+    let held_up = |output: &Output| output.code == Some(75) && output.stderr.contains("outcome is unknown");
+    assert!(failed.iter().all(held_up), "{failed:#?}");
     close(&cluster, &cli, workers, &accepted);
 }
 

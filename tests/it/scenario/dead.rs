@@ -166,13 +166,13 @@ fn r64_hostile_patterns_are_bounded() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis);
     bury(&cli, "q", 10_000);
-    // How long reading 10,000 letters takes in this build; the pattern may add a second at most.
+    // How long reading 10,000 letters takes in this build on this machine; an engine that backtracks takes hours.
     let plain = cli.run(["dlq", "list", "q", "--error", "^boom", "--limit", "10000"]).expect(0);
     assert!(plain.stdout.lines().count() >= 10_000);
     for pattern in ["(a+)+$", "(.*)*x{50}", "(b|bo|boo)*$", r"(\w+\s?)*!"] {
         let began = Instant::now();
         cli.run(["dlq", "list", "q", "--error", pattern, "--limit", "10000"]).expect(0);
-        assert!(began.elapsed() < plain.elapsed + Duration::from_secs(1), "{pattern}: {:?}", began.elapsed());
+        assert!(began.elapsed() < plain.elapsed * 4 + Duration::from_secs(1), "{pattern}: {:?}", began.elapsed());
     }
     // One argument may have 128 KiB on Linux, so a pattern of 1 MiB cannot even be handed over.
     for pattern in ["x".repeat(100_000), "(((x{1000}){1000}){1000})".to_owned(), "(".to_owned()] {

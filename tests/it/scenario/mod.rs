@@ -34,4 +34,5 @@ mod shutdown;
 mod silence;
 mod states;
 mod timing;
+mod told_end;
 mod unique;

@@ -24,8 +24,11 @@ impl View for WorkerInfo {
 
     fn cells(&self) -> Vec<Cell> {
         let queues: Vec<_> = self.queues.iter().map(|queue| queue.as_str()).collect();
-        let state =
-            if self.silent { Cell::text("silent").tone(Tone::Bad) } else { Cell::text("ready").tone(Tone::Good) };
+        let state = match &self.ended {
+            Some(ended) => Cell::text(ended).tone(Tone::Bad),
+            None if self.silent => Cell::text("silent").tone(Tone::Bad),
+            None => Cell::text("ready").tone(Tone::Good),
+        };
         vec![
             Cell::text(&self.host),
             Cell::text(self.pid.to_string()),

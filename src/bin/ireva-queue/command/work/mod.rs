@@ -22,6 +22,7 @@ use crate::exit::{Code, Stop};
 use crate::output::Answer;
 use crate::parse;
 use crate::systemd::Notifier;
+use crate::ui;
 use crate::view::Worked;
 
 const CONTRACT: &str = "Contract:
@@ -236,6 +237,7 @@ async fn work(
         .breaker(args.breaker.0)
         .alerts(alert_sinks(config)?)
         .give_up_after(args.give_up_after.0)
+        .invocation(ui::invocation())
         .on_event(listener);
     if let Some(rate) = args.rate {
         builder = builder.rate(rate);

@@ -107,6 +107,8 @@ fn worker(host: &str, queues: &[&str], silent: bool) -> WorkerInfo {
         failed: 7,
         lease_until: now(),
         silent,
+        invocation: None,
+        ended: None,
     }
 }
 
