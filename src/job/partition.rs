@@ -42,6 +42,11 @@ impl Partitions {
         }
     }
 
+    /// How many.
+    pub(crate) fn count(self) -> u16 {
+        self.0
+    }
+
     /// Each of them, in their order.
     pub(crate) fn each(self) -> impl Iterator<Item = Partition> {
         (1..=self.0).map(move |number| Partition { number, of: self.0 })

@@ -45,6 +45,7 @@ mod topology;
 mod undo;
 mod view;
 mod waiter;
+mod whereabouts;
 mod witnesses;
 
 pub(crate) use acts::{ACT_STEP, Care, protected};

@@ -9,7 +9,7 @@ use crate::job::{JobId, NewJob, QueueName};
 use crate::schedule::{LastTick, Schedule, ScheduleInfo, ScheduleState};
 use crate::store::codec::{Reply, read};
 use crate::store::lifecycle::options;
-use crate::store::{QueueKeys, Store, scripts};
+use crate::store::{Key, QueueKeys, Store, scripts};
 
 /// Schedules that one call of `due` answers with.
 pub(crate) const DUE_MAX: usize = 50;
@@ -125,6 +125,7 @@ pub(crate) enum Fired {
 }
 
 /// A schedule as it shall be.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Appointment<'a> {
     pub name: &'a str,
     /// As it was seen; empty where there was none.
@@ -161,7 +162,43 @@ impl Store {
         Ok(Due { now_ms, next_in_ms: next_in_ms.map(i64::unsigned_abs), schedules })
     }
 
-    /// Every schedule of a queue by name, and the server's time.
+    /// Every schedule of a queue by name, whichever of its places has it, with that place, and the server's time. One that
+    /// is being moved is where it goes.
+    pub(crate) async fn schedules_of(&self, queue: &QueueName) -> Result<(i64, Vec<(QueueKeys, StoredSchedule)>)> {
+        let look = |keys: QueueKeys| async move { Ok((self.schedules(&keys).await?, keys)) };
+        let (mut last_ms, mut by_name) = (0, BTreeMap::new());
+        for ((now_ms, schedules), keys) in self.ask_places(queue, look).await? {
+            last_ms = last_ms.max(now_ms);
+            by_name.extend(schedules.into_iter().map(|stored| (stored.name.clone(), (keys.clone(), stored))));
+        }
+        Ok((last_ms, by_name.into_values().collect()))
+    }
+
+    /// A schedule of a queue, whichever of its places has it, with that place, and the server's time.
+    pub(crate) async fn schedule_of(
+        &self,
+        queue: &QueueName,
+        name: &str,
+    ) -> Result<(i64, Option<(QueueKeys, StoredSchedule)>)> {
+        let look = |keys: QueueKeys| async move { Ok((self.schedule(&keys, name).await?, keys)) };
+        let answers = self.ask_places(queue, look).await?;
+        let now_ms = answers.iter().map(|((now_ms, _), _)| *now_ms).max().unwrap_or_default();
+        let found = answers.into_iter().filter_map(|((_, stored), keys)| Some((keys, stored?))).next_back();
+        Ok((now_ms, found))
+    }
+
+    /// Writes a schedule of the place `from` into the place `to` as it stands, where none of that name is there that is newer.
+    pub(crate) async fn settle(&self, (from, to): (&QueueKeys, &QueueKeys), seen: &StoredSchedule) -> Result<()> {
+        let mut command = redis::cmd("HGET");
+        command.arg(from.name(Key::Schedules)).arg(&seen.name);
+        let text: Option<String> = read("HGET", self.connection.call(&command).await?.value)?;
+        let Some(text) = text else { return Ok(()) };
+        let mut command = scripts::SETTLE.on(to, &self.clock);
+        command.arg(&seen.name).arg(text).arg(millis(seen.next_ms));
+        scripts::SETTLE.ask(&self.connection, &command).await.map(drop)
+    }
+
+    /// Every schedule of one place of a queue by name, and the server's time.
     pub(crate) async fn schedules(&self, keys: &QueueKeys) -> Result<(i64, Vec<StoredSchedule>)> {
         let (mut cursor, mut found) = ("0".to_owned(), BTreeMap::new());
         loop {
@@ -176,7 +213,7 @@ impl Store {
         }
     }
 
-    /// A schedule of a queue, and the server's time.
+    /// A schedule of one place of a queue, and the server's time.
     pub(crate) async fn schedule(&self, keys: &QueueKeys, name: &str) -> Result<(i64, Option<StoredSchedule>)> {
         let mut command = scripts::AGENDA.on(keys, &self.clock);
         command.arg("").arg(name);

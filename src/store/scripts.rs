@@ -92,6 +92,7 @@ scripts! {
     APPOINT "appoint",
     DUE "due",
     AGENDA "agenda",
+    SETTLE "settle",
     RESTORE "restore",
     ADMIT "admit",
     NOTE "note",
