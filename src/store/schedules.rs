@@ -59,6 +59,12 @@ impl StoredSchedule {
         Schedule::from_stored(&self.name, queue, &self.text)
     }
 
+    /// What decides to which partition of its queue a schedule belongs that is stored so: its name, where nobody can read it.
+    pub(crate) fn key_of(queue: &QueueName, name: &str, stored: &str) -> String {
+        let schedule = Self::new(name.to_owned(), stored, None).schedule(queue);
+        schedule.map_or_else(|_| name.to_owned(), |schedule| schedule.partition_key().to_owned())
+    }
+
     /// How it stands at `now_ms`.
     pub(crate) fn info(&self, schedule: &Schedule, now_ms: i64) -> ScheduleInfo {
         let [ticks_fired, ticks_missed, ticks_overlapped] = self.counted;

@@ -153,7 +153,7 @@ impl ByHand {
     /// What the server refuses.
     pub async fn enqueue(&self, producer: &str, call: u64, jobs: &[NewJob]) -> Result<Vec<Accepted>> {
         let jobs: Vec<_> = jobs.iter().collect();
-        let call = EnqueueCall { producer, call, usual: Durable::of(self.keys.queue()), key: None };
+        let call = EnqueueCall { producer, call, usual: Durable::of(self.keys.queue()), former: None, key: None };
         let answered = self.store.enqueue(&self.keys, call, &jobs).await?;
         Ok(answered.accepted.into_iter().map(Accepted::from).collect())
     }

@@ -9,7 +9,7 @@
 local there = redis.call('HGET', schedules, name)
 local found, given = read_schedule(there), read_schedule(text)
 if there and not (given and tonumber(found and found.revision or 0) < tonumber(given.revision)) then return 0 end
-layout('adds')
+layout('here')
 redis.call('HSET', schedules, name, text)
 if next == '' then redis.call('ZREM', ticks, name) else redis.call('ZADD', ticks, next, name) end
 return 1
