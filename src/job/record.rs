@@ -77,6 +77,12 @@ pub(crate) struct Stored<'a> {
 }
 
 impl Record {
+    /// What decides the partition of the job `id`, as it did when the job was enqueued.
+    pub(crate) fn partition_key<'a>(&'a self, id: &'a JobId) -> &'a str {
+        let batch = self.batch.as_ref().map(BatchName::as_str);
+        batch.or(self.unique.as_deref()).or(self.order_key.as_deref()).unwrap_or(id.as_str())
+    }
+
     /// Reads a stored record.
     ///
     /// # Errors

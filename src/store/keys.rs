@@ -97,6 +97,11 @@ impl QueueKeys {
         &self.queue
     }
 
+    /// Whether these are the keys of the same place.
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        self.name(Key::Meta) == other.name(Key::Meta)
+    }
+
     /// The name of the key under which a job's log is kept.
     pub(crate) fn log_of(&self, id: &JobId) -> String {
         format!("{}log:{id}", self.name(Key::Meta).trim_end_matches(Key::Meta.suffix()))

@@ -48,6 +48,7 @@ const ON_QUEUES: [&str; 49] = [
     "TYPE @",
     "UNLINK @",
     "XADD @ * f v",
+    "XLEN @",
     "XRANGE @ - +",
     "XREAD COUNT 1 STREAMS @ 0",
     "XREVRANGE @ + -",
