@@ -10,7 +10,7 @@ use crate::bulk::{ActOptions, Bulk, BulkAct};
 use crate::clock::span_text;
 use crate::config::{Durable, QueueSettings, Setting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{JobId, JobState, NewJob, Partitions, QueueName};
+use crate::job::{JobId, JobState, NewJob, Partition, Partitions, QueueName};
 use crate::key_limits::KeyLimits;
 use crate::mover::{self, Moved};
 use crate::producer::Router;
@@ -79,9 +79,9 @@ impl Queue {
     /// `Timeout`; `NotFound` when no such job is there and it left no result.
     pub async fn wait(&self, id: &JobId, timeout: Option<Duration>) -> Result<JobEnd> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut pause = POLL_FIRST;
+        let (mut pause, mut near) = (POLL_FIRST, Partition::WHOLE);
         loop {
-            let standing = self.store.ended(&self.keys, id).await?;
+            let standing = self.store.ended_in(self.name(), id, &mut near).await?;
             let state = match &standing.found {
                 Some(found) => found.place.state,
                 // Retention has taken the job, not yet what it left for those who wait.
@@ -109,7 +109,7 @@ impl Queue {
     /// # Errors
     /// `NotFound` when the queue has never been used.
     pub async fn stats(&self) -> Result<QueueStats> {
-        match self.store.counts(&self.keys).await? {
+        match self.store.counts_of(self.name()).await? {
             Some(counts) => Ok(counts.stats(self.name().clone())),
             None => Err(self.store.unknown_queue(self.name()).await),
         }
@@ -194,7 +194,7 @@ impl Queue {
     /// # Errors
     /// `Unreachable` and its like.
     pub async fn contains(&self, id: &JobId) -> Result<bool> {
-        Ok(self.store.locate(&self.keys, std::slice::from_ref(id)).await?.iter().any(Option::is_some))
+        Ok(self.store.find_one(self.name(), id, None).await?.is_some())
     }
 
     /// Deletes the queue: its settings, counters and events, and the ids that it remembers. A later job makes it anew. The
@@ -235,6 +235,14 @@ impl Queue {
         }
         if stats.protected {
             return refused(format!("it is protected (queues unprotect {})", self.name()));
+        }
+        if stats.partitions > 1 || stats.partitions_was.is_some() {
+            let name = self.name();
+            // Whoever knows its partitions would go on adding to them, where nobody would look any more.
+            return refused(format!(
+                "it has {} partitions; bring it back to one first (queues set {name} --partitions 1)",
+                stats.partitions
+            ));
         }
         let mut note = ActNote::new("delete queue", self.name(), "all".to_owned(), options.told());
         note.begin(&self.store).await?;
@@ -282,9 +290,9 @@ impl Queue {
 
     /// How many jobs are in these states.
     pub async fn count(&self, states: &[JobState]) -> Result<u64> {
-        let mut count = 0;
+        let (spread, mut count) = (self.store.spread(self.name()).await?, 0);
         for set in states.iter().flat_map(|state| Key::of_state(*state)) {
-            count += self.store.size(&self.keys, *set).await?;
+            count += self.store.size_in(spread.places(), *set).await?;
         }
         Ok(count)
     }
@@ -301,8 +309,8 @@ impl Queue {
     }
 
     /// What its other acts are made of.
-    pub(crate) fn parts(&self) -> (&Store, &QueueKeys) {
-        (&self.store, &self.keys)
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Sees to it that the queue is known under the prefix.
@@ -317,6 +325,6 @@ impl Queue {
 
     /// Acts on many of its jobs.
     pub fn bulk(&self) -> Bulk {
-        Bulk::new(self.store.clone(), self.keys.clone())
+        Bulk::new(self.store.clone(), self.name().clone())
     }
 }

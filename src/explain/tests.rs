@@ -32,6 +32,7 @@ fn job(state: JobState, since_ms: i64) -> JobDetails {
         ttl_ms: None,
         unique: None,
         order_key: None,
+        partition: None,
         batch: None,
         worker: None,
         fence: None,

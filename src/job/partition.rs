@@ -43,7 +43,7 @@ impl Partitions {
     }
 
     /// Each of them, in their order.
-    pub(crate) fn each(self) -> impl Iterator<Item = Partition> {
+    pub(crate) fn each(self) -> impl Iterator<Item = Partition> + Clone {
         (1..=self.0).map(move |number| Partition { number, of: self.0 })
     }
 
@@ -81,7 +81,7 @@ impl Layout {
     pub(crate) const ONE: Self = Self { now: Partitions::ONE, was: None };
 
     /// Every place that may hold jobs: those that are being left first, so that a job that moves meanwhile is met.
-    pub(crate) fn places(self) -> impl Iterator<Item = Partition> {
+    pub(crate) fn places(self) -> impl Iterator<Item = Partition> + Clone {
         self.was.into_iter().chain([self.now]).flat_map(Partitions::each)
     }
 

@@ -177,7 +177,7 @@ impl Store {
         queue: &QueueName,
         partitions: Partitions,
     ) -> Result<std::result::Result<bool, Hindrance>> {
-        let word = self.spread("intend", queue, "", partitions).await?;
+        let word = self.turn_course("intend", queue, "", partitions).await?;
         Ok(match word.as_str() {
             "=" => Ok(false),
             "moving" => Err(Hindrance::Moving),
@@ -195,10 +195,10 @@ impl Store {
         step: CourseStep,
         (change, partitions): (&str, Partitions),
     ) -> Result<bool> {
-        Ok(self.spread(step.as_str(), queue, change, partitions).await? != "-")
+        Ok(self.turn_course(step.as_str(), queue, change, partitions).await? != "-")
     }
 
-    async fn spread(&self, step: &str, queue: &QueueName, change: &str, partitions: Partitions) -> Result<String> {
+    async fn turn_course(&self, step: &str, queue: &QueueName, change: &str, partitions: Partitions) -> Result<String> {
         let mut command = scripts::SPREAD.on(&self.keys(queue), &self.clock);
         command.arg(step).arg(change).arg(partitions.count()).arg(OPERATOR);
         read("spread", scripts::SPREAD.ask(&self.connection, &command).await?)

@@ -40,6 +40,7 @@ mod sentinel;
 mod server;
 mod share;
 mod slots;
+mod spread;
 mod standing;
 mod tls;
 #[cfg(feature = "api")]
@@ -82,9 +83,10 @@ pub(crate) use progress::text as progress_text;
 pub(crate) use recovery::worker_of;
 pub(crate) use rights::{rules as acl_rules, sentinel_rules as acl_rules_of_sentinels};
 pub(crate) use schedules::{Appointed, Appointment, Fired, Firing, StoredSchedule, too_many};
+pub(crate) use spread::{Spread, Standpoint};
 #[cfg(feature = "api")]
 pub(crate) use tokens::StoredToken;
-pub(crate) use undo::Memory;
+pub(crate) use undo::{Memory, Restored};
 pub(crate) use view::worker_info;
 pub(crate) use waiter::{Blocking, Waiter};
 
