@@ -30,6 +30,13 @@ impl Store {
         Ok(layout.places().map(|place| self.partition_keys(queue, place)).collect())
     }
 
+    /// Whether a place of a queue holds a job, in whatever state.
+    pub(crate) async fn holds_jobs(&self, keys: &QueueKeys) -> Result<bool> {
+        let mut command = redis::cmd("EXISTS");
+        command.arg(keys.name(Key::Jobs));
+        read("EXISTS", self.connection.call(&command).await?.value)
+    }
+
     /// The keys of a partition of a queue.
     pub(crate) fn partition_keys(&self, queue: &QueueName, partition: Partition) -> QueueKeys {
         QueueKeys::of_partition(&self.prefix, queue, partition)
