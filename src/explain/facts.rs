@@ -10,7 +10,7 @@ use crate::config::{PriorityMode, QueueSettings};
 use crate::error::{ErrorKind, Result};
 use crate::explain::{Facts, OfPartition, explain, explain_follower};
 use crate::inspector::{Inspector, Located, SUFFIX_MIN};
-use crate::job::{JobId, JobState, Partition, Priority, QueueName};
+use crate::job::{JobId, JobState, Layout, Priority, QueueName};
 use crate::stats::{Explanation, JobDetails, KeyLimit};
 use crate::store::{BATCHES_STEP, Held, Key, QueueKeys, Store};
 
@@ -71,15 +71,15 @@ impl Inspector {
     pub async fn explain_details(&self, job: &JobDetails) -> Result<Explanation> {
         let (store, queue) = (&self.store, &job.summary.queue);
         let layout = store.layout(queue).await?;
-        let found = store.whereabouts(queue, &job.summary.id).await?;
-        let keys = found.map_or_else(|| store.keys(queue), |(keys, _)| keys);
-        let is_there = |partition: &Partition| store.partition_keys(queue, *partition).is_same_place(&keys);
-        let partition = match layout.places().find(is_there).filter(|partition| !partition.is_whole()) {
-            Some(partition) => {
+        let found = store.find_one(queue, &job.summary.id, None).await?;
+        let partition = found.map_or_else(|| layout.now.of(job.summary.id.as_str()), |found| found.partition);
+        let keys = store.partition_keys(queue, partition);
+        let partition = match layout == Layout::ONE {
+            true => None,
+            false => {
                 let whole = store.settings(&store.keys(queue)).await?.settings;
                 Some(OfPartition { partition, of: layout.now, whole })
             }
-            None => None,
         };
         let Some(counts) = store.counts(&keys).await? else { return Err(store.unknown_queue(queue).await) };
         let now_us = counts.now_us;

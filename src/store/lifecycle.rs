@@ -8,6 +8,7 @@ use redis::{Cmd, Value};
 use crate::config::Durable;
 use crate::error::{Error, Result};
 use crate::job::{BatchName, JobId, KeyField, NewJob, Partitions, Start};
+use crate::store::codec::read;
 use crate::store::scripts::{self, Script};
 use crate::store::{Gate, QueueKeys, Store};
 
@@ -289,11 +290,11 @@ impl Store {
         Ok(())
     }
 
-    /// A worker that holds nothing any more gives up its lease.
-    pub(crate) async fn sign_off(&self, keys: &QueueKeys, worker: &str) -> Result<()> {
+    /// A worker that holds nothing any more gives up its lease. Whether it has; not where the queue counts claims of it.
+    pub(crate) async fn sign_off(&self, keys: &QueueKeys, worker: &str) -> Result<bool> {
         let mut command = scripts::SIGN_OFF.on(keys, &self.clock);
         command.arg(worker);
-        scripts::SIGN_OFF.ask(&self.connection, &command).await.map(drop)
+        read("sign_off", scripts::SIGN_OFF.ask(&self.connection, &command).await?)
     }
 
     /// Leaves a wake-up token that was taken in vain to another worker.

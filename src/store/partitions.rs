@@ -2,7 +2,8 @@
 
 use crate::error::Result;
 use crate::job::{Layout, Partition, QueueName};
-use crate::store::{QueueKeys, Store};
+use crate::store::codec::read;
+use crate::store::{Key, QueueKeys, Store};
 
 impl Store {
     /// Where the jobs of a queue are: as its settings say, which stand under the queue's own name however many partitions
@@ -18,6 +19,13 @@ impl Store {
     pub(crate) async fn places(&self, queue: &QueueName) -> Result<Vec<QueueKeys>> {
         let layout = self.layout(queue).await?;
         Ok(layout.places().map(|place| self.partition_keys(queue, place)).collect())
+    }
+
+    /// Whether a place of a queue holds a job, in whatever state.
+    pub(crate) async fn holds_jobs(&self, keys: &QueueKeys) -> Result<bool> {
+        let mut command = redis::cmd("EXISTS");
+        command.arg(keys.name(Key::Jobs));
+        read("EXISTS", self.connection.call(&command).await?.value)
     }
 
     /// The keys of a partition of a queue.

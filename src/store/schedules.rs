@@ -1,8 +1,10 @@
 //! The schedules of a queue: what is stored of each, its next tick, and the script that fires it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::time::sleep;
 
 use crate::error::{Error, Result};
 use crate::job::{JobId, NewJob, QueueName};
@@ -11,6 +13,8 @@ use crate::store::codec::{Reply, read};
 use crate::store::lifecycle::options;
 use crate::store::{Key, QueueKeys, Store, scripts};
 
+/// How long a schedule is on its way from one partition to another, at most about.
+const ON_ITS_WAY: Duration = Duration::from_millis(20);
 /// Schedules that one call of `due` answers with.
 pub(crate) const DUE_MAX: usize = 50;
 
@@ -173,7 +177,13 @@ impl Store {
     pub(crate) async fn schedules_of(&self, queue: &QueueName) -> Result<(i64, Vec<(QueueKeys, StoredSchedule)>)> {
         let look = |keys: QueueKeys| async move { Ok((self.schedules(&keys).await?, keys)) };
         let (mut last_ms, mut by_name) = (0, BTreeMap::new());
-        for ((now_ms, schedules), keys) in self.ask_places(queue, look).await? {
+        let mut answers = self.ask_places(queue, look).await?;
+        if self.layout(queue).await?.was.is_some() {
+            // One on its way from one partition to another is in neither for a moment.
+            sleep(ON_ITS_WAY).await;
+            answers.extend(self.ask_places(queue, look).await?);
+        }
+        for ((now_ms, schedules), keys) in answers {
             last_ms = last_ms.max(now_ms);
             by_name.extend(schedules.into_iter().map(|stored| (stored.name.clone(), (keys.clone(), stored))));
         }
@@ -187,10 +197,17 @@ impl Store {
         name: &str,
     ) -> Result<(i64, Option<(QueueKeys, StoredSchedule)>)> {
         let look = |keys: QueueKeys| async move { Ok((self.schedule(&keys, name).await?, keys)) };
-        let answers = self.ask_places(queue, look).await?;
-        let now_ms = answers.iter().map(|((now_ms, _), _)| *now_ms).max().unwrap_or_default();
-        let found = answers.into_iter().filter_map(|((_, stored), keys)| Some((keys, stored?))).next_back();
-        Ok((now_ms, found))
+        for look_again in [true, true, false] {
+            let answers = self.ask_places(queue, look).await?;
+            let now_ms = answers.iter().map(|((now_ms, _), _)| *now_ms).max().unwrap_or_default();
+            let found = answers.into_iter().filter_map(|((_, stored), keys)| Some((keys, stored?))).next_back();
+            // One on its way from one partition to another is in neither for a moment.
+            if found.is_some() || !look_again || self.layout(queue).await?.was.is_none() {
+                return Ok((now_ms, found));
+            }
+            sleep(ON_ITS_WAY).await;
+        }
+        Err(Error::internal("the last look answers"))
     }
 
     /// Writes a schedule of the place `from` into the place `to` as it stands, where none of that name is there that is newer.

@@ -1,4 +1,4 @@
-//! In which place of a queue something is: what goes by a name, a job by its id, and what workers hold over all places.
+//! In which place of a queue that is which goes by a name, and what workers hold over all places.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use futures_util::future::try_join_all;
 use tokio::time::{Instant, sleep};
 
 use crate::error::{ErrorKind, Result};
-use crate::job::{JobId, QueueName};
-use crate::store::{Held, Place, QueueKeys, Store};
+use crate::job::QueueName;
+use crate::store::{Held, QueueKeys, Store};
 
 /// So long what goes by a name is offered again while the number of partitions changes, as jobs are.
 const MOVING: Duration = Duration::from_secs(5);
@@ -87,15 +87,6 @@ impl Store {
         Ok(answers)
     }
 
-    /// In which place of its queue a job is, and where it stands there; `None` where it is in none.
-    pub(crate) async fn whereabouts(&self, queue: &QueueName, id: &JobId) -> Result<Option<(QueueKeys, Place)>> {
-        let look = |keys: QueueKeys| async move {
-            let place = self.locate(&keys, std::slice::from_ref(id)).await?.pop().flatten();
-            Ok(place.map(|place| (keys, place)))
-        };
-        Ok(self.ask_places(queue, look).await?.into_iter().flatten().next_back())
-    }
-
     /// The workers that a queue knows in any of its places, the longest silent first: each once, with all that it holds, and
     /// with its latest lease.
     pub(crate) async fn holders_of(&self, queue: &QueueName) -> Result<Vec<Held>> {
@@ -103,7 +94,8 @@ impl Store {
     }
 }
 
-fn each_once(of_places: Vec<Vec<Held>>) -> Vec<Held> {
+/// The workers of several places, each once.
+pub(crate) fn each_once(of_places: Vec<Vec<Held>>) -> Vec<Held> {
     let mut by_worker = BTreeMap::<String, Held>::new();
     for held in of_places.into_iter().flatten() {
         let known = by_worker.entry(held.worker.clone());

@@ -257,7 +257,7 @@ impl ByHand {
     /// # Errors
     /// What the server refuses.
     pub async fn sign_off(&self, worker: &str) -> Result<()> {
-        self.store.sign_off(&self.keys, worker).await
+        self.store.sign_off(&self.keys, worker).await.map(drop)
     }
 
     /// Moves what is due into line, at most `limit` (1,000) of the scheduled and of the retrying jobs, and buries as many
