@@ -258,7 +258,7 @@ impl Store {
     ) -> Result<()> {
         let mut command = scripts::IMPRINT.on(&self.partition_keys(queue, place), &self.clock);
         command.arg(fields.get("version").map_or("0", String::as_str));
-        for (field, value) in share(fields, place) {
+        for (field, value) in share(queue, fields, place) {
             command.arg(field).arg(value);
         }
         if course.holds(place) {

@@ -87,7 +87,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The fields that a setting writes. An empty value lifts a limit, and keeps a profile's default from coming back.
-fn encode(setting: &Setting) -> Vec<(&'static str, String)> {
+pub(crate) fn encode(setting: &Setting) -> Vec<(&'static str, String)> {
     fn text(value: Option<impl Display>) -> String {
         value.map(|value| value.to_string()).unwrap_or_default()
     }

@@ -4,11 +4,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use ireva_queue::check::Check;
+use ireva_queue::config::Setting;
 use serde_json::{Value, json};
 
-use crate::ops_seed::{NOW_US, Seed};
-use crate::support::spread::{holding, move_on, move_over, places, spread};
+use crate::ops_seed::{NOW_US, Seed, client, name, run};
+use crate::support::spread::{holding, move_on, places, spread};
 use crate::support::*;
+
+const DEADLINE: Duration = Duration::from_secs(60);
 
 fn desk(count: u16) -> (TestRedis, Cli) {
     let redis = TestRedis::start();
@@ -108,59 +112,62 @@ fn a_schedule_of_a_unique_key_stands_where_the_key_is_held() {
 }
 
 #[test]
-fn while_the_number_changes_a_schedule_is_one_and_no_tick_is_fired_twice() {
+fn while_the_number_changes_a_schedule_is_one_and_is_acted_on_where_it_is() {
     let (redis, cli) = desk(1);
-    let wanted: Vec<_> = (0..12).map(|n| format!("s-{n:02}")).collect();
+    let wanted: Vec<_> = (0..6).map(|n| format!("s-{n}")).collect();
     wanted.iter().for_each(|name| _ = add(&cli, name, &[]));
     move_on(&redis, "q", (1, 8));
     assert_eq!(names(&cli.json(["schedule", "list", "q"])), wanted, "those that have not moved are there");
-    assert_eq!(cli.json(["schedule", "pause", "s-00"])["changed"], true);
-    cli.ok(["schedule", "remove", "s-01", "--yes"]);
+    assert_eq!(cli.json(["schedule", "pause", "s-0"])["changed"], true);
+    assert_eq!(add(&cli, "s-2", &["--priority", "high", "--replace"])["change"], "changed");
+    cli.ok(["schedule", "remove", "s-1", "--yes"]);
     add(&cli, "new", &[]);
     assert!(place_of(&redis, &[1], "new").is_empty(), "what is added is added where jobs are");
+    make_due(&redis, "q", "s-3");
+    assert_eq!(cli.json(["scheduler", "--once"])["fired"], 1);
+    assert_eq!(cli.json(["scheduler", "--once"])["fired"], 0);
+    assert_eq!(names(&cli.json(["schedule", "list", "q"])), ["new", "s-0", "s-2", "s-3", "s-4", "s-5"]);
+}
 
-    make_due(&redis, "q", "s-02");
-    // The first look finds that the place takes no jobs, and moves it; then it is due there.
-    let fired: u64 = (0..3).map(|_| cli.json(["scheduler", "--once"])["fired"].as_u64().unwrap()).sum();
-    assert_eq!(fired, 1);
-    let place = place_of(&redis, &[1, 8], "s-02");
-    assert!(place.len() == 1 && place[0] != "q" && jobs_of(&redis, "q").is_empty(), "{place:?}");
-    assert_eq!(jobs_of(&redis, &place[0]).len(), 1);
-    assert_eq!(cli.json(["schedule", "show", "s-02"])["ticksFired"], 1);
-
-    let foreseen = cli.json(["heal", "q", "--dry-run"]);
-    assert_eq!((&foreseen[0]["repair"], &foreseen[0]["found"]), (&json!("resettle"), &json!(10)), "{foreseen}");
-    assert_eq!(cli.json(["heal", "q"])[0]["repaired"], 10);
-    assert_eq!(holding(&redis, "q", &[1], "schedules"), [""; 0]);
-    move_over(&redis, "q");
-    let left: Vec<_> =
-        ["new"].into_iter().chain(wanted.iter().map(String::as_str)).filter(|name| *name != "s-01").collect();
-    let listed = cli.json(["schedule", "list", "q"]);
-    assert_eq!(names(&listed), left);
-    assert_eq!(cli.json(["schedule", "show", "s-00"])["state"], "paused");
-    assert_eq!(cli.json(["heal", "q"]), json!([]));
+/// Spreads `q` over so many partitions, as an operator does, until all of it is moved.
+fn change(redis: &TestRedis, count: u16) {
+    let queue = client(redis).queue(name("q"));
+    run(async {
+        queue.set(&[Setting::Partitions(count)]).await.unwrap();
+        assert!(queue.move_over(&mut |_| ()).await.unwrap().done);
+    });
 }
 
 #[test]
-fn a_schedule_waits_for_its_last_job_where_that_decides_about_the_next() {
+fn a_schedule_moves_with_its_last_job_and_stays_with_its_unique_key() {
     let (redis, cli) = desk(1);
-    add(&cli, "skips", &["--overlap", "skip"]);
-    add(&cli, "queues", &["--overlap", "queue"]);
-    ["skips", "queues"].iter().for_each(|name| make_due(&redis, "q", name));
-    assert_eq!(cli.json(["scheduler", "--once"])["fired"], 2);
-    move_on(&redis, "q", (1, 8));
-    cli.ok(["heal", "q"]);
-    assert_eq!(place_of(&redis, &[1, 8], "skips"), ["q"], "its job waits there");
-    assert_ne!(place_of(&redis, &[1, 8], "queues"), ["q"]);
-    make_due(&redis, "q", "skips");
-    (0..2).for_each(|_| assert_eq!(cli.json(["scheduler", "--once"])["fired"], 0));
-    let id = jobs_of(&redis, "q").into_iter().find(|id| id.starts_with("skips@")).unwrap();
-    for (command, key) in [("HDEL", "jobs"), ("ZREM", "pending:2")] {
-        redis.query::<()>(&[command, &redis.key("q", key), &id]);
+    let wanted: Vec<_> = (0..8).map(|n| format!("s-{n}")).collect();
+    for name in &wanted {
+        let key = format!("key-{name}");
+        let more = if name < &"s-4".to_owned() { ["--overlap", "skip"] } else { ["--unique", &key] };
+        add(&cli, name, &more);
+        make_due(&redis, "q", name);
     }
-    let fired: u64 = (0..3).map(|_| cli.json(["scheduler", "--once"])["fired"].as_u64().unwrap()).sum();
-    assert_eq!(fired, 1);
-    assert_ne!(place_of(&redis, &[1, 8], "skips"), ["q"]);
+    assert_eq!(cli.json(["scheduler", "--once"])["fired"], 8);
+    for count in [8, 3] {
+        change(&redis, count);
+        assert_eq!(names(&cli.json(["schedule", "list", "q"])), wanted);
+        for name in &wanted {
+            let home = place_of(&redis, &[1, 3, 8], name);
+            assert_eq!(home.len(), 1, "{name}: {home:?}");
+            assert!(jobs_of(&redis, &home[0]).iter().any(|id| id.starts_with(&format!("{name}@"))), "{name}: {home:?}");
+            make_due(&redis, &home[0], name);
+        }
+        assert_eq!(cli.json(["scheduler", "--once"])["fired"], 0);
+        let told = cli.json(["schedule", "list", "q"]);
+        let outcomes: Vec<_> = told.as_array().unwrap().iter().map(|row| row["last"]["outcome"].clone()).collect();
+        assert_eq!(outcomes, [["overlapped"; 4], ["held"; 4]].concat());
+        for n in 4..8 {
+            let again = cli.json(["enqueue", "q", "{}", "--unique", &format!("key-s-{n}")]);
+            assert_eq!(again["duplicate"], true, "{again}");
+        }
+    }
+    assert_eq!(schema_faults(&redis), [""; 0]);
 }
 
 #[test]
@@ -235,4 +242,81 @@ fn what_cannot_hold_over_partitions_is_refused_by_name() {
     );
     let refused = cli.run(["enqueue", "q", "{}", "--unless-queued"]).expect(5);
     assert!(refused.stderr.contains("several partitions"), "{refused:?}");
+}
+
+#[test]
+fn jobs_of_batches_end_in_their_partitions_and_what_follows_comes_once() {
+    let (redis, cli) = desk(8);
+    for n in 0..6 {
+        let batch = format!("b-{n}");
+        for job in 0..3 {
+            let more = ["--id", &format!("{batch}-{job}"), "--batch", &batch, "--on-complete", "after", "{}"];
+            cli.enqueue("q", "{}", &more);
+        }
+        cli.ok(["batch", "seal", &batch]);
+    }
+    cli.run(["work", "q", "--until-empty", "--exec", "true"]).expect(0);
+    for row in cli.json(["batch", "list", "q"]).as_array().unwrap() {
+        assert_eq!((&row["total"], &row["completed"], &row["pending"]), (&json!(3), &json!(3), &json!(0)), "{row}");
+        assert!(row["finishedAt"].is_string(), "{row}");
+    }
+    // The courier of a worker hands over what another queue is to get.
+    let mut worker = cli.work(["q", "--exec", "true"]);
+    let handed = || redis.query::<u64>(&["HLEN", &redis.key("after", "jobs")]);
+    wait_until(DEADLINE, "every batch is followed", || handed() == 6);
+    assert_eq!(worker.stop(DEADLINE), Some(0));
+    assert_eq!(handed(), 6);
+}
+
+#[test]
+fn a_worker_is_listed_once_with_all_that_it_holds() {
+    let (redis, cli) = desk(8);
+    cli.enqueue_lines("q", (0..40).map(|n| format!(r#"{{"id":"job-{n}","payload":{n}}}"#)));
+    let mut worker = cli.work(["q", "--concurrency", "12", "--exec", "sleep", "600"]);
+    let listed = || cli.json(["workers", "list"]);
+    wait_until(DEADLINE, "it has filled its slots", || listed()[0]["active"] == 12);
+    let workers = listed();
+    assert_eq!((workers.as_array().unwrap().len(), &workers[0]["queues"]), (1, &json!(["q"])), "{workers}");
+    let waiting = cli.ok(["jobs", "list", "q", "--state", "pending", "-o", "name", "--limit", "1"]);
+    let explained = cli.json(["explain", waiting.trim()]);
+    let busy = explained["reasons"].as_array().unwrap().iter().find(|reason| reason["code"] == "busy");
+    assert!(
+        busy.is_some_and(|busy| busy["text"].as_str().unwrap().contains("all 12 slots of 1 worker")),
+        "{explained}"
+    );
+    worker.kill9();
+    assert!(holding(&redis, "q", &[8], "active").len() > 1);
+}
+
+#[test]
+fn an_examination_and_checks_see_all_partitions() {
+    let (redis, cli) = desk(8);
+    cli.enqueue_lines("q", (0..40).map(|n| format!(r#"{{"id":"job-{n}","payload":{n}}}"#)));
+    let checked = run(client(&redis).check(&name("q"), Check::Backlog, (Some(40.0), Some(100.0))));
+    assert_eq!((checked.value, checked.state.as_str()), (Some(40.0), "WARNING"), "{}", checked.message);
+    let codes = || -> BTreeMap<String, String> {
+        let output = cli.run(["doctor", "q", "-o", "json"]).json();
+        let text = |row: &Value, field: &str| row[field].as_str().unwrap().to_owned();
+        output.as_array().unwrap().iter().map(|row| (text(row, "code"), text(row, "message"))).collect()
+    };
+    assert!(codes()["no_worker"].starts_with("40 jobs wait"), "{:?}", codes());
+    let explained = cli.json(["explain", "job-7"]);
+    let place = places("q", 8).into_iter().find(|place| jobs_of(&redis, place).contains("job-7")).unwrap();
+    let partition = place.strip_prefix("q:").unwrap();
+    let text = explained["reasons"][0]["text"].as_str().unwrap();
+    assert_eq!(text, format!("no worker takes jobs of partition {partition} of queue q"));
+
+    // What contradicts itself in one of them is found, and mended by a fix.
+    let seed = Seed { redis: &redis, queue: &place };
+    redis.query::<()>(&["ZADD", &seed.key("dead"), "1", "ghost"]);
+    Seed { redis: &redis, queue: "q" }.job("pending:2", "lost", NOW_US, "");
+    let found = codes();
+    assert_eq!(found["jobs_adrift"], "1 id without a record");
+    assert!(found["jobs_misplaced"].starts_with("1 job under the queue's own name"), "{found:?}");
+    cli.run(["doctor", "q", "--fix", "--yes"]);
+    assert!(!codes().contains_key("jobs_adrift"));
+
+    redis.query::<()>(&["DEL", &redis.key("q", "jobs"), &redis.key("q", "pending:2")]);
+    cli.enqueue_lines("q", (0..1_200).map(|n| format!(r#"{{"id":"more-{n}","orderKey":"hot","payload":{n}}}"#)));
+    assert!(codes()["partitions_uneven"].contains("of 1,240 jobs that wait are in partition"), "{:?}", codes());
 }
