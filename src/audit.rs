@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::clock::instant;
 use crate::error::{Error, Result};
-use crate::job::{JobId, QueueName, truncate};
+use crate::job::{JobId, Layout, Partitions, QueueName, truncate};
 use crate::store::{AUDIT_PAGE, Noted, Store};
 
 /// How long what an act removed is kept aside.
@@ -43,6 +43,10 @@ pub struct AuditEntry {
     pub undo_until: Option<DateTime<Utc>>,
     /// The act that undid it.
     pub undone_by: Option<String>,
+    /// Over which partitions the queue was spread, where it was over several.
+    #[serde(skip)]
+    #[cfg_attr(feature = "api", schema(ignore))]
+    pub(crate) partitions: Vec<Partitions>,
 }
 
 /// How an act ended.
@@ -195,9 +199,15 @@ impl Reading {
             count,
             undo_until: (field("undo") == "1").then(|| at + KEPT),
             undone_by: self.undone.get(&id).cloned(),
+            partitions: partitions(&field("partitions")),
             id,
         })
     }
+}
+
+/// The numbers of partitions that an entry names.
+fn partitions(text: &str) -> Vec<Partitions> {
+    text.split(',').filter_map(|count| Partitions::new(count.parse().ok()?).ok()).collect()
 }
 
 /// The entries of one act: it is written before its first change, and again at its end.
@@ -225,6 +235,16 @@ impl ActNote {
             ("reason", cut(reason.to_owned())),
         ];
         Self { id, fields, begun: false }
+    }
+
+    /// The same, on a queue that is spread so.
+    pub(crate) fn in_layout(self, layout: Layout) -> Self {
+        if layout == Layout::ONE {
+            return self;
+        }
+        let counts: Vec<_> =
+            layout.was.iter().chain([&layout.now]).map(|spread| spread.each().count().to_string()).collect();
+        self.with("partitions", counts.join(","))
     }
 
     /// The same, with one thing more to say.

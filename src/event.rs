@@ -319,6 +319,11 @@ impl QueueEvent {
         Self { id, at, level, queue, event, jobs, count, changes, by, failures: Vec::new() }
     }
 
+    /// Whether it is about what is set for its queue: each partition of a queue hears of that.
+    pub(crate) fn is_about_settings(&self) -> bool {
+        matches!(self.event.as_str(), "settings" | "paused" | "resumed" | "protected" | "unprotected")
+    }
+
     /// Whether a failed attempt is what it tells of.
     pub(crate) fn tells_of_failures(&self) -> bool {
         matches!(self.event.as_str(), "retrying" | "dead")

@@ -10,8 +10,9 @@ use crate::bulk::{ActOptions, Bulk, BulkAct};
 use crate::clock::span_text;
 use crate::config::{Durable, QueueSettings, Setting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{JobId, JobState, NewJob, QueueName};
+use crate::job::{JobId, JobState, NewJob, Partition, Partitions, QueueName};
 use crate::key_limits::KeyLimits;
+use crate::mover::{self, Moved};
 use crate::producer::Router;
 use crate::selection::Selection;
 use crate::stats::{BulkReport, Enqueued, JobEnd, QueueStats};
@@ -78,9 +79,9 @@ impl Queue {
     /// `Timeout`; `NotFound` when no such job is there and it left no result.
     pub async fn wait(&self, id: &JobId, timeout: Option<Duration>) -> Result<JobEnd> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut pause = POLL_FIRST;
+        let (mut pause, mut near) = (POLL_FIRST, Partition::WHOLE);
         loop {
-            let standing = self.store.ended(&self.keys, id).await?;
+            let standing = self.store.ended_in(self.name(), id, &mut near).await?;
             let state = match &standing.found {
                 Some(found) => found.place.state,
                 // Retention has taken the job, not yet what it left for those who wait.
@@ -108,7 +109,7 @@ impl Queue {
     /// # Errors
     /// `NotFound` when the queue has never been used.
     pub async fn stats(&self) -> Result<QueueStats> {
-        match self.store.counts(&self.keys).await? {
+        match self.store.counts_of(self.name()).await? {
             Some(counts) => Ok(counts.stats(self.name().clone())),
             None => Err(self.store.unknown_queue(self.name()).await),
         }
@@ -137,12 +138,34 @@ impl Queue {
 
     /// Sets some of it; the rest stays. Live for every worker. What is set then.
     ///
+    /// A change of the [partitions](Setting::Partitions) begins with the new number, and goes on with [`Queue::move_over`].
+    ///
     /// # Errors
-    /// `Invalid` for a value that would stop the queue for good, such as a concurrency of 0.
+    /// `Invalid` for a value that would stop the queue for good, such as a concurrency of 0. `Refused` for what several
+    /// partitions cannot have: limits per key, and a concurrency or a length below their number; and for another number of
+    /// partitions while jobs are still being moved.
     pub async fn set(&self, changes: &[Setting]) -> Result<QueueSettings> {
+        let counts = changes
+            .iter()
+            .filter_map(|change| if let Setting::Partitions(count) = change { Some(*count) } else { None });
+        let count = counts.last();
+        count.map_or(Ok(()), |count| Partitions::new(count).map(drop))?;
         self.store.set(&self.keys, changes).await?;
         self.producer.register().await?;
+        if let Some(count) = count {
+            mover::change(&self.store, self.name(), count).await?;
+        }
         Ok(self.store.settings(&self.keys).await?.settings)
+    }
+
+    /// Goes on moving the jobs of a queue whose number of [partitions](Setting::Partitions) was changed to where they belong
+    /// now, until all are there, or those that are not run; `progress` is told after each step. Producers and workers go on
+    /// meanwhile. Without this call the workers of the queue do it, within a minute. Safe to break off and to repeat.
+    ///
+    /// # Errors
+    /// `Unreachable` and its like.
+    pub async fn move_over(&self, progress: &mut (dyn FnMut(Moved) + Send)) -> Result<Moved> {
+        mover::carry_on(&self.store, self.name(), None, progress).await
     }
 
     /// Sets what nobody has set yet.
@@ -171,7 +194,7 @@ impl Queue {
     /// # Errors
     /// `Unreachable` and its like.
     pub async fn contains(&self, id: &JobId) -> Result<bool> {
-        Ok(self.store.locate(&self.keys, std::slice::from_ref(id)).await?.iter().any(Option::is_some))
+        Ok(self.store.find_one(self.name(), id, None).await?.is_some())
     }
 
     /// Deletes the queue: its settings, counters and events, and the ids that it remembers. A later job makes it anew. The
@@ -212,6 +235,14 @@ impl Queue {
         }
         if stats.protected {
             return refused(format!("it is protected (queues unprotect {})", self.name()));
+        }
+        if stats.partitions > 1 || stats.partitions_was.is_some() {
+            let name = self.name();
+            // Whoever knows its partitions would go on adding to them, where nobody would look any more.
+            return refused(format!(
+                "it has {} partitions; bring it back to one first (queues set {name} --partitions 1)",
+                stats.partitions
+            ));
         }
         let mut note = ActNote::new("delete queue", self.name(), "all".to_owned(), options.told());
         note.begin(&self.store).await?;
@@ -259,9 +290,9 @@ impl Queue {
 
     /// How many jobs are in these states.
     pub async fn count(&self, states: &[JobState]) -> Result<u64> {
-        let mut count = 0;
+        let (spread, mut count) = (self.store.spread(self.name()).await?, 0);
         for set in states.iter().flat_map(|state| Key::of_state(*state)) {
-            count += self.store.size(&self.keys, *set).await?;
+            count += self.store.size_in(spread.places(), *set).await?;
         }
         Ok(count)
     }
@@ -278,8 +309,8 @@ impl Queue {
     }
 
     /// What its other acts are made of.
-    pub(crate) fn parts(&self) -> (&Store, &QueueKeys) {
-        (&self.store, &self.keys)
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Sees to it that the queue is known under the prefix.
@@ -294,6 +325,6 @@ impl Queue {
 
     /// Acts on many of its jobs.
     pub fn bulk(&self) -> Bulk {
-        Bulk::new(self.store.clone(), self.keys.clone())
+        Bulk::new(self.store.clone(), self.name().clone())
     }
 }

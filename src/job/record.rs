@@ -115,6 +115,12 @@ impl Record {
         &self.text[self.payload.clone()]
     }
 
+    /// What decides the partition that job `id` belongs to, as when it was new.
+    pub(crate) fn partition_key<'a>(&'a self, id: &'a str) -> &'a str {
+        let batch = self.batch.as_ref().map(BatchName::as_str);
+        batch.or(self.unique.as_deref()).or(self.order_key.as_deref()).unwrap_or(id)
+    }
+
     /// When the queue accepted the job.
     pub fn arrived_at(&self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.arrival_us).unwrap_or_default()

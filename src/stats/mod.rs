@@ -39,6 +39,8 @@ impl QueueStats {
             protected: false,
             settings: QueueSettings::default(),
             workers: 0,
+            partitions: 1,
+            partitions_was: None,
             schedules: 0,
             late_schedules: 0,
         }
@@ -88,6 +90,11 @@ pub struct QueueStats {
     pub settings: QueueSettings,
     /// Workers that take jobs of this queue.
     pub workers: u64,
+    /// Over how many partitions it is spread.
+    pub partitions: u16,
+    /// Over how many it was spread, while jobs are still being moved from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partitions_was: Option<u16>,
     /// Schedules of this queue.
     pub schedules: u64,
     /// Schedules whose tick came more than a minute ago and that nobody fired.
@@ -279,6 +286,9 @@ pub struct JobDetails {
     /// The key among whose jobs it keeps its place.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_key: Option<String>,
+    /// The partition of its queue that it is in, such as `3/8`, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
     /// The batch that it was enqueued in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<String>,

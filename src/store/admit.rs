@@ -9,6 +9,8 @@ use crate::store::{Key, QueueKeys, Store, scripts};
 /// A job as it is to stand here.
 #[derive(Debug, Clone)]
 pub(crate) struct Admission {
+    /// What decides the partition that it belongs to.
+    pub partition_key: String,
     pub id: JobId,
     pub set: Key,
     pub score: i64,

@@ -64,6 +64,7 @@ keys! {
     Limits "limits" "hash" "key -> its own limits: concurrency|interval in µs|burst|rate",
     Schedules "schedules" "hash" "name -> schedule: revision|paused|fired|missed|overlapped|last tick, then a JSON object",
     Ticks "ticks" "zset" "schedule by its next tick in ms",
+    Leaving "leaving" "hash" "what is on its way to another partition -> a packed copy of it",
 }
 
 /// The key names of one queue, or of one of its partitions, spelled once.
@@ -95,6 +96,11 @@ impl QueueKeys {
     /// The queue.
     pub(crate) fn queue(&self) -> &QueueName {
         &self.queue
+    }
+
+    /// Whether these are the keys of the same place.
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        self.name(Key::Meta) == other.name(Key::Meta)
     }
 
     /// The name of the key under which a job's log is kept.

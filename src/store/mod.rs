@@ -11,6 +11,7 @@ mod cluster;
 mod codec;
 mod confirmer;
 mod connection;
+mod course;
 mod dead;
 mod diagnose;
 mod dial;
@@ -26,6 +27,7 @@ mod lifecycle;
 mod limits;
 mod maintenance;
 mod mend;
+mod moving;
 mod partitions;
 mod presence;
 mod progress;
@@ -36,7 +38,9 @@ mod schedules;
 mod scripts;
 mod sentinel;
 mod server;
+mod share;
 mod slots;
+mod spread;
 mod standing;
 mod tls;
 #[cfg(feature = "api")]
@@ -45,6 +49,7 @@ mod topology;
 mod undo;
 mod view;
 mod waiter;
+mod whereabouts;
 mod witnesses;
 
 pub(crate) use acts::{ACT_STEP, Care, protected};
@@ -55,6 +60,7 @@ pub(crate) use batches::BATCHES_STEP;
 pub(crate) use breakers::Pass;
 pub(crate) use confirmer::{Calls, Confirmation, Confirmer};
 pub(crate) use connection::{Connection, Patience};
+pub(crate) use course::{Course, CourseStep, Gate, Hindrance, Last};
 pub(crate) use dead::{REVIVE_STEP, Replaced, Revived};
 #[cfg(test)]
 pub(crate) use diagnose::{ClaimSample, LockSample};
@@ -70,15 +76,17 @@ pub(crate) use lifecycle::{
 };
 pub(crate) use maintenance::Auditor;
 pub(crate) use mend::{Amiss, Looked};
+pub(crate) use moving::{Apart, Left};
 pub(crate) use presence::Held;
 pub(crate) use presence::{Vitals, WorkerSelf};
 pub(crate) use progress::text as progress_text;
 pub(crate) use recovery::worker_of;
 pub(crate) use rights::{rules as acl_rules, sentinel_rules as acl_rules_of_sentinels};
 pub(crate) use schedules::{Appointed, Appointment, Fired, Firing, StoredSchedule, too_many};
+pub(crate) use spread::{Spread, Standpoint};
 #[cfg(feature = "api")]
 pub(crate) use tokens::StoredToken;
-pub(crate) use undo::Memory;
+pub(crate) use undo::{Memory, Restored};
 pub(crate) use view::worker_info;
 pub(crate) use waiter::{Blocking, Waiter};
 

@@ -1,13 +1,18 @@
 //! What acts on many jobs set aside, and how it comes back.
 
+use std::collections::BTreeMap;
+
 use crate::error::{ErrorKind, Result};
-use crate::job::JobId;
+use crate::job::{JobId, Layout, Record};
 use crate::store::acts::OPERATOR;
 use crate::store::codec::{Reply, read};
-use crate::store::{QueueKeys, Store, scripts};
+use crate::store::{Key, QueueKeys, Store, scripts};
 
 /// Values that a copied job takes in its piece.
 const VALUES: u64 = 12;
+/// Copies that are carried to other partitions at a time, and how long they are kept there, in seconds.
+const CARRIED: usize = 200;
+const KEPT_SECS: u64 = 3600;
 
 /// How much of the memory that the server may use is used.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -62,6 +67,60 @@ impl Store {
         Ok(Some(restored))
     }
 
+    /// Takes the next copies of an act, at most 200, out of a place that jobs are no longer added to and into those that they
+    /// belong to now; whether there may be more. Broken off in the middle it leaves some twice: the second is left when it is
+    /// brought back.
+    pub(crate) async fn carry_copies(&self, from: &QueueKeys, act: &str, layout: Layout) -> Result<bool> {
+        let head = from.undo(act);
+        let mut command = redis::cmd("HMGET");
+        command.arg(&head).arg(&["pieces", "at"]);
+        let mut reply = Reply::new("HMGET", self.connection.call(&command).await?.value)?;
+        let (pieces, at) = (reply.maybe_number()?.unwrap_or_default(), reply.maybe_number()?.unwrap_or(1));
+        if at > pieces {
+            return Ok(false);
+        }
+        let piece = format!("{head}:{at}");
+        let mut command = redis::cmd("LRANGE");
+        command.arg(&piece).arg(0).arg(CARRIED * VALUES as usize - 1);
+        let values: Vec<Vec<u8>> = read("LRANGE", self.connection.call(&command).await?.value)?;
+        let mut shares = BTreeMap::<String, (QueueKeys, Vec<&[Vec<u8>]>)>::new();
+        for copy in values.chunks_exact(VALUES as usize) {
+            let keys = self.partition_keys(from.queue(), layout.now.of(&key_of(copy)));
+            let share = shares.entry(keys.name(Key::Meta).to_owned()).or_insert_with(|| (keys, Vec::new()));
+            share.1.push(copy);
+        }
+        for (keys, copies) in shares.into_values() {
+            self.set_aside(&keys.undo(act), &copies).await?;
+        }
+        let mut command = redis::cmd("LTRIM");
+        command.arg(&piece).arg(values.len()).arg(-1);
+        self.connection.call(&command).await?;
+        if values.is_empty() {
+            let mut command = redis::cmd("HSET");
+            command.arg(&head).arg("at").arg(at + 1);
+            self.connection.call(&command).await?;
+        }
+        Ok(true)
+    }
+
+    /// One more piece of copies, for as long as any is kept.
+    async fn set_aside(&self, head: &str, copies: &[&[Vec<u8>]]) -> Result<()> {
+        let mut command = redis::cmd("HINCRBY");
+        command.arg(head).arg("pieces").arg(1);
+        let number: u64 = read("HINCRBY", self.connection.call(&command).await?.value)?;
+        let piece = format!("{head}:{number}");
+        let mut command = redis::cmd("RPUSH");
+        command.arg(&piece);
+        copies.iter().copied().flatten().for_each(|value| _ = command.arg(value));
+        self.connection.call(&command).await?;
+        for key in [head, &piece] {
+            let mut command = redis::cmd("EXPIRE");
+            command.arg(key).arg(KEPT_SECS);
+            self.connection.call(&command).await?;
+        }
+        Ok(())
+    }
+
     /// How many jobs an act has aside that were not looked at yet.
     pub(crate) async fn kept_aside(&self, keys: &QueueKeys, act: &str) -> Result<u64> {
         let head = keys.undo(act);
@@ -88,6 +147,16 @@ impl Store {
         let at = number()?.unwrap_or(1);
         let (back, left) = (number()?.unwrap_or_default(), number()?.unwrap_or_default());
         Ok(Some(Restored { more: at <= pieces, back, left, ids: Vec::new() }))
+    }
+}
+
+/// What decides the partition of a copied job.
+fn key_of(copy: &[Vec<u8>]) -> String {
+    let text = |at: usize| copy.get(at).map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default();
+    let id = JobId::trusted(&text(0));
+    match Record::decode(text(3)) {
+        Ok(record) => record.partition_key(id.as_str()).to_owned(),
+        Err(_) => id.to_string(),
     }
 }
 

@@ -76,6 +76,7 @@ mod ops_load;
 mod ops_seed;
 mod ops_undo;
 mod partitions;
+mod partitions_operate;
 mod service;
 mod soak;
 mod weights;

@@ -144,7 +144,7 @@ async fn running(
 }
 
 async fn details(client: &Client, job: &JobSummary) -> Result<Option<JobDetails>> {
-    let job = Located { queue: job.queue.clone(), id: job.id.clone(), state: job.state };
+    let job = Located::new(job.queue.clone(), job.id.clone(), job.state);
     gone_is_nothing(client.inspector().job(&job).await.map(Some))
 }
 

@@ -28,6 +28,7 @@ impl View for QueueStats {
         Column::new("CONCURRENCY").wide(),
         Column::new("DURABLE").wide(),
         Column::number("LATE SCHEDULES").wide(),
+        Column::number("PARTITIONS").wide(),
     ];
 
     fn cells(&self) -> Vec<Cell> {
@@ -51,6 +52,7 @@ impl View for QueueStats {
             Cell::maybe(self.settings.concurrency),
             Cell::text(self.settings.durable.as_str()),
             Cell::alarm(self.late_schedules, Tone::Bad),
+            Cell::count(self.partitions),
         ]
     }
 
@@ -84,6 +86,9 @@ impl View for QueueStats {
         if self.settings.durable != Durable::Off {
             blocks.push(Block::Field("durable", Cell::text(self.settings.durable.as_str())));
         }
+        if self.partitions > 1 || self.partitions_was.is_some() {
+            blocks.push(Block::Field("partitions", Cell::text(partitions(self))));
+        }
         if self.schedules > 0 {
             blocks.push(Block::Field("schedules", Cell::count(self.schedules)));
         }
@@ -94,6 +99,14 @@ impl View for QueueStats {
             blocks.push(Block::Field("overdue by", Cell::millis(Some(late_ms)).tone(Tone::Warn)));
         }
         Some(blocks)
+    }
+}
+
+/// Over how many it is spread, and from how many jobs are still being moved there.
+fn partitions(stats: &QueueStats) -> String {
+    match stats.partitions_was {
+        Some(was) => format!("{}, jobs are being moved from {was}", stats.partitions),
+        None => stats.partitions.to_string(),
     }
 }
 
