@@ -11,7 +11,7 @@ use crate::store::connection::Connection;
 use crate::store::{Key, Store, keys, scripts};
 
 /// Every command on a key of a queue, by a script or from here; `@` stands for the key.
-const ON_QUEUES: [&str; 49] = [
+const ON_QUEUES: [&str; 50] = [
     "APPEND @ x",
     "BLPOP @ 1",
     "DEL @",

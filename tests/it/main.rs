@@ -76,6 +76,8 @@ mod ops_load;
 mod ops_seed;
 mod ops_undo;
 mod partitions;
+mod partitions_acts;
+mod partitions_read;
 mod service;
 mod soak;
 mod weights;
