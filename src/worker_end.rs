@@ -21,7 +21,9 @@ impl Inspector {
             known.ended = Some(end.to_string());
         }
         for queue in &known.queues {
-            self.store.lapse(&self.store.keys(queue), worker).await?;
+            for place in self.store.places(queue).await? {
+                self.store.lapse(&place, worker).await?;
+            }
         }
         known.silent = true;
         Ok(known)
