@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::event::QueueEvent;
 use crate::events;
 use crate::job::{JobId, QueueName};
+use crate::mover;
 use crate::repair::{Repair, RepairKind};
 use crate::store::{Amiss, Appointed, Appointment, Auditor, QueueKeys, Store, StoredSchedule, worker_of};
 
@@ -57,6 +58,7 @@ impl Healer {
         let mut repairs = Vec::new();
         for keys in events::known(self.client.store(), queues).await? {
             repairs.extend(heal_queue(self.client.store(), &keys, dry_run).await?);
+            repairs.extend(mover::heal(self.client.store(), keys.queue(), dry_run).await?);
         }
         Ok(repairs)
     }

@@ -145,7 +145,9 @@ impl Queue {
     /// partitions cannot have: limits per key, and a concurrency or a length below their number; and for another number of
     /// partitions while jobs are still being moved.
     pub async fn set(&self, changes: &[Setting]) -> Result<QueueSettings> {
-        let counts = changes.iter().filter_map(|change| if let Setting::Partitions(count) = change { Some(*count) } else { None });
+        let counts = changes
+            .iter()
+            .filter_map(|change| if let Setting::Partitions(count) = change { Some(*count) } else { None });
         let count = counts.last();
         count.map_or(Ok(()), |count| Partitions::new(count).map(drop))?;
         self.store.set(&self.keys, changes).await?;
@@ -171,7 +173,7 @@ impl Queue {
     /// # Errors
     /// As for [`Queue::set`].
     pub async fn set_defaults(&self, defaults: &[Setting]) -> Result<()> {
-        self.store.set_defaults(&self.keys, defaults).await.map(drop)
+        mover::set_defaults(&self.store, &self.keys, defaults).await
     }
 
     /// Whether a call of this handle made the queue: nobody had used the name before, so it may be mistyped.

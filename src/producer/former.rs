@@ -74,7 +74,10 @@ pub(super) async fn ask(
         });
         let answers: Result<Vec<_>> = join_all(questions).await.into_iter().collect();
         for (step, said) in answers? {
-            step.iter().zip(said).filter(|(_, said)| said.is_some()).for_each(|((index, _), said)| known[*index] = said);
+            step.iter()
+                .zip(said)
+                .filter(|(_, said)| said.is_some())
+                .for_each(|((index, _), said)| known[*index] = said);
         }
     }
     Ok(known)
@@ -89,7 +92,10 @@ mod tests {
         let [now, was] = [8, 3].map(|count| Partitions::new(count).unwrap());
         let told = |whereabouts: Whereabouts, job: &NewJob| {
             whereabouts.rounds(job).map(|round| {
-                round.iter().map(|(place, holds)| format!("{place}{}", if *holds { "!" } else { "" })).collect::<Vec<_>>()
+                round
+                    .iter()
+                    .map(|(place, holds)| format!("{place}{}", if *holds { "!" } else { "" }))
+                    .collect::<Vec<_>>()
             })
         };
         let job = NewJob::new(&1).unwrap().id(JobId::new("a").unwrap());

@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventKind};
 use crate::job::{JobId, QueueName};
+use crate::mover;
 use crate::processor::Registry;
 use crate::store::{Connection, Patience, Store, WorkerSelf};
 use crate::worker::breakers::{self, Breakers};
@@ -225,7 +226,7 @@ async fn introduce(shared: &Arc<Shared>, config: &Config) -> Result<()> {
         under_way.spawn(async move {
             shared.store.check_layout(&lane.keys).await?;
             if let Some(defaults) = &defaults {
-                shared.store.set_defaults(&lane.keys, defaults).await?;
+                mover::set_defaults(&shared.store, &lane.keys, defaults).await?;
             }
             lane.introduced.store(true, Ordering::Release);
             // In a cluster the list of queues is on another node; where that is away, the janitor adds the queue later.

@@ -75,6 +75,7 @@ mod ops_janitor;
 mod ops_load;
 mod ops_seed;
 mod ops_undo;
+mod partition_change;
 mod partitions;
 mod service;
 mod soak;

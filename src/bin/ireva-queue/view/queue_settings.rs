@@ -87,7 +87,8 @@ impl View for Settings {
             "partitions",
         ];
         let fields = labels.into_iter().zip(self.cells()).map(|(label, cell)| Block::Field(label, cell));
-        let shares = (self.settings.partitions > 1).then(|| Block::Field("of each", Cell::text(of_each(&self.settings))));
+        let shares =
+            (self.settings.partitions > 1).then(|| Block::Field("of each", Cell::text(of_each(&self.settings))));
         Some(fields.chain(shares).collect())
     }
 }
