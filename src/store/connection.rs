@@ -18,7 +18,7 @@ use crate::error::Result;
 const ENDLESS_ANSWER: Duration = Duration::from_secs(10);
 
 /// The commands that only look, of those that are sent without a script.
-const LOOKS: [&[u8]; 21] = [
+const LOOKS: [&[u8]; 22] = [
     b"PING",
     b"CLUSTER",
     b"TIME",
@@ -35,6 +35,7 @@ const LOOKS: [&[u8]; 21] = [
     b"HSTRLEN",
     b"SISMEMBER",
     b"SMEMBERS",
+    b"XLEN",
     b"XRANGE",
     b"XREVRANGE",
     b"ZCARD",

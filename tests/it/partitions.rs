@@ -15,19 +15,19 @@ use crate::support::*;
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// The names of the partitions of queue `q`.
-fn partitions(count: u16) -> Vec<String> {
+pub fn partitions(count: u16) -> Vec<String> {
     if count == 1 { vec!["q".to_owned()] } else { (1..=count).map(|number| format!("q:{number}/{count}")).collect() }
 }
 
 /// From now on nothing is added to those of `before`.
-fn close(redis: &TestRedis, before: u16, after: u16) {
+pub fn close(redis: &TestRedis, before: u16, after: u16) {
     for partition in partitions(before) {
         redis.query::<()>(&["HSET", &redis.key(&partition, "meta"), "layout", "1", "partitions", &after.to_string()]);
     }
 }
 
 /// The queue has so many, and they take jobs.
-fn say(redis: &TestRedis, after: u16) {
+pub fn say(redis: &TestRedis, after: u16) {
     for partition in partitions(after) {
         redis.query::<()>(&["HDEL", &redis.key(&partition, "meta"), "partitions"]);
     }
