@@ -110,7 +110,12 @@ fn handful(lane: &Lane) -> Option<Handful> {
 /// Whether a job was claimed to try the service.
 fn takes_probe(lane: &Lane) -> bool {
     let one_less = |probes: usize| probes.checked_sub(1);
-    lane.table.has_ready() && lane.craft.probes.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less).is_ok()
+    let takes =
+        lane.table.has_ready() && lane.craft.probes.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less).is_ok();
+    if takes {
+        lane.craft.found();
+    }
+    takes
 }
 
 /// How long until an incomplete batch starts; long where none waits.

@@ -22,6 +22,8 @@ const POLL: Duration = Duration::from_secs(1);
 const LAST_ANSWER: Duration = Duration::from_secs(2);
 /// A fetch that is not answered by then goes on beside the others: the server of its queue may be away, theirs is not.
 const LATE: Duration = Duration::from_millis(250);
+/// However many are late already, none counts as late before this.
+const LATE_LEAST: Duration = Duration::from_millis(50);
 /// How long one wait for a token blocks.
 const BLOCK: Duration = Duration::from_secs(5);
 
@@ -91,7 +93,7 @@ async fn ask_in_time(shared: &Arc<Shared>, pool: &Arc<Pool>, lane: Arc<Lane>, ro
         (asked, jobs)
     });
     // Many places may be on the server that is away, and the others shall not wait for each of them as long.
-    let patience = LATE / u32::try_from(late.len() + 1).unwrap_or(u32::MAX);
+    let patience = (LATE / u32::try_from(late.len() + 1).unwrap_or(u32::MAX)).max(LATE_LEAST);
     match timeout(patience, &mut call).await {
         Ok(came) => take_back(pool, Ok(came)),
         Err(_) => {

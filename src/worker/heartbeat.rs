@@ -15,6 +15,7 @@ use crate::store::{Claimed, End, Settled, Standing, Store};
 use crate::worker::lane::Lane;
 use crate::worker::progress::{Teller, pass_on};
 use crate::worker::shared::Shared;
+use crate::worker::silence::{tell_of_places, tell_of_silence};
 use crate::worker::vitals::Pulse;
 
 /// What stands before the claim of a cancelled job.
@@ -33,8 +34,6 @@ const RENEW: Duration = Duration::from_secs(2);
 /// How often the runtime of the processors is looked at, and how late that may be.
 const LOOK: Duration = Duration::from_millis(250);
 const LATE: Duration = Duration::from_secs(1);
-/// A silence of Redis is told of when it is this long.
-const LOST: Duration = Duration::from_secs(5);
 
 /// Runs until the worker has ended its last job. Each of the `lanes` that come has its own beat: the server of another may be
 /// away.
@@ -47,7 +46,11 @@ pub(crate) async fn heartbeat(shared: Arc<Shared>, store: Store, mut lanes: mpsc
                 Some(lane) = lanes.recv() => {
                     beats.spawn(beat(Arc::clone(&shared), store.clone(), lane));
                 }
-                Some(Err(error)) = beats.join_next() => std::panic::resume_unwind(error.into_panic()),
+                Some(over) = beats.join_next() => {
+                    if let Err(error) = over && error.is_panic() {
+                        std::panic::resume_unwind(error.into_panic());
+                    }
+                }
             }
         }
     };
@@ -68,7 +71,7 @@ async fn judge(shared: &Shared, store: &Store) {
         }
         tell_of_silence(shared, &mut lost);
         if store.connection.is_cluster() {
-            tell_of_lanes(shared);
+            tell_of_places(shared);
         }
         // This connection is asked something every few seconds.
         let heard = std::mem::replace(&mut answers, store.connection.answers());
@@ -82,42 +85,6 @@ async fn judge(shared: &Shared, store: &Store) {
         shared.set_stalled(stall > shared.lease);
         if stall > shared.lease * STALL_LEASES {
             shared.stalled.cancel();
-        }
-    }
-}
-
-/// Tells when Redis falls silent, and when it is back.
-fn tell_of_silence(shared: &Shared, lost: &mut Option<Instant>) {
-    let silence = shared.silence();
-    match lost {
-        None if silence >= LOST => {
-            *lost = Instant::now().checked_sub(silence);
-            let event = Event { duration: Some(silence), ..Event::new(EventKind::RedisLost) };
-            shared.emit(|| event.message("redis does not answer; jobs that run go on, and nothing new is taken"));
-        }
-        Some(since) if silence < LOST => {
-            let event = Event { duration: Some(since.elapsed()), ..Event::new(EventKind::RedisBack) };
-            shared.emit(|| event.message("redis answers again"));
-            *lost = None;
-        }
-        _ => {}
-    }
-}
-
-/// Tells of a queue, or a partition of one, whose node is silent while others answer.
-fn tell_of_lanes(shared: &Shared) {
-    for lane in shared.lanes() {
-        let told = lane.told_silent.load(Ordering::Relaxed);
-        match lane.silence() >= LOST {
-            true if !told && shared.silence() < LOST => {
-                lane.told_silent.store(true, Ordering::Relaxed);
-                shared.alert(|| format!("redis does not answer for {lane}; jobs of other queues go on"));
-            }
-            false if told => {
-                lane.told_silent.store(false, Ordering::Relaxed);
-                shared.alert(|| format!("redis answers for {lane} again"));
-            }
-            _ => {}
         }
     }
 }

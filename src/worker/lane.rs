@@ -1,6 +1,5 @@
 //! One place of a queue as a worker sees it: where most queues have but one, the queue.
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -251,15 +250,5 @@ impl Lane {
 
     pub(crate) fn is_gone(&self) -> bool {
         self.ends.beat.is_cancelled()
-    }
-}
-
-/// As people call it: `queue email`, `partition 3/8 of queue email`.
-impl fmt::Display for Lane {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.place.is_whole() {
-            true => write!(f, "queue {}", self.craft.queue),
-            false => write!(f, "partition {} of queue {}", self.place, self.craft.queue),
-        }
     }
 }

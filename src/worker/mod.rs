@@ -30,6 +30,7 @@ mod runner;
 mod scheduler;
 mod shared;
 mod shutdown;
+mod silence;
 mod surveyor;
 mod table;
 mod track;

@@ -60,6 +60,7 @@ mod harness;
 mod heal;
 mod key_limits;
 mod key_views;
+mod lanes;
 mod link_acl;
 mod link_embedded;
 mod link_sentinel;
