@@ -124,7 +124,7 @@ fn while_the_number_changes_nothing_is_added_and_then_all_is() {
     close(&redis, 1, 8);
     std::thread::scope(|scope| {
         let many = scope.spawn(|| run(queue.enqueue_many((0..50).map(|n| job(&format!("job-{n}"))).collect())));
-        let asked = || heard.lock().unwrap().iter().filter(|verb| *verb == "HGET").count();
+        let asked = || heard.lock().unwrap().iter().filter(|verb| *verb == "HMGET").count();
         wait_until(DEADLINE, "the client to ask twice", || asked() >= 2);
         assert_eq!((all_held(&redis, 1), all_held(&redis, 8)), (0, 0));
         say(&redis, 8);
