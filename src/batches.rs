@@ -1,9 +1,12 @@
 //! Jobs that are counted together, and the job that follows when the last of them has ended.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use crate::batch::{BatchInfo, OnComplete, Opened};
 use crate::error::{Error, Result};
 use crate::job::{BatchName, NewJob, QueueName};
-use crate::store::{BATCHES_STEP, Store};
+use crate::store::{BATCHES_STEP, QueueKeys, Store};
 
 /// The batches of all queues.
 ///
@@ -27,7 +30,8 @@ impl Batches {
     /// # Errors
     /// `Refused` when it is open with another job on completion.
     pub async fn open(&self, queue: &QueueName, name: &BatchName, on_complete: Option<&OnComplete>) -> Result<Opened> {
-        let opened = self.store.open_batch(&self.store.keys(queue), name, on_complete).await?;
+        let open = |keys| async move { self.store.open_batch(&keys, name, on_complete).await };
+        let opened = Box::pin(self.store.at_place_of(queue, name.as_str(), open)).await?;
         self.store.register(queue).await?;
         opened.ok_or_else(|| {
             Error::refused(format!("batch {name} of queue {queue} is open with another job on completion, or none"))
@@ -55,11 +59,17 @@ impl Batches {
     /// # Errors
     /// `NotFound`.
     pub async fn seal(&self, queue: &QueueName, name: &BatchName) -> Result<BatchInfo> {
-        let keys = self.store.keys(queue);
-        if !self.store.seal_batch(&keys, name).await? {
+        let seal = |keys| async move { self.store.seal_batch(&keys, name).await };
+        if !self.store.ask_places_of(queue, name.as_str(), seal).await?.contains(&true) {
             return Err(not_found(name, Some(queue)));
         }
-        self.store.batch(&keys, name).await?.ok_or_else(|| not_found(name, Some(queue)))
+        self.of(queue, name).await?.ok_or_else(|| not_found(name, Some(queue)))
+    }
+
+    /// A batch of a queue, whichever of its places has it.
+    async fn of(&self, queue: &QueueName, name: &BatchName) -> Result<Option<BatchInfo>> {
+        let look = |keys| async move { self.store.batch(&keys, name).await };
+        Ok(self.store.ask_places_of(queue, name.as_str(), look).await?.into_iter().flatten().next_back())
     }
 
     /// Finds a batch by its name, in `queue` or in all.
@@ -69,7 +79,7 @@ impl Batches {
     pub async fn find(&self, name: &BatchName, queue: Option<&QueueName>) -> Result<BatchInfo> {
         let mut found = Vec::new();
         for queue in self.queues(queue).await? {
-            found.extend(self.store.batch(&self.store.keys(&queue), name).await?);
+            found.extend(self.of(&queue, name).await?);
         }
         match (found.pop(), found.is_empty()) {
             (Some(batch), true) => Ok(batch),
@@ -88,15 +98,27 @@ impl Batches {
     pub async fn list(&self, queue: Option<&QueueName>, limit: u64) -> Result<Vec<BatchInfo>> {
         let mut batches = Vec::new();
         for queue in self.queues(queue).await? {
-            let (keys, mut first) = (self.store.keys(&queue), 0);
-            while (batches.len() as u64) < limit {
-                let missing = limit - batches.len() as u64;
-                let (looked_at, page) = self.store.batches(&keys, first, missing.min(BATCHES_STEP)).await?;
-                batches.extend(page);
-                first += looked_at;
-                if looked_at == 0 {
-                    break;
-                }
+            let missing = limit - batches.len() as u64;
+            if missing == 0 {
+                break;
+            }
+            let look = |keys| async move { self.newest(&keys, missing).await };
+            let of_places = self.store.ask_places(&queue, look).await?;
+            batches.extend(newest_first(of_places).into_iter().take(usize::try_from(missing).unwrap_or(usize::MAX)));
+        }
+        Ok(batches)
+    }
+
+    /// The newest batches of a place of a queue.
+    async fn newest(&self, keys: &QueueKeys, count: u64) -> Result<Vec<BatchInfo>> {
+        let (mut batches, mut first) = (Vec::new(), 0);
+        while (batches.len() as u64) < count {
+            let missing = count - batches.len() as u64;
+            let (looked_at, page) = self.store.batches(keys, first, missing.min(BATCHES_STEP)).await?;
+            batches.extend(page);
+            first += looked_at;
+            if looked_at == 0 {
+                break;
             }
         }
         Ok(batches)
@@ -109,6 +131,17 @@ impl Batches {
         }
         Err(self.store.unknown_queue(queue).await)
     }
+}
+
+/// The batches of the places of a queue in one list; one that is being moved is where it goes.
+fn newest_first(of_places: Vec<Vec<BatchInfo>>) -> Vec<BatchInfo> {
+    if let [_] = &of_places[..] {
+        return of_places.into_iter().flatten().collect();
+    }
+    let by_name: BTreeMap<_, _> = of_places.into_iter().flatten().map(|batch| (batch.batch.clone(), batch)).collect();
+    let mut batches: Vec<_> = by_name.into_values().collect();
+    batches.sort_by_key(|batch| Reverse(batch.created_at));
+    batches
 }
 
 fn not_found(name: &BatchName, queue: Option<&QueueName>) -> Error {

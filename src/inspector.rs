@@ -121,7 +121,7 @@ impl Inspector {
         let now_ms = self.store.now_ms().await?;
         let mut held_by = BTreeMap::<String, Vec<_>>::new();
         for queue in self.store.queues().await? {
-            for held in self.store.holders(&self.store.keys(&queue)).await? {
+            for held in self.store.holders_of(&queue).await? {
                 held_by.entry(held.worker.clone()).or_default().push((queue.clone(), held));
             }
         }

@@ -276,6 +276,7 @@ mod job_log;
 mod jobs_file;
 mod key_limits;
 mod measure;
+mod mover;
 mod pace;
 pub mod processor;
 mod producer;
@@ -325,6 +326,7 @@ pub use job::{BatchName, JobId, JobOptions, JobState, KeyField, LimitKey, NewJob
 pub use job_log::JobLog;
 pub use jobs_file::{ImportReport, JOB_LINE_MAX_BYTES, JobLine, Redaction};
 pub use key_limits::{KeyLimitChange, KeyLimits};
+pub use mover::Moved;
 pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, Outlet, ProcessError, Processor, Registry};
 pub use queue::Queue;
 pub use repair::{Repair, RepairKind};

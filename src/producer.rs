@@ -2,6 +2,7 @@
 //! time.
 
 mod durable;
+mod former;
 mod router;
 
 use std::collections::VecDeque;
@@ -16,7 +17,7 @@ use self::durable::Unconfirmed;
 pub(crate) use self::router::Router;
 use crate::config::Durable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{BatchName, JobId, KeyField, NewJob};
+use crate::job::{BatchName, JobId, KeyField, NewJob, Partitions};
 use crate::stats::Enqueued;
 use crate::store::{Accepted, Answered, Confirmer, EnqueueCall, QueueKeys, Store};
 
@@ -38,6 +39,8 @@ struct Inner {
     confirmer: Confirmer,
     keys: QueueKeys,
     usual: Durable,
+    /// The partitions before this one's, which are asked about every job before it is handed over.
+    former: Option<Partitions>,
     /// Names this producer to the queue, which remembers the answer to its last call.
     id: JobId,
     waiting: Mutex<Waiting>,
@@ -79,13 +82,20 @@ struct Outcome {
 }
 
 impl Producer {
-    /// `usual`: whether the queue is durable where nobody has set it.
-    pub(crate) fn new(store: Store, confirmer: Confirmer, keys: QueueKeys, usual: Durable) -> Self {
+    /// `usual`: whether the queue is durable where nobody has set it; `former`: the partitions that are asked about every job
+    /// before it is handed over.
+    fn new(
+        store: Store,
+        confirmer: Confirmer,
+        keys: QueueKeys,
+        (usual, former): (Durable, Option<Partitions>),
+    ) -> Self {
         Self(Arc::new(Inner {
             store,
             confirmer,
             keys,
             usual,
+            former,
             id: JobId::generate(),
             waiting: Mutex::default(),
             key: Mutex::default(),
@@ -199,7 +209,8 @@ impl Inner {
     /// One call, with the keys of the jobs as the answer before said where they stand.
     async fn call(&self, call: u64, jobs: &[&NewJob]) -> Result<Answered> {
         let key = self.key.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let told = EnqueueCall { producer: self.id.as_str(), call, usual: self.usual, key: key.as_ref() };
+        let (usual, former) = (self.usual, self.former);
+        let told = EnqueueCall { producer: self.id.as_str(), call, usual, former, key: key.as_ref() };
         let answered = self.store.enqueue(&self.keys, told, jobs).await?;
         if answered.key != key {
             self.key.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&answered.key);

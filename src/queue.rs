@@ -10,8 +10,9 @@ use crate::bulk::{ActOptions, Bulk, BulkAct};
 use crate::clock::span_text;
 use crate::config::{Durable, QueueSettings, Setting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{JobId, JobState, NewJob, Partition, QueueName};
+use crate::job::{JobId, JobState, NewJob, Partition, Partitions, QueueName};
 use crate::key_limits::KeyLimits;
+use crate::mover::{self, Moved};
 use crate::producer::Router;
 use crate::selection::Selection;
 use crate::stats::{BulkReport, Enqueued, JobEnd, QueueStats};
@@ -137,12 +138,34 @@ impl Queue {
 
     /// Sets some of it; the rest stays. Live for every worker. What is set then.
     ///
+    /// A change of the [partitions](Setting::Partitions) begins with the new number, and goes on with [`Queue::move_over`].
+    ///
     /// # Errors
-    /// `Invalid` for a value that would stop the queue for good, such as a concurrency of 0.
+    /// `Invalid` for a value that would stop the queue for good, such as a concurrency of 0. `Refused` for what several
+    /// partitions cannot have: limits per key, and a concurrency or a length below their number; and for another number of
+    /// partitions while jobs are still being moved.
     pub async fn set(&self, changes: &[Setting]) -> Result<QueueSettings> {
+        let counts = changes
+            .iter()
+            .filter_map(|change| if let Setting::Partitions(count) = change { Some(*count) } else { None });
+        let count = counts.last();
+        count.map_or(Ok(()), |count| Partitions::new(count).map(drop))?;
         self.store.set(&self.keys, changes).await?;
         self.producer.register().await?;
+        if let Some(count) = count {
+            mover::change(&self.store, self.name(), count).await?;
+        }
         Ok(self.store.settings(&self.keys).await?.settings)
+    }
+
+    /// Goes on moving the jobs of a queue whose number of [partitions](Setting::Partitions) was changed to where they belong
+    /// now, until all are there, or those that are not run; `progress` is told after each step. Producers and workers go on
+    /// meanwhile. Without this call the workers of the queue do it, within a minute. Safe to break off and to repeat.
+    ///
+    /// # Errors
+    /// `Unreachable` and its like.
+    pub async fn move_over(&self, progress: &mut (dyn FnMut(Moved) + Send)) -> Result<Moved> {
+        mover::carry_on(&self.store, self.name(), None, progress).await
     }
 
     /// Sets what nobody has set yet.

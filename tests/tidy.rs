@@ -52,6 +52,7 @@ const ENGINE: &[&str] = &[
     "bulk",
     "removal",
     "undo",
+    "mover",
     "explain",
     "jobs_file",
 ];

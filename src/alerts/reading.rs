@@ -49,7 +49,7 @@ impl Look {
         if of_queues().any(|rule| rule.queue.is_none()) {
             wanted.extend(store.queues().await?);
         }
-        let ask = |queue: QueueName| async move { (store.counts(&store.keys(&queue)).await, queue) };
+        let ask = |queue: QueueName| async move { (store.counts_of(&queue).await, queue) };
         let mut asked = stream::iter(wanted).map(ask).buffer_unordered(CALLS_AT_ONCE);
         while let Some((counts, queue)) = asked.next().await {
             match counts {

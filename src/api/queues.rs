@@ -19,7 +19,8 @@ use crate::{ActOptions, Error, Scope};
 
 pub(super) fn routes() -> Vec<Route> {
     let patch = "Only what is named changes, for every worker and without a restart: null lifts a limit, or brings the \
-                 default back (RFC 7396).";
+                 default back (RFC 7396). Another number of partitions holds at once for new jobs; those that are there are \
+                 moved while producers and workers go on.";
     let example = json!({"rate": "100/s", "concurrency": 20, "removeOnComplete": "24h", "maxLength": null});
     let set = Route::patch("/api/queues/{queue}/settings", "setQueue", set);
     let settings = patch_of::<QueueSettings>(&[("retry", patch_of::<RetryPolicy>(&[]))]);
@@ -91,7 +92,12 @@ async fn set(State(api): State<Api>, InQueue { queue }: InQueue, JsonText(text):
     if changes.is_empty() {
         return Err(Error::invalid("nothing to set: name at least one setting, such as {\"rate\":\"100/s\"}").into());
     }
-    Ok(Json(queue.set(&changes).await?))
+    let settings = queue.set(&changes).await?;
+    if changes.iter().any(|change| matches!(change, Setting::Partitions(_))) {
+        // The answer does not wait for it: where this server ends, workers go on.
+        tokio::spawn(async move { queue.move_over(&mut |_| ()).await });
+    }
+    Ok(Json(settings))
 }
 
 async fn delete(caller: Caller, State(api): State<Api>, InQueue { queue }: InQueue) -> Answered<Deleted> {

@@ -179,6 +179,13 @@ codes! {
     JobsAdrift "jobs_adrift" Queue Warning
         "There are ids without a record, or records that no state holds: a hand has deleted keys, or the server has."
         "ireva-queue heal {about} lets go of ids without a record and puts lost records back, as a running worker does",
+    JobsMisplaced "jobs_misplaced" Queue Critical
+        "Jobs stand where no worker looks for them: a version without partitions has added them."
+        "stop or update what still enqueues into {about} with an older version; then ireva-queue queues set {about} --partitions 1 \
+         takes them in, and --partitions N spreads the queue again",
+    PartitionsUneven "partitions_uneven" Queue Note
+        "Jobs of one key stay in one partition, so that their order holds: other partitions do not help it."
+        "ireva-queue jobs list {about} -o json shows their keys; jobs that need no order among each other need no common order key",
     UniqueLeaked "unique_leaked" Queue Warning
         "Unique keys that hold nothing any more; they block nobody and take memory."
         "ireva-queue doctor {about} --fix, or a running worker within a minute",

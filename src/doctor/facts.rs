@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::alerts::Waiting;
 use crate::breaker::BreakerInfo;
@@ -12,7 +12,7 @@ use crate::config::{Config, RedisConfig, RedisMode};
 use crate::doctor::finding::Cause;
 use crate::doctor::services::Service;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{JobState, QueueName};
+use crate::job::{JobState, Partition, Partitions, QueueName};
 use crate::stats::{QueueStats, WorkerInfo};
 use crate::store::{
     AlertHash, ClusterLook, Detail, Diagnosed, Found, Key, QueueKeys, Range, SentinelLook, ServerLook, Store, Vitals,
@@ -86,8 +86,10 @@ pub(crate) struct ServerFacts {
 #[derive(Debug, Clone)]
 pub(crate) struct QueueFacts {
     pub stats: QueueStats,
-    /// Records there are; as many as ids, where nothing is wrong.
-    pub records: u64,
+    /// Each place that may hold jobs of it.
+    pub places: Vec<PlaceFacts>,
+    /// Jobs under the queue's own name, where it has several partitions and nobody looks for jobs there.
+    pub misplaced: u64,
     pub setting_problems: Vec<String>,
     pub diagnosed: Diagnosed,
     /// Why its latest jobs failed, the most frequent first.
@@ -96,13 +98,18 @@ pub(crate) struct QueueFacts {
     pub held_by: Option<String>,
 }
 
-impl QueueFacts {
+/// One place of a queue: the queue itself, or one of its partitions.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PlaceFacts {
+    /// `3/8`.
+    pub partition: String,
+    /// Records there are; as many as ids, where nothing is wrong.
+    pub records: u64,
     /// Ids in all its states.
-    pub fn ids(&self) -> u64 {
-        let stats = &self.stats;
-        let waiting = stats.pending + stats.scheduled + stats.retrying;
-        waiting + stats.active + stats.completed + stats.cancelled + stats.dead
-    }
+    pub ids: u64,
+    /// Jobs that wait.
+    pub waiting: u64,
+    pub diagnosed: Diagnosed,
 }
 
 /// A worker.
@@ -234,29 +241,50 @@ async fn timed(store: &Store) -> Result<(ServerLook, chrono::DateTime<chrono::Ut
 }
 
 async fn look_at_queue(store: &Store, queue: &QueueName) -> Result<Option<QueueFacts>> {
-    let keys = store.keys(queue);
-    let (counts, diagnosed) = tokio::join!(store.counts(&keys), store.diagnose(&keys));
+    let layout = store.layout(queue).await?;
+    let looks: Vec<_> = layout.places().map(|place| look_at_place(store, queue, place)).collect();
+    let looks = stream::iter(looks).buffered(CALLS_AT_ONCE).try_collect::<Vec<_>>();
+    let (counts, looked) = tokio::join!(store.counts_of(queue), looks);
     let Some(counts) = counts? else { return Ok(None) };
-    let stats = counts.stats(queue.clone());
-    let failed = [(stats.dead, Key::Dead), (stats.retrying, Key::Retrying)];
-    let failed = stream::iter(failed).filter(|(count, _)| std::future::ready(*count > 0));
-    let pages: Vec<Result<Vec<Found>>> = failed.then(|(_, set)| failed_last(store, &keys, set)).collect().await;
+    let (stats, places) = (counts.stats(queue.clone()), looked?);
+    let home = store.keys(queue);
+    let misplaced = match layout.now.is_one() || layout.was.is_some_and(Partitions::is_one) {
+        true => 0,
+        false => store.counts(&home).await?.map_or(0, |counts| counts.records),
+    };
     let mut found = Vec::new();
-    for page in pages {
-        found.extend(page?);
+    for (count, set) in [(stats.dead, Key::Dead), (stats.retrying, Key::Retrying)] {
+        if count > 0 {
+            let look = |keys| async move { failed_last(store, &keys, set, layout.places().count()).await };
+            found.extend(store.ask_places(queue, look).await?.into_iter().flatten());
+        }
     }
     Ok(Some(QueueFacts {
-        records: counts.records,
         setting_problems: counts.setting_problems(queue),
         causes: causes(&found, queue),
-        diagnosed: diagnosed?,
+        diagnosed: Diagnosed::of_all(places.iter().map(|place| place.diagnosed.clone()).collect()),
+        places,
+        misplaced,
         held_by: None,
         stats,
     }))
 }
 
-async fn failed_last(store: &Store, keys: &QueueKeys, set: Key) -> Result<Vec<Found>> {
-    store.page(keys, set, Range::Newest { first: 0, count: CAUSES_FROM }, Detail::Arrival).await
+/// Numbers that must agree are of one instant, and so of one place.
+async fn look_at_place(store: &Store, queue: &QueueName, partition: Partition) -> Result<PlaceFacts> {
+    let keys = store.partition_keys(queue, partition);
+    let (counts, diagnosed) = tokio::try_join!(store.counts(&keys), store.diagnose(&keys))?;
+    let partition = partition.to_string();
+    let Some(counts) = counts else { return Ok(PlaceFacts { partition, diagnosed, ..PlaceFacts::default() }) };
+    let [critical, high, normal, low, scheduled, _, retrying, ..] = counts.sizes;
+    let waiting = critical + high + normal + low + scheduled + retrying;
+    Ok(PlaceFacts { partition, records: counts.records, ids: counts.sizes.iter().sum(), waiting, diagnosed })
+}
+
+/// The last ones of one of so many places.
+async fn failed_last(store: &Store, keys: &QueueKeys, set: Key, places: usize) -> Result<Vec<Found>> {
+    let count = CAUSES_FROM.div_ceil(places.max(1) as u64);
+    store.page(keys, set, Range::Newest { first: 0, count }, Detail::Arrival).await
 }
 
 /// Why these jobs failed last, by code.

@@ -28,7 +28,7 @@ pub(crate) use new::LONGEST;
 pub(crate) use new::Start;
 pub use new::{NewJob, Unique};
 pub use options::JobOptions;
-pub(crate) use partition::{Layout, Partition, Partitions};
+pub(crate) use partition::{Layout, PARTITIONS_MAX, Partition, Partitions};
 pub use priority::Priority;
 pub use queue_name::QueueName;
 pub(crate) use record::arrival_of;

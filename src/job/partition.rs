@@ -5,7 +5,7 @@ use std::fmt;
 use crate::error::{Error, Result};
 
 /// More would be a lane of every worker each, and a question of every command each.
-const PARTITIONS_MAX: u16 = 64;
+pub(crate) const PARTITIONS_MAX: u16 = 64;
 
 /// How many partitions a queue has. With its number alone it says where each job belongs, so it also names the layout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,6 +65,11 @@ impl Partitions {
         Partition { number: self.place_of(key) as u16 + 1, of: self.0 }
     }
 
+    /// Their number.
+    pub(crate) fn count(self) -> u16 {
+        self.0
+    }
+
     /// Whether there is but the queue itself.
     pub(crate) fn is_one(self) -> bool {
         self == Self::ONE
@@ -89,6 +94,16 @@ impl Layout {
 impl Partition {
     /// The queue itself, where it has no others.
     pub(crate) const WHOLE: Self = Self { number: 1, of: 1 };
+
+    /// Which one it is, from 1, and of how many.
+    pub(crate) fn number(self) -> (u16, u16) {
+        (self.number, self.of)
+    }
+
+    /// Those that it is one of.
+    pub(crate) fn among(self) -> Partitions {
+        Partitions(self.of)
+    }
 
     /// Whether it is all of the queue.
     pub(crate) fn is_whole(self) -> bool {

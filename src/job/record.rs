@@ -77,12 +77,6 @@ pub(crate) struct Stored<'a> {
 }
 
 impl Record {
-    /// What decides the partition of the job `id`, as it did when the job was enqueued.
-    pub(crate) fn partition_key<'a>(&'a self, id: &'a JobId) -> &'a str {
-        let batch = self.batch.as_ref().map(BatchName::as_str);
-        batch.or(self.unique.as_deref()).or(self.order_key.as_deref()).unwrap_or(id.as_str())
-    }
-
     /// Reads a stored record.
     ///
     /// # Errors
@@ -119,6 +113,12 @@ impl Record {
     /// The payload as it was written.
     pub fn payload(&self) -> &str {
         &self.text[self.payload.clone()]
+    }
+
+    /// What decides the partition that job `id` belongs to, as when it was new.
+    pub(crate) fn partition_key<'a>(&'a self, id: &'a str) -> &'a str {
+        let batch = self.batch.as_ref().map(BatchName::as_str);
+        batch.or(self.unique.as_deref()).or(self.order_key.as_deref()).unwrap_or(id)
     }
 
     /// When the queue accepted the job.

@@ -144,7 +144,7 @@ impl JobLine {
         let expiry = record.ttl.filter(|_| live && self.state != JobState::Active);
         let ttl_ms = |ttl: Duration| i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         Ok(Admission {
-            partition_key: record.partition_key(&self.id).to_owned(),
+            partition_key: record.partition_key(self.id.as_str()).to_owned(),
             id: self.id.clone(),
             set: set_of(self.state, record.priority),
             score: self.place,

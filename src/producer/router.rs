@@ -7,18 +7,21 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
+use super::former::{self, Whereabouts};
 use super::{Outcome, Producer, repeated};
 use crate::config::Durable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{NewJob, Partitions, QueueName};
+use crate::job::{NewJob, QueueName};
 use crate::stats::Enqueued;
-use crate::store::{Confirmer, Store};
+use crate::store::{Accepted, Confirmer, Store};
 
 /// So long jobs are offered again while the number of partitions changes: a change says the new number within one round
 /// trip for each partition.
 const MOVING: Duration = Duration::from_secs(5);
 /// How long it waits before it asks where they belong once more.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long it goes by what it knew of several partitions.
+const KNOWN_FOR: Duration = Duration::from_secs(5);
 
 /// The one who enqueues into a queue, for a client. Cloning shares it.
 ///
@@ -38,14 +41,15 @@ struct Inner {
 /// The partitions as they were last known, and who enqueues into each.
 #[derive(Clone)]
 struct Routes {
-    partitions: Partitions,
+    whereabouts: Whereabouts,
+    learned: Instant,
     producers: Arc<[Producer]>,
 }
 
 impl Router {
     /// `usual`: whether the queue is durable where nobody has set it.
     pub(crate) fn new(store: Store, confirmer: Confirmer, queue: &QueueName, usual: Durable) -> Self {
-        let routes = Routes::new((&store, &confirmer), (queue, usual), Partitions::ONE);
+        let routes = Routes::new((&store, &confirmer), (queue, usual), Whereabouts::ONE);
         Self(Arc::new(Inner { store, confirmer, queue: queue.clone(), usual, routes: Mutex::new(routes) }))
     }
 
@@ -80,18 +84,23 @@ impl Router {
         let mut answers: Vec<Option<Result<Enqueued>>> = jobs.iter().map(|_| None).collect();
         let mut left: Vec<(usize, NewJob)> = jobs.into_iter().enumerate().collect();
         let until = Instant::now() + MOVING;
+        let routes = self.0.routes();
+        if routes.whereabouts != Whereabouts::ONE && routes.learned.elapsed() > KNOWN_FOR {
+            self.0.learn().await?;
+        }
         loop {
             let routes = self.0.routes();
+            left = routes.answer_known((&self.0.store, &self.0.queue), left, &mut answers).await?;
             left = routes.offer(left, &mut answers).await?;
             if left.is_empty() {
                 let missing = || Err(Error::internal("enqueue gave no answer"));
                 return Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect());
             }
-            let trouble = match self.0.learn(routes.partitions).await {
+            let trouble = match self.0.learn().await {
                 Err(error) => Some(error),
                 Ok(_) if Instant::now() >= until => Some(self.moving()),
-                Ok(partitions) => {
-                    if partitions == routes.partitions {
+                Ok(learned) => {
+                    if learned.whereabouts == routes.whereabouts {
                         // A change has begun that has not said the new number yet.
                         tokio::time::sleep(PAUSE).await;
                     }
@@ -121,15 +130,17 @@ impl Inner {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Asks how many partitions there are now; those who enqueue are kept where it is as many as are `known`.
-    async fn learn(&self, known: Partitions) -> Result<Partitions> {
-        let partitions = self.store.layout(&self.queue).await?.now;
+    /// Asks where jobs belong now; those who enqueue are kept where that is as it was known.
+    async fn learn(&self) -> Result<Routes> {
+        let whereabouts = Whereabouts::of(&self.store.course(&self.queue).await?);
         let mut routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
-        // Who asked at the same time may have learned it before.
-        if partitions != known && partitions != routes.partitions {
-            *routes = Routes::new((&self.store, &self.confirmer), (&self.queue, self.usual), partitions);
+        if whereabouts == routes.whereabouts {
+            routes.learned = Instant::now();
+        } else {
+            // Who asked at the same time may have learned it before, or later: then it is learned once more.
+            *routes = Routes::new((&self.store, &self.confirmer), (&self.queue, self.usual), whereabouts);
         }
-        Ok(partitions)
+        Ok(routes.clone())
     }
 }
 
@@ -137,13 +148,71 @@ impl Routes {
     fn new(
         (store, confirmer): (&Store, &Confirmer),
         (queue, usual): (&QueueName, Durable),
-        partitions: Partitions,
+        whereabouts: Whereabouts,
     ) -> Self {
         let producer = |partition| {
             let keys = store.partition_keys(queue, partition);
-            Producer::new(store.clone(), confirmer.clone(), keys, usual)
+            Producer::new(store.clone(), confirmer.clone(), keys, (usual, whereabouts.was))
         };
-        Self { partitions, producers: partitions.each().map(producer).collect() }
+        let producers = whereabouts.now.each().map(producer).collect();
+        Self { whereabouts, learned: Instant::now(), producers }
+    }
+
+    /// Answers the jobs that other places know, or that several partitions cannot have; the rest.
+    async fn answer_known(
+        &self,
+        (store, queue): (&Store, &QueueName),
+        jobs: Vec<(usize, NewJob)>,
+        answers: &mut [Option<Result<Enqueued>>],
+    ) -> Result<Vec<(usize, NewJob)>> {
+        if self.whereabouts == Whereabouts::ONE {
+            return Ok(jobs);
+        }
+        let (jobs, refused): (Vec<_>, Vec<_>) = jobs.into_iter().partition(|(_, job)| self.cannot_have(job).is_none());
+        for (place, job) in refused {
+            answers[place] = self.cannot_have(&job).map(|why| Err(Error::refused(why)));
+        }
+        if self.whereabouts.is_plain() || jobs.is_empty() {
+            return Ok(jobs);
+        }
+        let known = match former::ask((store, queue), self.whereabouts, &jobs).await {
+            Ok(known) => known,
+            Err(error) if answers.iter().all(Option::is_none) => return Err(error),
+            Err(error) => {
+                jobs.iter().zip(repeated(&error)).for_each(|((place, _), answer)| answers[*place] = Some(answer));
+                return Ok(Vec::new());
+            }
+        };
+        let mut rest = Vec::new();
+        for ((place, job), known) in jobs.into_iter().zip(known) {
+            let id = match known {
+                Some(Accepted::Held(holder)) => holder,
+                Some(_) => job.id.clone(),
+                None => {
+                    rest.push((place, job));
+                    continue;
+                }
+            };
+            answers[place] = Some(Ok(Enqueued { id, queue: queue.clone(), duplicate: true }));
+        }
+        Ok(rest)
+    }
+
+    /// Why a queue of several partitions cannot have a job.
+    fn cannot_have(&self, job: &NewJob) -> Option<&'static str> {
+        if self.whereabouts.now.is_one() && self.whereabouts.was.is_none() {
+            return None;
+        }
+        if job.asks_for_empty_queue() {
+            return Some(
+                "unlessQueued cannot be asked of a queue of several partitions: no script sees all of them; \
+                 give the jobs a unique key instead",
+            );
+        }
+        (job.batch.is_some() && job.unique.is_some()).then_some(
+            "a job of a batch cannot have a unique key in a queue of several partitions: it stands with its batch, where no \
+             script sees the other jobs of that key",
+        )
     }
 
     /// Hands each job to its partition, all partitions at once, and puts down the answers; the jobs that came back.
@@ -158,14 +227,7 @@ impl Routes {
         let mut shares: Vec<(VecDeque<usize>, Vec<NewJob>)> =
             self.producers.iter().map(|_| Default::default()).collect();
         for (place, job) in jobs {
-            if !self.partitions.is_one() && job.asks_for_empty_queue() {
-                answers[place] = Some(Err(Error::refused(
-                    "unlessQueued cannot be asked of a queue of several partitions: no script sees all of them; \
-                     give the jobs a unique key instead",
-                )));
-                continue;
-            }
-            let (places, share) = &mut shares[self.partitions.place_of(job.partition_key())];
+            let (places, share) = &mut shares[self.whereabouts.now.place_of(job.partition_key())];
             places.push_back(place);
             share.push(job);
         }

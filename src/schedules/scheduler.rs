@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use futures_util::stream::{self, StreamExt};
 
 use super::firing::round;
@@ -23,7 +24,7 @@ const WARN_EVERY: Duration = Duration::from_secs(5);
 const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Who the events say it was.
 const NAME: &str = "scheduler";
-/// In a cluster one queue is waited for no longer.
+/// In a cluster one place of a queue is waited for no longer.
 const NODE_LIMIT: Duration = Duration::from_secs(5);
 
 type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
@@ -117,25 +118,17 @@ impl Scheduler {
         };
         let tell = &tell;
         let ask = |queue: QueueName| async move {
-            let keys = store.keys(&queue);
-            let round = round(store, &keys, NAME, tell);
-            if !store.connection.is_cluster() {
-                return round.await;
-            }
-            // The node of one queue may be away while those of others are not.
-            let silent = || Error::new(ErrorKind::Unreachable, format!("redis does not answer for queue {queue}"));
-            tokio::time::timeout(NODE_LIMIT, round).await.unwrap_or_else(|_| Err(silent()))
+            let places = within_limit(store, &queue, store.places(&queue)).await?;
+            let rounds = places.iter().map(|keys| within_limit(store, &queue, round(store, keys, NAME, tell)));
+            earliest(join_all(rounds).await)
         };
         let mut looks = stream::iter(queues).map(ask).buffer_unordered(CALLS_AT_ONCE);
-        let (mut next, mut trouble) = (INTERVAL, None);
+        // One queue in trouble does not hold up the others.
+        let mut all = Vec::new();
         while let Some(look) = looks.next().await {
-            match look {
-                Ok(next_in) => next = next.min(next_in.unwrap_or(INTERVAL)),
-                // One queue in trouble does not hold up the others.
-                Err(error) => trouble = trouble.or(Some(error)),
-            }
+            all.push(look);
         }
-        trouble.map_or(Ok(next), Err)
+        Ok(earliest(all)?.map_or(INTERVAL, |next| next.min(INTERVAL)))
     }
 
     fn tell(&self, event: &Event) {
@@ -147,4 +140,19 @@ impl Scheduler {
             None => {}
         }
     }
+}
+
+/// In a cluster the node of one place may be away while those of others are not.
+async fn within_limit<T>(store: &Store, queue: &QueueName, ask: impl Future<Output = Result<T>>) -> Result<T> {
+    if !store.connection.is_cluster() {
+        return ask.await;
+    }
+    let silent = || Error::new(ErrorKind::Unreachable, format!("redis does not answer for queue {queue}"));
+    tokio::time::timeout(NODE_LIMIT, ask).await.unwrap_or_else(|_| Err(silent()))
+}
+
+/// The first of the next ticks, or the first trouble, of looks that are all over.
+fn earliest(looks: Vec<Result<Option<Duration>>>) -> Result<Option<Duration>> {
+    let nexts: Vec<_> = looks.into_iter().collect::<Result<_>>()?;
+    Ok(nexts.into_iter().flatten().min())
 }

@@ -64,6 +64,7 @@ keys! {
     Limits "limits" "hash" "key -> its own limits: concurrency|interval in µs|burst|rate",
     Schedules "schedules" "hash" "name -> schedule: revision|paused|fired|missed|overlapped|last tick, then a JSON object",
     Ticks "ticks" "zset" "schedule by its next tick in ms",
+    Leaving "leaving" "hash" "what is on its way to another partition -> a packed copy of it",
 }
 
 /// The key names of one queue, or of one of its partitions, spelled once.

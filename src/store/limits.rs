@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::config::{PriorityMode, QueueSettings, Rate, Retention, Setting};
 use crate::error::{Error, Result};
-use crate::job::QueueName;
+use crate::job::{Partitions, QueueName};
 use crate::retry::RetryPolicy;
 use crate::store::codec::read;
 use crate::store::{Key, QueueKeys, Store, scripts};
@@ -50,6 +50,7 @@ pub(crate) fn decode(queue: &QueueName, fields: &BTreeMap<String, String>) -> St
         crash_limit: reader.parse("crash_limit").unwrap_or(defaults.crash_limit),
         durable: reader.parse("durable").unwrap_or(defaults.durable),
         retry: retry.unwrap_or(defaults.retry),
+        partitions: reader.parse("partitions").unwrap_or(defaults.partitions),
     };
     let is_set = |field: &str| fields.get(field).is_some_and(|text| text == "1");
     Stored { settings, paused: is_set("paused"), protected: is_set("protected"), problems: reader.problems }
@@ -86,7 +87,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The fields that a setting writes. An empty value lifts a limit, and keeps a profile's default from coming back.
-fn encode(setting: &Setting) -> Vec<(&'static str, String)> {
+pub(crate) fn encode(setting: &Setting) -> Vec<(&'static str, String)> {
     fn text(value: Option<impl Display>) -> String {
         value.map(|value| value.to_string()).unwrap_or_default()
     }
@@ -118,6 +119,8 @@ fn encode(setting: &Setting) -> Vec<(&'static str, String)> {
         Setting::Retry(policy) => {
             vec![("retry", serde_json::to_string(policy).expect("a policy holds only numbers and strings"))]
         }
+        // Not a field that is simply written: see `Store::intend`.
+        Setting::Partitions(_) => Vec::new(),
     }
 }
 
@@ -128,6 +131,7 @@ fn check(setting: &Setting) -> Result<()> {
         Setting::KeyConcurrency(Some(0)) => "concurrency of a key must be 1 or more (pause the queue to stop it)",
         Setting::CrashLimit(0) => "crash limit must be 1 or more",
         Setting::Retry(policy) if policy.attempts == 0 => "attempts must be 1 or more",
+        Setting::Partitions(count) => return Partitions::new(*count).map(drop),
         _ => return Ok(()),
     };
     Err(Error::invalid(problem))
@@ -183,6 +187,7 @@ impl Store {
         self.write(keys, Mode::All, event, vec![("protected", value.to_owned())]).await
     }
 
+    /// Writes what is set for a queue, and each partition's share of it into the partition.
     async fn write(
         &self,
         keys: &QueueKeys,
@@ -193,16 +198,29 @@ impl Store {
         if fields.is_empty() {
             return Ok(false);
         }
-        let mut command = scripts::SETTINGS.on(keys, &self.clock);
+        // Whichever of its places is named: what is set for a queue stands under its own name.
+        let mut command = scripts::SETTINGS.on(&self.keys(keys.queue()), &self.clock);
         command.arg(if mode == Mode::All { "set" } else { "default" }).arg(event).arg("operator");
         for (field, value) in &fields {
             command.arg(field).arg(value);
         }
         let answer = scripts::SETTINGS.send(&self.connection, &command).await?;
-        let changed: u64 = read("settings", answer.value)?;
+        let changed: i64 = read("settings", answer.value)?;
+        if changed < 0 {
+            return Err(not_with_partitions(keys.queue()));
+        }
+        // Also where it stood so already: whoever set it may have died before this.
+        self.copy_settings(keys.queue()).await?;
         // Where the first of two calls got lost it is the one that may have changed something.
         Ok(changed > 0 || answer.repeated)
     }
+}
+
+fn not_with_partitions(queue: &QueueName) -> Error {
+    Error::refused(format!(
+        "queue {queue} has several partitions, which cannot have limits per key, nor a concurrency or a maxLength that is less \
+         than their number; bring it back to one first (queues set {queue} --partitions 1)"
+    ))
 }
 
 #[cfg(test)]
@@ -233,6 +251,7 @@ mod tests {
             crash_limit: 4,
             durable: Durable::On,
             retry: RetryPolicy { attempts: 9, ..RetryPolicy::default() },
+            partitions: 1,
         };
         let stored = read_of(
             "q",

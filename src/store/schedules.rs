@@ -1,16 +1,20 @@
 //! The schedules of a queue: what is stored of each, its next tick, and the script that fires it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::time::sleep;
 
 use crate::error::{Error, Result};
 use crate::job::{JobId, NewJob, QueueName};
 use crate::schedule::{LastTick, Schedule, ScheduleInfo, ScheduleState};
 use crate::store::codec::{Reply, read};
 use crate::store::lifecycle::options;
-use crate::store::{QueueKeys, Store, scripts};
+use crate::store::{Key, QueueKeys, Store, scripts};
 
+/// How long a schedule is on its way from one partition to another, at most about.
+const ON_ITS_WAY: Duration = Duration::from_millis(20);
 /// Schedules that one call of `due` answers with.
 pub(crate) const DUE_MAX: usize = 50;
 
@@ -57,6 +61,12 @@ impl StoredSchedule {
     /// The schedule.
     pub(crate) fn schedule(&self, queue: &QueueName) -> Result<Schedule> {
         Schedule::from_stored(&self.name, queue, &self.text)
+    }
+
+    /// What decides to which partition of its queue a schedule belongs that is stored so: its name, where nobody can read it.
+    pub(crate) fn key_of(queue: &QueueName, name: &str, stored: &str) -> String {
+        let schedule = Self::new(name.to_owned(), stored, None).schedule(queue);
+        schedule.map_or_else(|_| name.to_owned(), |schedule| schedule.partition_key().to_owned())
     }
 
     /// How it stands at `now_ms`.
@@ -125,6 +135,7 @@ pub(crate) enum Fired {
 }
 
 /// A schedule as it shall be.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Appointment<'a> {
     pub name: &'a str,
     /// As it was seen; empty where there was none.
@@ -161,7 +172,56 @@ impl Store {
         Ok(Due { now_ms, next_in_ms: next_in_ms.map(i64::unsigned_abs), schedules })
     }
 
-    /// Every schedule of a queue by name, and the server's time.
+    /// Every schedule of a queue by name, whichever of its places has it, with that place, and the server's time. One that
+    /// is being moved is where it goes.
+    pub(crate) async fn schedules_of(&self, queue: &QueueName) -> Result<(i64, Vec<(QueueKeys, StoredSchedule)>)> {
+        let look = |keys: QueueKeys| async move { Ok((self.schedules(&keys).await?, keys)) };
+        let (mut last_ms, mut by_name) = (0, BTreeMap::new());
+        let mut answers = self.ask_places(queue, look).await?;
+        if self.layout(queue).await?.was.is_some() {
+            // One on its way from one partition to another is in neither for a moment.
+            sleep(ON_ITS_WAY).await;
+            answers.extend(self.ask_places(queue, look).await?);
+        }
+        for ((now_ms, schedules), keys) in answers {
+            last_ms = last_ms.max(now_ms);
+            by_name.extend(schedules.into_iter().map(|stored| (stored.name.clone(), (keys.clone(), stored))));
+        }
+        Ok((last_ms, by_name.into_values().collect()))
+    }
+
+    /// A schedule of a queue, whichever of its places has it, with that place, and the server's time.
+    pub(crate) async fn schedule_of(
+        &self,
+        queue: &QueueName,
+        name: &str,
+    ) -> Result<(i64, Option<(QueueKeys, StoredSchedule)>)> {
+        let look = |keys: QueueKeys| async move { Ok((self.schedule(&keys, name).await?, keys)) };
+        for look_again in [true, true, false] {
+            let answers = self.ask_places(queue, look).await?;
+            let now_ms = answers.iter().map(|((now_ms, _), _)| *now_ms).max().unwrap_or_default();
+            let found = answers.into_iter().filter_map(|((_, stored), keys)| Some((keys, stored?))).next_back();
+            // One on its way from one partition to another is in neither for a moment.
+            if found.is_some() || !look_again || self.layout(queue).await?.was.is_none() {
+                return Ok((now_ms, found));
+            }
+            sleep(ON_ITS_WAY).await;
+        }
+        Err(Error::internal("the last look answers"))
+    }
+
+    /// Writes a schedule of the place `from` into the place `to` as it stands, where none of that name is there that is newer.
+    pub(crate) async fn settle(&self, (from, to): (&QueueKeys, &QueueKeys), seen: &StoredSchedule) -> Result<()> {
+        let mut command = redis::cmd("HGET");
+        command.arg(from.name(Key::Schedules)).arg(&seen.name);
+        let text: Option<String> = read("HGET", self.connection.call(&command).await?.value)?;
+        let Some(text) = text else { return Ok(()) };
+        let mut command = scripts::SETTLE.on(to, &self.clock);
+        command.arg(&seen.name).arg(text).arg(millis(seen.next_ms));
+        scripts::SETTLE.ask(&self.connection, &command).await.map(drop)
+    }
+
+    /// Every schedule of one place of a queue by name, and the server's time.
     pub(crate) async fn schedules(&self, keys: &QueueKeys) -> Result<(i64, Vec<StoredSchedule>)> {
         let (mut cursor, mut found) = ("0".to_owned(), BTreeMap::new());
         loop {
@@ -176,7 +236,7 @@ impl Store {
         }
     }
 
-    /// A schedule of a queue, and the server's time.
+    /// A schedule of one place of a queue, and the server's time.
     pub(crate) async fn schedule(&self, keys: &QueueKeys, name: &str) -> Result<(i64, Option<StoredSchedule>)> {
         let mut command = scripts::AGENDA.on(keys, &self.clock);
         command.arg("").arg(name);

@@ -48,6 +48,7 @@ macro_rules! shared {
 
 scripts! {
     ENQUEUE "enqueue",
+    FORMER "former",
     CONFIRM "confirm",
     FETCH "fetch",
     COMPLETE "complete",
@@ -92,6 +93,7 @@ scripts! {
     APPOINT "appoint",
     DUE "due",
     AGENDA "agenda",
+    SETTLE "settle",
     RESTORE "restore",
     ADMIT "admit",
     NOTE "note",
@@ -110,6 +112,17 @@ scripts! {
     LIMIT "limit",
     LIMITS "limits",
     HASTEN "hasten",
+    SPREAD "spread",
+    IMPRINT "imprint",
+    GATE "gate",
+    MOVE_OUT "move_out",
+    MOVE_APART "move_apart",
+    MOVE_LOCKS "move_locks",
+    MOVE_IN "move_in",
+    MOVE_DONE "move_done",
+    TURN "turn",
+    VACANCY "vacancy",
+    RETIRE "retire",
     ALERT_TURN "alert_turn",
     ALERT_MOVE "alert_move",
     ALERT_PUT "alert_put",
@@ -119,7 +132,7 @@ shared! {
     "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "put_off", "rank", "promote",
     "expire", "options", "place", "line", "grant", "replay", "claim", "unline", "hand", "fallen",
     "lines", "durable", "schedule", "supersede", "aside", "back", "batch", "tally", "breaker", "keyed", "parked", "slots", "right",
-    "amiss", "allow", "charge", "sort_out", "park", "resume", "unpark", "limited",
+    "amiss", "allow", "charge", "sort_out", "park", "resume", "unpark", "limited", "luggage",
 }
 
 /// What the header of a script says.

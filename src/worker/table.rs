@@ -1,9 +1,11 @@
-//! A worker's own table of the claims that it holds in one queue.
+//! A worker's own table of the claims that it holds in one place of a queue.
 //!
 //! A plain mutex, held for a look or a copy, never across an await or the code of a processor: the heartbeat, on its own
 //! thread, must get at it whatever the processors do.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Add;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -52,20 +54,42 @@ struct Inner {
     ready: VecDeque<Ready>,
 }
 
-/// The claims of one queue.
+/// The claims of one place of a queue.
 #[derive(Default)]
-pub(crate) struct Table(Mutex<Inner>);
+pub(crate) struct Table {
+    inner: Mutex<Inner>,
+    /// How many wait for a slot, so that nobody takes the lock for nothing.
+    ready: AtomicUsize,
+}
 
 /// How many claims there are, and how many of them wait for a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Load {
     pub held: usize,
     pub ready: usize,
 }
 
+impl Add for Load {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { held: self.held + other.held, ready: self.ready + other.ready }
+    }
+}
+
 impl Table {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be called, with the lock held, by whoever puts something into line or takes it out.
+    fn count(&self, inner: &Inner) {
+        self.ready.store(inner.ready.len(), Ordering::Release);
+    }
+
+    /// Whether any wait for a slot.
+    pub(crate) fn has_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire) > 0
     }
 
     /// Takes in what was fetched.
@@ -81,12 +105,14 @@ impl Table {
             }
             inner.ready.push_back(Ready { job, since });
         }
+        self.count(&inner);
     }
 
     /// The next job to start, and the token that breaks it off.
     pub(crate) fn start(&self) -> Option<(Claimed, CancellationToken)> {
         let mut inner = self.lock();
         while let Some(Ready { job, .. }) = inner.ready.pop_front() {
+            self.count(&inner);
             if let Some(held) = inner.held.get_mut(&job.id)
                 && held.phase == Phase::Ready
                 && held.claim == job.claim
@@ -115,6 +141,7 @@ impl Table {
         let mut inner = self.lock();
         let due = inner.ready.iter().take_while(|ready| ready.since.elapsed() >= age).count();
         let taken: Vec<Claimed> = inner.ready.drain(..due).map(|ready| ready.job).collect();
+        self.count(&inner);
         for job in &taken {
             if let Some(held) = inner.held.get_mut(&job.id).filter(|held| held.claim == job.claim) {
                 held.phase = Phase::Ending;
@@ -168,7 +195,9 @@ impl Table {
             Phase::Ready => {
                 held.phase = Phase::Ending;
                 let place = inner.ready.iter().position(|ready| ready.job.id == *id)?;
-                inner.ready.remove(place).map(|ready| ready.job)
+                let revoked = inner.ready.remove(place).map(|ready| ready.job);
+                self.count(&inner);
+                revoked
             }
         }
     }

@@ -7,7 +7,7 @@
 -- flags:
 -- uses: now int layout
 local now_ms = int(math.floor(now() / 1000))
-layout('adds')
+layout('here')
 local key = string.sub(meta, 1, -5) .. 'batch:' .. name
 local known = redis.call('HMGET', key, 'created_ms', 'sealed', 'queue', 'record')
 if known[2] then return '#' end

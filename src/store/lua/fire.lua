@@ -4,14 +4,14 @@
 --       that are dropped; id: '' where this one is, too; option, record: as for enqueue
 -- returns: 'enqueued', 'overlapped', 'held', 'duplicate', 'missed' (no job was to be added), '!' the queue is full and
 --          nothing was done, '-' it is not as it was seen, or the tick has not come
--- refuses: LAYOUT PARTITIONS
+-- refuses: LAYOUT
 -- cost: 30 µs
 -- flags:
 -- uses: now int layout count arrive wake emit unlock drop keep options place lines schedule keyed parked supersede
 -- moves: Enqueue Schedule Cancel
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
-layout('adds')
+layout()
 local stored, score = read_schedule(redis.call('HGET', schedules, name)), redis.call('ZSCORE', ticks, name)
 if not stored or stored.revision ~= revision or not score or tonumber(score) ~= tonumber(tick) then return '-' end
 if tonumber(tick) > now_ms then return '-' end

@@ -10,10 +10,10 @@
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
 if redis.call('HEXISTS', jobs, id) == 1 then return '+' end
-layout('adds')
+local job = options(option, now_us)
+layout(job.unique and 'adds' or 'here')
 local score = redis.call('ZSCORE', dead, letter)
 if not score or tonumber(score) ~= tonumber(burial) then return '-' end
-local job = options(option, now_us)
 local holder = job.unique and holder_of(job.unique, now_ms)
 if holder and holder ~= letter then return '=' .. holder end
 

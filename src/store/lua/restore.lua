@@ -10,7 +10,7 @@
 -- uses: now int layout count wake emit options lines back
 -- moves: Restore
 local now_us = now()
-layout('adds')
+layout('here')
 local head = string.sub(meta, 1, -5) .. 'undo:' .. act
 local pieces = tonumber(redis.call('HGET', head, 'pieces'))
 if not pieces then return {} end

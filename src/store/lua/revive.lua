@@ -11,9 +11,12 @@
 -- moves: Revive
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
-layout('adds')
-local ids, moved, reply = {}, {}, {}
-for at = jobs_at, #ARGV, 7 do ids[#ids + 1] = ARGV[at] end
+local ids, moved, reply, keyed = {}, {}, {}, false
+for at = jobs_at, #ARGV, 7 do
+  ids[#ids + 1] = ARGV[at]
+  keyed = keyed or ARGV[at + 6] ~= ''
+end
+layout(keyed and 'adds' or 'here')
 local same = as_seen(dead, ids, jobs_at + 1, 7)
 local arrival = arrive(now_us, #ids)
 local due_ms = delay_ms ~= '' and math.ceil(now_us / 1000) + delay_ms

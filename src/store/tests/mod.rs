@@ -17,6 +17,7 @@ mod connection;
 mod embedded;
 mod job_logs;
 mod keyed;
+mod mover;
 mod sentinel;
 #[cfg(feature = "tls")]
 mod tls;

@@ -5,11 +5,11 @@ use clap::Subcommand;
 use ireva_queue::config::{Durable, PriorityMode, QueueSettings, Rate, Retention, Setting};
 use ireva_queue::retry::{Backoff, RetryPolicy};
 use ireva_queue::stats::{Deleted, Protected, Switched};
-use ireva_queue::{ActOptions, ErrorKind, KeyField, Queue, QueueName};
+use ireva_queue::{ActOptions, ErrorKind, KeyField, Moved, Queue, QueueName};
 
 use crate::context::Context;
 use crate::exit::Stop;
-use crate::output::Answer;
+use crate::output::{Answer, counted};
 use crate::parse;
 use crate::view::Settings;
 
@@ -86,6 +86,7 @@ struct DeleteArgs {
   ireva-queue queues set email --rate 100/s --concurrency 20
   ireva-queue queues set email --remove-on-complete 24h --remove-on-fail never
   ireva-queue queues set email --key tenantId --key-concurrency 5
+  ireva-queue queues set email --partitions 8
   ireva-queue queues set email --rate none")]
 struct SetArgs {
     /// The queue
@@ -155,6 +156,11 @@ struct SetArgs {
     /// How often a job with a permanent error runs; 1 buries it at once
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse::count::<u32>)]
     permanent_attempts: Option<u32>,
+
+    /// Over how many partitions the queue is spread, 1 to 64, for one that
+    /// outgrows a server: the jobs are moved while producers and workers go on
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse::count::<u16>)]
+    partitions: Option<u16>,
 }
 
 /// Runs the verb.
@@ -224,6 +230,9 @@ async fn set(args: SetArgs, context: &Context) -> Result<Answer> {
     }
     let settings = queue.set(&changes).await?;
     note_if_new(&queue, context).await;
+    if args.partitions.is_some() {
+        move_over(&queue, context).await?;
+    }
     let limits_keys = matches!(args.key_concurrency, Some(Some(_))) || matches!(args.key_rate, Some(Some(_)));
     if limits_keys && settings.key.is_none() {
         let name = &args.queue;
@@ -232,6 +241,31 @@ async fn set(args: SetArgs, context: &Context) -> Result<Answer> {
         ));
     }
     Ok(Answer::one(Settings { queue: args.queue, settings }))
+}
+
+/// Moves the jobs to the partitions that they belong to now, and says what is left to the workers. Ctrl-C leaves the rest to
+/// them.
+async fn move_over(queue: &Queue, context: &Context) -> Result<()> {
+    let name = queue.name();
+    let bar = context.ui.progress(&format!("moving jobs of {name}"), Some(0));
+    let moved = {
+        let mut tell = |moved: Moved| bar.set_of(moved.moved, moved.moved + moved.left);
+        tokio::select! {
+            moved = queue.move_over(&mut tell) => moved,
+            () = context.interrupt.token().cancelled_owned() => {
+                drop(bar);
+                context.ui.note(&format!("the workers of {name} move the rest; so does 'queues set {name} --partitions N' again"));
+                return Ok(());
+            }
+        }
+    };
+    drop(bar);
+    let moved = moved?;
+    if !moved.done {
+        let running = counted(moved.running, "job");
+        context.ui.note(&format!("{running} of {name} run where they were; the workers move what becomes of them"));
+    }
+    Ok(())
 }
 
 /// Says on stderr that nobody had used the name before, which is how a mistyped one shows. Where nobody looks on, only a
@@ -283,6 +317,7 @@ fn plain_changes(args: &SetArgs) -> Vec<Setting> {
         args.max_length.map(Setting::MaxLength),
         args.crash_limit.map(Setting::CrashLimit),
         args.durable.map(Setting::Durable),
+        args.partitions.map(Setting::Partitions),
     ];
     changes.into_iter().flatten().collect()
 }

@@ -35,6 +35,7 @@ impl View for Settings {
         Column::new("KEY"),
         Column::new("KEY CONCURRENCY"),
         Column::new("KEY RATE"),
+        Column::number("PARTITIONS"),
     ];
     const PLAIN_CARD: bool = true;
 
@@ -57,6 +58,7 @@ impl View for Settings {
             or_none(settings.key.as_ref().map(ToString::to_string)),
             or_none(settings.key_concurrency.map(|concurrency| concurrency.to_string())),
             or_none(settings.key_rate.map(|rate| rate.to_string())),
+            Cell::count(settings.partitions),
         ]
     }
 
@@ -82,7 +84,30 @@ impl View for Settings {
             "key",
             "key-concurrency",
             "key-rate",
+            "partitions",
         ];
-        Some(labels.into_iter().zip(self.cells()).map(|(label, cell)| Block::Field(label, cell)).collect())
+        let fields = labels.into_iter().zip(self.cells()).map(|(label, cell)| Block::Field(label, cell));
+        let shares =
+            (self.settings.partitions > 1).then(|| Block::Field("of each", Cell::text(of_each(&self.settings))));
+        Some(fields.chain(shares).collect())
     }
+}
+
+/// What each partition has of the limits: `rate 100/8s:1, concurrency 3 or 2`.
+fn of_each(settings: &QueueSettings) -> String {
+    let [first, last] = [1, settings.partitions].map(|number| settings.of_partition(number));
+    let either = |first: String, last: String| if first == last { first } else { format!("{first} or {last}") };
+    let mut parts = Vec::new();
+    if let Some(rate) = first.rate {
+        parts.push(format!("rate {rate}"));
+    }
+    if let (Some(first), Some(last)) = (first.concurrency, last.concurrency) {
+        parts.push(format!("concurrency {}", either(first.to_string(), last.to_string())));
+    }
+    if let (Some(first), Some(last)) = (first.max_length, last.max_length) {
+        parts.push(format!("max-length {}", either(first.to_string(), last.to_string())));
+    }
+    parts.push(format!("remove-on-complete {}", first.remove_on_complete));
+    parts.push(format!("remove-on-fail {}", first.remove_on_fail));
+    parts.join(", ")
 }

@@ -1,0 +1,51 @@
+-- move_apart: takes what is no job out of a place that is being left: a schedule, with its last job where that waits; what a
+-- batch has counted; the totals. While a page is on its way it is told again.
+-- KEYS: jobs history crashes pending scheduled retrying active completed cancelled dead unique keys expiring seen meta batches batched schedules ticks leaving
+-- ARGV: clock what name   what: 'schedule', 'batch' or 'totals'; name: of the schedule or the batch
+-- returns: as move_out; nothing where there is none, or the last job of the schedule runs
+-- refuses: LAYOUT
+-- cost: 40 µs
+-- flags: allow-oom
+-- uses: now int layout lines parked schedule luggage
+local now_us = now()
+layout()
+if redis.call('EXISTS', leaving) == 1 then return on_its_way() end
+
+-- What `meta` holds beside totals, and stays.
+local is_kept = {layout = true, partitions = true, change = true, page = true, fence = true, arrival = true, tat = true,
+  batches = true}
+local function send(kind, values)
+  number_page(now_us)
+  redis.call('HSET', leaving, kind .. name, cmsgpack.pack(values))
+end
+if what == 'schedule' then
+  local text = redis.call('HGET', schedules, name)
+  local stored = read_schedule(text)
+  local word, score = where(stored and stored.job or '')
+  if not text or word == 'active' then return {} end
+  send('s', {text, redis.call('ZSCORE', ticks, name) or ''})
+  if word ~= '' and not ended[word] then take(line_of[word], {copy_of(stored.job, word, score)}) end
+  redis.call('HDEL', schedules, name)
+  redis.call('ZREM', ticks, name)
+elseif what == 'batch' then
+  local key = string.sub(meta, 1, -5) .. 'batch:' .. name
+  local told = redis.call('HMGET', key, 'created_ms', 'total', 'completed', 'dead', 'cancelled', 'sealed', 'finished_ms',
+    'id', 'queue', 'record')
+  for n = 1, 10 do told[n] = told[n] or '' end
+  -- While jobs of batches are left here, theirs may be counted here yet.
+  if redis.call('EXISTS', batched) == 0 then redis.call('ZREM', batches, name) end
+  if redis.call('EXISTS', key) == 0 then return {} end
+  send('b', told)
+  redis.call('UNLINK', key)
+else
+  local found, text, gone = redis.call('HGETALL', meta), {}, {}
+  for at = 1, #found, 2 do
+    if string.match(found[at], '^%l+$') and not is_kept[found[at]] and tonumber(found[at + 1]) then
+      text[#text + 1], gone[#gone + 1] = found[at] .. '=' .. found[at + 1], found[at]
+    end
+  end
+  if #gone == 0 then return {} end
+  send('t', {table.concat(text, ' ')})
+  redis.call('HDEL', meta, unpack(gone))
+end
+return on_its_way()

@@ -1,0 +1,277 @@
+//! What leaves a place of a queue for another, page by page.
+//!
+//! A page is copied into `leaving` of the place in the script that takes it out, goes to where it belongs, and is forgotten
+//! when it has arrived. Its number rises, and the places that take it in remember the last one, so that a page that is sent
+//! twice, by whomever, arrives once. Nobody needs to be the only one who moves.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+
+use crate::error::Result;
+use crate::job::{JobId, Partition, Partitions, QueueName, Record};
+use crate::store::codec::{Reply, read};
+use crate::store::{Accepted, Key, QueueKeys, Store, StoredSchedule, scripts};
+
+/// Jobs in one page.
+const PAGE_JOBS: usize = 250;
+/// Values of each thing in a page, behind its name.
+const VALUES: usize = 13;
+/// Where among them the record of a job stands.
+const RECORD: usize = 3;
+/// Names that one look at a set reads.
+const NAMES: usize = 500;
+
+/// What is no job, and leaves by itself.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Apart<'a> {
+    /// A schedule, with its last job where that waits.
+    Schedule(&'a str),
+    /// What a batch has counted here.
+    Batch(&'a str),
+    /// What the place has counted.
+    Totals,
+}
+
+/// What a place that is being left still holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Left {
+    /// Jobs that wait, and what is on its way.
+    pub waiting: u64,
+    pub running: u64,
+    pub ended: u64,
+    pub schedules: u64,
+    /// Live jobs of batches, jobs for other queues, unique keys, ids that are remembered.
+    pub rest: u64,
+}
+
+/// What is on its way.
+struct Page {
+    fence: String,
+    number: String,
+    things: Vec<Thing>,
+}
+
+/// One thing: its name, of which the first letter says what it is, and what is stored of it.
+struct Thing {
+    name: String,
+    values: Vec<Vec<u8>>,
+}
+
+impl Left {
+    /// Whether there is nothing.
+    pub(crate) fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+
+    /// All of both.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            waiting: self.waiting + other.waiting,
+            running: self.running + other.running,
+            ended: self.ended + other.ended,
+            schedules: self.schedules + other.schedules,
+            rest: self.rest + other.rest,
+        }
+    }
+}
+
+impl Page {
+    /// `None` where nothing leaves.
+    fn read(script: &'static str, value: redis::Value) -> Result<Option<Self>> {
+        let mut reply = Reply::new(script, value)?;
+        if reply.is_empty() {
+            return Ok(None);
+        }
+        let (fence, number) = (reply.text()?, reply.text()?);
+        let mut things = Vec::new();
+        while !reply.is_empty() {
+            let name = reply.text()?;
+            let values = (0..VALUES).map(|_| reply.bytes()).collect::<Result<_>>()?;
+            things.push(Thing { name, values });
+        }
+        Ok(Some(Self { fence, number, things }))
+    }
+
+    /// Where each thing goes among `to`: a schedule takes its job with it.
+    fn shares(&self, queue: &QueueName, to: Partitions) -> BTreeMap<usize, Vec<&Thing>> {
+        let schedule = self.things.iter().find_map(|thing| thing.schedule_key(queue));
+        let mut shares = BTreeMap::<usize, Vec<&Thing>>::new();
+        for thing in &self.things {
+            let place = schedule.as_ref().map_or_else(|| thing.place_among(to), |key| to.place_of(key));
+            shares.entry(place).or_default().push(thing);
+        }
+        shares
+    }
+}
+
+impl Thing {
+    /// What a schedule goes by, where it is one.
+    fn schedule_key(&self, queue: &QueueName) -> Option<String> {
+        let name = self.name.strip_prefix('s')?;
+        Some(StoredSchedule::key_of(queue, name, &String::from_utf8_lossy(&self.values[0])))
+    }
+
+    fn place_among(&self, to: Partitions) -> usize {
+        let (kind, name) = self.name.split_at_checked(1).unwrap_or_default();
+        match kind {
+            "j" => {
+                let record = String::from_utf8_lossy(&self.values[RECORD]).into_owned();
+                // What nobody can read goes by its id.
+                Record::decode(record)
+                    .map_or_else(|_| to.place_of(name), |record| to.place_of(record.partition_key(name)))
+            }
+            "t" => 0,
+            _ => to.place_of(name),
+        }
+    }
+}
+
+impl Store {
+    /// Moves the last jobs of a set of a place to where they belong among `to`; how many things were moved, and 0 where
+    /// there is nothing.
+    pub(crate) async fn move_jobs(&self, queue: &QueueName, from: Partition, set: Key, to: Partitions) -> Result<u64> {
+        let mut command = scripts::MOVE_OUT.on(&self.partition_keys(queue, from), &self.clock);
+        command.arg(set.suffix()).arg(PAGE_JOBS);
+        let page = Page::read("move_out", scripts::MOVE_OUT.ask(&self.connection, &command).await?)?;
+        self.carry(queue, from, to, page).await
+    }
+
+    /// Moves what is no job.
+    pub(crate) async fn move_apart(
+        &self,
+        queue: &QueueName,
+        from: Partition,
+        what: Apart<'_>,
+        to: Partitions,
+    ) -> Result<u64> {
+        let (what, name) = match what {
+            Apart::Schedule(name) => ("schedule", name),
+            Apart::Batch(name) => ("batch", name),
+            Apart::Totals => ("totals", ""),
+        };
+        let mut command = scripts::MOVE_APART.on(&self.partition_keys(queue, from), &self.clock);
+        command.arg(what).arg(name);
+        let page = Page::read("move_apart", scripts::MOVE_APART.ask(&self.connection, &command).await?)?;
+        self.carry(queue, from, to, page).await
+    }
+
+    /// Moves unique keys whose jobs are gone and whose windows may be open.
+    pub(crate) async fn move_locks(&self, queue: &QueueName, from: Partition, to: Partitions) -> Result<u64> {
+        let command = scripts::MOVE_LOCKS.on(&self.partition_keys(queue, from), &self.clock);
+        let page = Page::read("move_locks", scripts::MOVE_LOCKS.ask(&self.connection, &command).await?)?;
+        self.carry(queue, from, to, page).await
+    }
+
+    /// Brings a page to where it belongs, then forgets it where it came from.
+    async fn carry(&self, queue: &QueueName, from: Partition, to: Partitions, page: Option<Page>) -> Result<u64> {
+        let Some(page) = page else { return Ok(0) };
+        let places: Vec<_> = to.each().map(|place| self.partition_keys(queue, place)).collect();
+        let deliveries = page.shares(queue, to).into_iter().map(|(place, things)| {
+            let mut command = scripts::MOVE_IN.on(&places[place], &self.clock);
+            command.arg(from.to_string()).arg(&page.number).arg(&page.fence);
+            for thing in things {
+                command.arg(&thing.name).arg(&thing.values);
+            }
+            async move { scripts::MOVE_IN.ask(&self.connection, &command).await.map(drop) }
+        });
+        join_all(deliveries).await.into_iter().collect::<Result<()>>()?;
+        let mut command = scripts::MOVE_DONE.on(&self.partition_keys(queue, from), &self.clock);
+        command.arg(&page.number);
+        page.things.iter().filter_map(|thing| thing.name.strip_prefix('j')).for_each(|id| _ = command.arg(id));
+        scripts::MOVE_DONE.ask(&self.connection, &command).await?;
+        Ok(page.things.len() as u64)
+    }
+
+    /// Moves ids that are remembered after their jobs to where they themselves belong among `to`: by what their jobs went is
+    /// not known any more. Copied before they go, so that they are known throughout. How many.
+    pub(crate) async fn move_remembered(&self, queue: &QueueName, from: Partition, to: Partitions) -> Result<u64> {
+        let keys = self.partition_keys(queue, from);
+        let mut command = redis::cmd("ZRANGE");
+        command.arg(keys.name(Key::Seen)).arg("-inf").arg("(inf").arg("BYSCORE");
+        command.arg("LIMIT").arg(0).arg(NAMES).arg("WITHSCORES");
+        let mut reply = Reply::new("ZRANGE", self.connection.call(&command).await?.value)?;
+        let mut shares = BTreeMap::<usize, Vec<(String, i64)>>::new();
+        let mut ids = Vec::new();
+        while !reply.is_empty() {
+            let (id, until_ms) = (reply.text()?, reply.number()?);
+            shares.entry(to.place_of(&id)).or_default().push((id.clone(), until_ms));
+            ids.push(id);
+        }
+        if ids.is_empty() {
+            return Ok(0);
+        }
+        let places: Vec<_> = to.each().map(|place| self.partition_keys(queue, place)).collect();
+        for (place, ids) in shares {
+            let mut command = redis::cmd("ZADD");
+            command.arg(places[place].name(Key::Seen)).arg("GT");
+            ids.iter().for_each(|(id, until_ms)| _ = command.arg(*until_ms).arg(id));
+            self.connection.call(&command).await?;
+        }
+        let mut command = redis::cmd("ZREM");
+        command.arg(keys.name(Key::Seen)).arg(&ids);
+        self.connection.call(&command).await?;
+        Ok(ids.len() as u64)
+    }
+
+    /// The names of batches of a place, also of those of which only a part is there.
+    pub(crate) async fn batch_names(&self, keys: &QueueKeys) -> Result<Vec<String>> {
+        let mut names = Vec::new();
+        loop {
+            let mut command = redis::cmd("ZRANGE");
+            command.arg(keys.name(Key::Batches)).arg(names.len()).arg(names.len() + NAMES - 1);
+            let page: Vec<String> = read("ZRANGE", self.connection.call(&command).await?.value)?;
+            let last = page.len() < NAMES;
+            names.extend(page);
+            if last {
+                return Ok(names);
+            }
+        }
+    }
+
+    /// What a place that is being left still holds.
+    pub(crate) async fn vacancy(&self, keys: &QueueKeys) -> Result<Left> {
+        let command = scripts::VACANCY.on(keys, &self.clock);
+        let mut reply = Reply::new("vacancy", scripts::VACANCY.ask(&self.connection, &command).await?)?;
+        Ok(Left {
+            waiting: reply.count()?,
+            running: reply.count()?,
+            ended: reply.count()?,
+            schedules: reply.count()?,
+            rest: reply.count()?,
+        })
+    }
+
+    /// Clears a place away that is left and empty. `false` where it holds something.
+    pub(crate) async fn retire(&self, queue: &QueueName, place: Partition, change: &str) -> Result<bool> {
+        let mut command = scripts::RETIRE.on(&self.partition_keys(queue, place), &self.clock);
+        command.arg(change).arg(u8::from(place.is_whole()));
+        read("retire", scripts::RETIRE.ask(&self.connection, &command).await?)
+    }
+
+    /// Whether it is `who` that moves the jobs of a queue, for so long; 0 gives the turn back.
+    pub(crate) async fn mover_turn(&self, queue: &QueueName, who: &str, lease_ms: u64) -> Result<bool> {
+        let mut command = scripts::TURN.on(&self.keys(queue), &self.clock);
+        command.arg(who).arg(lease_ms);
+        read("turn", scripts::TURN.ask(&self.connection, &command).await?)
+    }
+
+    /// Which of these jobs, at most 300, a place knows, by id and unique key: for each `None` where it does not.
+    pub(crate) async fn known_at(
+        &self,
+        keys: &QueueKeys,
+        jobs: &[(&JobId, Option<&str>)],
+    ) -> Result<Vec<Option<Accepted>>> {
+        let mut command = scripts::FORMER.on(keys, &self.clock);
+        for (id, key) in jobs {
+            command.arg(id.as_str()).arg(key.unwrap_or_default());
+        }
+        let mut reply = Reply::new("former", scripts::FORMER.ask(&self.connection, &command).await?)?;
+        let known = |word: String| match word.split_at_checked(1) {
+            Some(("=", "")) => Some(Accepted::Duplicate),
+            Some(("=", holder)) => Some(Accepted::Held(JobId::trusted(holder))),
+            _ => None,
+        };
+        jobs.iter().map(|_| reply.text().map(known)).collect()
+    }
+}
