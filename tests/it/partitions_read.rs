@@ -92,7 +92,7 @@ fn its_partitions_are_counted_as_one() {
     assert_eq!((&stats["totals"]["enqueued"], &stats["totals"]["failed"]), (&json!(201), &json!(28)));
     assert_eq!((&stats["lastHour"]["enqueued"], stats.get("partitionsWas")), (&json!(201), None));
     assert!(stats["oldestPendingMs"].as_u64().unwrap() > 1_000_000_000_000, "the oldest of all: {stats}");
-    assert_eq!(cli.json(["stats"])[0], cli.json(["stats", "q"]), "in the list as alone");
+    assert_eq!(cli.json(["stats"])[0]["totals"], stats["totals"], "in the list as alone");
     assert!(cli.ok(["stats", "q", "-o", "table"]).contains("partitions"));
     let wide = cli.ok(["stats", "-o", "wide"]);
     assert!(wide.lines().next().unwrap().ends_with("PARTITIONS") && wide.trim_end().ends_with('8'), "{wide}");
@@ -382,7 +382,7 @@ fn in_a_cluster_it_is_read_over_all_masters() {
     assert_eq!(cleared["changed"], 120);
     let undone = cli.json(["undo", cleared["act"].as_str().unwrap()]);
     assert_eq!(undone["restored"], 120);
-    let events = cli.json(["events", "--queue", "q"]);
+    let events = cli.json(["events", "--queue", "q", "--last", "1000"]);
     let told = |word: &str| events.as_array().unwrap().iter().filter(|event| event["event"] == word).count();
     assert!(told("removed") >= 3 && told("restored") >= 3, "{events}");
     assert_eq!(ids(&cli.json(["jobs", "list", "q", "--all"])), all);
