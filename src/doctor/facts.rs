@@ -15,12 +15,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobState, Partition, Partitions, QueueName};
 use crate::stats::{QueueStats, WorkerInfo};
 use crate::store::{
-    AlertHash, ClusterLook, Detail, Diagnosed, Found, Key, QueueKeys, Range, SentinelLook, ServerLook, Store, Vitals,
-    WorkerSelf, look_at_sentinels, worker_info,
+    AlertHash, ClusterLook, Detail, Diagnosed, Found, Key, QueueKeys, Range, SentinelLook, ServerLook, Standstill,
+    Store, Vitals, WorkerSelf, look_at_sentinels, worker_info,
 };
 
 /// Queues or workers that are asked about at the same time.
 const CALLS_AT_ONCE: usize = 32;
+/// Workers go on with a change of partitions each minute.
+const STANDS_STILL_MS: i64 = 180_000;
 /// Jobs that failed last, of each state, from which causes are told.
 const CAUSES_FROM: u64 = 50;
 /// Causes that a finding names.
@@ -96,6 +98,8 @@ pub(crate) struct QueueFacts {
     pub causes: Vec<Cause>,
     /// The service that all its jobs need, where that one's breaker is open.
     pub held_by: Option<String>,
+    /// A change of its partitions that nobody goes on with.
+    pub standstill: Option<Standstill>,
 }
 
 impl QueueFacts {
@@ -276,6 +280,7 @@ async fn look_at_queue(store: &Store, queue: &QueueName) -> Result<Option<QueueF
         places,
         misplaced,
         held_by: None,
+        standstill: store.standstill(queue, STANDS_STILL_MS).await?,
         stats,
     }))
 }

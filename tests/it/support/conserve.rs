@@ -54,6 +54,7 @@ const SCHEMA: &[(&str, &str)] = &[
     ("unpark", "zset"),
     ("schedules", "hash"),
     ("ticks", "zset"),
+    ("leaving", "hash"),
     ("batches", "zset"),
     ("batch:", "hash"),
     ("batched", "hash"),
