@@ -36,10 +36,11 @@ mod tests {
 
     #[test]
     fn a_partition_has_its_share_under_the_names_that_scripts_read() {
-        let fields = [("rate", "100/s:12"), ("rate_us", "10000"), ("rate_burst", "12"), ("concurrency", "10"), ("paused", "1")];
-        let fields = [&fields[..], &[("durable", ""), ("partitions", "4"), ("key", "tenant"), ("remove_on_complete", "50")]];
         let fields =
-            fields.concat().iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned())).collect();
+            [("rate", "100/s:12"), ("rate_us", "10000"), ("rate_burst", "12"), ("concurrency", "10"), ("paused", "1")];
+        let fields =
+            [&fields[..], &[("durable", ""), ("partitions", "4"), ("key", "tenant"), ("remove_on_complete", "50")]];
+        let fields = fields.concat().iter().map(|(field, value)| ((*field).to_owned(), (*value).to_owned())).collect();
         let last = Partitions::new(8).unwrap().each().last().unwrap();
         let shares: BTreeMap<_, _> = share(&QueueName::new("q").unwrap(), &fields, last).into_iter().collect();
         let wanted = [

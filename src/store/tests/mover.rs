@@ -73,7 +73,15 @@ impl Bench {
     /// Everything that is stored of each job, wherever it is, but for the place.
     async fn image(&self) -> BTreeMap<String, Vec<String>> {
         const SETS: [&str; 9] = [
-            "pending:0", "pending:1", "pending:2", "pending:3", "scheduled", "retrying", "completed", "cancelled", "dead",
+            "pending:0",
+            "pending:1",
+            "pending:2",
+            "pending:3",
+            "scheduled",
+            "retrying",
+            "completed",
+            "cancelled",
+            "dead",
         ];
         let mut image = BTreeMap::<String, Vec<String>>::new();
         for keys in self.places().await {
@@ -146,7 +154,11 @@ impl Hand {
 
 /// A queue with some of everything, all of it at rest.
 async fn fill(bench: &Bench) {
-    bench.store.set(&bench.store.keys(&queue_name()), &[Setting::RemoveOnComplete("never".parse().unwrap())]).await.unwrap();
+    bench
+        .store
+        .set(&bench.store.keys(&queue_name()), &[Setting::RemoveOnComplete("never".parse().unwrap())])
+        .await
+        .unwrap();
     let priorities = ["critical", "high", "normal", "low"];
     let waiting = (0..400).map(|n| {
         let waits = job(&format!("wait-{n}")).priority(priorities[n % 4].parse().unwrap());
@@ -160,7 +172,9 @@ async fn fill(bench: &Bench) {
     bench.add((0..100).map(|n| job(&format!("later-{n}")).delay(Duration::from_secs(3_600 + n)))).await;
     let batch: BatchName = "nightly".parse().unwrap();
     bench.client.batches().open(&queue_name(), &batch, None).await.unwrap();
-    bench.add((0..30).map(|n| job(&format!("batch-{n}")).batch(batch.clone()).priority("critical".parse().unwrap()))).await;
+    bench
+        .add((0..30).map(|n| job(&format!("batch-{n}")).batch(batch.clone()).priority("critical".parse().unwrap())))
+        .await;
     // Of those at the head some end in each way: history, dead letters, retrying, snoozed.
     let mut hand = Hand::new(0);
     let claims = hand.claim(&bench.store, 80).await;
@@ -193,7 +207,10 @@ async fn a_queue_keeps_everything_that_it_holds_through_every_change() {
         assert_eq!(differs.map(|(name, facts)| (name, facts, after.get(name))), None, "{was} to {count}");
         assert_eq!((after.len(), bench.total("enqueued").await), (before.len(), enqueued), "{was} to {count}");
         // What is known stays known: by its id, by its unique key while its window is open.
-        assert_eq!(bench.add([job("wait-2"), job("other").unique("unique-1"), job("wait-3").order_key("order-3")]).await, [false; 3]);
+        assert_eq!(
+            bench.add([job("wait-2"), job("other").unique("unique-1"), job("wait-3").order_key("order-3")]).await,
+            [false; 3]
+        );
         was = count;
     }
     let info = bench.store.batch(&bench.store.keys(&queue_name()), &"nightly".parse().unwrap()).await.unwrap().unwrap();
@@ -259,12 +276,10 @@ async fn every_job_runs_once_while_movers_die_at_any_moment() {
     let ledger = Arc::new(Ledger::default());
     let (stop, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
     bench.add((0..1_000).map(|n| job(&format!("old-{n}")).order_key(format!("order-{}", n % 11)))).await;
-    let producers: Vec<_> = (0..2)
-        .map(|n| tokio::spawn(produce(Arc::clone(&bench), Arc::clone(&ledger), n, Arc::clone(&stop))))
-        .collect();
-    let workers: Vec<_> = (1..5)
-        .map(|n| tokio::spawn(work(Arc::clone(&bench), Arc::clone(&ledger), n, Arc::clone(&over))))
-        .collect();
+    let producers: Vec<_> =
+        (0..2).map(|n| tokio::spawn(produce(Arc::clone(&bench), Arc::clone(&ledger), n, Arc::clone(&stop)))).collect();
+    let workers: Vec<_> =
+        (1..5).map(|n| tokio::spawn(work(Arc::clone(&bench), Arc::clone(&ledger), n, Arc::clone(&over)))).collect();
     let mut killed = 0;
     for (turn, count) in [8, 2, 1, 5, 1].into_iter().enumerate() {
         let mut patience = 1;
@@ -428,7 +443,8 @@ async fn settings_reach_every_partition_and_come_back_as_they_were_set() {
     let of_places = async || {
         let mut found = Vec::new();
         for keys in bench.places().await {
-            let fields: BTreeMap<String, String> = bench.redis.query(&["HGETALL", &format!("{}config", Bench::base(&keys))]);
+            let fields: BTreeMap<String, String> =
+                bench.redis.query(&["HGETALL", &format!("{}config", Bench::base(&keys))]);
             found.push(fields);
         }
         found
