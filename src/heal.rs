@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::event::QueueEvent;
 use crate::events;
 use crate::job::{JobId, QueueName};
+use crate::mover;
 use crate::repair::{Repair, RepairKind};
 use crate::store::{Amiss, Appointed, Appointment, Auditor, QueueKeys, Store, StoredSchedule, worker_of};
 
@@ -61,6 +62,7 @@ impl Healer {
         let (store, mut repairs) = (self.client.store(), Vec::new());
         for queue in known(store, queues).await? {
             repairs.extend(heal_queue(store, &queue, dry_run).await?);
+            repairs.extend(mover::heal(store, &queue, dry_run).await?);
         }
         Ok(repairs)
     }

@@ -13,8 +13,10 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::config::Setting;
 use crate::error::{Error, Result};
 use crate::job::{JobId, Layout, Partition, Partitions, QueueName};
+use crate::repair::{Repair, RepairKind};
 use crate::store::{Apart, Course, CourseStep, Gate, Hindrance, Key, Last, Left, QueueKeys, Store};
 
 /// Pages that are moved between two looks at what is left.
@@ -27,9 +29,11 @@ const LONG_RUN: Duration = Duration::from_secs(5);
 /// How long old places stay that hold nothing: who waits for the end of a job still finds its result there.
 const LAST_LOOK: Duration = Duration::from_secs(1);
 /// How long the turn of a mover is its own.
-const TURN_MS: u64 = 10_000;
+const TURN_MS: u64 = 5_000;
 /// How long the janitor of a worker moves in each of its rounds, which come every minute.
 const ROUND: Duration = Duration::from_secs(50);
+/// How long a repair moves.
+const HEALING: Duration = Duration::from_secs(10);
 /// How long a change moves what it can before it answers.
 const FIRST_LOOK: Duration = Duration::from_millis(1_500);
 
@@ -57,6 +61,8 @@ struct Mover<'a> {
     store: &'a Store,
     queue: &'a QueueName,
     who: String,
+    /// Whether somebody waits for it: then it does not leave it to others.
+    is_asked: bool,
     moved: u64,
     /// Since when nothing waits in the old places.
     idle_since: Option<Instant>,
@@ -82,14 +88,15 @@ pub(crate) async fn change(store: &Store, queue: &QueueName, count: u16) -> Resu
 }
 
 /// Goes on with what is under way, at most for `limit`, or until all that is left runs; `progress` is told after each step.
+/// Who waits for it does not leave it to a worker that is at it.
 pub(crate) async fn carry_on(
     store: &Store,
     queue: &QueueName,
     limit: Option<Duration>,
     progress: &mut (dyn FnMut(Moved) + Send),
 ) -> Result<Moved> {
-    let mut mover = Mover::new(store, queue, JobId::generate().to_string());
-    let outcome = mover.run(limit, true, progress).await;
+    let mut mover = Mover::new(store, queue, true);
+    let outcome = mover.run(limit, progress).await;
     mover.leave().await?;
     outcome
 }
@@ -103,10 +110,39 @@ pub(crate) async fn keep_on(store: &Store, keys: &QueueKeys) -> Result<()> {
         store.course_step(queue, CourseStep::Forget, (&course.change, course.layout.now)).await?;
     }
     if course.is_moving() {
-        let mut mover = Mover::new(store, queue, JobId::generate().to_string());
-        let outcome = mover.run(Some(ROUND), false, &mut |_| ()).await;
+        let mut mover = Mover::new(store, queue, false);
+        let outcome = mover.run(Some(ROUND), &mut |_| ()).await;
         mover.leave().await?;
         outcome?;
+    }
+    Ok(())
+}
+
+/// Goes on with a change that nobody else is at, for a moment; only looks with `dry_run`.
+pub(crate) async fn heal(store: &Store, queue: &QueueName, dry_run: bool) -> Result<Option<Repair>> {
+    if store.standstill(queue, 1).await?.is_none() {
+        return Ok(None);
+    }
+    let mut mover = Mover::new(store, queue, true);
+    let found = mover.left(store.course(queue).await?.layout).await?;
+    let found = (found.waiting + found.ended).max(1);
+    if !dry_run {
+        mover.run(Some(HEALING), &mut |_| ()).await?;
+        mover.leave().await?;
+    }
+    let repaired = if dry_run { 0 } else { mover.moved.clamp(1, found) };
+    Ok(Some(Repair::new(queue, RepairKind::Move, (found, repaired))))
+}
+
+/// What a worker sets where nobody has set anything: the number of partitions too.
+pub(crate) async fn set_defaults(store: &Store, keys: &QueueKeys, defaults: &[Setting]) -> Result<()> {
+    store.set_defaults(keys, defaults).await?;
+    let counts =
+        defaults.iter().filter_map(|change| if let Setting::Partitions(count) = change { Some(*count) } else { None });
+    if let Some(count) = counts.last()
+        && store.course(keys.queue()).await?.change.is_empty()
+    {
+        change(store, keys.queue(), count).await?;
     }
     Ok(())
 }
@@ -139,41 +175,34 @@ fn refused(queue: &QueueName, count: u16, course: &Course, hindrance: Hindrance)
 }
 
 impl<'a> Mover<'a> {
-    fn new(store: &'a Store, queue: &'a QueueName, who: String) -> Self {
-        Self { store, queue, who, moved: 0, idle_since: None, empty_since: None }
+    fn new(store: &'a Store, queue: &'a QueueName, is_asked: bool) -> Self {
+        let who = JobId::generate().to_string();
+        Self { store, queue, who, is_asked, moved: 0, idle_since: None, empty_since: None }
     }
 
-    /// `waits`: whether it looks on while somebody else moves.
-    async fn run(
-        &mut self,
-        limit: Option<Duration>,
-        waits: bool,
-        progress: &mut (dyn FnMut(Moved) + Send),
-    ) -> Result<Moved> {
+    /// Until all is moved that can be, or for `limit`.
+    async fn run(&mut self, limit: Option<Duration>, progress: &mut (dyn FnMut(Moved) + Send)) -> Result<Moved> {
         let began = Instant::now();
         loop {
             let course = self.store.course(self.queue).await?;
             if !course.is_moving() {
                 return Ok(self.told(&course, Left::default()));
             }
-            let mine = self.store.mover_turn(self.queue, &self.who, TURN_MS).await?;
-            if !mine && !waits {
+            if !self.store.mover_turn(self.queue, (&self.who, self.is_asked), TURN_MS).await? {
                 return Ok(self.told(&course, Left::default()));
             }
-            if let (Some(next), true) = (course.next, mine) {
+            if let Some(next) = course.next {
                 self.introduce(&course, next).await?;
                 continue;
             }
             let before = self.moved;
-            if mine {
-                self.round(&course).await?;
-            }
+            self.round(&course).await?;
             let left = self.left(course.layout).await?;
-            let steps = mine && self.conclude(&course, left).await?;
+            let steps = self.conclude(&course, left).await?;
             let told = self.told(&course, left);
             progress(told);
             let all_that_can = left.waiting + left.ended == 0 && left.running > 0 && !course.held;
-            if (waits && all_that_can) || limit.is_some_and(|limit| began.elapsed() >= limit) {
+            if (self.is_asked && all_that_can) || limit.is_some_and(|limit| began.elapsed() >= limit) {
                 return Ok(told);
             }
             if !steps && self.moved == before {
@@ -184,7 +213,7 @@ impl<'a> Mover<'a> {
 
     /// Lets others move.
     async fn leave(&self) -> Result<()> {
-        self.store.mover_turn(self.queue, &self.who, 0).await.map(drop)
+        self.store.mover_turn(self.queue, (&self.who, false), 0).await.map(drop)
     }
 
     fn told(&self, course: &Course, left: Left) -> Moved {

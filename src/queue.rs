@@ -173,7 +173,7 @@ impl Queue {
     /// # Errors
     /// As for [`Queue::set`].
     pub async fn set_defaults(&self, defaults: &[Setting]) -> Result<()> {
-        self.store.set_defaults(&self.keys, defaults).await.map(drop)
+        mover::set_defaults(&self.store, &self.keys, defaults).await
     }
 
     /// Whether a call of this handle made the queue: nobody had used the name before, so it may be mistyped.

@@ -134,6 +134,9 @@ codes! {
     SettingsUnreadable "settings_unreadable" Queue Warning
         "A setting that cannot be read counts as not set."
         "ireva-queue queues set {about} sets it anew",
+    PartitionsUnmoved "partitions_unmoved" Queue Warning
+        "Jobs are where the queue had them before the number of its partitions changed, and nobody moves them."
+        "ireva-queue queues set {about} --partitions N, with the number that was set, goes on with it; so does a worker",
     QueuePaused "queue_paused" Queue Warning
         "No job starts until the queue is resumed."
         "ireva-queue queues resume {about}",

@@ -15,12 +15,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobState, Partition, Partitions, QueueName};
 use crate::stats::{QueueStats, WorkerInfo};
 use crate::store::{
-    AlertHash, ClusterLook, Detail, Diagnosed, Found, Key, QueueKeys, Range, SentinelLook, ServerLook, Store, Vitals,
-    WorkerSelf, look_at_sentinels, worker_info,
+    AlertHash, ClusterLook, Detail, Diagnosed, Found, Key, QueueKeys, Range, SentinelLook, ServerLook, Standstill,
+    Store, Vitals, WorkerSelf, look_at_sentinels, worker_info,
 };
 
 /// Queues or workers that are asked about at the same time.
 const CALLS_AT_ONCE: usize = 32;
+/// Workers go on with a change of partitions each minute.
+const STANDS_STILL_MS: i64 = 180_000;
 /// Jobs that failed last, of each state, from which causes are told.
 const CAUSES_FROM: u64 = 50;
 /// Causes that a finding names.
@@ -96,6 +98,16 @@ pub(crate) struct QueueFacts {
     pub causes: Vec<Cause>,
     /// The service that all its jobs need, where that one's breaker is open.
     pub held_by: Option<String>,
+    /// A change of its partitions that nobody goes on with.
+    pub standstill: Option<Standstill>,
+}
+
+impl QueueFacts {
+    /// Its partitions and what is counted there; none where it has but itself.
+    pub fn partitions(&self) -> impl Iterator<Item = (&str, &QueueStats)> {
+        let places = if self.places.len() > 1 { &self.places[..] } else { &[] };
+        places.iter().filter_map(|place| Some((place.partition.as_str(), place.stats.as_ref()?)))
+    }
 }
 
 /// One place of a queue: the queue itself, or one of its partitions.
@@ -109,6 +121,8 @@ pub(crate) struct PlaceFacts {
     pub ids: u64,
     /// Jobs that wait.
     pub waiting: u64,
+    /// What is counted there, and the share of each limit; nothing where it was never used.
+    pub stats: Option<QueueStats>,
     pub diagnosed: Diagnosed,
 }
 
@@ -266,6 +280,7 @@ async fn look_at_queue(store: &Store, queue: &QueueName) -> Result<Option<QueueF
         places,
         misplaced,
         held_by: None,
+        standstill: store.standstill(queue, STANDS_STILL_MS).await?,
         stats,
     }))
 }
@@ -278,7 +293,8 @@ async fn look_at_place(store: &Store, queue: &QueueName, partition: Partition) -
     let Some(counts) = counts else { return Ok(PlaceFacts { partition, diagnosed, ..PlaceFacts::default() }) };
     let [critical, high, normal, low, scheduled, _, retrying, ..] = counts.sizes;
     let waiting = critical + high + normal + low + scheduled + retrying;
-    Ok(PlaceFacts { partition, records: counts.records, ids: counts.sizes.iter().sum(), waiting, diagnosed })
+    let (records, ids, stats) = (counts.records, counts.sizes.iter().sum(), Some(counts.stats(queue.clone())));
+    Ok(PlaceFacts { partition, records, ids, waiting, stats, diagnosed })
 }
 
 /// The last ones of one of so many places.

@@ -6,6 +6,7 @@ use crate::doctor::facts::{PlaceFacts, QueueFacts, ServerFacts, WorkerFacts};
 use crate::doctor::finding::{Finding, Severity, about_ms, grouped, many};
 use crate::doctor::memory;
 use crate::stats::QueueStats;
+use crate::store::Standstill;
 
 /// A job that has run for so long is stuck, as far as anyone can tell from outside.
 const STUCK_MS: i64 = 3_600_000;
@@ -27,6 +28,7 @@ pub(super) fn judge(queue: &QueueFacts, workers: &[WorkerFacts], server: Option<
     findings.extend(backlog::judge(queue, &takers));
     findings.extend(late(queue));
     findings.extend(settings(queue));
+    findings.extend(unmoved(queue));
     findings.extend(full(queue));
     findings.extend(failing(queue));
     findings.extend(dead(queue));
@@ -46,6 +48,20 @@ fn settings(queue: &QueueFacts) -> Option<Finding> {
     (!problems.is_empty()).then(|| Finding::of_queue(Code::SettingsUnreadable, &queue.stats.queue, message()))
 }
 
+fn unmoved(queue: &QueueFacts) -> Option<Finding> {
+    let (name, standstill) = (&queue.stats.queue, queue.standstill?);
+    let Standstill { partitions, for_ms, stops } = standstill;
+    let message = format!(
+        "nobody has moved jobs to its {} for {}",
+        many(partitions.into(), "partition"),
+        about_ms(for_ms.unsigned_abs())
+    );
+    let severity = if stops { Severity::Critical } else { Severity::Warning };
+    let remedy =
+        format!("ireva-queue queues set {name} --partitions {partitions} goes on with it; so does a worker of {name}");
+    Some(Finding::of_queue(Code::PartitionsUnmoved, name, message).severity(severity).remedy(remedy))
+}
+
 fn late(queue: &QueueFacts) -> Option<Finding> {
     let QueueStats { queue: name, schedules, late_schedules, .. } = &queue.stats;
     let message = || format!("{} late by more than a minute, of {schedules}", many(*late_schedules, "schedule"));
@@ -53,12 +69,13 @@ fn late(queue: &QueueFacts) -> Option<Finding> {
 }
 
 fn full(queue: &QueueFacts) -> Option<Finding> {
-    let stats = &queue.stats;
-    let most = stats.settings.max_length?;
-    let waiting = stats.pending + stats.scheduled + stats.retrying;
-    let is_full = waiting as f64 >= most as f64 * FULL;
-    let message = || format!("{waiting} of the {most} jobs wait that may");
-    is_full.then(|| Finding::of_queue(Code::QueueFull, &stats.queue, message()))
+    let of = |stats: &QueueStats| {
+        let most = stats.settings.max_length?;
+        let waiting = stats.pending + stats.scheduled + stats.retrying;
+        (waiting as f64 >= most as f64 * FULL).then(|| format!("{waiting} of the {most} jobs wait that may"))
+    };
+    let of_one = || queue.partitions().find_map(|(name, stats)| Some(format!("{} in partition {name}", of(stats)?)));
+    Some(Finding::of_queue(Code::QueueFull, &queue.stats.queue, of(&queue.stats).or_else(of_one)?))
 }
 
 fn failing(queue: &QueueFacts) -> Option<Finding> {
@@ -206,6 +223,7 @@ pub(super) mod tests {
             diagnosed,
             causes: Vec::new(),
             held_by: None,
+            standstill: None,
         }
     }
 
@@ -309,6 +327,17 @@ pub(super) mod tests {
         let told: Vec<_> = findings.iter().map(|finding| (finding.code, finding.fixable)).collect();
         assert_eq!(told, [(Code::SettingsUnreadable, false), (Code::JobsAdrift, true), (Code::UniqueLeaked, true)]);
         assert_eq!(findings[1].message, "2 records in no state");
+    }
+
+    #[test]
+    fn a_change_of_partitions_that_stands_still_is_worse_where_jobs_wait_for_it() {
+        let mut facts = queue("q");
+        facts.standstill = Some(Standstill { partitions: 8, for_ms: 600_000, stops: false });
+        let finding = judge(&facts, &[], None).remove(0);
+        assert_eq!((finding.code, finding.severity), (Code::PartitionsUnmoved, Severity::Warning));
+        assert!(finding.remedy.contains("queues set q --partitions 8"), "{}", finding.remedy);
+        facts.standstill = Some(Standstill { partitions: 8, for_ms: 600_000, stops: true });
+        assert_eq!(judge(&facts, &[], None)[0].severity, Severity::Critical);
     }
 
     #[test]

@@ -60,6 +60,16 @@ pub(crate) enum CourseStep {
     Forget,
 }
 
+/// A change that nobody goes on with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Standstill {
+    /// The new number.
+    pub partitions: u16,
+    pub for_ms: i64,
+    /// Whether jobs are not added, or not started, because of that.
+    pub stops: bool,
+}
+
 /// Which jobs may be added to a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gate {
@@ -220,6 +230,24 @@ impl Store {
             return Ok(None);
         }
         Ok(Some(Last { fence: reply.number()?, arrival: reply.number()? }))
+    }
+
+    /// A change of the partitions that nobody has gone on with for `limit_ms`, and for how long.
+    pub(crate) async fn standstill(&self, queue: &QueueName, limit_ms: i64) -> Result<Option<Standstill>> {
+        let course = self.course(queue).await?;
+        if !course.is_moving() {
+            return Ok(None);
+        }
+        let mut command = redis::cmd("HGET");
+        command.arg(self.keys(queue).name(Key::Meta)).arg("mover");
+        let mover: Option<String> = read("HGET", self.connection.call(&command).await?.value)?;
+        let until_ms = mover.and_then(|mover| mover.rsplit('|').next()?.parse::<i64>().ok());
+        // Changes are numbered by the microseconds at which they were begun.
+        let begun_ms = course.change.parse::<i64>().unwrap_or_default() / 1_000;
+        let for_ms = self.now_ms().await? - until_ms.unwrap_or(begun_ms);
+        let partitions = course.next.unwrap_or(course.layout.now).count();
+        let stops = course.held || course.next.is_some();
+        Ok((for_ms >= limit_ms).then_some(Standstill { partitions, for_ms, stops }))
     }
 
     /// Writes what is set for a queue into each of its partitions; does nothing where it has but itself. Safe to repeat:

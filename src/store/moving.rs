@@ -249,10 +249,15 @@ impl Store {
         read("retire", scripts::RETIRE.ask(&self.connection, &command).await?)
     }
 
-    /// Whether it is `who` that moves the jobs of a queue, for so long; 0 gives the turn back.
-    pub(crate) async fn mover_turn(&self, queue: &QueueName, who: &str, lease_ms: u64) -> Result<bool> {
+    /// Whether it is `who` that moves the jobs of a queue, for so long; 0 gives the turn back. `force`: whoever else does.
+    pub(crate) async fn mover_turn(
+        &self,
+        queue: &QueueName,
+        (who, force): (&str, bool),
+        lease_ms: u64,
+    ) -> Result<bool> {
         let mut command = scripts::TURN.on(&self.keys(queue), &self.clock);
-        command.arg(who).arg(lease_ms);
+        command.arg(who).arg(u8::from(force)).arg(lease_ms);
         read("turn", scripts::TURN.ask(&self.connection, &command).await?)
     }
 

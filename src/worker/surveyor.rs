@@ -9,6 +9,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::error::{Error, Result};
 use crate::job::Partition;
+use crate::mover;
 use crate::worker::crew::Newcomer;
 use crate::worker::lane::Lane;
 use crate::worker::shared::Shared;
@@ -90,7 +91,7 @@ async fn begin(shared: &Shared, track: &Track) -> Result<()> {
     let home = shared.store.keys(&track.craft.queue);
     shared.store.check_layout(&home).await?;
     if let Some(defaults) = shared.client.config().queues.get(&track.craft.queue) {
-        shared.store.set_defaults(&home, defaults).await?;
+        mover::set_defaults(&shared.store, &home, defaults).await?;
     }
     look(shared, track).await
 }

@@ -76,6 +76,7 @@ mod ops_janitor;
 mod ops_load;
 mod ops_seed;
 mod ops_undo;
+mod partition_change;
 mod partitions;
 mod partitions_acts;
 mod partitions_operate;

@@ -1,6 +1,6 @@
--- turn: who moves the jobs of a queue between its partitions, one at a time.
+-- turn: who moves the jobs of a queue between its partitions, so that not all workers do. Two at once would do no harm.
 -- KEYS: meta
--- ARGV: clock who lease_ms   lease_ms: how long nobody else has it; 0 gives it back
+-- ARGV: clock who force lease_ms   force: '1' takes it whoever has it; lease_ms: how long nobody else has it; 0 gives it back, and leaves when that was
 -- returns: 1 where it is the caller's
 -- refuses: LAYOUT
 -- cost: 3 µs
@@ -9,10 +9,6 @@
 local now_ms = math.floor(now() / 1000)
 layout()
 local holder, until_ms = string.match(redis.call('HGET', meta, 'mover') or '', '^(.*)|(%d+)$')
-if holder and holder ~= who and tonumber(until_ms) > now_ms and tonumber(until_ms) < now_ms + 600000 then return 0 end
-if lease_ms == '0' then
-  redis.call('HDEL', meta, 'mover')
-else
-  redis.call('HSET', meta, 'mover', who .. '|' .. int(now_ms + tonumber(lease_ms)))
-end
+if force ~= '1' and holder and holder ~= who and tonumber(until_ms) > now_ms and tonumber(until_ms) < now_ms + 600000 then return 0 end
+redis.call('HSET', meta, 'mover', who .. '|' .. int(now_ms + tonumber(lease_ms)))
 return 1

@@ -301,8 +301,6 @@ async fn every_job_runs_once_while_movers_die_at_any_moment() {
                     }
                 }
             }
-            let turn_key = store.keys(&name);
-            bench.redis.query::<()>(&["HDEL", &format!("{}meta", Bench::base(&turn_key)), "mover"]);
             if patience > 200 {
                 bench.settle().await;
             }
@@ -475,10 +473,7 @@ async fn two_movers_at_once_move_each_job_once() {
             let (bench, moved) = (Arc::clone(&bench), Arc::clone(&moved));
             tokio::spawn(async move {
                 let (store, name) = (Client::new(&config(bench.redis.env())).unwrap().open_store(), queue_name());
-                // Nobody keeps to the turn.
                 loop {
-                    let home = Bench::base(&store.keys(&name));
-                    bench.redis.query::<()>(&["HDEL", &format!("{home}meta"), "mover"]);
                     let limit = Some(Duration::from_millis(5));
                     let told = mover::carry_on(&store, &name, limit, &mut |_| ()).await.unwrap();
                     moved.fetch_add(told.moved, Ordering::AcqRel);

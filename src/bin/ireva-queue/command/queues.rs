@@ -8,7 +8,7 @@ use ireva_queue::stats::{Deleted, Protected, Switched};
 use ireva_queue::{ActOptions, ErrorKind, KeyField, Moved, Queue, QueueName};
 
 use crate::context::Context;
-use crate::exit::Stop;
+use crate::exit::{Code, Stop};
 use crate::output::{Answer, counted};
 use crate::parse;
 use crate::view::Settings;
@@ -250,16 +250,13 @@ async fn move_over(queue: &Queue, context: &Context) -> Result<()> {
     let bar = context.ui.progress(&format!("moving jobs of {name}"), Some(0));
     let moved = {
         let mut tell = |moved: Moved| bar.set_of(moved.moved, moved.moved + moved.left);
-        tokio::select! {
-            moved = queue.move_over(&mut tell) => moved,
-            () = context.interrupt.token().cancelled_owned() => {
-                drop(bar);
-                context.ui.note(&format!("the workers of {name} move the rest; so does 'queues set {name} --partitions N' again"));
-                return Ok(());
-            }
-        }
+        context.interrupt.or(queue.move_over(&mut tell)).await
     };
     drop(bar);
+    let Some(moved) = moved else {
+        let rest = format!("interrupted: the workers of {name} move the rest, and so does the same command again");
+        return Err(Stop::new(Code::Interrupted, rest).into());
+    };
     let moved = moved?;
     if !moved.done {
         let running = counted(moved.running, "job");

@@ -1,0 +1,163 @@
+//! `queues set --partitions`: a queue is spread while it is used, whoever dies meanwhile.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+
+use ireva_queue::NewJob;
+use ireva_queue::config::Setting;
+
+use crate::ops_seed::{client, id, name, run};
+use crate::support::*;
+
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How many jobs each place of queue `q` holds, by the name in its braces; places that hold none are left out.
+fn held(redis: &TestRedis) -> BTreeMap<String, u64> {
+    let keys: Vec<String> = redis.query(&["KEYS", "*}:jobs"]);
+    let place = |key: &str| key.split(['{', '}']).nth(1).unwrap_or_default().to_owned();
+    keys.iter().map(|key| (place(key), redis.query(&["HLEN", key]))).collect()
+}
+
+fn fill(redis: &TestRedis, count: usize) {
+    let jobs = (0..count).map(|n| NewJob::new(&n).unwrap().id(id(&format!("job-{n}")))).collect();
+    let answers = run(client(redis).queue(name("q")).enqueue_many(jobs)).unwrap();
+    assert!(answers.into_iter().all(|answer| !answer.unwrap().duplicate));
+}
+
+/// Whether nothing is left to be moved.
+fn is_settled(redis: &TestRedis, count: u16) -> bool {
+    let config: BTreeMap<String, String> = redis.query(&["HGETALL", &redis.key("q", "config")]);
+    let field = |field: &str| config.get(field).map(String::as_str).unwrap_or_default();
+    field("partitions") == count.to_string()
+        && field("partitions_was").is_empty()
+        && field("partitions_next").is_empty()
+}
+
+#[test]
+fn the_command_moves_what_waits_and_tells_what_is_divided() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    fill(&redis, 2_000);
+    cli.ok(["queues", "set", "q", "--rate", "100/s", "--concurrency", "20"]);
+    let set = cli.json(["queues", "set", "q", "--partitions", "8"]);
+    assert_eq!((&set["partitions"], &set["concurrency"]), (&json!(8), &json!(20)));
+    assert!(is_settled(&redis, 8));
+    let places = held(&redis);
+    assert_eq!((places.len(), places.values().sum::<u64>()), (8, 2_000), "{places:?}");
+    assert!(places.values().all(|held| *held > 180), "{places:?}");
+    let shown = cli.ok(["queues", "get", "q", "-o", "table"]);
+    assert!(
+        shown.contains("rate 100/8s:1, concurrency 3 or 2, remove-on-complete 13, remove-on-fail never"),
+        "{shown}"
+    );
+    assert_eq!(cli.json(["queues", "get", "q"]), set);
+    // What several partitions cannot have is refused with what to do; so is what no queue can have.
+    let refused = cli.run(["queues", "set", "q", "--key", "tenant"]).expect(5);
+    assert!(refused.stderr.contains("queues set q --partitions 1"), "{}", refused.stderr);
+    cli.run(["queues", "set", "q", "--concurrency", "7"]).expect(5);
+    for wrong in ["0", "65", "-1", "many"] {
+        cli.run(["queues", "set", "q", "--partitions", wrong]).expect(2);
+    }
+    cli.ok(["queues", "set", "q", "--partitions", "1"]);
+    assert_eq!(held(&redis), BTreeMap::from([("q".to_owned(), 2_000)]));
+    assert!(!cli.ok(["queues", "get", "q", "-o", "table"]).contains("of each"));
+}
+
+#[test]
+fn a_command_that_is_killed_anywhere_is_gone_on_with() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    fill(&redis, 8_000);
+    let (mut patience, mut killed) = (5, 0);
+    for count in ["8", "3"] {
+        loop {
+            let mut child = Guarded(cli.command(["queues", "set", "q", "--partitions", count]).spawn().unwrap());
+            patience += 11;
+            let until = std::time::Instant::now() + Duration::from_millis(patience);
+            let ended = loop {
+                match child.0.try_wait().unwrap() {
+                    Some(status) => break Some(status),
+                    None if std::time::Instant::now() >= until => break None,
+                    None => std::thread::yield_now(),
+                }
+            };
+            match ended {
+                Some(status) if status.success() => break,
+                Some(_) => {}
+                None => {
+                    child.0.kill().unwrap();
+                    child.0.wait().unwrap();
+                    killed += 1;
+                }
+            }
+        }
+        wait_until(DEADLINE, "all is moved", || is_settled(&redis, count.parse().unwrap()));
+        assert_eq!(held(&redis).values().sum::<u64>(), 8_000, "{count}");
+    }
+    assert!(killed > 10, "{killed} commands were killed");
+    assert_eq!(held(&redis).len(), 3);
+}
+
+#[test]
+fn the_janitor_of_a_worker_goes_on_with_a_change() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    fill(&redis, 500);
+    cli.ok(["queues", "pause", "q"]);
+    // As a command leaves it that dies right after it wrote down what it was about to do.
+    let now_us = "1764000000000000";
+    for (field, value) in [("partitions_next", "4"), ("partitions_change", now_us)] {
+        redis.query::<()>(&["HSET", &redis.key("q", "config"), field, value]);
+    }
+    let found = cli.json(["heal", "q", "--dry-run"]);
+    assert_eq!((&found[0]["repair"], &found[0]["repaired"]), (&json!("move"), &json!(0)), "{found}");
+    let told = cli.run(["doctor", "q", "-o", "json"]).stdout;
+    assert!(told.contains("partitions_unmoved"), "{told}");
+    assert_eq!(held(&redis).len(), 1);
+    let _worker = cli.work(["q", "--exec", "true"]).ready();
+    wait_until(DEADLINE, "the janitor has moved all", || is_settled(&redis, 4));
+    assert_eq!((held(&redis).len(), held(&redis).values().sum::<u64>()), (4, 500));
+}
+
+#[test]
+fn heal_goes_on_with_a_change() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    fill(&redis, 500);
+    let now_us = "1764000000000000";
+    for (field, value) in [("partitions_next", "2"), ("partitions_change", now_us)] {
+        redis.query::<()>(&["HSET", &redis.key("q", "config"), field, value]);
+    }
+    let healed = cli.json(["heal", "q"]);
+    assert_eq!((&healed[0]["repair"], &healed[0]["repaired"]), (&json!("move"), &json!(1)), "{healed}");
+    assert!(is_settled(&redis, 2));
+    assert_eq!(held(&redis).values().sum::<u64>(), 500);
+    assert_eq!(cli.json(["heal", "q"]), json!([]));
+}
+
+#[test]
+fn the_rest_api_changes_it_and_the_server_moves_the_jobs() {
+    let (redis, cli, serve) = served();
+    fill(&redis, 300);
+    let answer = serve.patch("/api/queues/q/settings", r#"{"partitions": 4}"#);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    wait_until(DEADLINE, "all is moved", || is_settled(&redis, 4));
+    assert_eq!((held(&redis).len(), held(&redis).values().sum::<u64>()), (4, 300));
+    assert_eq!(serve.json("/api/queues/q/settings"), cli.json(["queues", "get", "q"]));
+    assert_eq!(serve.patch("/api/queues/q/settings", r#"{"partitions": 0}"#).status, 400);
+    assert_eq!(serve.patch("/api/queues/q/settings", r#"{"key": "tenant"}"#).status, 409);
+}
+
+#[test]
+fn a_profile_says_it_where_nobody_has() {
+    let redis = TestRedis::start();
+    let queue = client(&redis).queue(name("q"));
+    run(queue.set_defaults(&[Setting::Partitions(4), Setting::Concurrency(Some(8))])).unwrap();
+    assert_eq!(run(queue.settings()).unwrap().partitions, 4);
+    run(queue.set(&[Setting::Partitions(2)])).unwrap();
+    run(queue.set_defaults(&[Setting::Partitions(4)])).unwrap();
+    let settings = run(queue.settings()).unwrap();
+    assert_eq!((settings.partitions, settings.concurrency), (2, Some(8)));
+}
