@@ -236,12 +236,12 @@ impl Queue {
         if stats.protected {
             return refused(format!("it is protected (queues unprotect {})", self.name()));
         }
-        if stats.partitions > 1 || stats.partitions_was.is_some() {
-            let name = self.name();
+        let course = self.store.course(self.name()).await?;
+        if course.is_moving() || !course.layout.now.is_one() {
+            let (name, count) = (self.name(), course.next.unwrap_or(course.layout.now).count());
             // Whoever knows its partitions would go on adding to them, where nobody would look any more.
             return refused(format!(
-                "it has {} partitions; bring it back to one first (queues set {name} --partitions 1)",
-                stats.partitions
+                "it has {count} partitions; bring it back to one first (queues set {name} --partitions 1)"
             ));
         }
         let mut note = ActNote::new("delete queue", self.name(), "all".to_owned(), options.told());
