@@ -273,7 +273,10 @@ impl Run<'_> {
     async fn clear(&mut self, spread: &Spread, states: &[JobState], mut left: u64) -> Result<()> {
         for set in states.iter().flat_map(|state| Key::of_state(*state)) {
             // What moves to another partition goes from the first of these to the last.
-            for keys in spread.places() {
+            for (at, keys) in spread.places().iter().enumerate() {
+                if at == spread.former().len() {
+                    self.bulk.store.wait_for_arrivals(spread).await?;
+                }
                 left = left.saturating_sub(self.clear_set(keys, *set, left).await?);
             }
         }
@@ -340,6 +343,22 @@ impl Run<'_> {
 
     /// How many of these letters are revived, and how many stay where they are.
     async fn revive(&mut self, keys: &QueueKeys, letters: &[Found]) -> Result<(u64, u64)> {
+        // While jobs are moved, what has a unique key is refused, and with it all that comes in the same call.
+        let is_keyed = |letter: &&Found| letter.record().is_some_and(|record| record.unique.is_some());
+        let (keyed, plain): (Vec<_>, Vec<_>) = letters.iter().partition(is_keyed);
+        let mut counts = (0, 0);
+        for letters in [plain, keyed] {
+            let letters: Vec<Found> = letters.into_iter().cloned().collect();
+            let (back, stay) = self.revive_alike(keys, &letters).await?;
+            counts = (counts.0 + back, counts.1 + stay);
+        }
+        Ok(counts)
+    }
+
+    async fn revive_alike(&mut self, keys: &QueueKeys, letters: &[Found]) -> Result<(u64, u64)> {
+        if letters.is_empty() {
+            return Ok((0, 0));
+        }
         let answers = match self.bulk.store.revive(keys, self.delay, letters).await {
             // Nothing is added to a partition that is being left, not even what is there.
             Err(error) if error.kind() == ErrorKind::Moved => letters.iter().map(|_| None).collect(),
@@ -356,7 +375,9 @@ impl Run<'_> {
                 Some(Revived::NoRecord) => ("nothing is stored of it but its id".to_owned(), true),
                 Some(Revived::Elsewhere(Some(state))) => (format!("it is {state} by now"), state == Dead),
                 Some(Revived::Elsewhere(None)) => ("it is gone".to_owned(), false),
-                None => ("it is being moved to another partition: repeat it in a moment".to_owned(), true),
+                None => {
+                    ("jobs of its queue are being moved to other partitions: repeat it in a moment".to_owned(), true)
+                }
             };
             stay += u64::from(stays);
             self.report.skipped.push(Skipped { id: letter.id.clone(), reason });

@@ -438,7 +438,10 @@ fn on_its_way(job: &Located, error: Error) -> Error {
     match error.kind() {
         ErrorKind::Moved => Error::new(
             ErrorKind::Moved,
-            format!("job {} is being moved to another partition of queue {}: repeat it in a moment", job.id, job.queue),
+            format!(
+                "job {} cannot be retried while jobs of queue {} are being moved to other partitions: repeat it in a moment",
+                job.id, job.queue
+            ),
         ),
         _ => error,
     }

@@ -24,7 +24,6 @@ pub(crate) struct Walk<'a> {
     row: Option<Row>,
     /// How many are skipped of those that are selected.
     skip: u64,
-    began_ms: i64,
     /// How many more may be selected.
     left: u64,
 }
@@ -37,6 +36,8 @@ struct Look {
     newest: bool,
     /// How many are looked at in one step, over all places.
     step: u64,
+    /// When the walk began.
+    began_ms: i64,
 }
 
 /// Jobs that a walk stops for, in their order, each with the number of its place.
@@ -77,9 +78,10 @@ impl<'a> Walk<'a> {
         sets.reverse();
         // What is selected by a payload cannot be told without it, nor can the priority of a job that has ended.
         let whole = selection.wants_payload() || !selection.priorities.is_empty();
-        let look = Look { detail: if whole { Detail::Whole } else { detail }, newest: false, step: PAGE_JOBS };
-        let (began_ms, left) = (store.now_ms().await?, selection.limit.unwrap_or(u64::MAX));
-        Ok(Self { store, queue, spread, selection, look, sets, row: None, skip: 0, began_ms, left })
+        let detail = if whole { Detail::Whole } else { detail };
+        let look = Look { detail, newest: false, step: PAGE_JOBS, began_ms: store.now_ms().await? };
+        let left = selection.limit.unwrap_or(u64::MAX);
+        Ok(Self { store, queue, spread, selection, look, sets, row: None, skip: 0, left })
     }
 
     /// The same, with ended jobs the latest first, and all that is stored of them.
@@ -136,7 +138,7 @@ impl<'a> Walk<'a> {
             let (set, mut jobs) = (row.set, Vec::new());
             while self.left > 0 && (jobs.len() as u64) < PAGE_JOBS {
                 let Some((place, found)) = row.next() else { break };
-                if !is_meant(&found, self.selection, self.queue, self.began_ms) {
+                if !is_meant(&found, self.selection, self.queue, self.look.began_ms) {
                     row.stay(place, 1);
                     continue;
                 }

@@ -3,6 +3,7 @@
 use crate::doctor::code::Code;
 use crate::doctor::facts::{QueueFacts, WorkerFacts};
 use crate::doctor::finding::{Finding, Severity, about_ms, many};
+use crate::stats::QueueStats;
 
 /// A line whose head has waited for so long does not move as it should.
 const WAITED_MS: u64 = 60_000;
@@ -117,9 +118,15 @@ fn paused(queue: &QueueFacts) -> Finding {
     Finding::of_queue(Code::QueuePaused, &stats.queue, message).severity(severity)
 }
 
-/// The limit of the queue that holds its jobs up.
+/// The limit that holds its jobs up: of the queue, or of a partition, which has its share.
 fn limit(queue: &QueueFacts) -> Option<String> {
-    let (stats, settings) = (&queue.stats, &queue.stats.settings);
+    let mut waiting = queue.partitions().filter(|(_, stats)| stats.pending > 0);
+    let of_one = || waiting.find_map(|(name, stats)| Some(format!("in partition {name} {}", limit_of(stats)?)));
+    limit_of(&queue.stats).or_else(of_one)
+}
+
+fn limit_of(stats: &QueueStats) -> Option<String> {
+    let settings = &stats.settings;
     if let Some(most) = settings.concurrency.filter(|most| stats.active >= u64::from(*most)) {
         return Some(format!("{most} run at once, which is its concurrency"));
     }
@@ -182,6 +189,7 @@ fn share(workers: &[&WorkerFacts], of: impl Fn(&WorkerFacts) -> Option<u64>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::facts::PlaceFacts;
     use crate::doctor::queues::tests::queue;
     use crate::doctor::workers::tests::worker;
     use crate::job::QueueName;
@@ -220,6 +228,25 @@ mod tests {
         assert_eq!(code(&facts, &[&busy]), Some(Code::LimitReached));
         facts.stats.paused = true;
         assert_eq!(code(&facts, &[&busy]), Some(Code::QueuePaused));
+    }
+
+    #[test]
+    fn the_share_of_a_partition_is_a_limit() {
+        let mut facts = queue("email");
+        (facts.stats.pending, facts.stats.oldest_pending_ms, facts.stats.workers) = (50, Some(120_000), 1);
+        (facts.stats.settings.concurrency, facts.stats.active) = (Some(4), 3);
+        let mut free = worker("w-1", "email");
+        (free.info.active, free.info.concurrency) = (3, 4);
+        assert_eq!(code(&facts, &[&free]), Some(Code::JobsNotStarted));
+        let place = |name: &str, pending, active| {
+            let mut stats = facts.stats.clone();
+            (stats.pending, stats.active, stats.settings.concurrency) = (pending, active, Some(2));
+            PlaceFacts { partition: name.to_owned(), stats: Some(stats), ..PlaceFacts::default() }
+        };
+        facts.places = vec![place("1/2", 0, 1), place("2/2", 50, 2)];
+        let finding = judge(&facts, &[&free]).unwrap();
+        assert_eq!(finding.code, Code::LimitReached);
+        assert!(finding.message.ends_with("in partition 2/2 2 run at once, which is its concurrency"), "{finding:?}");
     }
 
     #[test]

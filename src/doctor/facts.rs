@@ -102,6 +102,14 @@ pub(crate) struct QueueFacts {
     pub standstill: Option<Standstill>,
 }
 
+impl QueueFacts {
+    /// Its partitions and what is counted there; none where it has but itself.
+    pub fn partitions(&self) -> impl Iterator<Item = (&str, &QueueStats)> {
+        let places = if self.places.len() > 1 { &self.places[..] } else { &[] };
+        places.iter().filter_map(|place| Some((place.partition.as_str(), place.stats.as_ref()?)))
+    }
+}
+
 /// One place of a queue: the queue itself, or one of its partitions.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PlaceFacts {
@@ -113,6 +121,8 @@ pub(crate) struct PlaceFacts {
     pub ids: u64,
     /// Jobs that wait.
     pub waiting: u64,
+    /// What is counted there, and the share of each limit; nothing where it was never used.
+    pub stats: Option<QueueStats>,
     pub diagnosed: Diagnosed,
 }
 
@@ -283,7 +293,8 @@ async fn look_at_place(store: &Store, queue: &QueueName, partition: Partition) -
     let Some(counts) = counts else { return Ok(PlaceFacts { partition, diagnosed, ..PlaceFacts::default() }) };
     let [critical, high, normal, low, scheduled, _, retrying, ..] = counts.sizes;
     let waiting = critical + high + normal + low + scheduled + retrying;
-    Ok(PlaceFacts { partition, records: counts.records, ids: counts.sizes.iter().sum(), waiting, diagnosed })
+    let (records, ids, stats) = (counts.records, counts.sizes.iter().sum(), Some(counts.stats(queue.clone())));
+    Ok(PlaceFacts { partition, records, ids, waiting, stats, diagnosed })
 }
 
 /// The last ones of one of so many places.

@@ -69,12 +69,13 @@ fn late(queue: &QueueFacts) -> Option<Finding> {
 }
 
 fn full(queue: &QueueFacts) -> Option<Finding> {
-    let stats = &queue.stats;
-    let most = stats.settings.max_length?;
-    let waiting = stats.pending + stats.scheduled + stats.retrying;
-    let is_full = waiting as f64 >= most as f64 * FULL;
-    let message = || format!("{waiting} of the {most} jobs wait that may");
-    is_full.then(|| Finding::of_queue(Code::QueueFull, &stats.queue, message()))
+    let of = |stats: &QueueStats| {
+        let most = stats.settings.max_length?;
+        let waiting = stats.pending + stats.scheduled + stats.retrying;
+        (waiting as f64 >= most as f64 * FULL).then(|| format!("{waiting} of the {most} jobs wait that may"))
+    };
+    let of_one = || queue.partitions().find_map(|(name, stats)| Some(format!("{} in partition {name}", of(stats)?)));
+    Some(Finding::of_queue(Code::QueueFull, &queue.stats.queue, of(&queue.stats).or_else(of_one)?))
 }
 
 fn failing(queue: &QueueFacts) -> Option<Finding> {
@@ -291,6 +292,7 @@ pub(super) mod tests {
             records,
             ids,
             waiting,
+            stats: None,
             diagnosed: Diagnosed { now_ms: NOW_MS, claims, holders: vec![hold(counted)], ..Diagnosed::default() },
         };
         facts.places = vec![place(1, (5, 5, 5), (2, 2)), place(2, (7, 7, 7), (0, 0))];

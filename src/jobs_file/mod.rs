@@ -11,11 +11,11 @@ use tokio::time::{Instant, sleep};
 pub use redact::Redaction;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{JobId, JobState, Partitions, Priority, QueueName, Record};
+use crate::job::{JobId, JobState, Layout, Partitions, Priority, QueueName, Record};
 use crate::queue::Queue;
 use crate::selection::Selection;
 use crate::stats::Skipped;
-use crate::store::{Admission, Admitted, Detail, Found, Key, QueueKeys, Spread};
+use crate::store::{Accepted, Admission, Admitted, Course, Detail, Found, Key, QueueKeys};
 use crate::walk::Walk;
 
 /// Jobs that one call takes in, and about how many bytes.
@@ -157,6 +157,15 @@ impl JobLine {
     }
 }
 
+/// By what a job is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// What decides its partition.
+    Key,
+    /// Its id, where that is remembered by itself.
+    Id,
+}
+
 /// How many of these go in one call.
 fn step(admissions: &[Admission]) -> usize {
     let mut bytes = 0;
@@ -225,8 +234,8 @@ impl Queue {
         }
         let until = Instant::now() + MOVING;
         while !waiting.is_empty() {
-            let spread = self.store().spread(self.name()).await?;
-            waiting = self.take_in(&spread, waiting, &mut report).await?;
+            let course = self.store().course(self.name()).await?;
+            waiting = self.take_in(&course, waiting, &mut report).await?;
             if !waiting.is_empty() && Instant::now() >= until {
                 let why =
                     format!("the number of partitions of queue {} is changing: repeat it for the rest", self.name());
@@ -245,17 +254,26 @@ impl Queue {
     /// Takes jobs in where they belong; those that belong elsewhere by now come back.
     async fn take_in(
         &self,
-        spread: &Spread,
-        jobs: Vec<Admission>,
+        course: &Course,
+        mut jobs: Vec<Admission>,
         report: &mut ImportReport,
     ) -> Result<Vec<Admission>> {
-        let jobs = self.unless_former(spread, jobs, report).await?;
+        let Layout { now, was } = course.layout;
+        // What moves meanwhile is met where it comes from, or where it goes to.
+        if let Some(was) = was {
+            jobs = self.unknown(was, jobs, (By::Key, report)).await?;
+        }
+        if course.remembers {
+            for partitions in was.into_iter().chain([now]) {
+                jobs = self.unknown(partitions, jobs, (By::Id, report)).await?;
+            }
+        }
         let mut back = Vec::new();
-        for (keys, share) in self.shares(spread.layout.now, jobs) {
+        for (keys, share) in self.shares(now, By::Key, jobs) {
             let mut rest = share.as_slice();
             while !rest.is_empty() {
                 let step = &rest[..step(rest)];
-                match self.store().admit(&keys, step, report.dry_run).await {
+                match self.store().admit(&keys, step, was, report.dry_run).await {
                     Ok(answers) => step.iter().zip(answers).for_each(|(job, answer)| report.tell(job, answer)),
                     Err(error) if error.kind() == ErrorKind::Moved => break,
                     Err(error) => return Err(error),
@@ -267,34 +285,40 @@ impl Queue {
         Ok(back)
     }
 
-    /// Those that a partition that is being left does not bar: jobs and unique keys that have not been moved yet.
-    async fn unless_former(
+    /// Those that places beside the one that they belong to do not know: places that are being left, and those where ids are
+    /// remembered that outlived their jobs in a change.
+    async fn unknown(
         &self,
-        spread: &Spread,
+        partitions: Partitions,
         jobs: Vec<Admission>,
-        report: &mut ImportReport,
+        (by, report): (By, &mut ImportReport),
     ) -> Result<Vec<Admission>> {
-        let Some(was) = spread.layout.was else { return Ok(jobs) };
-        let mut free = Vec::with_capacity(jobs.len());
-        for (keys, share) in self.shares(was, jobs) {
+        let mut unknown = Vec::with_capacity(jobs.len());
+        for (keys, share) in self.shares(partitions, by, jobs) {
             for step in share.chunks(STEP) {
-                let answers = self.store().admit(&keys, step, true).await?;
-                for (job, answer) in step.iter().zip(answers) {
-                    match answer {
-                        Admitted::In => free.push(job.clone()),
-                        answer => report.tell(job, answer),
+                let unique = |job: &Admission| job.unique.clone().filter(|_| by == By::Key);
+                let asked: Vec<_> = step.iter().map(|job| (&job.id, unique(job))).collect();
+                let asked: Vec<_> = asked.iter().map(|(id, unique)| (*id, unique.as_deref())).collect();
+                for (job, known) in step.iter().zip(self.store().known_at(&keys, &asked).await?) {
+                    match known {
+                        None => unknown.push(job.clone()),
+                        Some(Accepted::Held(holder)) => report.tell(job, Admitted::Held(holder)),
+                        Some(_) => report.tell(job, Admitted::Taken),
                     }
                 }
             }
         }
-        Ok(free)
+        Ok(unknown)
     }
 
     /// The jobs of each partition.
-    fn shares(&self, partitions: Partitions, jobs: Vec<Admission>) -> Vec<(QueueKeys, Vec<Admission>)> {
+    fn shares(&self, partitions: Partitions, by: By, jobs: Vec<Admission>) -> Vec<(QueueKeys, Vec<Admission>)> {
         let keys = partitions.each().map(|partition| self.store().partition_keys(self.name(), partition));
         let mut shares: Vec<_> = keys.map(|keys| (keys, Vec::new())).collect();
-        jobs.into_iter().for_each(|job| shares[partitions.place_of(&job.partition_key)].1.push(job));
+        for job in jobs {
+            let key = if by == By::Key { job.partition_key.as_str() } else { job.id.as_str() };
+            shares[partitions.place_of(key)].1.push(job);
+        }
         shares.retain(|(_, share)| !share.is_empty());
         shares
     }

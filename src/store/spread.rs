@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::{try_join, try_join_all};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::error::{ErrorKind, Result};
 use crate::job::{History, JobId, Layout, Partition, QueueName};
+use crate::store::codec::read;
 use crate::store::inspect::{Counts, Detail, Found, Place, Range, Standstill};
 use crate::store::{Key, QueueKeys, Store};
 
-/// A job on its way from one partition to another is in neither for a moment: it is looked for again, so often.
-const LOOKS: u32 = 5;
-const ON_ITS_WAY: Duration = Duration::from_millis(20);
+/// What is on its way from one partition to another arrives within two round trips. Whoever brings it may have died: then
+/// it is waited for no longer than this, and asked about as often.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+const ASK_AGAIN: Duration = Duration::from_millis(5);
 /// The fields of the settings that say that jobs are elsewhere than under the queue's own name.
 const ELSEWHERE: [&str; 2] = ["partitions", "partitions_was"];
 /// Minutes that are counted: this one, and the sixty before it.
@@ -149,19 +151,41 @@ impl Store {
 
     /// Where jobs of a queue stand, at most 500; `None` for one that is nowhere.
     pub(crate) async fn find_all(&self, queue: &QueueName, ids: &[JobId]) -> Result<Vec<Option<Standpoint>>> {
-        let mut spread = self.spread(queue).await?;
+        let spread = self.spread(queue).await?;
         let mut found: Vec<Option<Standpoint>> = vec![None; ids.len()];
-        for look in 0..LOOKS {
-            if look > 0 {
-                sleep(ON_ITS_WAY).await;
-                spread = self.spread(queue).await?;
-            }
+        self.look_in(&spread, ids, &mut found).await?;
+        if spread.is_moving() && found.iter().any(Option::is_none) {
+            self.wait_for_arrivals(&spread).await?;
             self.look_in(&spread, ids, &mut found).await?;
-            if !spread.is_moving() || found.iter().all(Option::is_some) {
-                break;
-            }
         }
         Ok(found)
+    }
+
+    /// Waits until what was on its way from one partition to another has arrived; whether it has. What leaves behind this call
+    /// was where it came from when it was made.
+    pub(crate) async fn wait_for_arrivals(&self, spread: &Spread) -> Result<bool> {
+        let until = Instant::now() + ON_ITS_WAY;
+        let arrivals = spread.former().iter().map(|keys| self.has_arrived(keys, until));
+        Ok(try_join_all(arrivals).await?.into_iter().all(|arrived| arrived))
+    }
+
+    async fn has_arrived(&self, keys: &QueueKeys, until: Instant) -> Result<bool> {
+        let mut first = None;
+        loop {
+            let mut command = redis::cmd("HGET");
+            command.arg(keys.name(Key::Meta)).arg("page");
+            let page: Option<String> = read("HGET", self.connection.call(&command).await?.value)?;
+            let mut command = redis::cmd("EXISTS");
+            command.arg(keys.name(Key::Leaving));
+            let leaves: bool = read("EXISTS", self.connection.call(&command).await?.value)?;
+            // A page leaves when the one before it has arrived.
+            let is_another = first.as_ref().is_some_and(|first| *first != page);
+            if !leaves || is_another || Instant::now() >= until {
+                return Ok(!leaves || is_another);
+            }
+            first.get_or_insert(page);
+            sleep(ASK_AGAIN).await;
+        }
     }
 
     /// Looks for those that are not found yet: where they were, and behind that where they are moved to.
@@ -191,11 +215,8 @@ impl Store {
         if standing.is_known() {
             return Ok(standing);
         }
-        for look in 0..LOOKS {
-            if look > 0 {
-                sleep(ON_ITS_WAY).await;
-            }
-            let spread = self.spread(queue).await?;
+        let spread = self.spread(queue).await?;
+        for _ in 0..2 {
             for (partition, keys) in spread.partitions().zip(spread.places()) {
                 let standing = self.ended(keys, id).await?;
                 if standing.is_known() {
@@ -206,6 +227,7 @@ impl Store {
             if !spread.is_moving() {
                 break;
             }
+            self.wait_for_arrivals(&spread).await?;
         }
         Ok(standing)
     }

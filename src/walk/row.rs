@@ -34,6 +34,8 @@ pub(super) struct Row {
     named: BTreeMap<JobId, i64>,
     /// Those that were met, where one could be met twice.
     met: Option<BTreeSet<JobId>>,
+    /// Whether what is on its way to another place is waited for: not where it did not arrive in time.
+    waits: bool,
 }
 
 /// The part of a row that lies in one place.
@@ -64,7 +66,17 @@ impl Row {
         let former = spread.former().len();
         let met = (former > 0 || look.newest).then(BTreeSet::new);
         let order = named.iter().zip(0..).map(|(id, at)| (id.clone(), at)).collect();
-        let row = Self { set, look, stretches: Vec::new(), former, last: i64::MAX, ahead: u64::MAX, named: order, met };
+        let row = Self {
+            set,
+            look,
+            stretches: Vec::new(),
+            former,
+            last: i64::MAX,
+            ahead: u64::MAX,
+            named: order,
+            met,
+            waits: true,
+        };
         let by_ids = |mut ids: Vec<JobId>| {
             ids.reverse();
             Stretch { ids: Some(ids), ..Stretch::default() }
@@ -77,9 +89,12 @@ impl Row {
         }
         let ask = |keys| try_join(store.marks(keys, set, (0, 1), true), store.size(keys, set));
         let ends = try_join_all(spread.places().iter().map(ask)).await?;
-        let Some(last) = ends.iter().flat_map(|(last, _)| last.iter().map(|(_, score)| *score)).max() else {
-            return Ok(None);
+        let last = ends.iter().flat_map(|(last, _)| last.iter().map(|(_, score)| *score)).max();
+        let last = match last {
+            _ if former > 0 => Some(last.unwrap_or(i64::MIN).max(last_of(set, look.began_ms))),
+            last => last,
         };
+        let Some(last) = last else { return Ok(None) };
         let (mut stretches, mut ahead) = (Vec::with_capacity(ends.len()), 0);
         for (_, size) in ends {
             ahead += size;
@@ -156,17 +171,15 @@ impl Row {
         let how = (self.set, self.look, count);
         let (former, present) = self.stretches.split_at_mut(self.former);
         if former.iter().any(Stretch::wants) {
+            read_all(store, (former, spread.former()), how, self.met.as_ref()).await?;
             // What has left meanwhile is met where it went, so that is read once more, behind it.
+            self.waits = self.waits && store.wait_for_arrivals(spread).await?;
             present.iter_mut().filter(|stretch| stretch.ids.is_none()).for_each(|stretch| {
                 stretch.page.clear();
                 stretch.over = false;
             });
         }
-        for (stretches, places) in [(former, spread.former()), (present, spread.present())] {
-            let wanting = stretches.iter_mut().zip(places).filter(|(stretch, _)| stretch.wants());
-            try_join_all(wanting.map(|(stretch, keys)| stretch.read((store, keys), how, self.met.as_ref()))).await?;
-        }
-        Ok(())
+        read_all(store, (present, spread.present()), how, self.met.as_ref()).await
     }
 
     /// The next job, and the number of its place; `None` where there is no more, or some place has to be read on first.
@@ -223,6 +236,26 @@ impl Row {
         };
         let order = rank(one).cmp(&rank(other)).then_with(|| one.id.cmp(&other.id));
         if self.look.newest { order.reverse() } else { order }
+    }
+}
+
+/// Reads on where nothing is at hand, in all places at once.
+async fn read_all(
+    store: &Store,
+    (stretches, places): (&mut [Stretch], &[QueueKeys]),
+    how: (Key, Look, u64),
+    met: Option<&BTreeSet<JobId>>,
+) -> Result<()> {
+    let wanting = stretches.iter_mut().zip(places).filter(|(stretch, _)| stretch.wants());
+    try_join_all(wanting.map(|(stretch, keys)| stretch.read((store, keys), how, met))).await.map(drop)
+}
+
+/// The score behind which nothing is that was in a set then: also not what is on its way and in no place.
+fn last_of(set: Key, began_ms: i64) -> i64 {
+    match set {
+        Key::Pending0 | Key::Pending1 | Key::Pending2 | Key::Pending3 => began_ms.saturating_mul(1000) + 999,
+        Key::Completed | Key::Cancelled | Key::Dead => began_ms,
+        _ => i64::MAX,
     }
 }
 

@@ -30,6 +30,13 @@ fn places(queue: &str, count: u16) -> Vec<String> {
     }
 }
 
+/// Completed jobs of a queue of so many partitions are gone at once.
+fn keep_none(redis: &TestRedis, queue: &str, count: u16) {
+    for place in places(queue, count) {
+        redis.query::<()>(&["HSET", &redis.key(&place, "config"), "remove_on_complete", "0"]);
+    }
+}
+
 /// Begins a change: nothing is added any more to the places that the queue had, the new ones take jobs, and both hold some.
 fn spread(redis: &TestRedis, queue: &str, before: u16, after: u16) {
     for place in places(queue, before) {
@@ -38,6 +45,7 @@ fn spread(redis: &TestRedis, queue: &str, before: u16, after: u16) {
     for place in places(queue, after) {
         redis.query::<()>(&["HDEL", &redis.key(&place, "meta"), "partitions"]);
     }
+    keep_none(redis, queue, after);
     let (config, before, after) = (redis.key(queue, "config"), before.to_string(), after.to_string());
     redis.query::<()>(&["HSET", &config, "partitions", &after, "partitions_was", &before]);
 }
@@ -216,7 +224,8 @@ async fn the_jobs_of_every_place_are_worked_each_once_by_the_slots_of_one_queue(
     let redis = TestRedis::start();
     let (client, noting) = (client(&redis), Noting::default());
     lay_out(&redis, "q", 8);
-    enqueue(&client, "q", (0..2_000).map(|n| job(&format!("job-{n}")))).await;
+    let one = |n: i64| NewJob::new(&(n % 2)).unwrap().id(id(&format!("job-{n}")));
+    enqueue(&client, "q", (0..2_000).map(one)).await;
     let all = places("q", 8);
     assert!(all.iter().all(|place| lines(&redis, place).len() > 100));
     let report = Started::new(builder(&client, &["q"], &noting).until_empty(true)).ends().await;

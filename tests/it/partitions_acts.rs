@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ireva_queue::{ActOptions, Clock, ErrorKind, JobState, Located};
+use ireva_queue::config::Setting;
+use ireva_queue::{ActOptions, Clock, ErrorKind, JobState, Located, NewJob};
 use serde_json::{Value, json};
 
 use crate::ops_seed::{NOW_US, Seed, client, client_at, id, name, run};
@@ -12,6 +13,7 @@ use crate::partitions_read::{eight, fill, ids, letters, place_of, set_of};
 use crate::support::*;
 
 const NOW_MS: i64 = NOW_US / 1000;
+const LONG: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// What is stored of jobs in these places.
 fn stored(redis: &TestRedis, places: &[String]) -> BTreeMap<String, Vec<(String, String)>> {
@@ -44,6 +46,9 @@ fn moving() -> (TestRedis, Cli) {
     redis.query::<()>(&["HSET", &redis.key("q", "config"), "partitions_was", "1"]);
     close(&redis, 1, 8);
     say(&redis, 8);
+    for place in partitions(8) {
+        redis.query::<()>(&["HSET", &redis.key(&place, "meta"), "layout", "1", "partitions", "<1"]);
+    }
     fill(&cli, "new", 100);
     (redis, cli)
 }
@@ -120,7 +125,7 @@ fn of_a_limited_act_the_oldest_over_all_places_are_taken() {
     let all = letters(&redis, "letter", 300);
     assert_eq!(cli.json(["clear", "q", "--state", "dead", "--limit", "120", "--yes"])["changed"], 120);
     assert_eq!(ids(&cli.json(["dlq", "list", "q", "--limit", "500"])), all[120..]);
-    assert_eq!(cli.json(["dlq", "retry", "q", "--limit", "30", "--yes"])["changed"], 30);
+    assert_eq!(cli.json(["dlq", "retry", "q", "--code", "unknown", "--limit", "30", "--yes"])["changed"], 30);
     assert_eq!(ids(&cli.json(["dlq", "list", "q", "--limit", "500"])), all[150..]);
     let named = ["--id", "letter-0299", "--id", "letter-0151", "--id", "letter-0200"];
     let gone = cli.json([&["dlq", "delete", "q", "--yes"][..], &named[..]].concat());
@@ -139,11 +144,11 @@ fn while_jobs_are_moved_acts_reach_both_places() {
 
     // Nothing is added to a place that is left, not even one of its own letters: that is said, and it is for later.
     let refused = cli.run(["jobs", "retry", "old-letter"]).expect(75);
-    assert!(refused.stderr.contains("is being moved to another partition"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("are being moved to other partitions"), "{}", refused.stderr);
     Seed { redis: &redis, queue: "q:4/8" }.letter("new-letter", NOW_MS, ["permanent", "smtp_5xx", "550"]);
     let partly = cli.run(["dlq", "retry", "q", "--all", "--yes", "-o", "json"]).expect(3);
     assert_eq!(partly.json()["changed"], 1);
-    assert!(partly.stderr.contains("old-letter") && partly.stderr.contains("is being moved"), "{}", partly.stderr);
+    assert!(partly.stderr.contains("old-letter") && partly.stderr.contains("are being moved"), "{}", partly.stderr);
 
     let before = ids(&cli.json(["jobs", "list", "q", "--all"]));
     let cleared = cli.json(["clear", "q", "--state", "pending,dead,cancelled", "--yes"]);
@@ -174,7 +179,7 @@ fn what_was_taken_from_partitions_that_are_gone_comes_back_where_jobs_belong_now
     assert_eq!(cli.json(["undo", &act, "--dry-run"])["restored"], 119);
     let undone = cli.run(["undo", &act, "-o", "json"]).expect(3);
     assert_eq!((&undone.json()["restored"], &undone.json()["left"]), (&json!(115), &json!(4)), "four are there again");
-    assert_eq!(cli.run(["undo", &single, "-o", "json"]).expect(3).json()["left"], 1);
+    assert_eq!(cli.run(["undo", &single, "-o", "json"]).expect(5).json()["left"], 1);
     let listed = ids(&cli.json(["jobs", "list", "q", "--all"]));
     assert_eq!((listed.len(), set_of(&listed).len()), (120, 120));
     // They stand where a repeated enqueue finds them.
@@ -215,9 +220,18 @@ fn jobs_are_carried_from_a_queue_of_eight_into_one_of_three() {
     let (redis, cli) = moving();
     let file = cli.ok(["jobs", "export", "q"]);
     assert_eq!(cli.clone().stdin(file.clone()).json(["jobs", "import", "-", "--dry-run"])["duplicates"], 201);
-    assert_eq!(cli.clone().stdin(file).json(["jobs", "import", "-"])["duplicates"], 201);
+    assert_eq!(cli.clone().stdin(file.clone()).json(["jobs", "import", "-"])["duplicates"], 201);
     assert_eq!(cli.json(["stats", "q"])["pending"], 200);
-    drop(redis);
+    // What nobody knows goes where jobs are added now, unless its unique key is still held where they were.
+    let keyed = "{\"priority\":\"high\",\"unique\":\"u\",\"payload\":1}";
+    redis.query::<()>(&["HSET", &redis.key("q", "unique"), "u", "0|old-000"]);
+    let line = |id: &str| {
+        format!("{{\"id\":\"{id}\",\"queue\":\"q\",\"state\":\"pending\",\"place\":{NOW_US},\"arrivalUs\":{NOW_US},")
+    };
+    let lines = format!("{}\"record\":{{\"payload\":1}}}}\n{}\"record\":{keyed}}}\n", line("fresh-1"), line("fresh-2"));
+    let mixed = cli.clone().stdin(lines).run(["jobs", "import", "-", "-o", "json"]).expect(3).json();
+    assert_eq!((&mixed["imported"], &mixed["skipped"][0]["id"]), (&json!(1), &json!("fresh-2")));
+    assert_ne!(place_of(&redis, "fresh-1"), "q");
 }
 
 #[test]
@@ -225,7 +239,7 @@ fn a_queue_is_deleted_only_when_its_partitions_are_one_again() {
     let (redis, cli) = eight();
     fill(&cli, "job", 8);
     let refused = |cli: &Cli, why: &str| {
-        let said = cli.run(["queues", "delete", "q", "--yes"]).expect(5).stderr;
+        let said = cli.run(["queues", "delete", "q"]).expect(5).stderr;
         assert!(said.contains(why), "{said}");
     };
     refused(&cli, "it holds 8 pending");
@@ -234,8 +248,43 @@ fn a_queue_is_deleted_only_when_its_partitions_are_one_again() {
     close(&redis, 8, 1);
     say(&redis, 1);
     redis.query::<()>(&["HDEL", &redis.key("q", "meta"), "partitions"]);
-    cli.ok(["queues", "delete", "q", "--yes"]);
+    cli.ok(["queues", "delete", "q"]);
     assert_eq!(cli.json(["queues", "list"]), json!([]));
+}
+
+#[test]
+fn what_is_cleared_while_jobs_move_is_all_that_there_was() {
+    const JOBS: usize = 6_000;
+    let redis = TestRedis::start();
+    let queue = client(&redis).queue(name("q"));
+    let new = |n: usize| NewJob::new(&n).unwrap().id(id(&format!("job-{n:05}")));
+    for count in [8, 3, 1] {
+        run(queue.enqueue_many((0..JOBS).map(new).collect())).unwrap();
+        let act = std::thread::scope(|scope| {
+            let mover = scope.spawn(|| {
+                run(queue.set(&[Setting::Partitions(count)])).unwrap();
+                run(queue.move_over(&mut |_| ())).unwrap();
+            });
+            let moving = || run(client(&redis).queue(name("q")).stats()).unwrap().partitions_was.is_some();
+            wait_until(LONG, "the change", || moving() || mover.is_finished());
+            let cleared = run(queue.clear(&[], &mut |_| ())).unwrap();
+            assert_eq!(cleared.changed, JOBS as u64, "to {count}");
+            mover.join().unwrap();
+            cleared.act.unwrap()
+        });
+        assert_eq!(run(queue.stats()).unwrap().pending, 0);
+        // The copies were taken before the partitions were gone, and come back after that.
+        let undone = run(async {
+            let audit = client(&redis).audit();
+            audit.undo(&audit.find(&act).await?, &ActOptions::default(), &mut |_| ()).await
+        });
+        assert_eq!(undone.unwrap().restored, JOBS as u64, "to {count}");
+        assert_eq!(run(queue.clear(&[], &mut |_| ())).unwrap().changed, JOBS as u64);
+        // The ids are remembered for a day, so the next ones are others.
+        for place in [partitions(1), partitions(8), partitions(3)].concat() {
+            redis.query::<()>(&["DEL", &redis.key(&place, "seen")]);
+        }
+    }
 }
 
 #[test]

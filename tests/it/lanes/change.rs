@@ -7,6 +7,7 @@ use super::*;
 async fn a_worker_follows_a_queue_to_other_places_and_leaves_those_that_it_had() {
     let redis = TestRedis::start();
     let (client, noting) = (client(&redis), Noting::default());
+    keep_none(&redis, "q", 1);
     let hold = |n: usize| NewJob::new(&-1).unwrap().id(id(&format!("hold-{n}")));
     enqueue(&client, "q", (0..2).map(hold).chain((0..50).map(|n| job(&format!("1-{n}"))))).await;
     let worker = Started::new(builder(&client, &["q"], &noting));
@@ -17,7 +18,7 @@ async fn a_worker_follows_a_queue_to_other_places_and_leaves_those_that_it_had()
         if after != 3 {
             raise(&redis, "q", [before, after]);
         }
-        enqueue(&client, "q", (0..100).map(|n| job(&format!("{after}-{n}")))).await;
+        enqueue(&client, "q", (0..100).map(|n| job(&format!("then-{after}-{n}")))).await;
         sum += 100;
         until("those in the new places are run", || noting.count() == sum).await;
         assert!(places("q", after).iter().all(|place| workers(&redis, place) == [worker.id.clone()]));
@@ -46,12 +47,15 @@ async fn a_worker_follows_a_queue_to_other_places_and_leaves_those_that_it_had()
 async fn a_place_that_was_left_with_a_job_in_it_is_worked_on() {
     let redis = TestRedis::start();
     let (client, noting) = (client(&redis), Noting::default());
+    keep_none(&redis, "q", 1);
     enqueue(&client, "q", [job("first")]).await;
     let worker = Started::new(builder(&client, &["q"], &noting));
     until("the first is run", || noting.has_run("first")).await;
     until("it has ended", || held(&redis, &["q".to_owned()]) == 0).await;
     // Written by who has never heard of partitions, just before the worker looks.
-    Seed { redis: &redis, queue: "q" }.job("scheduled", "late", (NOW_US / 1_000 + 10_000_000_000_000) * 4 + 2, "");
+    let late = (NOW_US / 1_000 + 10_000_000_000_000) * 4 + 2;
+    Seed { redis: &redis, queue: "q" }.job("scheduled", "late", late, "");
+    redis.query::<()>(&["HSET", &redis.key("q", "jobs"), "late", &format!("{NOW_US}{{\"payload\":0}}")]);
     spread(&redis, "q", 1, 2);
     settle(&redis, "q");
     raise(&redis, "q", [1, 2]);

@@ -117,13 +117,13 @@ async fn a_worker_that_stops_gives_back_what_it_holds_in_every_place() {
     lay_out(&redis, "q", 8);
     let one = |n: usize| NewJob::new(&-1).unwrap().id(id(&format!("job-{n}")));
     enqueue(&client, "q", (0..64).map(one)).await;
-    let many = Concurrency::Shared(40);
+    let many = Concurrency::Shared(64);
     let worker = Started::new(builder(&client, &["q"], &noting).concurrency(many).grace(Duration::from_millis(100)));
-    until("forty run", || noting.running.load(Ordering::SeqCst) == 40).await;
+    until("all run", || noting.running.load(Ordering::SeqCst) == 64).await;
     let all = places("q", 8);
     assert!(all.iter().all(|place| redis.query::<u64>(&["HLEN", &redis.key(place, "active")]) > 0));
     let report = worker.stop().await;
-    assert_eq!((report.released, report.unconfirmed), (40, 0));
+    assert_eq!((report.released, report.unconfirmed), (64, 0));
     assert_eq!(all.iter().map(|place| lines(&redis, place).len()).sum::<usize>(), 64);
     for place in &all {
         assert!(workers(&redis, place).is_empty());

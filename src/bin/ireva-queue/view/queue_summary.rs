@@ -22,6 +22,7 @@ impl View for QueueSummary {
         Column::new("BACKOFF").wide(),
         Column::new("DURABLE").wide(),
         Column::new("PROTECTED").wide(),
+        Column::number("PARTITIONS").wide(),
     ];
 
     fn cells(&self) -> Vec<Cell> {
@@ -41,6 +42,7 @@ impl View for QueueSummary {
             Cell::text(self.settings.retry.transient.to_string()),
             Cell::text(self.settings.durable.as_str()),
             Cell::yes(self.protected, Tone::Plain),
+            Cell::count(self.settings.partitions),
         ]
     }
 
