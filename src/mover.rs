@@ -21,8 +21,12 @@ use crate::store::{Apart, Course, CourseStep, Gate, Hindrance, Key, Last, Left, 
 
 /// Pages that are moved between two looks at what is left.
 const ROUND_PAGES: usize = 8;
+/// How often it looks at batches, whose counts may still change, and for ids without a record.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long a mover looks on before it looks again.
 const PAUSE: Duration = Duration::from_millis(100);
+/// The same where a server does not answer.
+const OUTAGE: Duration = Duration::from_secs(1);
 /// How long the new places wait for jobs that run in the old ones, where no limit of the queue asks for more. What a worker
 /// has claimed ahead starts, or goes back into line, within a tenth of a second.
 const LONG_RUN: Duration = Duration::from_secs(5);
@@ -68,6 +72,43 @@ struct Mover<'a> {
     idle_since: Option<Instant>,
     /// Since when they hold nothing at all.
     empty_since: Option<Instant>,
+    /// When it last looked at what takes long to look at.
+    looked_at: Option<Instant>,
+}
+
+/// The number of partitions among `changes`.
+pub(crate) fn asked_for(changes: &[Setting]) -> Option<u16> {
+    changes.iter().rev().find_map(|change| if let Setting::Partitions(count) = change { Some(*count) } else { None })
+}
+
+/// Refuses a number of partitions that the queue cannot have with what is set and `changes` to that, before any of it is
+/// written.
+pub(crate) async fn check(store: &Store, queue: &QueueName, count: u16, changes: &[Setting]) -> Result<()> {
+    Partitions::new(count)?;
+    let (course, mut settings) = (store.course(queue).await?, store.settings(&store.keys(queue)).await?.settings);
+    for change in changes {
+        match change {
+            Setting::Key(field) => settings.key.clone_from(field),
+            Setting::KeyConcurrency(limit) => settings.key_concurrency = *limit,
+            Setting::KeyRate(rate) => settings.key_rate = *rate,
+            Setting::Concurrency(limit) => settings.concurrency = *limit,
+            Setting::MaxLength(limit) => settings.max_length = *limit,
+            _ => {}
+        }
+    }
+    let keyed = settings.key.is_some() || settings.key_concurrency.is_some() || settings.key_rate.is_some();
+    let hindrance = match () {
+        () if course.is_moving() => {
+            let on = course.next.unwrap_or(course.layout.now);
+            (on.count() != count).then_some(Hindrance::Moving)
+        }
+        () if course.layout.now.count() == count => None,
+        () if count > 1 && keyed => Some(Hindrance::Key),
+        () if settings.concurrency.is_some_and(|limit| limit < count.into()) => Some(Hindrance::Concurrency),
+        () if settings.max_length.is_some_and(|limit| limit < count.into()) => Some(Hindrance::MaxLength),
+        () => None,
+    };
+    hindrance.map_or(Ok(()), |hindrance| Err(refused(queue, count, &course, hindrance)))
 }
 
 /// Says that a queue shall have so many partitions, and moves what it can in a moment. `false` where it has so many.
@@ -137,9 +178,7 @@ pub(crate) async fn heal(store: &Store, queue: &QueueName, dry_run: bool) -> Res
 /// What a worker sets where nobody has set anything: the number of partitions too.
 pub(crate) async fn set_defaults(store: &Store, keys: &QueueKeys, defaults: &[Setting]) -> Result<()> {
     store.set_defaults(keys, defaults).await?;
-    let counts =
-        defaults.iter().filter_map(|change| if let Setting::Partitions(count) = change { Some(*count) } else { None });
-    if let Some(count) = counts.last()
+    if let Some(count) = asked_for(defaults)
         && store.course(keys.queue()).await?.change.is_empty()
     {
         change(store, keys.queue(), count).await?;
@@ -177,7 +216,7 @@ fn refused(queue: &QueueName, count: u16, course: &Course, hindrance: Hindrance)
 impl<'a> Mover<'a> {
     fn new(store: &'a Store, queue: &'a QueueName, is_asked: bool) -> Self {
         let who = JobId::generate().to_string();
-        Self { store, queue, who, is_asked, moved: 0, idle_since: None, empty_since: None }
+        Self { store, queue, who, is_asked, moved: 0, idle_since: None, empty_since: None, looked_at: None }
     }
 
     /// Until all is moved that can be, or for `limit`.
@@ -195,20 +234,34 @@ impl<'a> Mover<'a> {
                 self.introduce(&course, next).await?;
                 continue;
             }
+            let is_over = limit.is_some_and(|limit| began.elapsed() >= limit);
             let before = self.moved;
-            self.round(&course).await?;
-            let left = self.left(course.layout).await?;
-            let steps = self.conclude(&course, left).await?;
+            let (left, steps) = match self.step(&course).await {
+                Ok(step) => step,
+                // The server of one place may be away: what the others hold goes on.
+                Err(_) if !self.is_asked && !is_over => {
+                    tokio::time::sleep(OUTAGE).await;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             let told = self.told(&course, left);
             progress(told);
             let all_that_can = left.waiting + left.ended == 0 && left.running > 0 && !course.held;
-            if (self.is_asked && all_that_can) || limit.is_some_and(|limit| began.elapsed() >= limit) {
+            if (self.is_asked && all_that_can) || is_over {
                 return Ok(told);
             }
             if !steps && self.moved == before {
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+
+    /// Moves some of it; what is left, and whether the change has come a step further.
+    async fn step(&mut self, course: &Course) -> Result<(Left, bool)> {
+        self.round(course).await?;
+        let left = self.left(course.layout).await?;
+        Ok((left, self.conclude(course, left).await?))
     }
 
     /// Lets others move.
@@ -280,15 +333,19 @@ impl<'a> Mover<'a> {
     /// Moves some of what each old place holds, all places at once.
     async fn round(&mut self, course: &Course) -> Result<()> {
         let Layout { now, was: Some(was) } = course.layout else { return Ok(()) };
+        let looks = self.looked_at.is_none_or(|at| at.elapsed() >= LOOK);
+        if looks {
+            self.looked_at = Some(Instant::now());
+        }
         let this = &*self;
-        let rounds = was.each().map(|place| async move { this.empty_some(place, now).await });
+        let rounds = was.each().map(|place| async move { this.empty_some(place, now, looks).await });
         let moved = join_all(rounds).await.into_iter().try_fold(0, |all, moved| Ok::<_, Error>(all + moved?))?;
         self.moved += moved;
         Ok(())
     }
 
-    /// What waits goes first, so that it is held up least.
-    async fn empty_some(&self, place: Partition, to: Partitions) -> Result<u64> {
+    /// What waits goes first, so that it is held up least. `looks`: also at what takes long to look at.
+    async fn empty_some(&self, place: Partition, to: Partitions, looks: bool) -> Result<u64> {
         const WAITING: [Key; 7] =
             [Key::Pending3, Key::Pending2, Key::Pending1, Key::Pending0, Key::Parked, Key::Scheduled, Key::Retrying];
         const ENDED: [Key; 3] = [Key::Completed, Key::Cancelled, Key::Dead];
@@ -302,7 +359,7 @@ impl<'a> Mover<'a> {
         let sets = if left.waiting > 0 { &WAITING[..] } else { &ENDED };
         moved += self.move_sets(place, sets, to).await?;
         if left.waiting > 0 {
-            if moved == 0 {
+            if moved == 0 && looks {
                 // What cannot leave has no record, or goes with a schedule in the next round.
                 store.drop_all_orphans(&keys).await?;
             }
@@ -312,7 +369,8 @@ impl<'a> Mover<'a> {
             moved += store.move_remembered(queue, place, to).await?;
             moved += store.move_locks(queue, place, to).await?;
         }
-        for batch in store.batch_names(&keys).await? {
+        let batches = if looks { store.batch_names(&keys).await? } else { Vec::new() };
+        for batch in batches {
             moved += store.move_apart(queue, place, Apart::Batch(&batch), to).await?;
         }
         Ok(moved)

@@ -10,7 +10,7 @@ use crate::bulk::{ActOptions, Bulk, BulkAct};
 use crate::clock::span_text;
 use crate::config::{Durable, QueueSettings, Setting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{JobId, JobState, NewJob, Partition, Partitions, QueueName};
+use crate::job::{JobId, JobState, NewJob, Partition, QueueName};
 use crate::key_limits::KeyLimits;
 use crate::mover::{self, Moved};
 use crate::producer::Router;
@@ -145,11 +145,10 @@ impl Queue {
     /// partitions cannot have: limits per key, and a concurrency or a length below their number; and for another number of
     /// partitions while jobs are still being moved.
     pub async fn set(&self, changes: &[Setting]) -> Result<QueueSettings> {
-        let counts = changes
-            .iter()
-            .filter_map(|change| if let Setting::Partitions(count) = change { Some(*count) } else { None });
-        let count = counts.last();
-        count.map_or(Ok(()), |count| Partitions::new(count).map(drop))?;
+        let count = mover::asked_for(changes);
+        if let Some(count) = count {
+            mover::check(&self.store, self.name(), count, changes).await?;
+        }
         self.store.set(&self.keys, changes).await?;
         self.producer.register().await?;
         if let Some(count) = count {

@@ -292,6 +292,7 @@ pub(super) mod tests {
             records,
             ids,
             waiting,
+            stats: None,
             diagnosed: Diagnosed { now_ms: NOW_MS, claims, holders: vec![hold(counted)], ..Diagnosed::default() },
         };
         facts.places = vec![place(1, (5, 5, 5), (2, 2)), place(2, (7, 7, 7), (0, 0))];

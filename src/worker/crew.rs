@@ -26,13 +26,14 @@ pub(crate) struct Newcomer {
 }
 
 impl Newcomer {
-    /// For a place of a queue. Its actors end when the worker stops, or has `ended`.
+    /// For a place of a queue. Its keepers end with the first of the tokens at the latest, its finisher with the second, its
+    /// beat with the third.
     pub(crate) fn new(
         place: (QueueKeys, Partition),
         craft: &Arc<Craft>,
-        (stop, ended): (&CancellationToken, &CancellationToken),
+        [stop, closed, ended]: [&CancellationToken; 3],
     ) -> Self {
-        let ends = Ends { keepers: stop.child_token(), finisher: CancellationToken::new(), beat: ended.child_token() };
+        let ends = Ends { keepers: stop.child_token(), finisher: closed.child_token(), beat: ended.child_token() };
         let (sender, inbox) = mpsc::channel(ENDS_WAITING);
         Self { lane: Arc::new(Lane::new(place, Arc::clone(craft), sender, ends)), inbox }
     }

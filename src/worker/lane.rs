@@ -61,7 +61,7 @@ pub(crate) struct Asked {
 pub(crate) struct Ends {
     /// Its keepers: the worker stops, or the queue has left the place.
     pub keepers: CancellationToken,
-    /// Its finisher: no slot sends anything more.
+    /// Its finisher: no slot sends anything more from there.
     pub finisher: CancellationToken,
     /// Its beat, which is the last: the lease is given up.
     pub beat: CancellationToken,

@@ -66,7 +66,7 @@ impl Worker {
         let store = builder.client.open_store();
         let worker: Arc<str> = worker_id().into();
         let breakers = Breakers::new(store.clone(), Arc::clone(&worker), builder.breaker);
-        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
+        let [stop, closed, ended] = [(); 3].map(|()| CancellationToken::new());
         let (to_crew, newcomers) = mpsc::unbounded_channel();
         let mut tracks = Vec::new();
         for queue in builder.registry.queues() {
@@ -75,7 +75,7 @@ impl Worker {
             let craft = Arc::new(Craft::new(queue.clone(), entry.clone()));
             // What a queue is to begin with; whether it has partitions is asked before the first fetch.
             let keys = (store.keys(queue), Partition::WHOLE);
-            let newcomer = Newcomer::new(keys, &craft, (&stop, &ended));
+            let newcomer = Newcomer::new(keys, &craft, [&stop, &closed, &ended]);
             tracks.push(Arc::new(Track::new(craft, Arc::clone(&newcomer.lane))));
             let _ = to_crew.send(newcomer);
         }
@@ -98,6 +98,7 @@ impl Worker {
             stop,
             stop_now: CancellationToken::new(),
             give_up: CancellationToken::new(),
+            closed,
             ended,
             stalled: CancellationToken::new(),
             give_up_after: builder.give_up_after,
@@ -196,9 +197,7 @@ async fn carry_on(
         crew.take_on(&shared, newcomer);
     }
     wind_down(&shared, slots, grace).await;
-    for lane in shared.lanes() {
-        lane.ends.finisher.cancel();
-    }
+    shared.closed.cancel();
     let heart = crew.finish().await;
     alerter::finish(alerter, &shared).await;
     // First, so that no beat takes up the lease again. It is not waited for where Redis does not answer.

@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     pub stop_now: CancellationToken,
     /// Wait for Redis no more.
     pub give_up: CancellationToken,
+    /// No slot sends anything more.
+    pub closed: CancellationToken,
     /// The last job has ended.
     pub ended: CancellationToken,
     /// Processors have blocked the runtime for too long: nothing more will end in order.

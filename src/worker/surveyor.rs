@@ -8,7 +8,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::error::{Error, Result};
-use crate::job::Partition;
+use crate::job::{Layout, Partition};
 use crate::mover;
 use crate::worker::crew::Newcomer;
 use crate::worker::lane::Lane;
@@ -110,39 +110,49 @@ async fn open(shared: &Shared, lane: &Lane) -> Result<()> {
 /// Has a lane for each place of a queue, as it says now. A place that it has left is worked on for as long as it holds jobs.
 async fn look(shared: &Shared, track: &Track) -> Result<()> {
     let layout = shared.store.layout(&track.craft.queue).await?;
-    let before: Vec<_> = track.lineup().lanes.iter().filter(|lane| !lane.is_gone()).cloned().collect();
-    let mut lanes = Vec::new();
-    for place in layout.places() {
-        let lane = before.iter().find(|lane| lane.place == place).cloned();
-        lanes.push(lane.unwrap_or_else(|| {
-            let keys = shared.store.partition_keys(&track.craft.queue, place);
-            let newcomer = Newcomer::new((keys, place), &track.craft, (&shared.stop, &shared.ended));
-            let lane = Arc::clone(&newcomer.lane);
-            // Before anything is fetched there, so that whoever sees the lane at the end sees its actors, too.
-            let _ = shared.newcomers.send(newcomer);
-            lane
-        }));
-    }
-    for lane in before.iter().filter(|lane| layout.places().all(|place| place != lane.place)) {
-        if !shared.has_begun() {
-            // Nothing was asked or promised there yet.
-            lane.gone();
-            continue;
-        }
-        lanes.push(Arc::clone(lane));
-        if !lane.is_leaving() && matches!(timeout(ANSWER, shared.store.holds_jobs(&lane.keys)).await, Ok(Ok(false))) {
+    let stays = |lane: &Arc<Lane>| layout.places().any(|place| place == lane.place);
+    line_up(shared, track, layout);
+    for lane in track.lineup().lanes.iter().filter(|lane| !stays(lane) && !lane.is_leaving()) {
+        if let Ok(false) = timeout(ANSWER, shared.store.holds_jobs(&lane.keys)).await.unwrap_or(Ok(true)) {
             lane.leave();
         }
     }
-    let same = track.lineup().has(&lanes);
+    Ok(())
+}
+
+/// All at once, so that no lane has actors that nobody would end.
+fn line_up(shared: &Shared, track: &Track, layout: Layout) {
+    let before = track.lineup();
+    let mut lanes: Vec<Arc<Lane>> = Vec::new();
+    for place in layout.places() {
+        if lanes.iter().any(|lane| lane.place == place) {
+            continue;
+        }
+        if let Some(lane) = before.at(place) {
+            lanes.push(lane);
+            continue;
+        }
+        let keys = shared.store.partition_keys(&track.craft.queue, place);
+        let newcomer = Newcomer::new((keys, place), &track.craft, [&shared.stop, &shared.closed, &shared.ended]);
+        lanes.push(Arc::clone(&newcomer.lane));
+        // Before anything is fetched there: what ends needs somebody to tell of it.
+        let _ = shared.newcomers.send(newcomer);
+    }
+    for lane in before.lanes.iter().filter(|lane| !lane.is_gone() && layout.places().all(|place| place != lane.place)) {
+        // At the very start nothing was asked or promised there yet.
+        if shared.has_begun() {
+            lanes.push(Arc::clone(lane));
+        } else {
+            lane.gone();
+        }
+    }
     track.set_layout(layout);
-    if !same {
+    if !before.has(&lanes) {
         track.line_up(lanes);
         if let Some(pool) = shared.pool_of(track) {
             pool.change();
         }
     }
-    Ok(())
 }
 
 /// Looks again and again, and at once when a lane sees that the settings have changed.
@@ -156,7 +166,10 @@ pub(crate) async fn survey(shared: Arc<Shared>, track: Arc<Track>) {
                 if track.layout().is_none() { begin(&shared, &track).await } else { look(&shared, &track).await }
             });
             if let Some(Err(error)) = outcome.await {
-                shared.warn_seldom(&error, "where the jobs of a queue are could not be asked");
+                let known = track.layout().is_some();
+                let what =
+                    if known { "the partitions of a queue are not known anew" } else { "a queue is not worked on" };
+                shared.warn_seldom(&error, what);
             }
         }
         looked = false;

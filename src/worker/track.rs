@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::job::Layout;
+use crate::job::{Layout, Partition};
 use crate::worker::craft::Craft;
 use crate::worker::lane::Lane;
 use crate::worker::turns::Turns;
@@ -57,6 +57,11 @@ impl Lineup {
     fn new(lanes: Vec<Arc<Lane>>) -> Self {
         let turns = || Turns::new(&vec![1; lanes.len()]);
         Self { fetches: turns(), starts: turns(), lanes }
+    }
+
+    /// The lane of a place.
+    pub(crate) fn at(&self, place: Partition) -> Option<Arc<Lane>> {
+        self.lanes.iter().find(|lane| lane.place == place && !lane.is_gone()).cloned()
     }
 
     /// Whether it is of these lanes, in this order.

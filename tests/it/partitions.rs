@@ -69,7 +69,7 @@ fn each_job_goes_to_the_partition_of_its_key_and_keeps_its_order_there() {
         assert!(line.len() > 20, "{partition} has its share: {}", line.len());
         for id in line {
             let n: usize = id.strip_prefix("job-").unwrap().parse().unwrap();
-            if n % 2 == 0 {
+            if n.is_multiple_of(2) {
                 lines.entry(n % 5).or_default().push((place, id));
             }
         }
