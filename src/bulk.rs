@@ -9,7 +9,7 @@ use crate::audit::{ActEnd, ActNote, KEPT};
 use crate::clock::instant;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::JobState::{self, Active, Cancelled, Completed, Dead, Pending, Retrying, Scheduled};
-use crate::job::QueueName;
+use crate::job::{JobId, QueueName};
 use crate::pace::Pace;
 use crate::selection::Selection;
 use crate::stats::{BulkReport, Skipped, StateCount};
@@ -155,7 +155,7 @@ impl Bulk {
         // Which are the oldest over several places cannot be told without a look at them.
         let looks = !selection.is_all() || (selection.limit.is_some() && spread.places().len() > 1);
         let outcome = match (act, looks) {
-            (BulkAct::Remove, false) => run.clear(&spread, &states, selection.limit.unwrap_or(u64::MAX)).await,
+            (BulkAct::Remove, false) => run.clear(spread, &states, selection.limit.unwrap_or(u64::MAX)).await,
             _ => run.go(selection, &states).await,
         };
         run.end(outcome).await
@@ -270,14 +270,21 @@ impl Run<'_> {
 
     /// Removes what these states hold now, at most `left`, without reading what is stored of it. What is added behind the
     /// last ones meanwhile stays.
-    async fn clear(&mut self, spread: &Spread, states: &[JobState], mut left: u64) -> Result<()> {
+    async fn clear(&mut self, mut spread: Spread, states: &[JobState], mut left: u64) -> Result<()> {
         for set in states.iter().flat_map(|state| Key::of_state(*state)) {
-            // What moves to another partition goes from the first of these to the last.
-            for (at, keys) in spread.places().iter().enumerate() {
-                if at == spread.former().len() {
-                    self.bulk.store.wait_for_arrivals(spread).await?;
+            loop {
+                // What moves to another partition goes from the first of these to the last.
+                for (at, keys) in spread.places().iter().enumerate() {
+                    if at == spread.former().len() {
+                        self.bulk.store.wait_for_arrivals(&spread).await?;
+                    }
+                    left = left.saturating_sub(self.clear_set(keys, *set, left).await?);
                 }
-                left = left.saturating_sub(self.clear_set(keys, *set, left).await?);
+                let now = self.bulk.store.spread(&self.bulk.queue).await?;
+                if now.is_still(&spread) || self.report.stopped {
+                    break;
+                }
+                spread = now;
             }
         }
         Ok(())
@@ -317,7 +324,14 @@ impl Run<'_> {
                         return Ok(());
                     }
                     self.report.matched += step.len() as u64;
-                    let (changed, stay) = self.act_on((walk.keys(place), set), step).await?;
+                    let (mut changed, stay) = self.act_on((walk.keys(place), set), step).await?;
+                    if changed + stay < step.len() as u64 {
+                        for (keys, jobs) in walk.moved_on(place, step).await? {
+                            let gone_on = |id: &JobId| jobs.iter().any(|job| job.id == *id);
+                            self.report.skipped.retain(|skipped| !gone_on(&skipped.id));
+                            changed += self.act_on((&keys, set), &jobs).await?.0;
+                        }
+                    }
                     walk.stay(place, stay);
                     self.tell(changed);
                 }
@@ -395,7 +409,7 @@ impl Run<'_> {
     }
 }
 
-fn seen(jobs: &[Found]) -> Vec<(crate::job::JobId, String)> {
+fn seen(jobs: &[Found]) -> Vec<(JobId, String)> {
     jobs.iter().map(|job| job.place.seen(&job.id)).collect()
 }
 

@@ -8,6 +8,7 @@ use regex::Regex;
 
 use crate::bulk::{ActOptions, Bulk, BulkAct};
 use crate::error::{Error, Result};
+use crate::inspector::in_the_move;
 use crate::job::{JobId, JobState, NewJob, QueueName, Unique};
 use crate::selection::Selection;
 use crate::stats::{BulkReport, DeadGroup, DeadLetter, Page};
@@ -163,7 +164,8 @@ impl DeadLetters {
         job.revives = Some(id.clone());
         let job = job.delay(delay.unwrap_or_default());
         job.check()?;
-        match self.store.replace(&keys, letter, &job).await? {
+        let replaced = self.store.replace(&keys, letter, &job).await;
+        match replaced.map_err(|error| in_the_move(self.queue(), id, error))? {
             Replaced::Done => Ok(job.job_id().clone()),
             Replaced::Held(holder) => Err(Error::refused(format!("job {holder} holds the unique key of job {id}"))),
             Replaced::Elsewhere => Err(gone()),

@@ -356,26 +356,28 @@ impl Inspector {
     /// # Errors
     /// `Refused` in any other state, and for a letter whose unique key another job holds; `NotFound` when it is gone.
     pub async fn retry(&self, job: &Located) -> Result<Acted> {
-        let Standpoint { keys, place, .. } = self.find_again(job).await?;
-        match place.state {
-            JobState::Retrying => self.promote(job).await,
-            JobState::Dead => {
-                let ids = std::slice::from_ref(&job.id);
-                let letters = self.store.page(&keys, Key::Dead, Range::These(ids), Detail::Whole).await?;
-                let revived =
-                    self.store.revive(&keys, None, &letters).await.map_err(|error| on_its_way(job, error))?.pop();
-                match revived {
-                    Some(Revived::Done) => Ok(acted(job, JobState::Dead, Some(JobState::Pending))),
-                    Some(Revived::Held(holder)) => {
-                        Err(Error::refused(format!("job {holder} holds the unique key of job {}", job.id)))
-                    }
-                    Some(Revived::NoRecord) => Err(Error::corrupt(format!("job {} has no record", job.id))),
-                    Some(Revived::Elsewhere(Some(state))) => Err(refused(job, state, "retried")),
-                    Some(Revived::Elsewhere(None)) | None => Err(gone(job)),
-                }
+        for _ in 0..TRIES {
+            let Standpoint { keys, place, .. } = self.find_again(job).await?;
+            match place.state {
+                JobState::Retrying => return self.promote(job).await,
+                JobState::Dead => {}
+                state => return Err(refused(job, state, "retried")),
             }
-            state => Err(refused(job, state, "retried")),
+            let ids = std::slice::from_ref(&job.id);
+            let letters = self.store.page(&keys, Key::Dead, Range::These(ids), Detail::Whole).await?;
+            let revived = self.store.revive(&keys, None, &letters).await;
+            match revived.map_err(|error| in_the_move(&job.queue, &job.id, error))?.pop() {
+                Some(Revived::Done) => return Ok(acted(job, JobState::Dead, Some(JobState::Pending))),
+                Some(Revived::Held(holder)) => {
+                    return Err(Error::refused(format!("job {holder} holds the unique key of job {}", job.id)));
+                }
+                Some(Revived::NoRecord) => return Err(Error::corrupt(format!("job {} has no record", job.id))),
+                Some(Revived::Elsewhere(Some(state))) => return Err(refused(job, state, "retried")),
+                // It is gone, or in another place by now.
+                Some(Revived::Elsewhere(None)) | None => {}
+            }
         }
+        Err(restless(job))
     }
 
     /// Lets a scheduled or retrying job run now.
@@ -433,16 +435,13 @@ fn gone(job: &Located) -> Error {
     Error::not_found(format!("job {} is no longer in queue {}", job.id, job.queue))
 }
 
-/// What adds a job to a partition that is being left has to wait until it has arrived in its new one.
-fn on_its_way(job: &Located, error: Error) -> Error {
+/// What brings a job back is refused where it is being left, and what has a unique key everywhere, until all is moved.
+pub(crate) fn in_the_move(queue: &QueueName, id: &JobId, error: Error) -> Error {
     match error.kind() {
-        ErrorKind::Moved => Error::new(
-            ErrorKind::Moved,
-            format!(
-                "job {} cannot be retried while jobs of queue {} are being moved to other partitions: repeat it in a moment",
-                job.id, job.queue
-            ),
-        ),
+        ErrorKind::Moved => {
+            let why = format!("jobs of queue {queue} are being moved to other partitions: repeat it in a moment");
+            Error::new(ErrorKind::Moved, format!("job {id} cannot be retried now: {why}"))
+        }
         _ => error,
     }
 }

@@ -17,7 +17,7 @@ use crate::config::Setting;
 use crate::error::{Error, Result};
 use crate::job::{JobId, Layout, Partition, Partitions, QueueName};
 use crate::repair::{Repair, RepairKind};
-use crate::store::{Apart, Course, CourseStep, Gate, Hindrance, Key, Last, Left, QueueKeys, Store};
+use crate::store::{Apart, Course, CourseStep, Gate, Hindrance, Key, Last, Left, QueueKeys, Store, Way};
 
 /// Pages that are moved between two looks at what is left.
 const ROUND_PAGES: usize = 8;
@@ -247,7 +247,7 @@ impl<'a> Mover<'a> {
             };
             let told = self.told(&course, left);
             progress(told);
-            let all_that_can = left.waiting + left.ended == 0 && left.running > 0 && !course.held;
+            let all_that_can = left.waiting + left.ended == 0 && left.running > 0 && (!course.held || course.limited);
             if (self.is_asked && all_that_can) || is_over {
                 return Ok(told);
             }
@@ -284,6 +284,10 @@ impl<'a> Mover<'a> {
         self.store.partition_keys(self.queue, place)
     }
 
+    fn way<'b>(&'b self, course: &'b Course, from: Partition, to: Partitions) -> Way<'b> {
+        Way { queue: self.queue, from, to, change: &course.change }
+    }
+
     /// Everything up to the new number: nothing can be added while it is on.
     async fn introduce(&self, course: &Course, next: Partitions) -> Result<()> {
         let (store, now) = (self.store, course.layout.now);
@@ -294,7 +298,7 @@ impl<'a> Mover<'a> {
         // Before the first job of a batch comes to its new place, the batch is there.
         for place in now.each() {
             for batch in store.batch_names(&self.keys(place)).await? {
-                store.move_apart(self.queue, place, Apart::Batch(&batch), next).await?;
+                store.move_apart(self.way(course, place, next), Apart::Batch(&batch)).await?;
             }
         }
         if self.set_gates(next, &course.change, Gate::OpenTo(now), last).await?.is_some()
@@ -338,26 +342,25 @@ impl<'a> Mover<'a> {
             self.looked_at = Some(Instant::now());
         }
         let this = &*self;
-        let rounds = was.each().map(|place| async move { this.empty_some(place, now, looks).await });
+        let rounds = was.each().map(|place| this.empty_some(this.way(course, place, now), looks));
         let moved = join_all(rounds).await.into_iter().try_fold(0, |all, moved| Ok::<_, Error>(all + moved?))?;
         self.moved += moved;
         Ok(())
     }
 
     /// What waits goes first, so that it is held up least. `looks`: also at what takes long to look at.
-    async fn empty_some(&self, place: Partition, to: Partitions, looks: bool) -> Result<u64> {
+    async fn empty_some(&self, way: Way<'_>, looks: bool) -> Result<u64> {
         const WAITING: [Key; 7] =
             [Key::Pending3, Key::Pending2, Key::Pending1, Key::Pending0, Key::Parked, Key::Scheduled, Key::Retrying];
         const ENDED: [Key; 3] = [Key::Completed, Key::Cancelled, Key::Dead];
-        let (store, queue, keys) = (self.store, self.queue, self.keys(place));
+        let (store, keys) = (self.store, self.keys(way.from));
         let (left, mut moved) = (store.vacancy(&keys).await?, 0);
         if left.schedules > 0 {
             for schedule in store.schedules(&keys).await?.1 {
-                moved += store.move_apart(queue, place, Apart::Schedule(&schedule.name), to).await?;
+                moved += store.move_apart(way, Apart::Schedule(&schedule.name)).await?;
             }
         }
-        let sets = if left.waiting > 0 { &WAITING[..] } else { &ENDED };
-        moved += self.move_sets(place, sets, to).await?;
+        moved += self.move_sets(way, if left.waiting > 0 { &WAITING } else { &ENDED }).await?;
         if left.waiting > 0 {
             if moved == 0 && looks {
                 // What cannot leave has no record, or goes with a schedule in the next round.
@@ -366,21 +369,20 @@ impl<'a> Mover<'a> {
             return Ok(moved);
         }
         if left.rest > 0 {
-            moved += store.move_remembered(queue, place, to).await?;
-            moved += store.move_locks(queue, place, to).await?;
+            moved += store.move_known(way).await?;
         }
         let batches = if looks { store.batch_names(&keys).await? } else { Vec::new() };
         for batch in batches {
-            moved += store.move_apart(queue, place, Apart::Batch(&batch), to).await?;
+            moved += store.move_apart(way, Apart::Batch(&batch)).await?;
         }
         Ok(moved)
     }
 
-    async fn move_sets(&self, place: Partition, sets: &[Key], to: Partitions) -> Result<u64> {
+    async fn move_sets(&self, way: Way<'_>, sets: &[Key]) -> Result<u64> {
         let (mut moved, mut pages) = (0, 0);
         for set in sets {
             while pages < ROUND_PAGES {
-                let page = self.store.move_jobs(self.queue, place, *set, to).await?;
+                let page = self.store.move_jobs(way, *set).await?;
                 if page == 0 {
                     break;
                 }
@@ -417,7 +419,7 @@ impl<'a> Mover<'a> {
     /// Clears the old places away, which hold nothing, and opens the new ones to all.
     async fn settle(&self, course: &Course, was: Partitions, now: Partitions) -> Result<bool> {
         for place in was.each() {
-            self.store.move_apart(self.queue, place, Apart::Totals, now).await?;
+            self.store.move_apart(self.way(course, place, now), Apart::Totals).await?;
             if !self.store.retire(self.queue, place, &course.change).await? {
                 return Ok(false);
             }

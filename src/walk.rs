@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::error::Result;
 use crate::job::{JobState, QueueName};
 use crate::selection::{Candidate, Selection};
-use crate::store::{Detail, Found, Key, PAGE_JOBS, QueueKeys, Spread, Store};
+use crate::store::{Detail, Found, Key, PAGE_JOBS, QueueKeys, Spread, Standpoint, Store};
 use row::Row;
 
 /// Goes over the jobs that some sets held when it came to each, the lowest scores first, and stops for those that are
@@ -134,7 +134,13 @@ impl<'a> Walk<'a> {
                 self.row = self.enter(set).await?;
                 continue;
             };
-            row.fill(self.store, &self.spread).await?;
+            let has_read = row.fill(self.store, &self.spread).await?;
+            // The only place of a queue is left from its end: it is enough to ask there whether that has begun.
+            let may_miss = has_read && self.spread.places().len() > 1;
+            if (may_miss || row.is_over()) && self.has_changed().await? {
+                continue;
+            }
+            let Some(row) = &mut self.row else { continue };
             let (set, mut jobs) = (row.set, Vec::new());
             while self.left > 0 && (jobs.len() as u64) < PAGE_JOBS {
                 let Some((place, found)) = row.next() else { break };
@@ -161,14 +167,58 @@ impl<'a> Walk<'a> {
         Ok(None)
     }
 
+    /// Whether the queue is spread otherwise than it was; then what was read since is left, and is read again where it is by
+    /// now.
+    async fn has_changed(&mut self) -> Result<bool> {
+        let spread = self.store.spread(self.queue).await?;
+        if spread.is_still(&self.spread) {
+            return Ok(false);
+        }
+        self.spread = spread;
+        if let Some(mut row) = self.row.take() {
+            self.row = row.go_on(self.store, &self.spread).await?;
+            if !row.has_met() {
+                self.skip += row.skipped;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Those of these jobs that are in another place by now than where they were met, as they stand there: no act reaches
+    /// them where they were.
+    pub(crate) async fn moved_on(&self, place: usize, jobs: &[Found]) -> Result<Vec<(QueueKeys, Vec<Found>)>> {
+        let spread = self.store.spread(self.queue).await?;
+        if !spread.is_moving() && spread.is_still(&self.spread) {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<_> = jobs.iter().map(|job| job.id.clone()).collect();
+        let mut groups = Vec::<(QueueKeys, Vec<Found>)>::new();
+        for (job, stands) in jobs.iter().zip(self.store.find_all(self.queue, &ids).await?) {
+            let Some(Standpoint { keys, place: now, .. }) = stands else { continue };
+            if keys.is_same_place(self.keys(place)) || now.set != job.place.set {
+                continue;
+            }
+            let job = Found { place: now, ..job.clone() };
+            match groups.iter_mut().find(|(known, _)| known.is_same_place(&keys)) {
+                Some((_, group)) => group.push(job),
+                None => groups.push((keys, vec![job])),
+            }
+        }
+        Ok(groups)
+    }
+
     /// The row of a set; `None` where it holds nothing, or all of it is skipped.
     async fn enter(&mut self, set: Key) -> Result<Option<Row>> {
         let ended = matches!(set, Key::Completed | Key::Cancelled | Key::Dead);
         let look = Look { newest: self.look.newest && ended, ..self.look };
         let detail = if look.newest { Detail::Whole } else { look.detail };
-        let ids = &self.selection.ids;
-        let Some(mut row) = Row::begin(self.store, &self.spread, set, (Look { detail, ..look }, ids)).await? else {
-            return Ok(None);
+        let look = Look { detail, ..look };
+        let mut row = loop {
+            match Row::begin(self.store, &self.spread, set, (look, &self.selection.ids)).await? {
+                Some(row) => break row,
+                None if self.has_changed().await? => {}
+                None => return Ok(None),
+            }
         };
         if self.skip > 0 && self.selection.is_all() && self.selection.limit.is_none() {
             self.skip -= row.skip(self.store, &self.spread, self.skip).await?;

@@ -76,7 +76,7 @@ pub(crate) use lifecycle::{
 };
 pub(crate) use maintenance::Auditor;
 pub(crate) use mend::{Amiss, Looked};
-pub(crate) use moving::{Apart, Left};
+pub(crate) use moving::{Apart, Left, Way};
 pub(crate) use presence::Held;
 pub(crate) use presence::{Vitals, WorkerSelf};
 pub(crate) use progress::text as progress_text;

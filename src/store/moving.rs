@@ -22,6 +22,16 @@ const RECORD: usize = 3;
 /// Names that one look at a set reads.
 const NAMES: usize = 500;
 
+/// From where to where things are moved.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Way<'a> {
+    pub queue: &'a QueueName,
+    pub from: Partition,
+    pub to: Partitions,
+    /// The number of the change by which `from` is left.
+    pub change: &'a str,
+}
+
 /// What is no job, and leaves by itself.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Apart<'a> {
@@ -128,90 +138,54 @@ impl Thing {
 }
 
 impl Store {
-    /// Moves the last jobs of a set of a place to where they belong among `to`; how many things were moved, and 0 where
-    /// there is nothing.
-    pub(crate) async fn move_jobs(&self, queue: &QueueName, from: Partition, set: Key, to: Partitions) -> Result<u64> {
-        let mut command = scripts::MOVE_OUT.on(&self.partition_keys(queue, from), &self.clock);
-        command.arg(set.suffix()).arg(PAGE_JOBS);
+    /// Moves the last jobs of a set of a place to where they belong; how many things were moved, and 0 where there is nothing.
+    pub(crate) async fn move_jobs(&self, way: Way<'_>, set: Key) -> Result<u64> {
+        let mut command = scripts::MOVE_OUT.on(&self.partition_keys(way.queue, way.from), &self.clock);
+        command.arg(way.change).arg(set.suffix()).arg(PAGE_JOBS);
         let page = Page::read("move_out", scripts::MOVE_OUT.ask(&self.connection, &command).await?)?;
-        self.carry(queue, from, to, page).await
+        self.carry(way, page).await
     }
 
     /// Moves what is no job.
-    pub(crate) async fn move_apart(
-        &self,
-        queue: &QueueName,
-        from: Partition,
-        what: Apart<'_>,
-        to: Partitions,
-    ) -> Result<u64> {
+    pub(crate) async fn move_apart(&self, way: Way<'_>, what: Apart<'_>) -> Result<u64> {
         let (what, name) = match what {
             Apart::Schedule(name) => ("schedule", name),
             Apart::Batch(name) => ("batch", name),
             Apart::Totals => ("totals", ""),
         };
-        let mut command = scripts::MOVE_APART.on(&self.partition_keys(queue, from), &self.clock);
-        command.arg(what).arg(name);
+        let mut command = scripts::MOVE_APART.on(&self.partition_keys(way.queue, way.from), &self.clock);
+        command.arg(way.change).arg(what).arg(name);
         let page = Page::read("move_apart", scripts::MOVE_APART.ask(&self.connection, &command).await?)?;
-        self.carry(queue, from, to, page).await
+        self.carry(way, page).await
     }
 
-    /// Moves unique keys whose jobs are gone and whose windows may be open.
-    pub(crate) async fn move_locks(&self, queue: &QueueName, from: Partition, to: Partitions) -> Result<u64> {
-        let command = scripts::MOVE_LOCKS.on(&self.partition_keys(queue, from), &self.clock);
+    /// Moves what is known of jobs that are gone: unique keys whose windows may be open, and ids that are remembered. These go
+    /// to where they themselves belong: by what their jobs went is not known any more.
+    pub(crate) async fn move_known(&self, way: Way<'_>) -> Result<u64> {
+        let mut command = scripts::MOVE_LOCKS.on(&self.partition_keys(way.queue, way.from), &self.clock);
+        command.arg(way.change);
         let page = Page::read("move_locks", scripts::MOVE_LOCKS.ask(&self.connection, &command).await?)?;
-        self.carry(queue, from, to, page).await
+        self.carry(way, page).await
     }
 
     /// Brings a page to where it belongs, then forgets it where it came from.
-    async fn carry(&self, queue: &QueueName, from: Partition, to: Partitions, page: Option<Page>) -> Result<u64> {
+    async fn carry(&self, way: Way<'_>, page: Option<Page>) -> Result<u64> {
         let Some(page) = page else { return Ok(0) };
-        let places: Vec<_> = to.each().map(|place| self.partition_keys(queue, place)).collect();
-        let deliveries = page.shares(queue, to).into_iter().map(|(place, things)| {
+        let places: Vec<_> = way.to.each().map(|place| self.partition_keys(way.queue, place)).collect();
+        let deliveries = page.shares(way.queue, way.to).into_iter().map(|(place, things)| {
             let mut command = scripts::MOVE_IN.on(&places[place], &self.clock);
-            command.arg(from.to_string()).arg(&page.number).arg(&page.fence);
+            command.arg(way.from.to_string()).arg(&page.number).arg(&page.fence);
             for thing in things {
                 command.arg(&thing.name).arg(&thing.values);
             }
             async move { scripts::MOVE_IN.ask(&self.connection, &command).await.map(drop) }
         });
         join_all(deliveries).await.into_iter().collect::<Result<()>>()?;
-        let mut command = scripts::MOVE_DONE.on(&self.partition_keys(queue, from), &self.clock);
+        let mut command = scripts::MOVE_DONE.on(&self.partition_keys(way.queue, way.from), &self.clock);
         command.arg(&page.number);
         page.things.iter().filter_map(|thing| thing.name.strip_prefix('j')).for_each(|id| _ = command.arg(id));
         scripts::MOVE_DONE.ask(&self.connection, &command).await?;
         Ok(page.things.len() as u64)
-    }
-
-    /// Moves ids that are remembered after their jobs to where they themselves belong among `to`: by what their jobs went is
-    /// not known any more. Copied before they go, so that they are known throughout. How many.
-    pub(crate) async fn move_remembered(&self, queue: &QueueName, from: Partition, to: Partitions) -> Result<u64> {
-        let keys = self.partition_keys(queue, from);
-        let mut command = redis::cmd("ZRANGE");
-        command.arg(keys.name(Key::Seen)).arg("-inf").arg("(inf").arg("BYSCORE");
-        command.arg("LIMIT").arg(0).arg(NAMES).arg("WITHSCORES");
-        let mut reply = Reply::new("ZRANGE", self.connection.call(&command).await?.value)?;
-        let mut shares = BTreeMap::<usize, Vec<(String, i64)>>::new();
-        let mut ids = Vec::new();
-        while !reply.is_empty() {
-            let (id, until_ms) = (reply.text()?, reply.number()?);
-            shares.entry(to.place_of(&id)).or_default().push((id.clone(), until_ms));
-            ids.push(id);
-        }
-        if ids.is_empty() {
-            return Ok(0);
-        }
-        let places: Vec<_> = to.each().map(|place| self.partition_keys(queue, place)).collect();
-        for (place, ids) in shares {
-            let mut command = redis::cmd("ZADD");
-            command.arg(places[place].name(Key::Seen)).arg("GT");
-            ids.iter().for_each(|(id, until_ms)| _ = command.arg(*until_ms).arg(id));
-            self.connection.call(&command).await?;
-        }
-        let mut command = redis::cmd("ZREM");
-        command.arg(keys.name(Key::Seen)).arg(&ids);
-        self.connection.call(&command).await?;
-        Ok(ids.len() as u64)
     }
 
     /// The names of batches of a place, also of those of which only a part is there.

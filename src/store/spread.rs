@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use crate::error::{ErrorKind, Result};
 use crate::job::{History, JobId, Layout, Partition, QueueName};
 use crate::store::codec::read;
+use crate::store::course::Course;
 use crate::store::inspect::{Counts, Detail, Found, Place, Range, Standstill};
 use crate::store::{Key, QueueKeys, Store};
 
@@ -25,6 +26,8 @@ const MINUTES: usize = 61;
 #[derive(Debug, Clone)]
 pub(crate) struct Spread {
     pub layout: Layout,
+    /// The number of the last change.
+    change: String,
     /// What is about the queue as a whole is here.
     home: QueueKeys,
     /// Those that are being left come first, so that a job that moves meanwhile is met.
@@ -57,6 +60,11 @@ impl Spread {
         &self.places[self.former..]
     }
 
+    /// Whether it is what `other` was, and nothing was changed and changed back in between.
+    pub(crate) fn is_still(&self, other: &Self) -> bool {
+        self.layout == other.layout && self.change == other.change
+    }
+
     /// Whether jobs are being moved from one to another.
     pub(crate) fn is_moving(&self) -> bool {
         self.former > 0
@@ -80,13 +88,10 @@ impl Store {
     /// # Errors
     /// `Corrupt` where a hand has written something unreadable into its settings.
     pub(crate) async fn spread(&self, queue: &QueueName) -> Result<Spread> {
-        Ok(self.spread_by(queue, self.layout(queue).await?))
-    }
-
-    fn spread_by(&self, queue: &QueueName, layout: Layout) -> Spread {
+        let Course { layout, change, .. } = self.course(queue).await?;
         let places = layout.places().map(|partition| self.partition_keys(queue, partition)).collect();
         let former = layout.was.map_or(0, |was| was.each().count());
-        Spread { layout, home: self.keys(queue), places, former }
+        Ok(Spread { layout, change, home: self.keys(queue), places, former })
     }
 
     /// The places of a queue that was used before.

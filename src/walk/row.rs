@@ -36,6 +36,10 @@ pub(super) struct Row {
     met: Option<BTreeSet<JobId>>,
     /// Whether what is on its way to another place is waited for: not where it did not arrive in time.
     waits: bool,
+    /// The score of the job that was met last, and who was met with that score.
+    met_last: (Option<i64>, BTreeSet<JobId>),
+    /// How many were skipped by their ranks.
+    pub skipped: u64,
 }
 
 /// The part of a row that lies in one place.
@@ -64,7 +68,8 @@ impl Row {
         (look, named): (Look, &[JobId]),
     ) -> Result<Option<Self>> {
         let former = spread.former().len();
-        let met = (former > 0 || look.newest).then(BTreeSet::new);
+        let by_name = set == Key::Active || !named.is_empty();
+        let met = (former > 0 || look.newest || by_name).then(BTreeSet::new);
         let order = named.iter().zip(0..).map(|(id, at)| (id.clone(), at)).collect();
         let row = Self {
             set,
@@ -76,6 +81,8 @@ impl Row {
             named: order,
             met,
             waits: true,
+            met_last: (None, BTreeSet::new()),
+            skipped: 0,
         };
         let by_ids = |mut ids: Vec<JobId>| {
             ids.reverse();
@@ -109,6 +116,25 @@ impl Row {
         Ok(Some(Self { stretches, last, ahead: if bounded { ahead } else { u64::MAX }, ..row }))
     }
 
+    /// The rest of the row where the queue is spread otherwise by now: what was not met yet. `None` where there is nothing.
+    ///
+    /// A row is met in one order, and all that is before the job that was met last was where it was looked for.
+    pub(super) async fn go_on(&mut self, store: &Store, spread: &Spread) -> Result<Option<Self>> {
+        let mut named: Vec<_> = self.named.iter().map(|(id, at)| (*at, id.clone())).collect();
+        named.sort();
+        let named: Vec<_> = named.into_iter().map(|(_, id)| id).collect();
+        let Some(mut row) = Self::begin(store, spread, self.set, (self.look, &named)).await? else { return Ok(None) };
+        let (from, ties) = self.met_last.clone();
+        let met = self.met.take().unwrap_or_else(|| ties.clone());
+        row.met.get_or_insert_default().extend(met);
+        row.stretches.iter_mut().filter(|stretch| stretch.ids.is_none()).for_each(|stretch| stretch.from = from);
+        row.met_last = (from, ties);
+        if self.former == 0 {
+            row.last = self.last;
+        }
+        Ok(Some(row))
+    }
+
     /// Skips the first `count` by their ranks, as far as that can be; how many it has skipped.
     pub(super) async fn skip(&mut self, store: &Store, spread: &Spread, count: u64) -> Result<u64> {
         if self.former > 0 {
@@ -130,6 +156,7 @@ impl Row {
             _ => self.skip_over_places(store, spread, count).await?,
         };
         self.ahead -= skipped;
+        self.skipped = skipped;
         Ok(skipped)
     }
 
@@ -140,9 +167,14 @@ impl Row {
         let lowest = firsts.iter().flatten().map(|(_, score)| *score).min().unwrap_or(self.last);
         // Rises in the direction of the walk: none is before `low`, and more than are skipped are before `high`.
         let (mut low, mut high) = if newest { (-self.last, 1 - lowest) } else { (lowest, self.last + 1) };
-        let mut skipped = 0;
+        let (mut skipped, mut beyond, mut guesses) = (0, self.ahead, true);
         while high - low > 1 && count - skipped > PAGE_JOBS {
-            let middle = low + (high - low) / 2;
+            let span = high - low;
+            // A little before where it is when they lie evenly; every other time the middle, lest it comes near in small steps.
+            let part = (count - skipped - PAGE_JOBS / 2) as f64 / (beyond - skipped).max(1) as f64;
+            let step = if guesses { (span as f64 * part) as i64 } else { span / 2 };
+            let middle = low + step.clamp(1, span - 1);
+            guesses = !guesses;
             let below = |keys| store.count_below(keys, set, if newest { 1 - middle } else { middle });
             let below = try_join_all(places.iter().map(below)).await?;
             let before = self.stretches.iter().zip(below).map(|(stretch, below)| match newest {
@@ -152,7 +184,7 @@ impl Row {
             let before: Vec<u64> = before.collect();
             let sum = before.iter().sum();
             if sum > count {
-                high = middle;
+                (high, beyond) = (middle, sum);
                 continue;
             }
             (low, skipped) = (middle, sum);
@@ -161,14 +193,14 @@ impl Row {
         Ok(skipped)
     }
 
-    /// Reads on in each place of which nothing is at hand.
-    pub(super) async fn fill(&mut self, store: &Store, spread: &Spread) -> Result<()> {
-        if self.ahead == 0 {
-            return Ok(());
+    /// Reads on in each place of which nothing is at hand; whether there was one.
+    pub(super) async fn fill(&mut self, store: &Store, spread: &Spread) -> Result<bool> {
+        if self.ahead == 0 || !self.stretches.iter().any(Stretch::wants) {
+            return Ok(false);
         }
         let share = (self.look.step / self.stretches.len().max(1) as u64).max(SHARE_MIN);
         let count = share.min(self.look.step).min(self.ahead);
-        let how = (self.set, self.look, count);
+        let how = (self.set, self.look, count, self.former > 0);
         let (former, present) = self.stretches.split_at_mut(self.former);
         if former.iter().any(Stretch::wants) {
             read_all(store, (former, spread.former()), how, self.met.as_ref()).await?;
@@ -179,7 +211,8 @@ impl Row {
                 stretch.over = false;
             });
         }
-        read_all(store, (present, spread.present()), how, self.met.as_ref()).await
+        read_all(store, (present, spread.present()), how, self.met.as_ref()).await?;
+        Ok(true)
     }
 
     /// The next job, and the number of its place; `None` where there is no more, or some place has to be read on first.
@@ -201,6 +234,10 @@ impl Row {
             self.ahead -= 1;
             let again = self.met.as_mut().is_some_and(|met| !met.insert(found.id.clone()));
             if !behind && !again {
+                if by_rank && self.met_last.0 != Some(found.place.score()) {
+                    self.met_last = (Some(found.place.score()), BTreeSet::new());
+                }
+                self.met_last.1.insert(found.id.clone());
                 return Some((place, found));
             }
             self.stay(place, 1);
@@ -214,6 +251,11 @@ impl Row {
         if self.former == 0 {
             self.stretches[place].first += count;
         }
+    }
+
+    /// Whether any job was met.
+    pub(super) fn has_met(&self) -> bool {
+        !self.met_last.1.is_empty()
     }
 
     /// Whether nothing more is to come.
@@ -243,7 +285,7 @@ impl Row {
 async fn read_all(
     store: &Store,
     (stretches, places): (&mut [Stretch], &[QueueKeys]),
-    how: (Key, Look, u64),
+    how: (Key, Look, u64, bool),
     met: Option<&BTreeSet<JobId>>,
 ) -> Result<()> {
     let wanting = stretches.iter_mut().zip(places).filter(|(stretch, _)| stretch.wants());
@@ -268,7 +310,7 @@ impl Stretch {
     async fn read(
         &mut self,
         (store, keys): (&Store, &QueueKeys),
-        (set, look, count): (Key, Look, u64),
+        (set, look, count, moves): (Key, Look, u64, bool),
         met: Option<&BTreeSet<JobId>>,
     ) -> Result<()> {
         if self.ids.is_some() {
@@ -285,8 +327,9 @@ impl Stretch {
             self.over = page.is_empty();
             let looked_at = page.len() as u64;
             self.page = page.into_iter().filter(|found| met.is_none_or(|met| !met.contains(&found.id))).collect();
-            if self.page.is_empty() {
-                self.first += looked_at;
+            // Those that were met stay where they are. While jobs move the score leads past them.
+            if self.page.is_empty() || !moves {
+                self.first += looked_at - self.page.len() as u64;
             }
         }
         Ok(())

@@ -161,3 +161,23 @@ fn a_profile_says_it_where_nobody_has() {
     let settings = run(queue.settings()).unwrap();
     assert_eq!((settings.partitions, settings.concurrency), (2, Some(8)));
 }
+
+#[test]
+fn a_queue_is_spread_over_the_masters_of_a_cluster() {
+    let cluster = Cluster::start();
+    let cli = cluster.cli();
+    cli.enqueue_lines("q", (0..2_000).map(|n| format!(r#"{{"id":"job-{n}","payload":{n}}}"#)));
+    let held = || {
+        let mut held = Vec::new();
+        for server in &cluster.servers {
+            let keys: Vec<String> = server.query(&["KEYS", "*}:jobs"]);
+            held.push(keys.iter().map(|key| server.query::<u64>(&["HLEN", key])).sum::<u64>());
+        }
+        held
+    };
+    assert_eq!(held().iter().filter(|held| **held > 0).count(), 1, "one slot, one master: {:?}", held());
+    assert_eq!(cli.json(["queues", "set", "q", "--partitions", "8"])["partitions"], 8);
+    assert_eq!((held().iter().sum::<u64>(), held().iter().filter(|held| **held > 0).count()), (2_000, 3), "{:?}", held());
+    cli.ok(["queues", "set", "q", "--partitions", "1"]);
+    assert_eq!(held().iter().filter(|held| **held == 2_000).count(), 1, "{:?}", held());
+}

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ireva_queue::config::Setting;
-use ireva_queue::{ActOptions, Clock, ErrorKind, JobState, Located, NewJob};
+use ireva_queue::{ActOptions, BulkAct, Clock, ErrorKind, JobState, Located, NewJob, Priority, Selection};
 use serde_json::{Value, json};
 
 use crate::ops_seed::{NOW_US, Seed, client, client_at, id, name, run};
@@ -284,6 +284,27 @@ fn what_is_cleared_while_jobs_move_is_all_that_there_was() {
         for place in [partitions(1), partitions(8), partitions(3)].concat() {
             redis.query::<()>(&["DEL", &redis.key(&place, "seen")]);
         }
+    }
+}
+
+#[test]
+fn what_is_selected_while_jobs_move_is_all_of_it() {
+    const JOBS: u64 = 3_000;
+    let redis = TestRedis::start();
+    let queue = client(&redis).queue(name("q"));
+    for count in [8, 3, 1] {
+        let new = |n: u64| NewJob::new(&n).unwrap().id(id(&format!("job-{count}-{n:05}")));
+        run(queue.enqueue_many((0..JOBS).map(new).collect())).unwrap();
+        let normal = Selection { priorities: vec![Priority::Normal], ..Selection::default() };
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                run(queue.set(&[Setting::Partitions(count)])).unwrap();
+                run(queue.move_over(&mut |_| ())).unwrap();
+            });
+            let report = run(queue.bulk().run(BulkAct::Cancel, &normal, &ActOptions::default(), &mut |_| ())).unwrap();
+            assert_eq!((report.changed, report.skipped.len()), (JOBS, 0), "to {count}");
+        });
+        assert_eq!(run(queue.stats()).unwrap().pending, 0);
     }
 }
 

@@ -59,7 +59,7 @@ fn schedules_stand_in_the_partitions_of_their_names_and_are_listed_as_one() {
     assert_eq!(cli.json(["schedule", "pause", "s-03"])["changed"], true);
     assert_eq!(cli.json(["schedule", "show", "s-03"])["state"], "paused");
     assert_eq!(cli.json(["schedule", "resume", "s-03"])["changed"], true);
-    cli.ok(["schedule", "remove", "s-04", "--yes"]);
+    cli.ok(["schedule", "remove", "s-04"]);
     cli.run(["schedule", "show", "s-04"]).expect(4);
     assert!(place_of(&redis, &[1, 8], "s-04").is_empty());
 
@@ -120,7 +120,7 @@ fn while_the_number_changes_a_schedule_is_one_and_is_acted_on_where_it_is() {
     assert_eq!(names(&cli.json(["schedule", "list", "q"])), wanted, "those that have not moved are there");
     assert_eq!(cli.json(["schedule", "pause", "s-0"])["changed"], true);
     assert_eq!(add(&cli, "s-2", &["--priority", "high", "--replace"])["change"], "changed");
-    cli.ok(["schedule", "remove", "s-1", "--yes"]);
+    cli.ok(["schedule", "remove", "s-1"]);
     add(&cli, "new", &[]);
     assert!(place_of(&redis, &[1], "new").is_empty(), "what is added is added where jobs are");
     make_due(&redis, "q", "s-3");
@@ -313,7 +313,7 @@ fn an_examination_and_checks_see_all_partitions() {
     let found = codes();
     assert_eq!(found["jobs_adrift"], "1 id without a record");
     assert!(found["jobs_misplaced"].starts_with("1 job under the queue's own name"), "{found:?}");
-    cli.run(["doctor", "q", "--fix", "--yes"]);
+    cli.run(["doctor", "q", "--fix"]);
     assert!(!codes().contains_key("jobs_adrift"));
 
     redis.query::<()>(&["DEL", &redis.key("q", "jobs"), &redis.key("q", "pending:2")]);

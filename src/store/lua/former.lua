@@ -6,15 +6,15 @@
 -- flags: no-writes
 -- uses: now options
 local now_ms = math.floor(now() / 1000)
-local ids, names, reply = {}, {}, {}
+local ids, names, gone, reply = {}, {}, {}, {}
 for at = jobs_at, #ARGV, 2 do
-  ids[#ids + 1], names[#names + 1] = ARGV[at], 'j' .. ARGV[at]
+  ids[#ids + 1], names[#names + 1], gone[#gone + 1] = ARGV[at], 'j' .. ARGV[at], 'n' .. ARGV[at]
 end
 local known, moving = redis.call('HMGET', jobs, unpack(ids)), redis.call('HMGET', leaving, unpack(names))
-local remembered = redis.call('ZMSCORE', seen, unpack(ids))
+local remembered, sent = redis.call('ZMSCORE', seen, unpack(ids)), redis.call('HMGET', leaving, unpack(gone))
 for n = 1, #ids do
   local key = ARGV[jobs_at + 2 * n - 1]
   local holder = key ~= '' and (redis.call('HGET', leaving, 'u' .. key) or holder_of(key, now_ms))
-  reply[n] = (known[n] or moving[n] or remembered[n]) and '=' or holder and '=' .. holder or ''
+  reply[n] = (known[n] or moving[n] or remembered[n] or sent[n]) and '=' or holder and '=' .. holder or ''
 end
 return reply

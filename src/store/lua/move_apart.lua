@@ -1,7 +1,8 @@
 -- move_apart: takes what is no job out of a place that is being left: a schedule, with its last job where that waits; what a
 -- batch has counted; the totals. While a page is on its way it is told again.
 -- KEYS: jobs history crashes pending scheduled retrying active completed cancelled dead unique keys expiring seen meta batches batched schedules ticks leaving
--- ARGV: clock what name   what: 'schedule', 'batch' or 'totals'; name: of the schedule or the batch
+-- ARGV: clock change what name   change: the number of the change by which the place is left; what:
+--       'schedule', 'batch' or 'totals'; name: of the schedule or the batch
 -- returns: as move_out; nothing where there is none, or the last job of the schedule runs
 -- refuses: LAYOUT
 -- cost: 40 µs
@@ -9,6 +10,8 @@
 -- uses: now int layout lines parked schedule luggage
 local now_us = now()
 layout()
+-- Who comes late, from a change that is over, takes nothing.
+if redis.call('HGET', meta, 'change') ~= change then return {} end
 if redis.call('EXISTS', leaving) == 1 then return on_its_way() end
 
 -- What `meta` holds beside totals, and stays.

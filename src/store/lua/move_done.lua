@@ -7,7 +7,7 @@
 -- flags: allow-oom
 -- uses: layout
 layout()
-if redis.call('HGET', meta, 'page') ~= page then return 0 end
+if redis.call('EXISTS', leaving) == 0 or redis.call('HGET', meta, 'page') ~= page then return 0 end
 local base = string.sub(meta, 1, -5)
 for at = ids_at, #ARGV do redis.call('UNLINK', base .. 'log:' .. ARGV[at], base .. 'result:' .. ARGV[at]) end
 redis.call('UNLINK', leaving)

@@ -44,6 +44,7 @@ for at = things_at, #ARGV, 14 do
   local kind, name, values = string.sub(ARGV[at], 1, 1), string.sub(ARGV[at], 2), {unpack(ARGV, at + 1, at + 13)}
   if kind == 'j' then taken = taken + take_job(values) end
   if kind == 'b' then take_batch(name, values) end
+  if kind == 'n' then redis.call('ZADD', seen, 'GT', values[1], name) end
   if kind == 'l' then redis.call('HSETNX', unique, name, values[1]) end
   if kind == 's' then redis.call('HSET', schedules, name, values[1]) end
   if kind == 's' and values[2] ~= '' then redis.call('ZADD', ticks, values[2], name) end

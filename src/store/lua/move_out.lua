@@ -1,6 +1,6 @@
 -- move_out: takes the last jobs of a set out of a place that is being left; while a page is on its way it is told again.
 -- KEYS: jobs history crashes pending scheduled retrying active completed cancelled dead unique keys expiring seen meta batched schedules leaving
--- ARGV: clock line limit
+-- ARGV: clock change line limit   change: the number of the change by which the place is left
 -- returns: the last fence, the number of the page, then of each thing in it its name and thirteen values; nothing where there
 --          is none
 -- refuses: LAYOUT
@@ -9,6 +9,8 @@
 -- uses: now int layout lines parked schedule luggage
 local now_us = now()
 layout()
+-- Who comes late, from a change that is over, takes nothing.
+if redis.call('HGET', meta, 'change') ~= change then return {} end
 if redis.call('EXISTS', leaving) == 1 then return on_its_way() end
 
 -- The last jobs of schedules go with their schedule.

@@ -23,7 +23,7 @@ async fn a_worker_follows_a_queue_to_other_places_and_leaves_those_that_it_had()
         until("those in the new places are run", || noting.count() == sum).await;
         assert!(places("q", after).iter().all(|place| workers(&redis, place) == [worker.id.clone()]));
         // Those that wait for their end keep the lease where they are, also after the change.
-        assert_eq!(workers(&redis, &places("q", before)[0]), [worker.id.clone()]);
+        assert_eq!(workers(&redis, &places("q", before)[0]), std::slice::from_ref(&worker.id));
         settle(&redis, "q");
         if before == 1 {
             assert_eq!(redis.query::<u64>(&["HLEN", &redis.key("q", "active")]), 2);

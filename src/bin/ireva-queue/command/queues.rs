@@ -260,7 +260,9 @@ async fn move_over(queue: &Queue, context: &Context) -> Result<()> {
     let moved = moved?;
     if !moved.done {
         let running = counted(moved.running, "job");
-        context.ui.note(&format!("{running} of {name} run where they were; the workers move what becomes of them"));
+        let then =
+            if moved.held { "the others start when they have ended" } else { "the workers move what becomes of them" };
+        context.ui.note(&format!("{running} of {name} run where they were; {then}"));
     }
     Ok(())
 }
