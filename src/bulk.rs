@@ -357,27 +357,24 @@ impl Run<'_> {
 
     /// How many of these letters are revived, and how many stay where they are.
     async fn revive(&mut self, keys: &QueueKeys, letters: &[Found]) -> Result<(u64, u64)> {
+        if let Some(answers) = ask_back(&self.bulk.store, keys, (self.delay, letters)).await? {
+            return Ok(self.told_of(letters, answers));
+        }
         // While jobs are moved, what has a unique key is refused, and with it all that comes in the same call.
-        let is_keyed = |letter: &&Found| letter.record().is_some_and(|record| record.unique.is_some());
-        let (keyed, plain): (Vec<_>, Vec<_>) = letters.iter().partition(is_keyed);
-        let mut counts = (0, 0);
-        for letters in [plain, keyed] {
-            let letters: Vec<Found> = letters.into_iter().cloned().collect();
-            let (back, stay) = self.revive_alike(keys, &letters).await?;
+        let is_keyed = |letter: &Found| letter.record().is_some_and(|record| record.unique.is_some());
+        let (keyed, plain): (Vec<_>, Vec<_>) = letters.iter().cloned().partition(is_keyed);
+        let mut counts = self.told_of(&keyed, Vec::new());
+        if !plain.is_empty() {
+            let answers = ask_back(&self.bulk.store, keys, (self.delay, &plain)).await?.unwrap_or_default();
+            let (back, stay) = self.told_of(&plain, answers);
             counts = (counts.0 + back, counts.1 + stay);
         }
         Ok(counts)
     }
 
-    async fn revive_alike(&mut self, keys: &QueueKeys, letters: &[Found]) -> Result<(u64, u64)> {
-        if letters.is_empty() {
-            return Ok((0, 0));
-        }
-        let answers = match self.bulk.store.revive(keys, self.delay, letters).await {
-            // Nothing is added to a partition that is being left, not even what is there.
-            Err(error) if error.kind() == ErrorKind::Moved => letters.iter().map(|_| None).collect(),
-            answers => answers?.into_iter().map(Some).collect::<Vec<_>>(),
-        };
+    /// How many are revived, and how many stay where they are; those without an answer were refused.
+    fn told_of(&mut self, letters: &[Found], answers: Vec<Revived>) -> (u64, u64) {
+        let answers = answers.into_iter().map(Some).chain(std::iter::repeat(None));
         let (mut back, mut stay) = (0, 0);
         for (letter, revived) in letters.iter().zip(answers) {
             let (reason, stays) = match revived {
@@ -396,7 +393,7 @@ impl Run<'_> {
             stay += u64::from(stays);
             self.report.skipped.push(Skipped { id: letter.id.clone(), reason });
         }
-        Ok((back, stay))
+        (back, stay)
     }
 
     fn care(&self) -> Care<'_> {
@@ -406,6 +403,18 @@ impl Run<'_> {
     fn tell(&mut self, changed: u64) {
         self.report.changed += changed;
         (self.progress)(self.report.changed);
+    }
+}
+
+/// What became of each of these letters; `None` where none is revived while jobs are moved.
+async fn ask_back(
+    store: &Store,
+    keys: &QueueKeys,
+    (delay, letters): (Option<Duration>, &[Found]),
+) -> Result<Option<Vec<Revived>>> {
+    match store.revive(keys, delay, letters).await {
+        Err(error) if error.kind() == ErrorKind::Moved => Ok(None),
+        answers => answers.map(Some),
     }
 }
 
