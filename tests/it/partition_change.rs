@@ -177,7 +177,12 @@ fn a_queue_is_spread_over_the_masters_of_a_cluster() {
     };
     assert_eq!(held().iter().filter(|held| **held > 0).count(), 1, "one slot, one master: {:?}", held());
     assert_eq!(cli.json(["queues", "set", "q", "--partitions", "8"])["partitions"], 8);
-    assert_eq!((held().iter().sum::<u64>(), held().iter().filter(|held| **held > 0).count()), (2_000, 3), "{:?}", held());
+    assert_eq!(
+        (held().iter().sum::<u64>(), held().iter().filter(|held| **held > 0).count()),
+        (2_000, 3),
+        "{:?}",
+        held()
+    );
     cli.ok(["queues", "set", "q", "--partitions", "1"]);
     assert_eq!(held().iter().filter(|held| **held == 2_000).count(), 1, "{:?}", held());
 }
