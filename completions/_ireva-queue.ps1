@@ -952,6 +952,7 @@ Register-ArgumentCompleter -Native -CommandName 'ireva-queue' -ScriptBlock {
             [CompletionResult]::new('--backoff', '--backoff', [CompletionResultType]::ParameterName, 'The wait after a transient error: 5s, fixed:10s, linear:5s, exponential:5s:1h')
             [CompletionResult]::new('--throttled-backoff', '--throttled-backoff', [CompletionResultType]::ParameterName, 'The wait after a throttled error that did not say how long')
             [CompletionResult]::new('--permanent-attempts', '--permanent-attempts', [CompletionResultType]::ParameterName, 'How often a job with a permanent error runs; 1 buries it at once')
+            [CompletionResult]::new('--partitions', '--partitions', [CompletionResultType]::ParameterName, 'Over how many partitions the queue is spread, 1 to 64, for one that outgrows a server: the jobs are moved while producers and workers go on')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How the answer is written [default: table on a terminal, else plain]')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'Colours: auto, always or never')

@@ -909,6 +909,7 @@ set edit:completion:arg-completer[ireva-queue] = {|@words|
             cand --backoff 'The wait after a transient error: 5s, fixed:10s, linear:5s, exponential:5s:1h'
             cand --throttled-backoff 'The wait after a throttled error that did not say how long'
             cand --permanent-attempts 'How often a job with a permanent error runs; 1 buries it at once'
+            cand --partitions 'Over how many partitions the queue is spread, 1 to 64, for one that outgrows a server: the jobs are moved while producers and workers go on'
             cand -o 'How the answer is written [default: table on a terminal, else plain]'
             cand --output 'How the answer is written [default: table on a terminal, else plain]'
             cand --color 'Colours: auto, always or never'
