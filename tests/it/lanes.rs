@@ -1,6 +1,7 @@
 //! Workers of a queue of several partitions: they work in every place, and share among the places what they share.
 
 mod change;
+mod moved;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
