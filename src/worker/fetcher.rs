@@ -250,7 +250,7 @@ async fn ask(shared: &Arc<Shared>, pool: &Pool, lane: &Lane, room: Room) -> usiz
     }
     // Before starts are reserved: whoever finds none left must see that they may come back.
     let _under_way = lane.fetches.begin();
-    if lane.is_leaving() {
+    if lane.is_leaving() || lane.is_returning() {
         return 0;
     }
     let granted = shared.reserve(room.slots + room.prefetch);

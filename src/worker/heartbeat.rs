@@ -129,11 +129,7 @@ async fn beat(shared: Arc<Shared>, store: Store, lane: Arc<Lane>) {
                 shared.warn_seldom(&error, "what jobs say could not be written yet");
             }
         }
-        let stalled = lane.table.take_unstarted(lane.craft.patience());
-        if !stalled.is_empty() {
-            lane.craft.stalled();
-        }
-        release(shared, store, lane, stalled).await;
+        release_waiting(shared, store, lane).await;
         let until_beat = busy.min(shared.lease / 3).saturating_sub(renewed.elapsed());
         let until_beat = until_beat.min(RENEW.saturating_sub(lane.silence()));
         let pause = if lane.table.load().held > 0 { TICK } else { until_beat };
@@ -200,6 +196,26 @@ async fn give_back(shared: &Shared, store: &Store, lane: &Lane, job: Claimed, st
         shared.emit(|| Event::of_job(EventKind::LeaseLost, lane.keys.queue(), &job.id));
     }
     Ok(())
+}
+
+/// Gives back what has waited for a slot for too long, with all that was claimed behind it. No fetch may come between, or
+/// what it brings would overtake them.
+async fn release_waiting(shared: &Shared, store: &Store, lane: &Lane) {
+    let patience = lane.craft.patience();
+    let Some(waits) = lane.table.waits_since().filter(|waits| *waits >= patience) else { return };
+    let held_back = lane.hold_back();
+    // An answer that takes long is not waited for.
+    if held_back.is_none() && waits < patience * 2 {
+        return;
+    }
+    let stalled = lane.table.take_unstarted(patience);
+    if stalled.is_empty() {
+        return;
+    }
+    lane.craft.stalled();
+    release(shared, store, lane, stalled).await;
+    drop(held_back);
+    shared.room(lane);
 }
 
 /// Gives jobs back to their old place in line.

@@ -47,6 +47,15 @@ impl Drop for UnderWay<'_> {
     }
 }
 
+/// A lane that is not fetched, until it is dropped.
+pub(crate) struct HeldBack<'a>(&'a Lane);
+
+impl Drop for HeldBack<'_> {
+    fn drop(&mut self) {
+        self.0.returning.store(false, Ordering::SeqCst);
+    }
+}
+
 /// What the fetcher knows of a lane.
 pub(crate) struct Asked {
     /// Not to be asked before.
@@ -100,6 +109,8 @@ pub(crate) struct Lane {
     pub ended: mpsc::Sender<Ended>,
     /// The queue has left the place: it is fetched no more.
     leaving: AtomicBool,
+    /// Jobs go back into line, and it is not fetched meanwhile.
+    returning: AtomicBool,
     asked: Mutex<Asked>,
     heard: Mutex<Heard>,
     settings: Mutex<Arc<QueueSettings>>,
@@ -135,6 +146,7 @@ impl Lane {
             told_silent: AtomicBool::new(false),
             ended,
             leaving: AtomicBool::new(false),
+            returning: AtomicBool::new(false),
             asked: Mutex::new(Asked { next: Instant::now(), calls: 0, late: false }),
             heard: Mutex::new(Heard::new(Instant::now())),
             settings: Mutex::default(),
@@ -211,7 +223,8 @@ impl Lane {
     /// When it may be asked next; `None` where it may not, whatever the time.
     pub(crate) fn next(&self) -> Option<Instant> {
         let asked = self.asked();
-        let may = !asked.late && self.introduced.load(Ordering::Acquire) && !self.is_leaving();
+        let barred = asked.late || self.is_leaving() || self.is_returning();
+        let may = !barred && self.introduced.load(Ordering::Acquire);
         may.then_some(asked.next)
     }
 
@@ -234,6 +247,19 @@ impl Lane {
 
     pub(crate) fn is_leaving(&self) -> bool {
         self.leaving.load(Ordering::SeqCst)
+    }
+
+    /// Has nothing fetched until the guard goes, so that nothing overtakes what goes back into line; `None` while a fetch is
+    /// under way.
+    pub(crate) fn hold_back(&self) -> Option<HeldBack<'_>> {
+        self.returning.store(true, Ordering::SeqCst);
+        let held_back = HeldBack(self);
+        self.fetches.at_rest().map(|_| held_back)
+    }
+
+    /// Whether jobs go back into line, and nothing may be fetched.
+    pub(crate) fn is_returning(&self) -> bool {
+        self.returning.load(Ordering::SeqCst)
     }
 
     /// Whether it is left, nothing is held there, and no answer can bring anything.

@@ -136,10 +136,17 @@ impl Table {
         Load { held: inner.held.len(), ready: inner.ready.len() }
     }
 
-    /// Takes out what has waited for a slot for `age` or longer; the caller releases it.
+    /// How long the first job that waits for a slot has done so.
+    pub(crate) fn waits_since(&self) -> Option<Duration> {
+        self.lock().ready.front().map(|ready| ready.since.elapsed())
+    }
+
+    /// Takes out what has waited for a slot for `age` or longer, and all that was claimed after it, which shall not overtake
+    /// it; the caller releases it.
     pub(crate) fn take_unstarted(&self, age: Duration) -> Vec<Claimed> {
         let mut inner = self.lock();
-        let due = inner.ready.iter().take_while(|ready| ready.since.elapsed() >= age).count();
+        let due = inner.ready.front().is_some_and(|first| first.since.elapsed() >= age);
+        let due = if due { inner.ready.len() } else { 0 };
         let taken: Vec<Claimed> = inner.ready.drain(..due).map(|ready| ready.job).collect();
         self.count(&inner);
         for job in &taken {
@@ -233,6 +240,19 @@ mod tests {
         assert_eq!(table.load(), Load { held: 2, ready: 1 });
         assert_eq!(table.take_unstarted(Duration::ZERO)[0].id.as_str(), "b");
         assert!(table.start().is_none());
+    }
+
+    #[test]
+    fn nothing_overtakes_what_goes_back_into_line() {
+        let (table, age) = (Table::default(), Duration::from_millis(2));
+        table.admit(vec![claimed("a")]);
+        while table.waits_since() < Some(age) {
+            std::hint::spin_loop();
+        }
+        table.admit(vec![claimed("b")]);
+        assert!(table.take_unstarted(Duration::from_secs(60)).is_empty());
+        let ids: Vec<_> = table.take_unstarted(age).into_iter().map(|job| job.id.to_string()).collect();
+        assert_eq!((ids.join(" ").as_str(), table.waits_since()), ("a b", None));
     }
 
     #[test]

@@ -52,3 +52,20 @@ async fn workers_follow_a_queue_that_is_spread_under_them_and_run_each_job_once(
     assert!(noting.runs().iter().all(|run| run.attempt == 1), "no claim was taken for lost");
     Snapshot::of(&redis, "q").assert_agrees();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_jobs_of_an_order_key_keep_their_order_while_their_queue_is_spread() {
+    let redis = TestRedis::start();
+    let (client, noting) = (client(&redis), Noting::default());
+    let one = builder(&client, &["q"], &noting).concurrency(Concurrency::Shared(1));
+    spread_while(&redis, &client, &noting, vec![Started::new(one)]).await;
+    let mut of_key = BTreeMap::<String, Vec<String>>::new();
+    for run in noting.runs() {
+        of_key.entry(run.id[..2].to_owned()).or_default().push(run.id);
+    }
+    assert_eq!(of_key.len(), 12);
+    for (key, ids) in of_key {
+        let broken = ids.windows(2).find(|two| two[0] >= two[1]);
+        assert_eq!(broken, None, "key {key}");
+    }
+}
