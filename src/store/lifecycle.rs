@@ -7,7 +7,7 @@ use redis::{Cmd, Value};
 
 use crate::config::Durable;
 use crate::error::{Error, Result};
-use crate::job::{BatchName, JobId, KeyField, NewJob, Partitions, Start};
+use crate::job::{BatchName, JobId, KeyField, NewJob, Partitions, ProcessEnd, Start};
 use crate::store::codec::read;
 use crate::store::scripts::{self, Script};
 use crate::store::{Gate, QueueKeys, Store};
@@ -172,6 +172,8 @@ pub(crate) struct Recovered {
     pub crashes: u32,
     /// `pending`, `dead` or `cancelled`.
     pub to: String,
+    /// How the process of its worker ended, where that was told.
+    pub end: Option<ProcessEnd>,
 }
 
 impl Store {
@@ -275,7 +277,7 @@ impl Store {
         let mut recovered = Vec::new();
         while let (Some(id), Some(crashes), Some(to)) = (values.next(), values.next(), values.next()) {
             let crashes = u32::try_from(number(crashes)?).unwrap_or_default();
-            recovered.push(Recovered { id: JobId::trusted(&text(id)?), crashes, to: text(to)? });
+            recovered.push(Recovered { id: JobId::trusted(&text(id)?), crashes, to: text(to)?, end: None });
         }
         Ok(recovered)
     }

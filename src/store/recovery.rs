@@ -56,7 +56,9 @@ impl Store {
                 .zip(&histories)
                 .map(|((id, claim), history)| Fallen { id, claim, history: history.as_deref().unwrap_or_default() })
                 .collect();
-            recovered.extend(self.recover(keys, by, &fallen).await?);
+            let ends: BTreeMap<_, _> = claims.iter().map(|(id, claim)| (id, ends[worker_of(claim)])).collect();
+            let back = self.recover(keys, by, &fallen).await?.into_iter();
+            recovered.extend(back.map(|job| Recovered { end: ends.get(&job.id).copied().flatten(), ..job }));
         }
         Ok(recovered)
     }

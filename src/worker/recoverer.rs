@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::Result;
 use crate::event::{Event, EventKind};
-use crate::job::JobId;
+use crate::job::{JobId, ProcessEnd};
 use crate::worker::lane::Lane;
 use crate::worker::shared::Shared;
 
@@ -76,7 +76,8 @@ async fn take_back(shared: &Shared, lane: &Lane, claims: &[(JobId, String)]) -> 
         };
         let code = (kind == EventKind::Dead).then(|| "crash_loop".to_owned());
         let times = if job.crashes == 1 { "once".to_owned() } else { format!("{} times", job.crashes) };
-        let message = format!("its worker died or fell silent; that happened to it {times}");
+        let ended = job.end.map_or_else(|| "its worker died or fell silent".to_owned(), ProcessEnd::told);
+        let message = format!("{ended}; that happened to it {times}");
         shared.emit(|| Event { code, ..Event::of_job(kind, lane.keys.queue(), &job.id).message(message) });
     }
     Ok(())

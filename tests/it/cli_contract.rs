@@ -361,7 +361,8 @@ fn r08_a_reader_that_goes_away_is_no_error() {
     let redis = TestRedis::start();
     let cli = Cli::new(&redis);
     cli.enqueue_lines("q", (0..300).map(|n| format!("{{\"payload\":{n},\"id\":\"job-{n:04}\"}}")));
-    for args in [&["stats"][..], &["jobs", "list", "q", "--all"], &["completions", "bash"], &["--help"], &["man"]] {
+    let listing = [&["jobs", "list", "q", "--all"][..], &["jobs", "export", "q"]];
+    for args in [&["stats"][..], &["completions", "bash"], &["--help"], &["man"]].into_iter().chain(listing) {
         let mut command = cli.command(args.iter().copied());
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);

@@ -28,6 +28,9 @@ fn jobs_of_a_worker_whose_end_is_told_run_again_at_once_and_say_by_which_signal_
     assert_eq!((&ended[0]["ended"], &ended[0]["active"]), (&"SIGABRT".into(), &1.into()), "{ended}");
     wait_until(LONG, "the job is completed", || cli.json(["stats", "q"])["completed"] == 1);
     assert!(told.elapsed() < Duration::from_secs(10), "after {:?}", told.elapsed());
+    let recovered = heir.wait_event("recovered");
+    let message = recovered["message"].as_str().unwrap();
+    assert_eq!(message, "its worker was killed by SIGABRT; that happened to it once");
     drop(heir);
 
     let job = cli.json(["jobs", "show", &id]);

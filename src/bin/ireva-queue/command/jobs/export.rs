@@ -67,7 +67,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
             written += lines.len() as u64;
             let write = ui.write(|_, _, out| {
                 for line in &lines {
-                    serde_json::to_writer(&mut *out, line).map_err(std::io::Error::other)?;
+                    serde_json::to_writer(&mut *out, line).map_err(std::io::Error::from)?;
                     out.write_all(b"\n")?;
                 }
                 Ok(())
