@@ -198,7 +198,10 @@
 //! A change of the number is written down first and carried on by whoever meets it: the command, the next one, the janitor of
 //! any worker. The old places are closed, the new ones opened, the number is said; from then on [`Queue::move_over`] takes jobs
 //! from the end of each line, in pages that a place takes in once, while workers go on at its head. The new places are held
-//! until the old ones have nothing in line, so that no job overtakes another of its key. While two layouts stand, producers ask
+//! until the old ones have nothing in line, so that no job overtakes another of its key. Where jobs still run there after five
+//! seconds and the queue has a concurrency, the old places are held, what runs there is counted, and each new one has its share
+//! without those that belong to it. A place that is closed by a change which the settings do not know, since their node lost it,
+//! has it begun anew; a copy of the settings that is later than they are raises their version. While two layouts stand, producers ask
 //! the old places for ids and unique keys, and readers look at the old places before the new ones. Workers have a lane for each
 //! place, which share the slots and the weight of their queue; they come and go while it runs.
 //!
@@ -223,7 +226,7 @@
 //! | `unique`, `keys` | hash | unique key -> end of window and id; id -> unique key |
 //! | `expiring` | zset | id by expiry in ms, only for jobs with a `ttl` |
 //! | `seen` | zset | ids chosen by producers, and all of a durable queue, remembered for a day after the job is gone |
-//! | `config`, `meta` | hash | settings, thresholds of checks, how far a change of the partitions is; layout version, last fence and arrival, totals, rate limiter, and whether the place takes jobs |
+//! | `config`, `meta` | hash | settings, thresholds of checks, how far a change of the partitions is; layout version, last fence and arrival, totals, rate limiter, whether the place takes jobs, who moves them and when the last went |
 //! | `leaving` | hash | what a page holds that moves to another partition, until it has arrived |
 //! | `minute:<n>` | hash, 2 h | counters of one minute |
 //! | `events` | stream, capped | failures, burials, recoveries, operator acts; jobs by name, or `+` and how many |

@@ -7,17 +7,22 @@
 //! new ones may be fetched. What is left (jobs that still run, schedules whose job runs) follows when it can. Every step may be
 //! done twice, by two at once, and broken off anywhere.
 
+mod busy;
+mod hindrance;
+
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::time::Instant;
 
+pub(crate) use self::hindrance::check;
+use self::hindrance::refused;
 use crate::config::Setting;
 use crate::error::{Error, Result};
 use crate::job::{JobId, Layout, Partition, Partitions, QueueName};
 use crate::repair::{Repair, RepairKind};
-use crate::store::{Apart, Course, CourseStep, Gate, Hindrance, Key, Last, Left, QueueKeys, Store, Way};
+use crate::store::{Apart, Course, CourseStep, Gate, Hindrance, Key, Last, Left, Lost, QueueKeys, Store, Way};
 
 /// Pages that are moved between two looks at what is left.
 const ROUND_PAGES: usize = 8;
@@ -27,7 +32,7 @@ const LOOK: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(100);
 /// The same where a server does not answer.
 const OUTAGE: Duration = Duration::from_secs(1);
-/// How long the new places wait for jobs that run in the old ones, where no limit of the queue asks for more. What a worker
+/// How long the new places wait for jobs that run in the old ones; after that these count in the queue's concurrency. What a worker
 /// has claimed ahead starts, or goes back into line, within a tenth of a second.
 const LONG_RUN: Duration = Duration::from_secs(5);
 /// How long old places stay that hold nothing: who waits for the end of a job still finds its result there.
@@ -74,41 +79,15 @@ struct Mover<'a> {
     empty_since: Option<Instant>,
     /// When it last looked at what takes long to look at.
     looked_at: Option<Instant>,
+    /// When it last counted what runs in the old places.
+    counted_at: Option<Instant>,
+    /// When it last said that the change has come further.
+    told_at: Option<Instant>,
 }
 
 /// The number of partitions among `changes`.
 pub(crate) fn asked_for(changes: &[Setting]) -> Option<u16> {
     changes.iter().rev().find_map(|change| if let Setting::Partitions(count) = change { Some(*count) } else { None })
-}
-
-/// Refuses a number of partitions that the queue cannot have with what is set and `changes` to that, before any of it is
-/// written.
-pub(crate) async fn check(store: &Store, queue: &QueueName, count: u16, changes: &[Setting]) -> Result<()> {
-    Partitions::new(count)?;
-    let (course, mut settings) = (store.course(queue).await?, store.settings(&store.keys(queue)).await?.settings);
-    for change in changes {
-        match change {
-            Setting::Key(field) => settings.key.clone_from(field),
-            Setting::KeyConcurrency(limit) => settings.key_concurrency = *limit,
-            Setting::KeyRate(rate) => settings.key_rate = *rate,
-            Setting::Concurrency(limit) => settings.concurrency = *limit,
-            Setting::MaxLength(limit) => settings.max_length = *limit,
-            _ => {}
-        }
-    }
-    let keyed = settings.key.is_some() || settings.key_concurrency.is_some() || settings.key_rate.is_some();
-    let hindrance = match () {
-        () if course.is_moving() => {
-            let on = course.next.unwrap_or(course.layout.now);
-            (on.count() != count).then_some(Hindrance::Moving)
-        }
-        () if course.layout.now.count() == count => None,
-        () if count > 1 && keyed => Some(Hindrance::Key),
-        () if settings.concurrency.is_some_and(|limit| limit < count.into()) => Some(Hindrance::Concurrency),
-        () if settings.max_length.is_some_and(|limit| limit < count.into()) => Some(Hindrance::MaxLength),
-        () => None,
-    };
-    hindrance.map_or(Ok(()), |hindrance| Err(refused(queue, count, &course, hindrance)))
 }
 
 /// Says that a queue shall have so many partitions, and moves what it can in a moment. `false` where it has so many.
@@ -145,7 +124,11 @@ pub(crate) async fn carry_on(
 /// What the janitor of a worker does for a place of a queue each minute: mends its settings, and goes on with a change.
 pub(crate) async fn keep_on(store: &Store, keys: &QueueKeys) -> Result<()> {
     let queue = keys.queue();
-    let course = store.course(queue).await?;
+    let mut course = store.course(queue).await?;
+    if let Some(lost) = store.lost_change(&course, std::slice::from_ref(keys)).await? {
+        begin_again(store, queue, lost).await?;
+        course = store.course(queue).await?;
+    }
     store.mend_settings(keys, &course).await?;
     if course.remembers && course.layout.was.is_none() {
         store.course_step(queue, CourseStep::Forget, (&course.change, course.layout.now)).await?;
@@ -161,8 +144,13 @@ pub(crate) async fn keep_on(store: &Store, keys: &QueueKeys) -> Result<()> {
 
 /// Goes on with a change that nobody else is at, for a moment; only looks with `dry_run`.
 pub(crate) async fn heal(store: &Store, queue: &QueueName, dry_run: bool) -> Result<Option<Repair>> {
-    if store.standstill(queue, 1).await?.is_none() {
+    if store.standstill(queue, TURN_MS as i64).await?.is_none() {
         return Ok(None);
+    }
+    let course = store.course(queue).await?;
+    let places: Vec<_> = course.layout.now.each().map(|place| store.partition_keys(queue, place)).collect();
+    if let Some(lost) = store.lost_change(&course, &places).await?.filter(|_| !dry_run) {
+        begin_again(store, queue, lost).await?;
     }
     let mut mover = Mover::new(store, queue, true);
     let found = mover.left(store.course(queue).await?.layout).await?;
@@ -173,6 +161,19 @@ pub(crate) async fn heal(store: &Store, queue: &QueueName, dry_run: bool) -> Res
     }
     let repaired = if dry_run { 0 } else { mover.moved.clamp(1, found) };
     Ok(Some(Repair::new(queue, RepairKind::Move, (found, repaired))))
+}
+
+/// Writes down once more that a queue is to have the number of partitions for which a place of it is being left: what was
+/// written down was lost, with a server that had it alone.
+async fn begin_again(store: &Store, queue: &QueueName, lost: Lost) -> Result<()> {
+    match store.intend_after(queue, lost.partitions, Some(lost.change)).await? {
+        // Somebody was first.
+        Ok(_) | Err(Hindrance::Moving) => Ok(()),
+        Err(hindrance) => {
+            let course = store.course(queue).await?;
+            Err(refused(queue, lost.partitions.count(), &course, hindrance))
+        }
+    }
 }
 
 /// What a worker sets where nobody has set anything: the number of partitions too.
@@ -186,37 +187,11 @@ pub(crate) async fn set_defaults(store: &Store, keys: &QueueKeys, defaults: &[Se
     Ok(())
 }
 
-fn refused(queue: &QueueName, count: u16, course: &Course, hindrance: Hindrance) -> Error {
-    let why = match hindrance {
-        Hindrance::Moving => {
-            let on = course.next.unwrap_or(course.layout.now).count();
-            format!(
-                "its jobs are still being moved to {on} partitions (queues set {queue} --partitions {on} goes on with that)"
-            )
-        }
-        Hindrance::Key => {
-            format!(
-                "it has limits per key, which no script could keep over several partitions (queues set {queue} --key none --key-concurrency none --key-rate none lifts them)"
-            )
-        }
-        Hindrance::Concurrency => {
-            format!(
-                "its concurrency is less than {count}, and each partition must be able to run a job (queues set {queue} --concurrency N)"
-            )
-        }
-        Hindrance::MaxLength => {
-            format!(
-                "its maxLength is less than {count}, and each partition must be able to hold a job (queues set {queue} --max-length N)"
-            )
-        }
-    };
-    Error::refused(format!("queue {queue} cannot have {count} partitions: {why}"))
-}
-
 impl<'a> Mover<'a> {
     fn new(store: &'a Store, queue: &'a QueueName, is_asked: bool) -> Self {
         let who = JobId::generate().to_string();
-        Self { store, queue, who, is_asked, moved: 0, idle_since: None, empty_since: None, looked_at: None }
+        let (idle_since, empty_since, looked_at, counted_at, told_at) = (None, None, None, None, None);
+        Self { store, queue, who, is_asked, moved: 0, idle_since, empty_since, looked_at, counted_at, told_at }
     }
 
     /// Until all is moved that can be, or for `limit`.
@@ -227,17 +202,26 @@ impl<'a> Mover<'a> {
             if !course.is_moving() {
                 return Ok(self.told(&course, Left::default()));
             }
+            let is_over = limit.is_some_and(|limit| began.elapsed() >= limit);
             if !self.store.mover_turn(self.queue, (&self.who, self.is_asked), TURN_MS).await? {
-                return Ok(self.told(&course, Left::default()));
-            }
-            if let Some(next) = course.next {
-                self.introduce(&course, next).await?;
+                // Who has the turn may be dead: it is free soon then.
+                if is_over || limit.is_none() {
+                    return Ok(self.told(&course, Left::default()));
+                }
+                tokio::time::sleep(Duration::from_millis(TURN_MS)).await;
                 continue;
             }
-            let is_over = limit.is_some_and(|limit| began.elapsed() >= limit);
             let before = self.moved;
-            let (left, steps) = match self.step(&course).await {
-                Ok(step) => step,
+            let step = match course.next {
+                Some(next) => self.introduce(&course, next).await.map(|()| None),
+                None => self.step(&course).await.map(Some),
+            };
+            let (left, steps) = match step {
+                Ok(Some(step)) => step,
+                Ok(None) => {
+                    self.came_further(true).await?;
+                    continue;
+                }
                 // The server of one place may be away: what the others hold goes on.
                 Err(_) if !self.is_asked && !is_over => {
                     tokio::time::sleep(OUTAGE).await;
@@ -247,14 +231,24 @@ impl<'a> Mover<'a> {
             };
             let told = self.told(&course, left);
             progress(told);
-            let all_that_can = left.waiting + left.ended == 0 && left.running > 0 && (!course.held || course.limited);
-            if (self.is_asked && all_that_can) || is_over {
+            let all_that_can = left.waiting + left.ended == 0 && left.running > 0;
+            self.came_further(steps || self.moved > before || all_that_can).await?;
+            if (self.is_asked && all_that_can && !course.held) || is_over {
                 return Ok(told);
             }
             if !steps && self.moved == before {
                 tokio::time::sleep(PAUSE).await;
             }
         }
+    }
+
+    /// Says, once a while, that the change has come further, or that there is nothing to do but to wait for what runs.
+    async fn came_further(&mut self, has: bool) -> Result<()> {
+        if has && self.told_at.is_none_or(|at| at.elapsed() >= LOOK) {
+            self.told_at = Some(Instant::now());
+            self.store.mover_came_further(self.queue, &self.who, TURN_MS).await?;
+        }
+        Ok(())
     }
 
     /// Moves some of it; what is left, and whether the change has come a step further.
@@ -401,12 +395,15 @@ impl<'a> Mover<'a> {
         };
         let idle = since(&mut self.idle_since, left.waiting == 0);
         let empty = since(&mut self.empty_since, left.is_empty());
-        if course.held {
-            let ended = left.running == 0 || (idle >= LONG_RUN && !course.limited);
-            if left.waiting > 0 || !ended {
-                return Ok(false);
-            }
-            self.store.course_step(self.queue, CourseStep::Lift, (&course.change, now)).await?;
+        let waits = left.waiting > 0 || (left.running > 0 && idle < LONG_RUN);
+        if course.held && waits {
+            return Ok(false);
+        }
+        if course.limited && left.running > 0 {
+            return self.share_out(course, (was, now)).await;
+        }
+        if course.held || !course.busy.is_empty() {
+            self.store.lift(self.queue, (&course.change, now), &[]).await?;
             self.store.copy_settings(self.queue).await?;
             return Ok(true);
         }

@@ -3,10 +3,11 @@
 use super::queue::{QueueSettings, Retention};
 
 impl QueueSettings {
-    /// What holds in partition `number` (from 1): limits and numbers of kept jobs are divided, the rest is the same.
+    /// What holds in partition `number` (from 1): limits and the number of completed jobs that are kept are divided, the rest is the same.
     ///
     /// The shares of `concurrency` and `max_length` add up to what is set; a rate has the same starts in a span so many times
-    /// as long, and a burst of one at least; of ended jobs each keeps so many that all together keep no less.
+    /// as long, and a burst of one at least; of completed jobs each keeps so many that all together keep no less. Of dead letters
+    /// each keeps as many as the queue may: those of one key are in one partition, and none is dropped that the queue would keep.
     ///
     /// ```
     /// use ireva_queue::config::QueueSettings;
@@ -28,7 +29,6 @@ impl QueueSettings {
             concurrency: self.concurrency.map(|all| u32::try_from(part(all.into())).unwrap_or(all)),
             max_length: self.max_length.map(part),
             remove_on_complete: kept(self.remove_on_complete),
-            remove_on_fail: kept(self.remove_on_fail),
             ..self.clone()
         }
     }
@@ -45,7 +45,7 @@ mod tests {
             concurrency: Some(10),
             max_length: Some(1003),
             remove_on_complete: "50".parse().unwrap(),
-            remove_on_fail: "24h".parse().unwrap(),
+            remove_on_fail: "8".parse().unwrap(),
             crash_limit: 7,
             partitions: 8,
             ..QueueSettings::default()
@@ -56,7 +56,7 @@ mod tests {
         let last = &shares[7];
         assert_eq!((last.concurrency, last.max_length), (Some(1), Some(125)));
         assert_eq!((last.rate.unwrap().interval_us(), last.rate.unwrap().burst()), (80_000, 1));
-        assert_eq!((last.remove_on_complete, last.remove_on_fail), (Retention::Count(7), "24h".parse().unwrap()));
+        assert_eq!((last.remove_on_complete, last.remove_on_fail), (Retention::Count(7), Retention::Count(8)));
         assert_eq!((last.crash_limit, last.retry), (7, whole.retry));
         let one = QueueSettings { partitions: 1, ..whole };
         assert_eq!(one.of_partition(1), one);

@@ -4,6 +4,7 @@ use crate::doctor::code::Code;
 use crate::doctor::facts::{QueueFacts, WorkerFacts};
 use crate::doctor::finding::{Finding, Severity, about_ms, many};
 use crate::stats::QueueStats;
+use crate::store::Hold;
 
 /// A line whose head has waited for so long does not move as it should.
 const WAITED_MS: u64 = 60_000;
@@ -76,6 +77,9 @@ pub(super) fn judge(queue: &QueueFacts, workers: &[&WorkerFacts]) -> Option<Find
         }
     }
     if stats.pending > 0 && has_waited {
+        if let Some(hold) = queue.hold {
+            return Some(held(queue, hold));
+        }
         let message = format!("{}, and workers have free slots", waiting(queue));
         return Some(Finding::of_queue(Code::JobsNotStarted, &stats.queue, message).causes(&queue.causes));
     }
@@ -106,6 +110,35 @@ fn waiting(queue: &QueueFacts) -> String {
     let verb = if stats.pending == 1 { "waits" } else { "wait" };
     let since = stats.oldest_pending_ms.map(|ms| format!(", the first for {}", about_ms(ms))).unwrap_or_default();
     format!("{} {verb}{since}", many(stats.pending, "job"))
+}
+
+/// What keeps new partitions from being fetched, and the way out.
+fn held(queue: &QueueFacts, hold: Hold) -> Finding {
+    let (name, runs) = (&queue.stats.queue, if hold.running == 1 { "runs" } else { "run" });
+    let running = format!("{} {runs}", many(hold.running, "job"));
+    let (why, remedy) = match hold.all {
+        true => (
+            format!(
+                "its {} wait while {} and {running} where it had them before",
+                many(hold.partitions.into(), "partition"),
+                {
+                    let wait = if hold.waiting == 1 { "waits" } else { "wait" };
+                    format!("{} {wait}", many(hold.waiting, "job"))
+                }
+            ),
+            format!(
+                "ireva-queue queues set {name} --partitions {} goes on with the change; so does a worker",
+                hold.partitions
+            ),
+        ),
+        false => (
+            format!("{running} since before its partitions changed, and what that leaves of its concurrency is taken"),
+            format!(
+                "ireva-queue queues set {name} --concurrency N, with a higher number or none; or wait for those that run"
+            ),
+        ),
+    };
+    Finding::of_queue(Code::PartitionsHeld, name, format!("{}; {why}", waiting(queue))).remedy(remedy)
 }
 
 fn paused(queue: &QueueFacts) -> Finding {
@@ -207,6 +240,28 @@ mod tests {
         assert_eq!(Load { come_per_min: 1.0, ..load }.workers_needed(), 3, "one more at least");
         assert_eq!(Load { done_per_min: 0.0, ..load }.workers_needed(), 4, "nothing to reckon with");
         assert_eq!(Load { pending: u64::MAX, ..load }.workers_needed(), WORKERS_MAX);
+    }
+
+    #[test]
+    fn jobs_in_new_partitions_wait_for_those_that_the_former_ones_have() {
+        let mut facts = queue("email");
+        (facts.stats.pending, facts.stats.oldest_pending_ms, facts.stats.workers) = (50, Some(120_000), 1);
+        let free = worker("w-1", "email");
+        let told =
+            |facts: &QueueFacts| judge(facts, &[&free]).map(|found| (found.code, found.message, found.remedy)).unwrap();
+        facts.hold = Some(Hold { partitions: 4, waiting: 1, running: 2, all: true });
+        let (code, message, remedy) = told(&facts);
+        assert_eq!(code, Code::PartitionsHeld);
+        assert!(
+            message.ends_with("its 4 partitions wait while 1 job waits and 2 jobs run where it had them before"),
+            "{message}"
+        );
+        assert!(remedy.contains("queues set email --partitions 4 goes on"), "{remedy}");
+        facts.hold = Some(Hold { partitions: 4, waiting: 0, running: 1, all: false });
+        let (code, message, remedy) = told(&facts);
+        assert_eq!(code, Code::PartitionsHeld);
+        assert!(message.contains("1 job runs since before its partitions changed"), "{message}");
+        assert!(remedy.contains("queues set email --concurrency N, with a higher number or none"), "{remedy}");
     }
 
     #[test]

@@ -137,6 +137,9 @@ codes! {
     PartitionsUnmoved "partitions_unmoved" Queue Warning
         "Jobs are where the queue had them before the number of its partitions changed, and nobody moves them."
         "ireva-queue queues set {about} --partitions N, with the number that was set, goes on with it; so does a worker",
+    PartitionsHeld "partitions_held" Queue Warning
+        "Jobs wait in new partitions for those that the queue has where it had them before their number changed."
+        "ireva-queue queues set {about} --partitions N, with the number that was set, goes on with the change; so does a worker",
     QueuePaused "queue_paused" Queue Warning
         "No job starts until the queue is resumed."
         "ireva-queue queues resume {about}",

@@ -15,8 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobState, Partition, Partitions, QueueName};
 use crate::stats::{QueueStats, WorkerInfo};
 use crate::store::{
-    AlertHash, ClusterLook, Detail, Diagnosed, Found, Key, QueueKeys, Range, SentinelLook, ServerLook, Standstill,
-    Store, Vitals, WorkerSelf, look_at_sentinels, worker_info,
+    AlertHash, ClusterLook, Detail, Diagnosed, Found, Hold, Key, QueueKeys, Range, SentinelLook, ServerLook,
+    Standstill, Store, Vitals, WorkerSelf, look_at_sentinels, worker_info,
 };
 
 /// Queues or workers that are asked about at the same time.
@@ -100,6 +100,8 @@ pub(crate) struct QueueFacts {
     pub held_by: Option<String>,
     /// A change of its partitions that nobody goes on with.
     pub standstill: Option<Standstill>,
+    /// What keeps its new partitions from being fetched.
+    pub hold: Option<Hold>,
 }
 
 impl QueueFacts {
@@ -281,6 +283,7 @@ async fn look_at_queue(store: &Store, queue: &QueueName) -> Result<Option<QueueF
         misplaced,
         held_by: None,
         standstill: store.standstill(queue, STANDS_STILL_MS).await?,
+        hold: store.hold(queue).await?,
         stats,
     }))
 }

@@ -224,6 +224,7 @@ pub(super) mod tests {
             causes: Vec::new(),
             held_by: None,
             standstill: None,
+            hold: None,
         }
     }
 

@@ -78,7 +78,8 @@ impl Inspector {
             true => None,
             false => {
                 let whole = store.settings(&store.keys(queue)).await?.settings;
-                Some(OfPartition { partition, of: layout.now, whole })
+                let hold = if store.is_held(&keys).await? { store.hold(queue).await? } else { None };
+                Some(OfPartition { partition, of: layout.now, whole, hold })
             }
         };
         let Some(counts) = store.counts(&keys).await? else { return Err(store.unknown_queue(queue).await) };

@@ -14,6 +14,7 @@ use crate::config::{PriorityMode, QueueSettings};
 use crate::job::{Crash, Failure, JobState, Partition, Partitions};
 use crate::retry::ErrorClass;
 use crate::stats::{Explanation, JobDetails, JobSummary, KeyLimit, Reason};
+use crate::store::Hold;
 use advice::advice;
 
 /// What is known of a job and of its queue at one instant.
@@ -53,6 +54,8 @@ pub(crate) struct OfPartition {
     pub of: Partitions,
     /// What is set for the queue.
     pub whole: QueueSettings,
+    /// What keeps it from being fetched while the number of partitions changes.
+    pub hold: Option<Hold>,
 }
 
 /// Explains it.
@@ -164,6 +167,7 @@ fn held_up(facts: &Facts<'_>, told: &mut Told) -> bool {
         told.reason("paused", format!("queue {queue} is paused: no job starts"));
         told.next(format!("ireva-queue queues resume {queue}"));
     }
+    waits_for_others(facts, told);
     service_down(facts, told);
     if facts.workers == 0 {
         let of = facts.partition.map(|of| format!("partition {} of ", of.partition)).unwrap_or_default();
@@ -186,6 +190,40 @@ fn held_up(facts: &Facts<'_>, told: &mut Told) -> bool {
         told.next(format!("wait, or ireva-queue queues set {queue} --rate RATE"));
     }
     told.reasons.len() > before
+}
+
+/// Its partition is not fetched while the queue has jobs where it had them before its partitions changed.
+fn waits_for_others(facts: &Facts<'_>, told: &mut Told) {
+    let Some((of, hold)) = facts.partition.and_then(|of| Some((of, of.hold?))) else { return };
+    let (queue, partition) = (&facts.job.summary.queue, of.partition);
+    let change = format!("ireva-queue queues set {queue} --partitions {} goes on with the change", hold.partitions);
+    let (text, next) = match partition.among() == of.of {
+        false => (format!("partition {partition} is being left: it is on its way to where it belongs now"), change),
+        true if hold.all => {
+            let wait = if hold.waiting == 1 { "1 job waits".to_owned() } else { format!("{} jobs wait", hold.waiting) };
+            let run = running(hold.running, "");
+            (
+                format!(
+                    "its partition {partition} is not fetched yet: {wait} and {run} where the queue had them before"
+                ),
+                change,
+            )
+        }
+        true => {
+            let most = of.whole.concurrency.map(|most| format!(" of {most}")).unwrap_or_default();
+            let run = running(hold.running, "");
+            let count = if hold.running == 1 { "counts" } else { "count" };
+            let why =
+                format!("{run} since before the partitions changed, and {count} in the queue's concurrency{most}");
+            let more = concurrency(facts, 0).1;
+            (
+                format!("its partition {partition} has no share left: {why}"),
+                format!("ireva-queue queues set {queue} --concurrency {more} (or none) lets it start"),
+            )
+        }
+    };
+    told.reason("partitions_held", text);
+    told.next(format!("wait, or {next}"));
 }
 
 /// Which limit it is that lets `limit` jobs run at once, and the next higher one of the queue.

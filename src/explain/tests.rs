@@ -218,6 +218,35 @@ fn a_job_whose_service_is_down_says_since_when_and_when_it_is_tried() {
 }
 
 #[test]
+fn a_job_in_a_partition_that_waits_is_told_what_for_and_what_lets_it_start() {
+    let limits = |concurrency| QueueSettings { concurrency: Some(concurrency), ..QueueSettings::default() };
+    let (job, share, of) = (job(JobState::Pending, NOW_MS), limits(2), Partitions::new(8).unwrap());
+    let with = |partition, waiting, all| {
+        let hold = Some(Hold { partitions: 8, waiting, running: 1, all });
+        let partition = OfPartition { partition, of, whole: limits(16), hold };
+        let facts = Facts { partition: Some(&partition), ..facts(&job, &share) };
+        let explanation = explain(&facts);
+        assert_eq!(explanation.reasons[0].code, "partitions_held");
+        (explanation.reasons[0].text.clone(), explanation.next.join("\n"))
+    };
+    let place = of.of("k");
+    let (text, next) = with(place, 3, true);
+    assert_eq!(
+        text,
+        format!("its partition {place} is not fetched yet: 3 jobs wait and 1 job runs where the queue had them before")
+    );
+    assert!(next.contains("queues set email --partitions 8 goes on with the change"), "{next}");
+    let (text, next) = with(place, 0, false);
+    assert!(
+        text.ends_with("1 job runs since before the partitions changed, and counts in the queue's concurrency of 16"),
+        "{text}"
+    );
+    assert!(next.contains("queues set email --concurrency 24 (or none) lets it start"), "{next}");
+    let (text, _) = with(Partitions::new(2).unwrap().of("k"), 0, false);
+    assert!(text.contains("on its way to where it belongs now"), "{text}");
+}
+
+#[test]
 fn a_job_in_a_partition_is_held_up_by_its_share() {
     let pending = job(JobState::Pending, NOW_MS - 5_000);
     let limits = |rate: &str, concurrency| QueueSettings {
@@ -226,7 +255,7 @@ fn a_job_in_a_partition_is_held_up_by_its_share() {
         ..QueueSettings::default()
     };
     let (share, of) = (limits("25/s", 2), Partitions::new(8).unwrap());
-    let partition = OfPartition { partition: of.of("k"), of, whole: limits("200/s", 16) };
+    let partition = OfPartition { partition: of.of("k"), of, whole: limits("200/s", 16), hold: None };
     let here = facts(&pending, &share);
     let explained = explain(&Facts {
         partition: Some(&partition),

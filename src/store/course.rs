@@ -1,9 +1,10 @@
 //! How far the number of partitions of a queue is changed, and each step of such a change.
 //!
 //! The settings of the queue say it: `partitions_next` is a number that is being introduced, `partitions_was` one from which
-//! jobs are still being moved, `partitions_held` that the new partitions are not fetched yet, `partitions_seen` until when ids
-//! are remembered in the place that they themselves belong to. Each step may be done twice, and carries the number of the
-//! change, so that what comes late does nothing.
+//! jobs are still being moved, `partitions_held` that the new partitions are not fetched yet, `partitions_eased` that those
+//! before them are not fetched any more, `partitions_busy` how many jobs that run there belong to each new one,
+//! `partitions_seen` until when ids are remembered in the place that they themselves belong to. Each step may be done twice,
+//! and carries the number of the change, so that what comes late does nothing.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ use crate::job::{Layout, Partition, Partitions, QueueName};
 use crate::store::acts::OPERATOR;
 use crate::store::codec::{Reply, read};
 use crate::store::share::share;
-use crate::store::{Key, QueueKeys, Store, scripts};
+use crate::store::{Key, Left, QueueKeys, Store, scripts};
 
 /// How the partitions of a queue stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +25,11 @@ pub(crate) struct Course {
     pub next: Option<Partitions>,
     /// Whether the new partitions wait until those before them have nothing in line.
     pub held: bool,
+    /// Whether those before them are not fetched any more: what runs there only gets less.
+    pub eased: bool,
+    /// How many jobs that run there belong to each new partition, where the queue has a limit of jobs that run at once; nothing
+    /// where none do.
+    pub busy: Vec<u64>,
     /// Whether ids that are remembered may be in the place that they themselves belong to.
     pub remembers: bool,
     /// Whether the queue has a limit of jobs that run at once.
@@ -52,12 +58,16 @@ pub(crate) enum Hindrance {
 pub(crate) enum CourseStep {
     /// From now on the queue has the number that was introduced.
     Say,
+    /// Those before the new partitions are not fetched any more.
+    Ease,
     /// The new partitions may be fetched.
     Lift,
     /// Those before them are empty and gone.
     Settle,
     /// Ids are not remembered any more where they themselves belong to, once a day has passed.
     Forget,
+    /// The settings have a version above that of a partition's copy: theirs was lost.
+    Raise,
 }
 
 /// A change that nobody goes on with.
@@ -68,6 +78,28 @@ pub(crate) struct Standstill {
     pub for_ms: i64,
     /// Whether jobs are not added, or not started, because of that.
     pub stops: bool,
+}
+
+/// What keeps partitions of a queue from being fetched while their number changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hold {
+    /// The new number.
+    pub partitions: u16,
+    /// Jobs that wait where the queue had them before.
+    pub waiting: u64,
+    /// Jobs that run there.
+    pub running: u64,
+    /// Whether all new partitions wait; if not, only those wait that have no share of the concurrency left.
+    pub all: bool,
+}
+
+/// A change of the partitions that the queue does not know of, as the place says that is left by it: what was written down
+/// was lost with its server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lost {
+    pub partitions: Partitions,
+    /// The number of the change.
+    pub change: i64,
 }
 
 /// Which jobs may be added to a place.
@@ -107,6 +139,8 @@ impl Course {
             layout,
             next: number("partitions_next")?,
             held: !text("partitions_held").is_empty(),
+            eased: !text("partitions_eased").is_empty(),
+            busy: text("partitions_busy").split(',').filter_map(|count| count.parse().ok()).collect(),
             remembers: !text("partitions_seen").is_empty(),
             limited: !text("concurrency").is_empty(),
             change: text("partitions_change"),
@@ -124,9 +158,10 @@ impl Course {
         self.is_moving() || !self.layout.now.is_one()
     }
 
-    /// Whether a place is one of the new ones, which wait.
+    /// Whether a place is one of the new ones, which wait, or of those before them, where nothing is to start any more.
     fn holds(&self, place: Partition) -> bool {
-        Some(place.among()) == self.next || (self.held && place.among() == self.layout.now)
+        let (among, Layout { now, was }) = (Some(place.among()), self.layout);
+        among == self.next || (self.held && among == Some(now)) || (self.eased && among == was)
     }
 
     /// Every place that has settings of its own.
@@ -140,9 +175,11 @@ impl CourseStep {
     fn as_str(self) -> &'static str {
         match self {
             Self::Say => "say",
+            Self::Ease => "ease",
             Self::Lift => "lift",
             Self::Settle => "settle",
             Self::Forget => "forget",
+            Self::Raise => "raise",
         }
     }
 }
@@ -164,11 +201,13 @@ impl Store {
     /// # Errors
     /// `Corrupt` where a hand has written what is no such number.
     pub(crate) async fn course(&self, queue: &QueueName) -> Result<Course> {
-        const FIELDS: [&str; 8] = [
+        const FIELDS: [&str; 10] = [
             "partitions",
             "partitions_was",
             "partitions_next",
             "partitions_held",
+            "partitions_eased",
+            "partitions_busy",
             "partitions_seen",
             "partitions_change",
             "concurrency",
@@ -187,7 +226,18 @@ impl Store {
         queue: &QueueName,
         partitions: Partitions,
     ) -> Result<std::result::Result<bool, Hindrance>> {
-        let word = self.turn_course("intend", queue, "", partitions).await?;
+        self.intend_after(queue, partitions, None).await
+    }
+
+    /// The same, where a place was closed by the change `lost`, of which the queue knows nothing: by a later one.
+    pub(crate) async fn intend_after(
+        &self,
+        queue: &QueueName,
+        partitions: Partitions,
+        lost: Option<i64>,
+    ) -> Result<std::result::Result<bool, Hindrance>> {
+        let lost = lost.map(|change| change.to_string()).unwrap_or_default();
+        let word = self.turn_course("intend", queue, ("", partitions), &lost).await?;
         Ok(match word.as_str() {
             "=" => Ok(false),
             "moving" => Err(Hindrance::Moving),
@@ -205,12 +255,31 @@ impl Store {
         step: CourseStep,
         (change, partitions): (&str, Partitions),
     ) -> Result<bool> {
-        Ok(self.turn_course(step.as_str(), queue, change, partitions).await? != "-")
+        Ok(self.turn_course(step.as_str(), queue, (change, partitions), "").await? != "-")
     }
 
-    async fn turn_course(&self, step: &str, queue: &QueueName, change: &str, partitions: Partitions) -> Result<String> {
+    /// The new partitions may be fetched, each within what its share of the concurrency leaves beside the `busy` jobs that
+    /// belong to it and run where they were.
+    pub(crate) async fn lift(
+        &self,
+        queue: &QueueName,
+        (change, partitions): (&str, Partitions),
+        busy: &[u64],
+    ) -> Result<()> {
+        let some = busy.iter().any(|count| *count > 0);
+        let told = if some { busy.iter().map(u64::to_string).collect::<Vec<_>>().join(",") } else { String::new() };
+        self.turn_course(CourseStep::Lift.as_str(), queue, (change, partitions), &told).await.map(drop)
+    }
+
+    async fn turn_course(
+        &self,
+        step: &str,
+        queue: &QueueName,
+        (change, partitions): (&str, Partitions),
+        told: &str,
+    ) -> Result<String> {
         let mut command = scripts::SPREAD.on(&self.keys(queue), &self.clock);
-        command.arg(step).arg(change).arg(partitions.count()).arg(OPERATOR);
+        command.arg(step).arg(change).arg(partitions.count()).arg(OPERATOR).arg(told);
         read("spread", scripts::SPREAD.ask(&self.connection, &command).await?)
     }
 
@@ -232,22 +301,66 @@ impl Store {
         Ok(Some(Last { fence: reply.number()?, arrival: reply.number()? }))
     }
 
-    /// A change of the partitions that nobody has gone on with for `limit_ms`, and for how long.
+    /// A change of the partitions that has not come further for `limit_ms`, and for how long; also one that the queue does not
+    /// know of any more.
     pub(crate) async fn standstill(&self, queue: &QueueName, limit_ms: i64) -> Result<Option<Standstill>> {
         let course = self.course(queue).await?;
-        if !course.is_moving() {
-            return Ok(None);
-        }
-        let mut command = redis::cmd("HGET");
-        command.arg(self.keys(queue).name(Key::Meta)).arg("mover");
-        let mover: Option<String> = read("HGET", self.connection.call(&command).await?.value)?;
-        let until_ms = mover.and_then(|mover| mover.rsplit('|').next()?.parse::<i64>().ok());
         // Changes are numbered by the microseconds at which they were begun.
-        let begun_ms = course.change.parse::<i64>().unwrap_or_default() / 1_000;
-        let for_ms = self.now_ms().await? - until_ms.unwrap_or(begun_ms);
-        let partitions = course.next.unwrap_or(course.layout.now).count();
-        let stops = course.held || course.next.is_some();
+        let (since_ms, partitions, stops) = if course.is_moving() {
+            let mut command = redis::cmd("HGET");
+            command.arg(self.keys(queue).name(Key::Meta)).arg("moved_ms");
+            let moved_ms: Option<i64> = read("HGET", self.connection.call(&command).await?.value)?;
+            let begun_ms = course.change.parse::<i64>().unwrap_or_default() / 1_000;
+            let partitions = course.next.unwrap_or(course.layout.now);
+            (moved_ms.unwrap_or_default().max(begun_ms), partitions, course.held || course.next.is_some())
+        } else {
+            let places: Vec<_> = course.layout.now.each().map(|place| self.partition_keys(queue, place)).collect();
+            let Some(lost) = self.lost_change(&course, &places).await? else { return Ok(None) };
+            (lost.change / 1_000, lost.partitions, true)
+        };
+        let (for_ms, partitions) = (self.now_ms().await? - since_ms, partitions.count());
         Ok((for_ms >= limit_ms).then_some(Standstill { partitions, for_ms, stops }))
+    }
+
+    /// A change by which one of these places of a queue is left, where the queue, which stood so, knows of none so late. Asks
+    /// nothing where the queue is one place, whose settings are in its own slot.
+    pub(crate) async fn lost_change(&self, course: &Course, places: &[QueueKeys]) -> Result<Option<Lost>> {
+        let mut lost: Option<Lost> = None;
+        if course.is_moving() || course.layout.now.is_one() {
+            return Ok(lost);
+        }
+        let known = course.change.parse::<i64>().unwrap_or_default();
+        for keys in places {
+            let mut command = redis::cmd("HMGET");
+            command.arg(keys.name(Key::Meta)).arg(&["change", "partitions"]);
+            let mut reply = Reply::new("HMGET", self.connection.call(&command).await?.value)?;
+            let (change, gate) = (reply.text()?.parse::<i64>().unwrap_or_default(), reply.text()?);
+            let closed = gate.parse().ok().and_then(|count| Partitions::new(count).ok());
+            if let Some(partitions) = closed.filter(|_| change > known && lost.is_none_or(|lost| change > lost.change))
+            {
+                lost = Some(Lost { partitions, change });
+            }
+        }
+        Ok(lost)
+    }
+
+    /// What keeps partitions of a queue from being fetched while their number changes; `None` where nothing does.
+    pub(crate) async fn hold(&self, queue: &QueueName) -> Result<Option<Hold>> {
+        let course = self.course(queue).await?;
+        let Some(was) = course.layout.was.filter(|_| course.held || !course.busy.is_empty()) else { return Ok(None) };
+        let mut left = Left::default();
+        for place in was.each() {
+            left = left.and(self.vacancy(&self.partition_keys(queue, place)).await?);
+        }
+        let Left { waiting, running, .. } = left;
+        Ok(Some(Hold { partitions: course.layout.now.count(), waiting, running, all: course.held }))
+    }
+
+    /// Whether a place of a queue is not fetched while the number of its partitions changes.
+    pub(crate) async fn is_held(&self, keys: &QueueKeys) -> Result<bool> {
+        let mut command = redis::cmd("HEXISTS");
+        command.arg(keys.name(Key::Config)).arg("held");
+        read("HEXISTS", self.connection.call(&command).await?.value)
     }
 
     /// Writes what is set for a queue into each of its partitions; does nothing where it has but itself. Safe to repeat:
@@ -266,16 +379,28 @@ impl Store {
         join_all(copies).await.into_iter().collect()
     }
 
-    /// Mends the settings of one place where they are not those of the queue. Whether they were not.
+    /// Mends the settings of one place where they are not those of the queue, also where those have lost their last changes
+    /// with their server: what is left of them holds everywhere. Whether they were not.
     pub(crate) async fn mend_settings(&self, keys: &QueueKeys, course: &Course) -> Result<bool> {
+        let queue = keys.queue();
         let mut command = redis::cmd("HGET");
         command.arg(keys.name(Key::Config)).arg("version");
         let stands: Option<String> = read("HGET", self.connection.call(&command).await?.value)?;
-        let differs = stands.unwrap_or_default() != course.version;
-        if differs {
-            self.copy_settings(keys.queue()).await?;
+        let stands = stands.unwrap_or_default();
+        if stands == course.version {
+            return Ok(false);
         }
-        Ok(differs)
+        let number = |version: &str| version.parse::<i64>().unwrap_or_default();
+        if number(&stands) > number(&course.version) {
+            // Or they were changed between the two looks.
+            let course = self.course(queue).await?;
+            if number(&stands) > number(&course.version) {
+                let of = (course.change.as_str(), course.layout.now);
+                self.turn_course(CourseStep::Raise.as_str(), queue, of, &stands).await?;
+            }
+        }
+        self.copy_settings(queue).await?;
+        Ok(true)
     }
 
     async fn imprint(
@@ -285,8 +410,9 @@ impl Store {
         (course, fields): (&Course, &BTreeMap<String, String>),
     ) -> Result<()> {
         let mut command = scripts::IMPRINT.on(&self.partition_keys(queue, place), &self.clock);
-        command.arg(fields.get("version").map_or("0", String::as_str));
-        for (field, value) in share(queue, fields, place) {
+        command.arg(fields.get("version").map_or("0", String::as_str)).arg(&course.change);
+        let busy = if place.among() == course.layout.now { &course.busy[..] } else { &[] };
+        for (field, value) in share(queue, fields, place, busy) {
             command.arg(field).arg(value);
         }
         if course.holds(place) {

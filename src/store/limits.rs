@@ -216,7 +216,7 @@ impl Store {
     }
 }
 
-fn not_with_partitions(queue: &QueueName) -> Error {
+pub(super) fn not_with_partitions(queue: &QueueName) -> Error {
     Error::refused(format!(
         "queue {queue} has several partitions, which cannot have limits per key, nor a concurrency or a maxLength that is less \
          than their number; bring it back to one first (queues set {queue} --partitions 1)"

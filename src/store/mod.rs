@@ -60,7 +60,7 @@ pub(crate) use batches::BATCHES_STEP;
 pub(crate) use breakers::Pass;
 pub(crate) use confirmer::{Calls, Confirmation, Confirmer};
 pub(crate) use connection::{Connection, Patience};
-pub(crate) use course::{Course, CourseStep, Gate, Hindrance, Last, Standstill};
+pub(crate) use course::{Course, CourseStep, Gate, Hindrance, Hold, Last, Lost, Standstill};
 pub(crate) use dead::{REVIVE_STEP, Replaced, Revived};
 #[cfg(test)]
 pub(crate) use diagnose::{ClaimSample, LockSample};

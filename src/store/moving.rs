@@ -231,8 +231,16 @@ impl Store {
         lease_ms: u64,
     ) -> Result<bool> {
         let mut command = scripts::TURN.on(&self.keys(queue), &self.clock);
-        command.arg(who).arg(u8::from(force)).arg(lease_ms);
+        command.arg(who).arg(u8::from(force)).arg(lease_ms).arg("");
         read("turn", scripts::TURN.ask(&self.connection, &command).await?)
+    }
+
+    /// Says that `who`, whose turn it is for so long, has brought the change further: from now on counts how long it stands
+    /// still.
+    pub(crate) async fn mover_came_further(&self, queue: &QueueName, who: &str, lease_ms: u64) -> Result<()> {
+        let mut command = scripts::TURN.on(&self.keys(queue), &self.clock);
+        command.arg(who).arg("1").arg(lease_ms).arg("1");
+        scripts::TURN.ask(&self.connection, &command).await.map(drop)
     }
 
     /// Which of these jobs, at most 300, a place knows, by id and unique key: for each `None` where it does not.

@@ -9,8 +9,8 @@
 local before, changes = {}, {}
 for at = values_at, #ARGV, 2 do before[at] = redis.call('HGET', config, ARGV[at]) end
 layout()
-local parts = redis.call('HMGET', config, 'partitions', 'partitions_next')
-local most = math.max(tonumber(parts[1]) or 1, tonumber(parts[2]) or 1)
+local parts = redis.call('HMGET', config, 'partitions', 'partitions_next', 'partitions_was')
+local most = math.max(tonumber(parts[1]) or 1, tonumber(parts[2]) or 1, tonumber(parts[3]) or 1)
 for at = values_at, #ARGV, 2 do
   local field, value = ARGV[at], ARGV[at + 1]
   local per_key = (field == 'key' or field == 'key_concurrency' or field == 'key_rate_us') and value ~= ''

@@ -1,7 +1,9 @@
 -- spread: one step of a change of the number of partitions, in the settings of the queue; done once however often it is said.
 -- KEYS: config meta events wake
--- ARGV: clock step change number who   step: 'intend', 'say', 'lift', 'settle', 'forget'; change: its number ('' for intend, which gives
---       it); number: of partitions
+-- ARGV: clock step change number who told   step: 'intend', 'say', 'ease', 'lift', 'settle', 'forget', 'raise'; change: its number
+--       ('' for intend, which gives it); number: of partitions; told: for intend a change that it was begun by, where that is not
+--       known any more; for lift how many jobs that run in the former partitions belong to each of the new ones; for raise a
+--       version that the settings shall be above; '' for none
 -- returns: '+' and the number of the change; where it is not begun '=' it has so many, 'moving' another is under way, or what
 --          keeps it from being begun: 'key', 'concurrency', 'max_length'; '-' that change is no more
 -- refuses: LAYOUT
@@ -13,6 +15,7 @@ layout()
 local set = redis.call('HMGET', config, 'partitions', 'partitions_was', 'partitions_next', 'partitions_change', 'version')
 local now_has, was, next, known = set[1] or '1', set[2], set[3], set[4]
 if step == 'intend' then
+  if told ~= '' and (tonumber(known) or 0) >= tonumber(told) then return '=' end
   if next or was then return (next or now_has) == number and '+' .. known or 'moving' end
   if now_has == number then return '=' end
   local limits = redis.call('HMGET', config, 'key', 'key_own', 'key_concurrency', 'key_rate', 'concurrency', 'max_length')
@@ -21,7 +24,7 @@ if step == 'intend' then
   end
   if (tonumber(limits[5]) or math.huge) < tonumber(number) then return 'concurrency' end
   if (tonumber(limits[6]) or math.huge) < tonumber(number) then return 'max_length' end
-  known = int(math.max((tonumber(known) or 0) + 2, now_us))
+  known = int(math.max((tonumber(known) or 0) + 2, (tonumber(told) or 0) + 2, now_us))
   redis.call('HSET', config, 'partitions_next', number, 'partitions_change', known)
 elseif known ~= change then
   return '-'
@@ -37,10 +40,19 @@ elseif step == 'say' then
   redis.call('HDEL', config, 'partitions_next')
   if number == '1' then redis.call('HSET', config, 'held', '1') end
   emit('settings', {'partitions=' .. number}, who)
+elseif step == 'raise' then
+  set[5] = math.max(tonumber(set[5]) or 0, tonumber(told))
+elseif step ~= 'settle' and not was then
+  return '-'
+elseif step == 'ease' then
+  redis.call('HSET', config, 'partitions_eased', '1')
+  if was == '1' then redis.call('HSET', config, 'held', '1') end
 elseif step == 'lift' then
-  redis.call('HDEL', config, 'partitions_held', 'held')
+  redis.call('HDEL', config, 'partitions_held', 'partitions_busy')
+  if told ~= '' then redis.call('HSET', config, 'partitions_busy', told) end
+  if number == '1' then redis.call('HDEL', config, 'held') end
 elseif step == 'settle' then
-  redis.call('HDEL', config, 'partitions_was', 'partitions_held', 'held')
+  redis.call('HDEL', config, 'partitions_was', 'partitions_held', 'partitions_eased', 'partitions_busy', 'held')
   redis.call('HSET', config, 'partitions_seen', int(math.floor(now_us / 1000) + 86400000))
 end
 redis.call('HSET', config, 'version', (tonumber(set[5]) or 0) + 1)

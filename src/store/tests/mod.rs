@@ -14,6 +14,7 @@ mod sentinels;
 mod wait;
 
 mod connection;
+mod course;
 mod embedded;
 mod job_logs;
 mod keyed;

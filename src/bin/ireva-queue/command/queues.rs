@@ -231,7 +231,7 @@ async fn set(args: SetArgs, context: &Context) -> Result<Answer> {
     let settings = queue.set(&changes).await?;
     note_if_new(&queue, context).await;
     if args.partitions.is_some() {
-        move_over(&queue, context).await?;
+        move_over(&queue, settings.concurrency, context).await?;
     }
     let limits_keys = matches!(args.key_concurrency, Some(Some(_))) || matches!(args.key_rate, Some(Some(_)));
     if limits_keys && settings.key.is_none() {
@@ -245,7 +245,7 @@ async fn set(args: SetArgs, context: &Context) -> Result<Answer> {
 
 /// Moves the jobs to the partitions that they belong to now, and says what is left to the workers. Ctrl-C leaves the rest to
 /// them.
-async fn move_over(queue: &Queue, context: &Context) -> Result<()> {
+async fn move_over(queue: &Queue, concurrency: Option<u32>, context: &Context) -> Result<()> {
     let name = queue.name();
     let bar = context.ui.progress(&format!("moving jobs of {name}"), Some(0));
     let moved = {
@@ -260,9 +260,15 @@ async fn move_over(queue: &Queue, context: &Context) -> Result<()> {
     let moved = moved?;
     if !moved.done {
         let running = counted(moved.running, "job");
-        let then =
-            if moved.held { "the others start when they have ended" } else { "the workers move what becomes of them" };
-        context.ui.note(&format!("{running} of {name} run where they were; {then}"));
+        let count = concurrency.map(|most| {
+            format!(
+                ", and count in its concurrency of {most} until they end (ireva-queue queues set {name} --concurrency N gives the others room)"
+            )
+        });
+        let count = count.unwrap_or_default();
+        context
+            .ui
+            .note(&format!("{running} of {name} run where they were{count}; the workers move what becomes of them"));
     }
     Ok(())
 }

@@ -5,17 +5,17 @@
 -- ended: the sets of jobs that wait for nothing.
 local ended = {completed = true, cancelled = true, dead = true}
 
--- copy_of(id, word, score): all that is stored of a job of the set `word`. Needs KEYS jobs history crashes keys unique
--- expiring seen batched meta; uses parked int.
+-- copy_of(id, word, score): all that is stored of a job of the set `word`, but what a hand made another type of. Needs KEYS jobs
+-- history crashes keys unique expiring seen batched meta; uses parked int.
 local function copy_of(id, word, score)
-  local base = string.sub(meta, 1, -5)
-  local level, arrival = rank_of(tonumber(score))
+  local base, level, arrival = string.sub(meta, 1, -5), rank_of(tonumber(score))
   if word == 'parked' then word, score = 'pending:' .. int(level), int(arrival) end
   local key = redis.call('HGET', keys, id)
+  local said, told = redis.pcall('GET', base .. 'log:' .. id), redis.pcall('GET', base .. 'result:' .. id)
   return {id, word, score, redis.call('HGET', jobs, id) or '', redis.call('HGET', history, id) or '',
     redis.call('HGET', crashes, id) or '', key or '', key and redis.call('HGET', unique, key) or '',
     redis.call('ZSCORE', expiring, id) or '', redis.call('ZSCORE', seen, id) or '',
-    redis.call('GET', base .. 'log:' .. id) or '', redis.call('GET', base .. 'result:' .. id) or '',
+    type(said) == 'string' and said or '', type(told) == 'string' and told or '',
     redis.call('HGET', batched, id) or ''}
 end
 
