@@ -117,9 +117,8 @@ impl Crash {
             0 => format!("beside it: {named}"),
             more => format!("beside it: {named} and {more} more"),
         };
-        let end = self.ended.as_ref().and_then(|end| end.parse::<ProcessEnd>().ok());
-        let end = end.map_or_else(|| "its worker died or fell silent".to_owned(), ProcessEnd::told);
-        format!("{end}; {beside}")
+        let end = self.ended.as_ref().and_then(|end| end.parse().ok());
+        format!("{}; {beside}", ProcessEnd::of_worker(end))
     }
 }
 

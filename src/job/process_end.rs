@@ -69,11 +69,12 @@ impl ProcessEnd {
         self == Self::Exit(0)
     }
 
-    /// In words, about a worker.
-    pub(crate) fn told(self) -> String {
-        match self {
-            Self::Signal(_) => format!("its worker was killed by {self}"),
-            Self::Exit(status) => format!("its worker ended with exit status {status}"),
+    /// What became of a job's worker, in words, where its `end` was told and where it was not.
+    pub(crate) fn of_worker(end: Option<Self>) -> String {
+        match end {
+            Some(signal @ Self::Signal(_)) => format!("its worker was killed by {signal}"),
+            Some(Self::Exit(status)) => format!("its worker ended with exit status {status}"),
+            None => "its worker died or fell silent".to_owned(),
         }
     }
 }

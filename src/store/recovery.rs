@@ -1,6 +1,10 @@
 //! Takes claims of silent workers back, and notes in the history of each job what is known of its crash.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::time::timeout;
 
 use crate::clock::instant;
 use crate::error::Result;
@@ -10,6 +14,8 @@ use crate::store::{Fallen, QueueKeys, Recovered, Store, scripts};
 
 /// Claims taken back in one call: their histories travel both ways, and each may hold some ten kilobytes.
 const STEP: usize = 100;
+/// How long a recovery waits to learn how the worker's process ended.
+const TOLD_LIMIT: Duration = Duration::from_secs(1);
 
 /// What is stored of a job whose worker fell silent.
 struct LastWords {
@@ -35,10 +41,10 @@ impl Store {
         for (id, claim) in claims {
             held.entry(worker_of(claim)).or_default().push(id);
         }
-        let mut ends = BTreeMap::new();
-        for worker in held.keys() {
-            ends.insert(*worker, self.told_end(worker).await?);
-        }
+        let said = join_all(held.keys().map(|worker| timeout(TOLD_LIMIT, self.told_end(worker)))).await;
+        // In a cluster another node may hold that, and be away: then nothing is told.
+        let said = said.into_iter().map(|told| told.ok().and_then(Result::ok).flatten());
+        let ends: BTreeMap<_, _> = held.keys().copied().zip(said).collect();
         let mut recovered = Vec::with_capacity(claims.len());
         for claims in claims.chunks(STEP) {
             let words = self.last_words(keys, claims).await?;

@@ -33,7 +33,12 @@ impl SlotMap {
             let mut nodes = nodes.iter().filter_map(|node| endpoint(node, asked));
             let owner = map.number(nodes.next()?);
             map.owners.get_mut(first..=last)?.fill(owner);
-            map.replicas.extend(nodes);
+            // A master that has its slots in many ranges names its replicas with each.
+            for replica in nodes {
+                if !map.replicas.contains(&replica) {
+                    map.replicas.push(replica);
+                }
+            }
         }
         (!map.masters.is_empty()).then_some(map)
     }
@@ -193,7 +198,7 @@ mod tests {
             |first, last, nodes: Vec<Value>| Value::Array([vec![Value::Int(first), Value::Int(last)], nodes].concat());
         let reply = Value::Array(vec![
             range(0, 9, vec![node(host("a.example"), 1), node(host("b"), 2)]),
-            range(10, 10, vec![node(host(""), 3)]),
+            range(10, 10, vec![node(host(""), 3), node(host("b"), 2)]),
             range(11, 11, vec![node(Value::Nil, 3)]),
         ]);
         let mut map = SlotMap::read(&reply, &at("asked", 9)).unwrap();

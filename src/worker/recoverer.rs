@@ -76,8 +76,7 @@ async fn take_back(shared: &Shared, lane: &Lane, claims: &[(JobId, String)]) -> 
         };
         let code = (kind == EventKind::Dead).then(|| "crash_loop".to_owned());
         let times = if job.crashes == 1 { "once".to_owned() } else { format!("{} times", job.crashes) };
-        let ended = job.end.map_or_else(|| "its worker died or fell silent".to_owned(), ProcessEnd::told);
-        let message = format!("{ended}; that happened to it {times}");
+        let message = format!("{}; that happened to it {times}", ProcessEnd::of_worker(job.end));
         shared.emit(|| Event { code, ..Event::of_job(kind, lane.keys.queue(), &job.id).message(message) });
     }
     Ok(())

@@ -77,6 +77,21 @@ fn it_is_healthy_without_redis_and_ready_with_it() {
     redis.signal(Signal::CONT);
 }
 
+/// A request whose head is read and whose body of `length` bytes is waited for: the server has asked for it.
+fn under_way(serve: &Serve, path: &str, length: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(&serve.address).unwrap();
+    stream.set_read_timeout(Some(LONG)).unwrap();
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let mut answer = vec![0; go_on.len()];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(String::from_utf8_lossy(&answer), String::from_utf8_lossy(go_on));
+    stream
+}
+
 #[test]
 fn a_request_under_way_is_answered_and_streams_end_when_it_is_told_to_stop() {
     let redis = TestRedis::start();
@@ -85,11 +100,8 @@ fn a_request_under_way_is_answered_and_streams_end_when_it_is_told_to_stop() {
     let mut serve = Serve::with(&cli, &["--grace", "30s"]);
     let mut stream = Request::new("GET", "/api/jobs/events?queue=q").open(&serve.address);
     let idle = TcpStream::connect(&serve.address).unwrap();
-    let mut slow = TcpStream::connect(&serve.address).unwrap();
-    let head = "POST /api/jobs/queues/q HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 13\r\n\r\n{\"payload\"";
-    slow.write_all(head.as_bytes()).unwrap();
-    // Once another request has been answered the one before it is under way.
-    serve.get("/healthz").expect(200);
+    let mut slow = under_way(&serve, "/api/jobs/queues/q", 13);
+    slow.write_all(b"{\"payload\"").unwrap();
     let began = Instant::now();
     serve.process.signal(Signal::TERM);
     assert_eq!(stream.next_event(), None, "the stream ends");
@@ -108,10 +120,7 @@ fn a_request_under_way_is_answered_and_streams_end_when_it_is_told_to_stop() {
 fn the_grace_period_ends_what_does_not_end() {
     let redis = TestRedis::start();
     let mut serve = Serve::with(&Cli::new(&redis), &["--grace", "500ms"]);
-    let mut stuck = TcpStream::connect(&serve.address).unwrap();
-    let head = "POST /api/jobs/report HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n";
-    stuck.write_all(head.as_bytes()).unwrap();
-    serve.get("/healthz").expect(200);
+    let _stuck = under_way(&serve, "/api/jobs/report", 7);
     assert_eq!(serve.process.stop(LONG), Some(0));
     wait_until(LONG, "it says so", || serve.process.log().iter().any(|line| line.contains("cut off")));
 }
@@ -120,10 +129,7 @@ fn the_grace_period_ends_what_does_not_end() {
 fn a_second_signal_ends_it_at_once() {
     let redis = TestRedis::start();
     let mut serve = Serve::with(&Cli::new(&redis), &["--grace", "10m"]);
-    let mut stuck = TcpStream::connect(&serve.address).unwrap();
-    let head = "POST /api/jobs/report HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 7\r\n\r\n";
-    stuck.write_all(head.as_bytes()).unwrap();
-    serve.get("/healthz").expect(200);
+    let _stuck = under_way(&serve, "/api/jobs/report", 7);
     serve.process.signal(Signal::INT);
     wait_until(LONG, "it takes no more connections", || TcpStream::connect(&serve.address).is_err());
     serve.process.signal(Signal::INT);

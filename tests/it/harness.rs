@@ -44,7 +44,9 @@ fn the_proxy_loses_a_reply_after_the_server_executed_the_request() {
 #[test]
 fn a_ledger_tells_overlap_order_and_windows() {
     let ledger = Ledger::new();
-    let program = ledger.program("case $payload in wait) sleep 0.3;; esac");
+    let sign = ledger.directory().join("sign");
+    let program =
+        ledger.program(&format!("case $payload in wait) until test -e {}; do sleep 0.02; done;; esac", sign.display()));
     let run = |id: &str, payload: &str| {
         let mut command = guarded(&program);
         let pipe = std::process::Stdio::piped();
@@ -55,6 +57,7 @@ fn a_ledger_tells_overlap_order_and_windows() {
     let mut long = run("a", "wait");
     ledger.wait("start", 1, Duration::from_secs(20));
     run("b", "").wait(Duration::from_secs(20), "b");
+    std::fs::write(sign, "").unwrap();
     long.wait(Duration::from_secs(20), "a");
     let order: Vec<_> = ledger.lines().into_iter().map(|line| format!("{} {}", line.id, line.event)).collect();
     assert_eq!(order, ["a start", "b start", "b end", "a end"]);

@@ -77,6 +77,40 @@ fn a_dead_master_holds_up_only_its_own_queues() {
 }
 
 #[test]
+fn the_jobs_of_a_dead_worker_run_again_though_the_node_that_knew_the_worker_is_dead_too() {
+    let mut cluster = Cluster::with(0, |node| node.set("cluster-require-full-coverage no"));
+    let (cli, ledger) = (cluster.cli(), Ledger::new());
+    cli.keep_completed("q");
+    let home = cluster.owner("q");
+    let program = ledger.program("test $IREVA_ATTEMPT != 1 || sleep 60");
+    let work = ["q", "--concurrency", "1", "--lease", "4s", "--exec", &program];
+    let knows = |worker: &str| {
+        let key = format!("ireva:queue:worker:{worker}");
+        cluster.servers.iter().position(|server| server.try_query::<redis::Value>(&["EXISTS", &key]).is_ok()).unwrap()
+    };
+    // What a worker says of itself is wherever the hash of its name leads.
+    let (mut worker, other) = wait_for(LONG, "another node than the queue's knows the worker", || {
+        let mut worker = cli.work(work).ready();
+        let name = worker.wait_event("worker_started")["message"].as_str().unwrap().to_owned();
+        if knows(&name) == home {
+            worker.stop(LONG);
+            return None;
+        }
+        Some((worker, knows(&name)))
+    });
+    let id = cli.enqueue("q", "1", &[]);
+    ledger.wait("start", 1, LONG);
+    worker.kill9();
+    cluster.servers[other].kill9();
+    let heir = cli.work(work).ready();
+    let killed_ms = now_ms();
+    wait_until(LONG, "its job runs again", || ledger.count("end").contains_key(&id));
+    let ended_ms = ledger.of("end")[0].at_ms;
+    assert!(ended_ms - killed_ms <= 4_000 + 5_000 + 2_500, "after {} ms", ended_ms - killed_ms);
+    drop(heir);
+}
+
+#[test]
 fn what_a_durable_queue_confirmed_outlives_its_master() {
     let mut cluster = Cluster::replicated();
     let cli = cluster.cli();

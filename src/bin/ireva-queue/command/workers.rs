@@ -97,7 +97,7 @@ impl Ended {
         }
         let mut ended = Vec::new();
         for worker in meant {
-            ended.push(inspector.worker_ended(&worker.worker, end).await?);
+            ended.push(inspector.worker_ended(&worker, end).await?);
         }
         Ok(Answer::list(ended))
     }
