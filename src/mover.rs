@@ -17,7 +17,7 @@ use crate::config::Setting;
 use crate::error::{Error, Result};
 use crate::job::{JobId, Layout, Partition, Partitions, QueueName};
 use crate::repair::{Repair, RepairKind};
-use crate::store::{Apart, Course, CourseStep, Gate, Hindrance, Key, Last, Left, QueueKeys, Store, Way};
+use crate::store::{Apart, BATCHES_MOVED, Course, CourseStep, Gate, Hindrance, Key, Last, Left, QueueKeys, Store, Way};
 
 /// Pages that are moved between two looks at what is left.
 const ROUND_PAGES: usize = 8;
@@ -68,6 +68,8 @@ struct Mover<'a> {
     /// Whether somebody waits for it: then it does not leave it to others.
     is_asked: bool,
     moved: u64,
+    /// Why nothing is moved now, where a new place has no room.
+    full: Option<Error>,
     /// Since when nothing waits in the old places.
     idle_since: Option<Instant>,
     /// Since when they hold nothing at all.
@@ -216,7 +218,7 @@ fn refused(queue: &QueueName, count: u16, course: &Course, hindrance: Hindrance)
 impl<'a> Mover<'a> {
     fn new(store: &'a Store, queue: &'a QueueName, is_asked: bool) -> Self {
         let who = JobId::generate().to_string();
-        Self { store, queue, who, is_asked, moved: 0, idle_since: None, empty_since: None, looked_at: None }
+        Self { store, queue, who, is_asked, moved: 0, full: None, idle_since: None, empty_since: None, looked_at: None }
     }
 
     /// Until all is moved that can be, or for `limit`.
@@ -230,11 +232,16 @@ impl<'a> Mover<'a> {
             if !self.store.mover_turn(self.queue, (&self.who, self.is_asked), TURN_MS).await? {
                 return Ok(self.told(&course, Left::default()));
             }
+            let is_over = limit.is_some_and(|limit| began.elapsed() >= limit);
             if let Some(next) = course.next {
-                self.introduce(&course, next).await?;
+                if !self.introduce(&course, next).await? {
+                    if is_over {
+                        return Ok(self.told(&course, Left::default()));
+                    }
+                    tokio::time::sleep(PAUSE).await;
+                }
                 continue;
             }
-            let is_over = limit.is_some_and(|limit| began.elapsed() >= limit);
             let before = self.moved;
             let (left, steps) = match self.step(&course).await {
                 Ok(step) => step,
@@ -247,6 +254,11 @@ impl<'a> Mover<'a> {
             };
             let told = self.told(&course, left);
             progress(told);
+            if self.is_asked
+                && let Some(full) = self.full.take()
+            {
+                return Err(full);
+            }
             let all_that_can = left.waiting + left.ended == 0 && left.running > 0 && (!course.held || course.limited);
             if (self.is_asked && all_that_can) || is_over {
                 return Ok(told);
@@ -288,40 +300,68 @@ impl<'a> Mover<'a> {
         Way { queue: self.queue, from, to, change: &course.change }
     }
 
-    /// Everything up to the new number: nothing can be added while it is on.
-    async fn introduce(&self, course: &Course, next: Partitions) -> Result<()> {
-        let (store, now) = (self.store, course.layout.now);
+    /// Everything up to the new number: nothing can be added while it is on. Whether that came a step further.
+    async fn introduce(&self, course: &Course, next: Partitions) -> Result<bool> {
+        let (store, now, said) = (self.store, course.layout.now, (course.change.as_str(), next));
         store.copy_settings(self.queue).await?;
-        let Some(last) = self.set_gates(now, &course.change, Gate::Closed(next), Last::default()).await? else {
-            return Ok(());
-        };
-        // Before the first job of a batch comes to its new place, the batch is there.
-        for place in now.each() {
-            for batch in store.batch_names(&self.keys(place)).await? {
-                store.move_apart(self.way(course, place, next), Apart::Batch(&batch)).await?;
+        let opened = match self.set_gates(now, &course.change, Gate::Closed(next), Last::default()).await? {
+            Ok(last) if self.move_open_batches(course, next).await? => {
+                self.set_gates(next, &course.change, Gate::OpenTo(now), last).await?
             }
-        }
-        if self.set_gates(next, &course.change, Gate::OpenTo(now), last).await?.is_some()
-            && store.course_step(self.queue, CourseStep::Say, (&course.change, next)).await?
-        {
+            Ok(_) => return Ok(false),
+            Err(later) => Err(later),
+        };
+        let step = match opened {
+            Ok(_) => CourseStep::Say,
+            // That is another change, or a server has lost the number of the last one.
+            Err(later) => CourseStep::Renumber(later),
+        };
+        let is_done = store.course_step(self.queue, step, said).await?;
+        if is_done {
             store.copy_settings(self.queue).await?;
         }
-        Ok(())
+        Ok(is_done)
     }
 
-    /// Says which jobs may be added to each place; the last fence and arrival of them all. `None` where a later change has
-    /// said something else.
-    async fn set_gates(&self, places: Partitions, change: &str, gate: Gate, last: Last) -> Result<Option<Last>> {
+    /// Before the first job of a batch comes to its new place, the batch is there. Those that take no more jobs follow when
+    /// producers wait for nothing. `false` where another mover has the turn.
+    async fn move_open_batches(&self, course: &Course, next: Partitions) -> Result<bool> {
+        for place in course.layout.now.each() {
+            let way = self.way(course, place, next);
+            for names in self.store.batch_names(&self.keys(place)).await?.chunks(BATCHES_MOVED) {
+                // What was on its way goes first, whatever it is.
+                while self.store.move_apart(way, Apart::Open(names)).await? > 0 {}
+                if !self.store.mover_turn(self.queue, (&self.who, self.is_asked), TURN_MS).await? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Says which jobs may be added to each place; the last fence and arrival of them all. Where a later change has said
+    /// something else, the number of the last one.
+    async fn set_gates(
+        &self,
+        places: Partitions,
+        change: &str,
+        gate: Gate,
+        last: Last,
+    ) -> Result<std::result::Result<Last, i64>> {
         let gates = places.each().map(|place| {
             let keys = self.keys(place);
             async move { self.store.set_gate(&keys, change, gate, last).await }
         });
-        let mut all = last;
+        let (mut all, mut later) = (last, None);
         for answer in join_all(gates).await {
-            let Some(found) = answer? else { return Ok(None) };
-            all = Last { fence: all.fence.max(found.fence), arrival: all.arrival.max(found.arrival) };
+            match answer? {
+                Ok(found) => {
+                    all = Last { fence: all.fence.max(found.fence), arrival: all.arrival.max(found.arrival) };
+                }
+                Err(change) => later = later.max(Some(change)),
+            }
         }
-        Ok(Some(all))
+        Ok(later.map_or(Ok(all), Err))
     }
 
     /// What the old places still hold.
@@ -337,6 +377,13 @@ impl<'a> Mover<'a> {
     /// Moves some of what each old place holds, all places at once.
     async fn round(&mut self, course: &Course) -> Result<()> {
         let Layout { now, was: Some(was) } = course.layout else { return Ok(()) };
+        let places: Vec<_> = now.each().map(|place| self.keys(place)).collect();
+        let rooms = join_all(places.iter().map(|keys| self.store.must_have_room(keys))).await;
+        self.full = rooms.into_iter().find_map(Result::err);
+        if self.full.is_some() {
+            // Workers go on with the old places.
+            return Ok(());
+        }
         let looks = self.looked_at.is_none_or(|at| at.elapsed() >= LOOK);
         if looks {
             self.looked_at = Some(Instant::now());
@@ -361,19 +408,23 @@ impl<'a> Mover<'a> {
             }
         }
         moved += self.move_sets(way, if left.waiting > 0 { &WAITING } else { &ENDED }).await?;
+        if moved == 0 && looks && left.waiting + left.ended > 0 {
+            // What cannot leave has no record, or goes with a schedule in the next round.
+            store.drop_all_orphans(&keys).await?;
+        }
         if left.waiting > 0 {
-            if moved == 0 && looks {
-                // What cannot leave has no record, or goes with a schedule in the next round.
-                store.drop_all_orphans(&keys).await?;
-            }
             return Ok(moved);
         }
         if left.rest > 0 {
             moved += store.move_known(way).await?;
         }
         let batches = if looks { store.batch_names(&keys).await? } else { Vec::new() };
-        for batch in batches {
-            moved += store.move_apart(way, Apart::Batch(&batch)).await?;
+        for names in batches.chunks(BATCHES_MOVED) {
+            let (mut pages, mut page) = (0, 1);
+            while page > 0 && pages < ROUND_PAGES {
+                page = store.move_apart(way, Apart::Batches(names)).await?;
+                (moved, pages) = (moved + page, pages + 1);
+            }
         }
         Ok(moved)
     }
@@ -428,7 +479,8 @@ impl<'a> Mover<'a> {
         let change = course.change.parse::<i64>().map(|change| (change + 1).to_string());
         let change = change
             .map_err(|_| Error::corrupt(format!("queue {}: no change has number {:?}", self.queue, course.change)))?;
-        self.set_gates(now, &change, Gate::Open, Last::default()).await?;
+        // A later change has said what it wants.
+        let _ = self.set_gates(now, &change, Gate::Open, Last::default()).await?;
         self.store.course_step(self.queue, CourseStep::Settle, (&course.change, now)).await?;
         self.store.copy_settings(self.queue).await?;
         Ok(true)

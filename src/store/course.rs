@@ -50,6 +50,8 @@ pub(crate) enum Hindrance {
 /// A step of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CourseStep {
+    /// The change gets a number above this one, which places know already.
+    Renumber(i64),
     /// From now on the queue has the number that was introduced.
     Say,
     /// The new partitions may be fetched.
@@ -139,6 +141,7 @@ impl Course {
 impl CourseStep {
     fn as_str(self) -> &'static str {
         match self {
+            Self::Renumber(_) => "renumber",
             Self::Say => "say",
             Self::Lift => "lift",
             Self::Settle => "settle",
@@ -187,7 +190,7 @@ impl Store {
         queue: &QueueName,
         partitions: Partitions,
     ) -> Result<std::result::Result<bool, Hindrance>> {
-        let word = self.turn_course("intend", queue, "", partitions).await?;
+        let word = self.turn_course(("intend", None), queue, "", partitions).await?;
         Ok(match word.as_str() {
             "=" => Ok(false),
             "moving" => Err(Hindrance::Moving),
@@ -205,31 +208,37 @@ impl Store {
         step: CourseStep,
         (change, partitions): (&str, Partitions),
     ) -> Result<bool> {
-        Ok(self.turn_course(step.as_str(), queue, change, partitions).await? != "-")
+        let beyond = if let CourseStep::Renumber(beyond) = step { Some(beyond) } else { None };
+        Ok(self.turn_course((step.as_str(), beyond), queue, change, partitions).await? != "-")
     }
 
-    async fn turn_course(&self, step: &str, queue: &QueueName, change: &str, partitions: Partitions) -> Result<String> {
+    async fn turn_course(
+        &self,
+        (step, beyond): (&str, Option<i64>),
+        queue: &QueueName,
+        change: &str,
+        partitions: Partitions,
+    ) -> Result<String> {
         let mut command = scripts::SPREAD.on(&self.keys(queue), &self.clock);
         command.arg(step).arg(change).arg(partitions.count()).arg(OPERATOR);
+        command.arg(beyond.map(|beyond| beyond.to_string()).unwrap_or_default());
         read("spread", scripts::SPREAD.ask(&self.connection, &command).await?)
     }
 
-    /// Says which jobs may be added to a place; the last fence and arrival there, at least those of `last`. `None` where a
-    /// later change has said something else.
+    /// Says which jobs may be added to a place; the last fence and arrival there, at least those of `last`. Where a later
+    /// change has said something else, the number of that.
     pub(crate) async fn set_gate(
         &self,
         keys: &QueueKeys,
         change: &str,
         gate: Gate,
         last: Last,
-    ) -> Result<Option<Last>> {
+    ) -> Result<std::result::Result<Last, i64>> {
         let mut command = scripts::GATE.on(keys, &self.clock);
         command.arg(change).arg(gate.word()).arg(last.fence).arg(last.arrival);
         let mut reply = Reply::new("gate", scripts::GATE.ask(&self.connection, &command).await?)?;
-        if reply.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(Last { fence: reply.number()?, arrival: reply.number()? }))
+        let first = reply.number()?;
+        Ok(if reply.is_empty() { Err(first) } else { Ok(Last { fence: first, arrival: reply.number()? }) })
     }
 
     /// A change of the partitions that nobody has gone on with for `limit_ms`, and for how long.

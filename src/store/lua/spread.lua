@@ -1,7 +1,7 @@
 -- spread: one step of a change of the number of partitions, in the settings of the queue; done once however often it is said.
 -- KEYS: config meta events wake
--- ARGV: clock step change number who   step: 'intend', 'say', 'lift', 'settle', 'forget'; change: its number ('' for intend, which gives
---       it); number: of partitions
+-- ARGV: clock step change number who beyond   step: 'intend', 'renumber', 'say', 'lift', 'settle', 'forget'; change: its number
+--       ('' for intend, which gives it); number: of partitions; beyond: the change gets a number above this one, for renumber
 -- returns: '+' and the number of the change; where it is not begun '=' it has so many, 'moving' another is under way, or what
 --          keeps it from being begun: 'key', 'concurrency', 'max_length'; '-' that change is no more
 -- refuses: LAYOUT
@@ -30,6 +30,11 @@ elseif step == 'forget' then
   local until_ms = tonumber(redis.call('HGET', config, 'partitions_seen'))
   if until_ms and until_ms * 1000 < now_us then redis.call('HDEL', config, 'partitions_seen') end
   return '+' .. known
+elseif step == 'renumber' then
+  -- Places know a later change, of which a server has lost what stood here.
+  if next ~= number then return '-' end
+  known = int(math.max(tonumber(known), tonumber(beyond)) + 2)
+  redis.call('HSET', config, 'partitions_change', known)
 elseif step == 'say' then
   if next ~= number then return '-' end
   -- The new partitions wait until those before them have nothing in line, so that order keys keep their order.
