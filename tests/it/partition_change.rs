@@ -222,7 +222,11 @@ fn nothing_is_moved_to_a_node_whose_memory_is_full() {
     let cli = cluster.cli();
     cli.enqueue_lines("q", (0..100).map(|n| format!(r#"{{"id":"job-{n}","payload":{n}}}"#)));
     let home = cluster.owner("q");
-    let full = &cluster.servers[(home + 1) % 3];
+    // Not the one that has the names of all queues, which the command writes to.
+    let registry = cluster.servers[0].key("q", "").replace("{q}:", "registry");
+    let has_names = |server: &TestRedis| server.try_query::<redis::Value>(&["EXISTS", &registry]).is_ok();
+    let others = [(home + 1) % 3, (home + 2) % 3].map(|at| &cluster.servers[at]);
+    let full = others.into_iter().find(|server| !has_names(server)).unwrap();
     full.query::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
     let told = cli.run(["queues", "set", "q", "--partitions", "8"]);
     assert!(told.code == Some(75) && told.stderr.contains("takes nothing in"), "{told:?}");
