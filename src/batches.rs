@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::batch::{BatchInfo, OnComplete, Opened};
-use crate::error::{Error, Result};
-use crate::job::{BatchName, NewJob, QueueName};
-use crate::store::{BATCHES_STEP, QueueKeys, Store};
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::{BatchName, Layout, NewJob, QueueName};
+use crate::store::{BATCHES_STEP, Gate, QueueKeys, Store};
 
 /// The batches of all queues.
 ///
@@ -30,12 +30,36 @@ impl Batches {
     /// # Errors
     /// `Refused` when it is open with another job on completion.
     pub async fn open(&self, queue: &QueueName, name: &BatchName, on_complete: Option<&OnComplete>) -> Result<Opened> {
-        let open = |keys| async move { self.store.open_batch(&keys, name, on_complete).await };
+        let open = |keys| async move { self.open_at(&keys, name, on_complete).await };
         let opened = Box::pin(self.store.at_place_of(queue, name.as_str(), open)).await?;
         self.store.register(queue).await?;
         opened.ok_or_else(|| {
             Error::refused(format!("batch {name} of queue {queue} is open with another job on completion, or none"))
         })
+    }
+
+    /// Opens a batch in a place of its queue, unless it stands sealed where its queue is leaving.
+    async fn open_at(
+        &self,
+        keys: &QueueKeys,
+        name: &BatchName,
+        on_complete: Option<&OnComplete>,
+    ) -> Result<Option<Opened>> {
+        let moved = match self.store.open_batch(keys, name, on_complete, "").await {
+            Err(error) if error.kind() == ErrorKind::Moved => error,
+            answer => return answer,
+        };
+        let layout = self.store.layout(keys.queue()).await?;
+        let Some(was) = layout.was.filter(|_| self.place_now(layout, keys, name)) else { return Err(moved) };
+        if self.store.is_sealed_at(&self.store.partition_keys(keys.queue(), was.of(name.as_str())), name).await? {
+            return Ok(Some(Opened::Sealed));
+        }
+        self.store.open_batch(keys, name, on_complete, &Gate::OpenTo(was).word()).await
+    }
+
+    /// Whether a place is the one to which a batch of that name is added.
+    fn place_now(&self, layout: Layout, keys: &QueueKeys, name: &BatchName) -> bool {
+        self.store.partition_keys(keys.queue(), layout.now.of(name.as_str())).is_same_place(keys)
     }
 
     /// Opens the batches that jobs name where they are not there, without a job on completion. Into one that is sealed only what
@@ -59,11 +83,22 @@ impl Batches {
     /// # Errors
     /// `NotFound`.
     pub async fn seal(&self, queue: &QueueName, name: &BatchName) -> Result<BatchInfo> {
-        let seal = |keys| async move { self.store.seal_batch(&keys, name).await };
-        if !self.store.ask_places_of(queue, name.as_str(), seal).await?.contains(&true) {
+        let seal = |keys| async move { self.seal_at(&keys, name).await };
+        if !self.store.at_place_of(queue, name.as_str(), seal).await? {
             return Err(not_found(name, Some(queue)));
         }
         self.of(queue, name).await?.ok_or_else(|| not_found(name, Some(queue)))
+    }
+
+    /// Seals a batch in a place of its queue. Whether it is sealed, there or where its queue is leaving.
+    async fn seal_at(&self, keys: &QueueKeys, name: &BatchName) -> Result<bool> {
+        if self.store.seal_batch(keys, name).await? {
+            return Ok(true);
+        }
+        let Some(was) = self.store.layout(keys.queue()).await?.was else { return Ok(false) };
+        let former = self.store.partition_keys(keys.queue(), was.of(name.as_str()));
+        // It may have come here meanwhile.
+        Ok(self.store.is_sealed_at(&former, name).await? || self.store.seal_batch(keys, name).await?)
     }
 
     /// A batch of a queue, whichever of its places has it.

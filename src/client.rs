@@ -34,7 +34,6 @@ pub struct Client {
     config: Arc<Config>,
     store: Store,
     /// Sees to durable queues, on a connection of its own.
-    confirmer: Confirmer,
     /// One handle per queue, so that all who enqueue through this client share its round trips.
     queues: Arc<Mutex<BTreeMap<(QueueName, Usual), Queue>>>,
 }
@@ -47,9 +46,8 @@ impl Client {
 
     /// A client that goes by `clock` instead of the server's time: for tests.
     pub fn with_clock(config: &Config, clock: Clock) -> Result<Self> {
-        let confirmer = Confirmer::new(config.redis.clone(), clock.clone(), config.durable_wait);
         let store = open(config, clock, Patience::Brief);
-        Ok(Self { config: Arc::new(config.clone()), store, confirmer, queues: Arc::default() })
+        Ok(Self { config: Arc::new(config.clone()), store, queues: Arc::default() })
     }
 
     /// Asks the server whether it is there, and whether it fits (version, role).
@@ -75,7 +73,7 @@ impl Client {
                 (Durable::Off, Usual::Confirmed) => Durable::Auto,
                 (durable, _) => durable,
             };
-            Queue::new(self.store.clone(), self.confirmer.clone(), name, durable)
+            Queue::new(self.store.clone(), self.store.confirmer.clone(), name, durable)
         };
         queues.entry(key).or_insert_with_key(new).clone()
     }
@@ -180,7 +178,8 @@ impl Outlet for Client {
 
 fn open(config: &Config, clock: Clock, patience: Patience) -> Store {
     let connection = Connection::new(config.redis.clone(), patience);
-    Store { connection, clock, prefix: config.redis.prefix.as_str().into() }
+    let confirmer = Confirmer::new(config.redis.clone(), clock.clone(), config.durable_wait);
+    Store { connection, clock, prefix: config.redis.prefix.as_str().into(), confirmer }
 }
 
 #[cfg(test)]

@@ -232,7 +232,7 @@ impl Level {
     fn of(event: &str) -> Self {
         match event {
             "dead" | "crash_loop" | "expired" | "orphaned" => Self::Error,
-            "retrying" | "snoozed" | "recovered" | "dropped" | "reconciled" | "alert_firing" => Self::Warn,
+            "retrying" | "snoozed" | "recovered" | "dropped" | "renamed" | "reconciled" | "alert_firing" => Self::Warn,
             "undoubled" | "reclaimed" | "swept" | "rebatched" | "relocked" | "unlocked" | "reindexed" | "recounted" => {
                 Self::Warn
             }

@@ -203,7 +203,9 @@
 //! without those that belong to it. A place that is closed by a change which the settings do not know, since their node lost it,
 //! has it begun anew; a copy of the settings that is later than they are raises their version. While two layouts stand, producers ask
 //! the old places for ids and unique keys, and readers look at the old places before the new ones. Workers have a lane for each
-//! place, which share the slots and the weight of their queue; they come and go while it runs.
+//! place, which share the slots and the weight of their queue; they come and go while it runs. A page is forgotten where it was
+//! when it has arrived; in a cluster, where that is another stream of writes, when a replica of the new node has it. Places
+//! know only their own ids, so two jobs of one id may come to one place: one of them goes by `id@3-of-8` from then on.
 //!
 //! # What Redis holds
 //!
@@ -234,7 +236,7 @@
 //! | `batched`, `outbox` | hash | id -> batch, only for live jobs of batches; id -> queue and record of a job on completion on its way to another queue |
 //! | `wake` | list | at most one wake-up token |
 //! | `schedules`, `ticks` | hash, zset | name -> `revision\|paused\|fired\|missed\|overlapped\|last tick` and the schedule as JSON; name by its next tick in ms |
-//! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer, in a durable queue `~<mode> <since> ` before it, where a key is set `@<field> ` |
+//! | `call:<producer>`, `call:from:<place>` | string, 10 min | the producer's last enqueue, or the last page from another place, and its answer, in a durable queue `~<mode> <since> ` before it, where a key is set `@<field> ` |
 //! | `log:<id>`, `result:<id>` | string, 24 h and 1 h | what attempts said; a result |
 //! | `undo:<act>`, `undo:<act>:<n>` | hash, list, 1 h | how far an act is undone; copies of what it took, twelve values a job |
 //!

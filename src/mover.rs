@@ -9,6 +9,7 @@
 
 mod busy;
 mod hindrance;
+mod introduce;
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use crate::config::Setting;
 use crate::error::{Error, Result};
 use crate::job::{JobId, Layout, Partition, Partitions, QueueName};
 use crate::repair::{Repair, RepairKind};
-use crate::store::{Apart, Course, CourseStep, Gate, Hindrance, Key, Last, Left, Lost, QueueKeys, Store, Way};
+use crate::store::{Apart, Course, CourseStep, Hindrance, Key, Left, Lost, QueueKeys, Store, Way};
 
 /// Pages that are moved between two looks at what is left.
 const ROUND_PAGES: usize = 8;
@@ -73,6 +74,8 @@ struct Mover<'a> {
     /// Whether somebody waits for it: then it does not leave it to others.
     is_asked: bool,
     moved: u64,
+    /// Why nothing is moved now, where a new place has no room.
+    full: Option<Error>,
     /// Since when nothing waits in the old places.
     idle_since: Option<Instant>,
     /// Since when they hold nothing at all.
@@ -190,8 +193,19 @@ pub(crate) async fn set_defaults(store: &Store, keys: &QueueKeys, defaults: &[Se
 impl<'a> Mover<'a> {
     fn new(store: &'a Store, queue: &'a QueueName, is_asked: bool) -> Self {
         let who = JobId::generate().to_string();
-        let (idle_since, empty_since, looked_at, counted_at, told_at) = (None, None, None, None, None);
-        Self { store, queue, who, is_asked, moved: 0, idle_since, empty_since, looked_at, counted_at, told_at }
+        Self {
+            store,
+            queue,
+            who,
+            is_asked,
+            moved: 0,
+            full: None,
+            idle_since: None,
+            empty_since: None,
+            looked_at: None,
+            counted_at: None,
+            told_at: None,
+        }
     }
 
     /// Until all is moved that can be, or for `limit`.
@@ -213,13 +227,19 @@ impl<'a> Mover<'a> {
             }
             let before = self.moved;
             let step = match course.next {
-                Some(next) => self.introduce(&course, next).await.map(|()| None),
-                None => self.step(&course).await.map(Some),
+                Some(next) => self.introduce(&course, next).await.map(|further| (None, further)),
+                None => self.step(&course).await.map(|(left, steps)| (Some(left), steps)),
             };
             let (left, steps) = match step {
-                Ok(Some(step)) => step,
-                Ok(None) => {
-                    self.came_further(true).await?;
+                Ok((Some(left), steps)) => (left, steps),
+                Ok((None, further)) => {
+                    self.came_further(further).await?;
+                    if !further && is_over {
+                        return Ok(self.told(&course, Left::default()));
+                    }
+                    if !further {
+                        tokio::time::sleep(PAUSE).await;
+                    }
                     continue;
                 }
                 // The server of one place may be away: what the others hold goes on.
@@ -231,6 +251,11 @@ impl<'a> Mover<'a> {
             };
             let told = self.told(&course, left);
             progress(told);
+            if self.is_asked
+                && let Some(full) = self.full.take()
+            {
+                return Err(full);
+            }
             let all_that_can = left.waiting + left.ended == 0 && left.running > 0;
             self.came_further(steps || self.moved > before || all_that_can).await?;
             if (self.is_asked && all_that_can && !course.held) || is_over {
@@ -282,42 +307,6 @@ impl<'a> Mover<'a> {
         Way { queue: self.queue, from, to, change: &course.change }
     }
 
-    /// Everything up to the new number: nothing can be added while it is on.
-    async fn introduce(&self, course: &Course, next: Partitions) -> Result<()> {
-        let (store, now) = (self.store, course.layout.now);
-        store.copy_settings(self.queue).await?;
-        let Some(last) = self.set_gates(now, &course.change, Gate::Closed(next), Last::default()).await? else {
-            return Ok(());
-        };
-        // Before the first job of a batch comes to its new place, the batch is there.
-        for place in now.each() {
-            for batch in store.batch_names(&self.keys(place)).await? {
-                store.move_apart(self.way(course, place, next), Apart::Batch(&batch)).await?;
-            }
-        }
-        if self.set_gates(next, &course.change, Gate::OpenTo(now), last).await?.is_some()
-            && store.course_step(self.queue, CourseStep::Say, (&course.change, next)).await?
-        {
-            store.copy_settings(self.queue).await?;
-        }
-        Ok(())
-    }
-
-    /// Says which jobs may be added to each place; the last fence and arrival of them all. `None` where a later change has
-    /// said something else.
-    async fn set_gates(&self, places: Partitions, change: &str, gate: Gate, last: Last) -> Result<Option<Last>> {
-        let gates = places.each().map(|place| {
-            let keys = self.keys(place);
-            async move { self.store.set_gate(&keys, change, gate, last).await }
-        });
-        let mut all = last;
-        for answer in join_all(gates).await {
-            let Some(found) = answer? else { return Ok(None) };
-            all = Last { fence: all.fence.max(found.fence), arrival: all.arrival.max(found.arrival) };
-        }
-        Ok(Some(all))
-    }
-
     /// What the old places still hold.
     async fn left(&self, layout: Layout) -> Result<Left> {
         let Some(was) = layout.was else { return Ok(Left::default()) };
@@ -331,6 +320,13 @@ impl<'a> Mover<'a> {
     /// Moves some of what each old place holds, all places at once.
     async fn round(&mut self, course: &Course) -> Result<()> {
         let Layout { now, was: Some(was) } = course.layout else { return Ok(()) };
+        let places: Vec<_> = now.each().map(|place| self.keys(place)).collect();
+        let rooms = join_all(places.iter().map(|keys| self.store.must_have_room(keys))).await;
+        self.full = rooms.into_iter().find_map(Result::err);
+        if self.full.is_some() {
+            // Workers go on with the old places.
+            return Ok(());
+        }
         let looks = self.looked_at.is_none_or(|at| at.elapsed() >= LOOK);
         if looks {
             self.looked_at = Some(Instant::now());
@@ -355,19 +351,23 @@ impl<'a> Mover<'a> {
             }
         }
         moved += self.move_sets(way, if left.waiting > 0 { &WAITING } else { &ENDED }).await?;
+        if moved == 0 && looks && left.waiting + left.ended > 0 {
+            // What cannot leave has no record, or goes with a schedule in the next round.
+            store.drop_all_orphans(&keys).await?;
+        }
         if left.waiting > 0 {
-            if moved == 0 && looks {
-                // What cannot leave has no record, or goes with a schedule in the next round.
-                store.drop_all_orphans(&keys).await?;
-            }
             return Ok(moved);
         }
         if left.rest > 0 {
             moved += store.move_known(way).await?;
         }
         let batches = if looks { store.batch_names(&keys).await? } else { Vec::new() };
-        for batch in batches {
-            moved += store.move_apart(way, Apart::Batch(&batch)).await?;
+        for names in batches.chunks(BATCHES_MOVED) {
+            let (mut pages, mut page) = (0, 1);
+            while page > 0 && pages < ROUND_PAGES {
+                page = store.move_apart(way, Apart::Batches(names)).await?;
+                (moved, pages) = (moved + page, pages + 1);
+            }
         }
         Ok(moved)
     }
@@ -425,7 +425,8 @@ impl<'a> Mover<'a> {
         let change = course.change.parse::<i64>().map(|change| (change + 1).to_string());
         let change = change
             .map_err(|_| Error::corrupt(format!("queue {}: no change has number {:?}", self.queue, course.change)))?;
-        self.set_gates(now, &change, Gate::Open, Last::default()).await?;
+        // A later change has said what it wants.
+        let _ = self.set_gates(now, &change, Gate::Open, Last::default()).await?;
         self.store.course_step(self.queue, CourseStep::Settle, (&course.change, now)).await?;
         self.store.copy_settings(self.queue).await?;
         Ok(true)

@@ -23,12 +23,14 @@ pub(crate) struct Outgoing {
 }
 
 impl Store {
-    /// Begins a batch, or joins one that takes jobs. `None` where it takes jobs and has another job on completion.
+    /// Begins a batch, or joins one that takes jobs. `None` where it takes jobs and has another job on completion. `former`:
+    /// the gate of places from which batches come and that know of no sealed one; empty where none was asked.
     pub(crate) async fn open_batch(
         &self,
         keys: &QueueKeys,
         name: &BatchName,
         on_complete: Option<&OnComplete>,
+        former: &str,
     ) -> Result<Option<Opened>> {
         let mut command = scripts::BATCH_OPEN.on(keys, &self.clock);
         command.arg(name.as_str());
@@ -40,6 +42,7 @@ impl Store {
             }
             None => _ = command.arg("").arg("").arg(""),
         }
+        command.arg(former);
         let answer = scripts::BATCH_OPEN.send(&self.connection, &command).await?;
         let word: String = read("batch_open", answer.value)?;
         match word.as_str() {

@@ -56,6 +56,8 @@ pub(crate) enum Hindrance {
 /// A step of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CourseStep {
+    /// The change gets a number above this one, which places know already.
+    Renumber(i64),
     /// From now on the queue has the number that was introduced.
     Say,
     /// Those before the new partitions are not fetched any more.
@@ -174,6 +176,7 @@ impl Course {
 impl CourseStep {
     fn as_str(self) -> &'static str {
         match self {
+            Self::Renumber(_) => "renumber",
             Self::Say => "say",
             Self::Ease => "ease",
             Self::Lift => "lift",
@@ -255,7 +258,8 @@ impl Store {
         step: CourseStep,
         (change, partitions): (&str, Partitions),
     ) -> Result<bool> {
-        Ok(self.turn_course(step.as_str(), queue, (change, partitions), "").await? != "-")
+        let told = if let CourseStep::Renumber(beyond) = step { beyond.to_string() } else { String::new() };
+        Ok(self.turn_course(step.as_str(), queue, (change, partitions), &told).await? != "-")
     }
 
     /// The new partitions may be fetched, each within what its share of the concurrency leaves beside the `busy` jobs that
@@ -283,22 +287,20 @@ impl Store {
         read("spread", scripts::SPREAD.ask(&self.connection, &command).await?)
     }
 
-    /// Says which jobs may be added to a place; the last fence and arrival there, at least those of `last`. `None` where a
-    /// later change has said something else.
+    /// Says which jobs may be added to a place; the last fence and arrival there, at least those of `last`. Where a later
+    /// change has said something else, the number of that.
     pub(crate) async fn set_gate(
         &self,
         keys: &QueueKeys,
         change: &str,
         gate: Gate,
         last: Last,
-    ) -> Result<Option<Last>> {
+    ) -> Result<std::result::Result<Last, i64>> {
         let mut command = scripts::GATE.on(keys, &self.clock);
         command.arg(change).arg(gate.word()).arg(last.fence).arg(last.arrival);
         let mut reply = Reply::new("gate", scripts::GATE.ask(&self.connection, &command).await?)?;
-        if reply.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(Last { fence: reply.number()?, arrival: reply.number()? }))
+        let first = reply.number()?;
+        Ok(if reply.is_empty() { Err(first) } else { Ok(Last { fence: first, arrival: reply.number()? }) })
     }
 
     /// A change of the partitions that has not come further for `limit_ms`, and for how long; also one that the queue does not

@@ -4,6 +4,7 @@ mod active;
 mod acts;
 mod admit;
 mod alerts;
+mod arrivals;
 mod audit;
 mod batches;
 mod breakers;
@@ -76,7 +77,7 @@ pub(crate) use lifecycle::{
 };
 pub(crate) use maintenance::Auditor;
 pub(crate) use mend::{Amiss, Looked};
-pub(crate) use moving::{Apart, Left, Way};
+pub(crate) use moving::{Apart, BATCHES_MOVED, Left, Way};
 pub(crate) use presence::Held;
 pub(crate) use presence::{Vitals, WorkerSelf};
 pub(crate) use progress::text as progress_text;
@@ -95,12 +96,14 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::job::QueueName;
 
-/// What every store function needs: the connection, whose time counts, and what every key begins with.
+/// What every store function needs: the connection, whose time counts, what every key begins with, and who sees that a
+/// replica has what was written.
 #[derive(Clone)]
 pub(crate) struct Store {
     pub connection: Connection,
     pub clock: Clock,
     pub prefix: Arc<str>,
+    pub confirmer: Confirmer,
 }
 
 impl Store {

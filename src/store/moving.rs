@@ -19,6 +19,8 @@ const PAGE_JOBS: usize = 250;
 const VALUES: usize = 13;
 /// Where among them the record of a job stands.
 const RECORD: usize = 3;
+/// Batches whose names one call takes.
+pub(crate) const BATCHES_MOVED: usize = 250;
 /// Names that one look at a set reads.
 const NAMES: usize = 500;
 
@@ -37,8 +39,10 @@ pub(crate) struct Way<'a> {
 pub(crate) enum Apart<'a> {
     /// A schedule, with its last job where that waits.
     Schedule(&'a str),
-    /// What a batch has counted here.
-    Batch(&'a str),
+    /// What batches, at most `BATCHES_MOVED`, have counted here.
+    Batches(&'a [String]),
+    /// The same of those that take jobs.
+    Open(&'a [String]),
     /// What the place has counted.
     Totals,
 }
@@ -60,6 +64,16 @@ struct Page {
     fence: String,
     number: String,
     things: Vec<Thing>,
+}
+
+/// What became of what was brought to a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Delivered {
+    Arrived,
+    /// The place has taken in a later page, of this number.
+    Behind(i64),
+    /// The server that is the place's by now does not hold it.
+    Lost,
 }
 
 /// One thing: its name, of which the first letter says what it is, and what is stored of it.
@@ -148,19 +162,20 @@ impl Store {
 
     /// Moves what is no job.
     pub(crate) async fn move_apart(&self, way: Way<'_>, what: Apart<'_>) -> Result<u64> {
-        let (what, name) = match what {
-            Apart::Schedule(name) => ("schedule", name),
-            Apart::Batch(name) => ("batch", name),
-            Apart::Totals => ("totals", ""),
-        };
         let mut command = scripts::MOVE_APART.on(&self.partition_keys(way.queue, way.from), &self.clock);
-        command.arg(way.change).arg(what).arg(name);
+        command.arg(way.change);
+        match what {
+            Apart::Schedule(name) => command.arg("schedule").arg(name),
+            Apart::Batches(names) => command.arg("batch").arg(names),
+            Apart::Open(names) => command.arg("open").arg(names),
+            Apart::Totals => command.arg("totals"),
+        };
         let page = Page::read("move_apart", scripts::MOVE_APART.ask(&self.connection, &command).await?)?;
         self.carry(way, page).await
     }
 
     /// Moves what is known of jobs that are gone: unique keys whose windows may be open, and ids that are remembered. These go
-    /// to where they themselves belong: by what their jobs went is not known any more.
+    /// to where they themselves belong: by what their jobs went is not known any more. Jobs for other queues go by their ids.
     pub(crate) async fn move_known(&self, way: Way<'_>) -> Result<u64> {
         let mut command = scripts::MOVE_LOCKS.on(&self.partition_keys(way.queue, way.from), &self.clock);
         command.arg(way.change);
@@ -173,19 +188,40 @@ impl Store {
         let Some(page) = page else { return Ok(0) };
         let places: Vec<_> = way.to.each().map(|place| self.partition_keys(way.queue, place)).collect();
         let deliveries = page.shares(way.queue, way.to).into_iter().map(|(place, things)| {
-            let mut command = scripts::MOVE_IN.on(&places[place], &self.clock);
-            command.arg(way.from.to_string()).arg(&page.number).arg(&page.fence);
-            for thing in things {
-                command.arg(&thing.name).arg(&thing.values);
-            }
-            async move { scripts::MOVE_IN.ask(&self.connection, &command).await.map(drop) }
+            let (to, page) = (&places[place], &page);
+            async move { Ok((self.deliver(way, to, page, &things).await?, things)) }
         });
-        join_all(deliveries).await.into_iter().collect::<Result<()>>()?;
+        let delivered: Vec<_> = join_all(deliveries).await.into_iter().collect::<Result<_>>()?;
+        if delivered.iter().any(|(how, _)| *how == Delivered::Lost) {
+            // It goes again.
+            return Ok(page.things.len() as u64);
+        }
+        let behind =
+            delivered.iter().filter_map(|(how, _)| if let Delivered::Behind(last) = how { Some(*last) } else { None });
+        let arrived = delivered.iter().filter(|(how, _)| *how == Delivered::Arrived).flat_map(|(_, things)| things);
         let mut command = scripts::MOVE_DONE.on(&self.partition_keys(way.queue, way.from), &self.clock);
         command.arg(&page.number);
-        page.things.iter().filter_map(|thing| thing.name.strip_prefix('j')).for_each(|id| _ = command.arg(id));
+        // Where a server has lost the numbers of its last pages, places have taken in later ones: what they did not take goes
+        // again under a number that is new to them all.
+        command.arg(behind.max().map(|last| (last + 1).to_string()).unwrap_or_default());
+        arrived.for_each(|thing| _ = command.arg(&thing.name));
         scripts::MOVE_DONE.ask(&self.connection, &command).await?;
         Ok(page.things.len() as u64)
+    }
+
+    /// Gives a place what belongs there of a page, and sees that it stays there.
+    async fn deliver(&self, way: Way<'_>, to: &QueueKeys, page: &Page, things: &[&Thing]) -> Result<Delivered> {
+        let mut command = scripts::MOVE_IN.on(to, &self.clock);
+        command.arg(way.from.to_string()).arg(&page.number).arg(&page.fence);
+        for thing in things {
+            command.arg(&thing.name).arg(&thing.values);
+        }
+        let came: i64 = read("move_in", scripts::MOVE_IN.ask(&self.connection, &command).await?)?;
+        if came < 0 {
+            return Ok(Delivered::Behind(-came));
+        }
+        let stays = self.stays_at(to, way.from, &page.number).await?;
+        Ok(if stays { Delivered::Arrived } else { Delivered::Lost })
     }
 
     /// The names of batches of a place, also of those of which only a part is there.

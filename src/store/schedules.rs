@@ -191,19 +191,31 @@ impl Store {
     }
 
     /// A schedule of a queue, whichever of its places has it, with that place, and the server's time.
+    ///
+    /// # Errors
+    /// `Moved` where it is on its way from one partition to another for longer than a moment.
     pub(crate) async fn schedule_of(
         &self,
         queue: &QueueName,
         name: &str,
     ) -> Result<(i64, Option<(QueueKeys, StoredSchedule)>)> {
         let look = |keys: QueueKeys| async move { Ok((self.schedule(&keys, name).await?, keys)) };
+        let leaving = format!("s{name}");
         for look_again in [true, true, false] {
             let answers = self.ask_places(queue, look).await?;
             let now_ms = answers.iter().map(|((now_ms, _), _)| *now_ms).max().unwrap_or_default();
             let found = answers.into_iter().filter_map(|((_, stored), keys)| Some((keys, stored?))).next_back();
-            // One on its way from one partition to another is in neither for a moment.
-            if found.is_some() || !look_again || self.layout(queue).await?.was.is_none() {
+            if found.is_some() {
                 return Ok((now_ms, found));
+            }
+            // One on its way from one partition to another is in neither: for a moment, or until another mover goes on where
+            // the one that had it has died.
+            let Some(was) = self.layout(queue).await?.was else { return Ok((now_ms, None)) };
+            if !look_again {
+                for place in was.each() {
+                    self.must_not_be_leaving(&self.partition_keys(queue, place), ("schedule", &leaving)).await?;
+                }
+                return Ok((now_ms, None));
             }
             sleep(ON_ITS_WAY).await;
         }

@@ -115,6 +115,7 @@ scripts! {
     LIMITS "limits",
     HASTEN "hasten",
     SPREAD "spread",
+    INTENT "intent",
     IMPRINT "imprint",
     GATE "gate",
     MOVE_OUT "move_out",
@@ -123,6 +124,7 @@ scripts! {
     MOVE_IN "move_in",
     MOVE_DONE "move_done",
     TURN "turn",
+    ROOM "room",
     VACANCY "vacancy",
     RETIRE "retire",
     ALERT_TURN "alert_turn",
@@ -134,7 +136,7 @@ shared! {
     "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "put_off", "rank", "promote",
     "expire", "options", "place", "line", "grant", "replay", "claim", "unline", "hand", "fallen",
     "lines", "durable", "schedule", "supersede", "aside", "back", "batch", "tally", "breaker", "keyed", "parked", "slots", "right",
-    "amiss", "allow", "charge", "sort_out", "park", "resume", "unpark", "limited", "luggage", "away",
+    "amiss", "allow", "charge", "sort_out", "park", "resume", "unpark", "limited", "luggage", "settle_in", "away",
 }
 
 /// What the header of a script says.

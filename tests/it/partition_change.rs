@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use ireva_queue::NewJob;
@@ -185,4 +186,53 @@ fn a_queue_is_spread_over_the_masters_of_a_cluster() {
     );
     cli.ok(["queues", "set", "q", "--partitions", "1"]);
     assert_eq!(held().iter().filter(|held| **held == 2_000).count(), 1, "{:?}", held());
+}
+
+/// The replicas of the masters that do not have queue `q`.
+fn replicas_elsewhere(cluster: &Cluster) -> Vec<&TestRedis> {
+    let home = cluster.server("q").port().to_string();
+    let is_elsewhere = |server: &&TestRedis| {
+        let info: redis::InfoDict = server.query(&["INFO", "replication"]);
+        info.get::<String>("master_port").is_some_and(|port| port != home)
+    };
+    cluster.servers.iter().filter(is_elsewhere).collect()
+}
+
+#[test]
+fn what_replicas_hold_of_a_durable_queue_is_forgotten_when_those_of_its_new_place_have_it() {
+    let cluster = Cluster::replicated();
+    let cli = cluster.cli();
+    cli.enqueue_lines("q", (0..100).map(|n| format!(r#"{{"id":"job-{n}","payload":{n}}}"#)));
+    cli.ok(["queues", "set", "q", "--durable", "on"]);
+    let replicas = replicas_elsewhere(&cluster);
+    assert_eq!(replicas.len(), 2);
+    replicas.iter().for_each(|replica| replica.signal(Signal::STOP));
+    let told = cli.run(["queues", "set", "q", "--partitions", "8"]);
+    let leaving: u64 = cluster.server("q").query(&["HLEN", &cluster.servers[0].key("q", "leaving")]);
+    replicas.iter().for_each(|replica| replica.signal(Signal::CONT));
+    assert!(told.code == Some(75) && told.stderr.contains("until a replica there has it"), "{told:?}");
+    assert_eq!(leaving, 100, "they stand where they were, too");
+    cli.ok(["queues", "set", "q", "--partitions", "8"]);
+    assert_eq!(cli.json(["stats", "q"])["pending"], 100);
+}
+
+#[test]
+fn nothing_is_moved_to_a_node_whose_memory_is_full() {
+    let cluster = Cluster::start();
+    let cli = cluster.cli();
+    cli.enqueue_lines("q", (0..100).map(|n| format!(r#"{{"id":"job-{n}","payload":{n}}}"#)));
+    let home = cluster.owner("q");
+    // Not the one that has the names of all queues, which the command writes to.
+    let registry = cluster.servers[0].key("q", "").replace("{q}:", "registry");
+    let has_names = |server: &TestRedis| server.try_query::<redis::Value>(&["EXISTS", &registry]).is_ok();
+    let others = [(home + 1) % 3, (home + 2) % 3].map(|at| &cluster.servers[at]);
+    let full = others.into_iter().find(|server| !has_names(server)).unwrap();
+    full.query::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
+    let told = cli.run(["queues", "set", "q", "--partitions", "8"]);
+    assert!(told.code == Some(75) && told.stderr.contains("takes nothing in"), "{told:?}");
+    let stays: u64 = cluster.servers[home].query(&["HLEN", &cluster.servers[0].key("q", "jobs")]);
+    assert_eq!(stays, 100);
+    full.query::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
+    cli.ok(["queues", "set", "q", "--partitions", "8"]);
+    assert_eq!(cli.json(["stats", "q"])["pending"], 100);
 }

@@ -2,12 +2,13 @@
 -- KEYS: meta
 -- ARGV: clock change word fence arrival   change: the number of the change of partitions; word: '' for all, '<N' for jobs of
 --       which the places of N partitions know nothing, 'N' for none: they go to N partitions; fence, arrival: at least these
--- returns: the last fence and arrival; nothing where a later change has said something else
+-- returns: the last fence and arrival; only the number of a later change where that has said something else
 -- refuses: LAYOUT
 -- cost: 5 µs
 -- flags: allow-oom
 -- uses: int layout
-if (tonumber(redis.call('HGET', meta, 'change')) or 0) > tonumber(change) then return {} end
+local known = tonumber(redis.call('HGET', meta, 'change')) or 0
+if known > tonumber(change) then return {int(known)} end
 layout()
 redis.call('HSET', meta, 'change', change)
 if word == '' then redis.call('HDEL', meta, 'partitions') else redis.call('HSET', meta, 'partitions', word) end

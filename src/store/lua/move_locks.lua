@@ -1,10 +1,10 @@
 -- move_locks: takes what is known of jobs that are gone out of a place that is being left: unique keys whose window may be
--- open, and ids that are remembered; while a page is on its way it is told again.
--- KEYS: jobs unique seen meta leaving
+-- open, ids that are remembered, and jobs for other queues; while a page is on its way it is told again.
+-- KEYS: jobs unique seen meta outbox leaving
 -- ARGV: clock change   change: the number of the change by which the place is left
 -- returns: as move_out; nothing where there is none
 -- refuses: LAYOUT
--- cost: 3 µs each; about 250 of both a call
+-- cost: 3 µs each; about 250 of each a call, of jobs for other queues some ten
 -- flags: allow-oom
 -- uses: now int layout luggage
 local now_us = now()
@@ -22,8 +22,13 @@ repeat
   end
 until cursor == '0' or next(found) or looked >= 5000
 local ids = redis.call('ZRANGE', seen, '-inf', '(inf', 'BYSCORE', 'LIMIT', 0, 250, 'WITHSCORES')
-if not next(found) and #ids == 0 then return {} end
+local out = redis.call('HSCAN', outbox, '0', 'COUNT', 10)[2]
+if not next(found) and #ids + #out == 0 then return {} end
 number_page(now_us)
+for at = 1, #out, 2 do
+  redis.call('HSET', leaving, 'o' .. out[at], cmsgpack.pack({out[at + 1]}))
+  redis.call('HDEL', outbox, out[at])
+end
 for at = 1, #ids, 2 do
   redis.call('HSET', leaving, 'n' .. ids[at], cmsgpack.pack({ids[at + 1]}))
   redis.call('ZREM', seen, ids[at])

@@ -1,9 +1,9 @@
 -- spread: one step of a change of the number of partitions, in the settings of the queue; done once however often it is said.
 -- KEYS: config meta events wake
--- ARGV: clock step change number who told   step: 'intend', 'say', 'ease', 'lift', 'settle', 'forget', 'raise'; change: its number
---       ('' for intend, which gives it); number: of partitions; told: for intend a change that it was begun by, where that is not
---       known any more; for lift how many jobs that run in the former partitions belong to each of the new ones; for raise a
---       version that the settings shall be above; '' for none
+-- ARGV: clock step change number who told   step: 'intend', 'renumber', 'say', 'ease', 'lift', 'settle', 'forget', 'raise';
+--       change: its number ('' for intend, which gives it); number: of partitions; told: for intend and renumber a change that a
+--       place knows, which this one shall be above; for lift how many jobs that run in the former partitions belong to each new
+--       one; for raise a version that the settings shall be above; '' for none
 -- returns: '+' and the number of the change; where it is not begun '=' it has so many, 'moving' another is under way, or what
 --          keeps it from being begun: 'key', 'concurrency', 'max_length'; '-' that change is no more
 -- refuses: LAYOUT
@@ -14,27 +14,27 @@ local now_us = now()
 layout()
 local set = redis.call('HMGET', config, 'partitions', 'partitions_was', 'partitions_next', 'partitions_change', 'version')
 local now_has, was, next, known = set[1] or '1', set[2], set[3], set[4]
+local above = int(math.max((tonumber(known) or 0) + 2, (tonumber(told) or 0) + 2, now_us))
 if step == 'intend' then
   if told ~= '' and (tonumber(known) or 0) >= tonumber(told) then return '=' end
   if next or was then return (next or now_has) == number and '+' .. known or 'moving' end
   if now_has == number then return '=' end
   local limits = redis.call('HMGET', config, 'key', 'key_own', 'key_concurrency', 'key_rate', 'concurrency', 'max_length')
-  for n = 1, 4 do
-    if (limits[n] or '') ~= '' and number ~= '1' then return 'key' end
-  end
+  for n = 1, 4 do if (limits[n] or '') ~= '' and number ~= '1' then return 'key' end end
   if (tonumber(limits[5]) or math.huge) < tonumber(number) then return 'concurrency' end
   if (tonumber(limits[6]) or math.huge) < tonumber(number) then return 'max_length' end
-  known = int(math.max((tonumber(known) or 0) + 2, (tonumber(told) or 0) + 2, now_us))
+  known = above
   redis.call('HSET', config, 'partitions_next', number, 'partitions_change', known)
-elseif known ~= change then
+elseif known ~= change or next ~= number and (step == 'renumber' or step == 'say') then
   return '-'
 elseif step == 'forget' then
-  -- Nobody changes what workers know by that.
   local until_ms = tonumber(redis.call('HGET', config, 'partitions_seen'))
   if until_ms and until_ms * 1000 < now_us then redis.call('HDEL', config, 'partitions_seen') end
-  return '+' .. known
+  return '+' .. known -- Nobody changes what workers know by that.
+elseif step == 'renumber' then
+  known = above
+  redis.call('HSET', config, 'partitions_change', known)
 elseif step == 'say' then
-  if next ~= number then return '-' end
   -- The new partitions wait until those before them have nothing in line, so that order keys keep their order.
   redis.call('HSET', config, 'partitions', number, 'partitions_was', now_has, 'partitions_held', '1', 'partitions_seen', 'inf')
   redis.call('HDEL', config, 'partitions_next')

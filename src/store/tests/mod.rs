@@ -13,6 +13,7 @@ mod sentinels;
 #[path = "../../../tests/it/support/wait.rs"]
 mod wait;
 
+mod arrivals;
 mod connection;
 mod course;
 mod embedded;

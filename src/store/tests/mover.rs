@@ -32,7 +32,7 @@ pub(super) fn job(text: &str) -> NewJob {
 
 pub(super) struct Bench {
     pub(super) redis: TestRedis,
-    client: Client,
+    pub(super) client: Client,
     pub(super) store: Store,
     pub(super) queue: Queue,
 }

@@ -1,6 +1,6 @@
 -- What leaves a place for another goes in pages: `leaving` holds a packed copy of each thing until the page has arrived. Its
 -- name says what it is: 'j' and the id of a job, 's' a schedule, 'b' a batch, 'l' a unique key, 'n' an id that is remembered,
--- 't' the totals; 'u' and a unique key names its job. Pages have rising numbers, so that a place takes each once.
+-- 'o' a job for another queue, 't' the totals; 'u' and a unique key names its job. Pages have rising numbers, so that a place takes each once.
 
 -- ended: the sets of jobs that wait for nothing.
 local ended = {completed = true, cancelled = true, dead = true}
