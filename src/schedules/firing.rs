@@ -8,7 +8,7 @@ use chrono::{DateTime, SecondsFormat};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventKind};
 use crate::schedule::Plan;
-use crate::store::{Appointment, Fired, Firing, QueueKeys, Store, StoredSchedule};
+use crate::store::{Appointment, Elsewhere, Fired, Firing, QueueKeys, Store, StoredSchedule};
 
 /// Ticks that one round fires at most; the rest comes with the next.
 const ROUND_MAX: usize = 500;
@@ -41,6 +41,8 @@ pub(crate) async fn round(
                     steps += 1;
                     event.into_iter().for_each(tell);
                 }
+                // Its jobs are being moved: it is fired where it is moved to, or when all is there.
+                Err(error) if error.kind() == ErrorKind::Moved => _ = stuck.insert(seen.name.clone()),
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Full) => {
                     trouble = trouble.or(Some(error));
                     stuck.insert(seen.name.clone());
@@ -80,8 +82,16 @@ async fn fire(
         missed: plan.missed,
         overlap: schedule.overlaps().as_str(),
         job: job.as_ref(),
+        elsewhere: Elsewhere::NotAsked,
     };
-    let outcome = match store.fire(keys, by, firing).await? {
+    let fired = match store.fire(keys, by, &firing).await {
+        Err(error) if error.kind() == ErrorKind::Moved => {
+            let elsewhere = ask_former(store, keys, &firing).await?;
+            store.fire(keys, by, &Firing { elsewhere, ..firing }).await
+        }
+        fired => fired,
+    };
+    let outcome = match fired? {
         Fired::Done(outcome) => outcome,
         Fired::NotAsSeen => return Ok(None),
         Fired::Full => {
@@ -103,4 +113,15 @@ async fn fire(
     };
     let job = job.filter(|_| outcome == "enqueued").map(|job| job.job_id().clone());
     Ok(Some(Event { queue: Some(queue.clone()), job, ..Event::new(EventKind::Fired).message(message) }))
+}
+
+/// What the partition that is being left knows of the unique key of a tick's job; whoever holds the key while jobs are moved is
+/// there, or on the way, or by then where the job is to go.
+async fn ask_former(store: &Store, keys: &QueueKeys, firing: &Firing<'_>) -> Result<Elsewhere> {
+    let (Some(job), Some(was)) = (firing.job, store.layout(keys.queue()).await?.was) else {
+        return Ok(Elsewhere::NotAsked);
+    };
+    let former = store.partition_keys(keys.queue(), was.of(job.partition_key()));
+    let known = store.known_at(&former, &[(job.job_id(), job.unique_key())]).await?;
+    Ok(Elsewhere::Asked { was, held: known.iter().any(Option::is_some) })
 }

@@ -7,11 +7,11 @@ use chrono::{DateTime, Utc};
 use tokio::time::sleep;
 
 use crate::error::{Error, Result};
-use crate::job::{JobId, NewJob, QueueName};
+use crate::job::{JobId, NewJob, Partitions, QueueName};
 use crate::schedule::{LastTick, Schedule, ScheduleInfo, ScheduleState};
 use crate::store::codec::{Reply, read};
 use crate::store::lifecycle::options;
-use crate::store::{Key, QueueKeys, Store, scripts};
+use crate::store::{Gate, Key, QueueKeys, Store, scripts};
 
 /// How long a schedule is on its way from one partition to another, at most about.
 const ON_ITS_WAY: Duration = Duration::from_millis(20);
@@ -121,6 +121,17 @@ pub(crate) struct Firing<'a> {
     pub overlap: &'static str,
     /// `None` where no job is enqueued.
     pub job: Option<&'a NewJob>,
+    /// What is known of its unique key elsewhere.
+    pub elsewhere: Elsewhere,
+}
+
+/// What other places know of the unique key of a job that is fired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Elsewhere {
+    /// They were not asked: it is fired only where no other place can know of it.
+    NotAsked,
+    /// Those of so many partitions, which are being left, were asked; whether it is held there.
+    Asked { was: Partitions, held: bool },
 }
 
 /// What came of it.
@@ -245,13 +256,20 @@ impl Store {
     }
 
     /// Fires a tick.
-    pub(crate) async fn fire(&self, keys: &QueueKeys, by: &str, firing: Firing<'_>) -> Result<Fired> {
+    ///
+    /// # Errors
+    /// `Moved` where its job has a unique key that another place may know: the tick waits.
+    pub(crate) async fn fire(&self, keys: &QueueKeys, by: &str, firing: &Firing<'_>) -> Result<Fired> {
         let mut command = scripts::FIRE.on(keys, &self.clock);
         command.arg(by).arg(&firing.seen.name).arg(firing.tick_ms).arg(&firing.seen.revision);
         command.arg(millis(firing.next_ms)).arg(firing.missed).arg(firing.overlap);
         match firing.job {
             Some(job) => command.arg(job.job_id().as_str()).arg(options(job)).arg(job.to_record()?),
             None => command.arg("").arg("").arg(""),
+        };
+        match firing.elsewhere {
+            Elsewhere::NotAsked => command.arg("adds").arg(""),
+            Elsewhere::Asked { was, held } => command.arg(Gate::OpenTo(was).word()).arg(if held { "1" } else { "" }),
         };
         let word: String = read("fire", scripts::FIRE.ask(&self.connection, &command).await?)?;
         Ok(match word.as_str() {

@@ -11,10 +11,12 @@ use crate::job::{History, JobId, Layout, Partition, QueueName};
 use crate::store::codec::read;
 use crate::store::course::Course;
 use crate::store::inspect::{Counts, Detail, Found, Place, Range, Standstill};
+use crate::store::moving::Way;
 use crate::store::{Key, QueueKeys, Store};
 
-/// What is on its way from one partition to another arrives within two round trips. Whoever brings it may have died: then
-/// it is waited for no longer than this, and asked about as often.
+/// What is on its way from one partition to another arrives within two round trips. Whoever brings it may have died: after a
+/// moment it is brought by who waits for it, who gives up in the end, and asks as often.
+const MOMENT: Duration = Duration::from_millis(100);
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
 const ASK_AGAIN: Duration = Duration::from_millis(5);
 /// The fields of the settings that say that jobs are elsewhere than under the queue's own name.
@@ -166,16 +168,17 @@ impl Store {
         Ok(found)
     }
 
-    /// Waits until what was on its way from one partition to another has arrived; whether it has. What leaves behind this call
-    /// was where it came from when it was made.
+    /// Waits until what was on its way from one partition to another has arrived, and brings what nobody brings; whether it is
+    /// there. What leaves behind this call was where it came from when it was made.
     pub(crate) async fn wait_for_arrivals(&self, spread: &Spread) -> Result<bool> {
-        let until = Instant::now() + ON_ITS_WAY;
-        let arrivals = spread.former().iter().map(|keys| self.has_arrived(keys, until));
+        let (queue, to, change) = (spread.home.queue(), spread.layout.now, spread.change.as_str());
+        let former = spread.partitions().zip(spread.former());
+        let arrivals = former.map(|(from, keys)| self.has_arrived(keys, Way { queue, from, to, change }));
         Ok(try_join_all(arrivals).await?.into_iter().all(|arrived| arrived))
     }
 
-    async fn has_arrived(&self, keys: &QueueKeys, until: Instant) -> Result<bool> {
-        let mut first = None;
+    async fn has_arrived(&self, keys: &QueueKeys, way: Way<'_>) -> Result<bool> {
+        let (began, mut first, mut brought) = (Instant::now(), None, false);
         loop {
             let mut command = redis::cmd("HGET");
             command.arg(keys.name(Key::Meta)).arg("page");
@@ -185,8 +188,13 @@ impl Store {
             let leaves: bool = read("EXISTS", self.connection.call(&command).await?.value)?;
             // A page leaves when the one before it has arrived.
             let is_another = first.as_ref().is_some_and(|first| *first != page);
-            if !leaves || is_another || Instant::now() >= until {
+            if !leaves || is_another || began.elapsed() >= ON_ITS_WAY {
                 return Ok(!leaves || is_another);
+            }
+            if began.elapsed() >= MOMENT && !brought {
+                self.bring_what_left(way).await?;
+                brought = true;
+                continue;
             }
             first.get_or_insert(page);
             sleep(ASK_AGAIN).await;

@@ -18,55 +18,55 @@ use crate::store::{End, FetchCall, QueueKeys, Store};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-fn queue_name() -> QueueName {
+pub(super) fn queue_name() -> QueueName {
     QueueName::new("q").unwrap()
 }
 
-fn id(text: &str) -> JobId {
+pub(super) fn id(text: &str) -> JobId {
     JobId::new(text).unwrap()
 }
 
-fn job(text: &str) -> NewJob {
+pub(super) fn job(text: &str) -> NewJob {
     NewJob::new(&1).unwrap().id(id(text))
 }
 
-struct Bench {
-    redis: TestRedis,
-    client: Client,
-    store: Store,
-    queue: Queue,
+pub(super) struct Bench {
+    pub(super) redis: TestRedis,
+    pub(super) client: Client,
+    pub(super) store: Store,
+    pub(super) queue: Queue,
 }
 
 impl Bench {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let redis = TestRedis::start();
         let client = Client::new(&config(redis.env())).unwrap();
         let (store, queue) = (client.open_store(), client.queue(queue_name()));
         Self { redis, client, store, queue }
     }
 
-    async fn add(&self, jobs: impl IntoIterator<Item = NewJob>) -> Vec<bool> {
+    pub(super) async fn add(&self, jobs: impl IntoIterator<Item = NewJob>) -> Vec<bool> {
         let answers = self.queue.enqueue_many(jobs.into_iter().collect()).await.unwrap();
         answers.into_iter().map(|answer| !answer.unwrap().duplicate).collect()
     }
 
-    async fn spread(&self, count: u16) {
+    pub(super) async fn spread(&self, count: u16) {
         self.queue.set(&[Setting::Partitions(count)]).await.unwrap();
     }
 
     /// Until all is where it belongs.
-    async fn settle(&self) {
+    pub(super) async fn settle(&self) {
         let began = Instant::now();
         while !self.queue.move_over(&mut |_| ()).await.unwrap().done {
             assert!(began.elapsed() < DEADLINE, "the move does not end");
         }
     }
 
-    async fn places(&self) -> Vec<QueueKeys> {
+    pub(super) async fn places(&self) -> Vec<QueueKeys> {
         self.store.places(&queue_name()).await.unwrap()
     }
 
-    fn base(keys: &QueueKeys) -> String {
+    pub(super) fn base(keys: &QueueKeys) -> String {
         keys.log_of(&id("x")).trim_end_matches("log:x").to_owned()
     }
 
@@ -123,18 +123,18 @@ impl Bench {
 }
 
 /// A worker over every place of the queue, looked up each time.
-struct Hand {
+pub(super) struct Hand {
     name: String,
     calls: BTreeMap<String, u64>,
 }
 
 impl Hand {
-    fn new(number: usize) -> Self {
+    pub(super) fn new(number: usize) -> Self {
         Self { name: format!("host-{number}-01ARZ3NDEKTSV4RRFFQ69G5FAV01ARZ3NDEK"), calls: BTreeMap::new() }
     }
 
     /// Claims up to `slots` jobs of each place.
-    async fn claim(&mut self, store: &Store, slots: usize) -> Vec<(QueueKeys, JobId, Arc<str>)> {
+    pub(super) async fn claim(&mut self, store: &Store, slots: usize) -> Vec<(QueueKeys, JobId, Arc<str>)> {
         let mut claims = Vec::new();
         for keys in store.places(&queue_name()).await.unwrap() {
             let call = self.calls.entry(Bench::base(&keys)).or_default();
@@ -146,7 +146,7 @@ impl Hand {
         claims
     }
 
-    async fn end(&self, store: &Store, (keys, id, claim): &(QueueKeys, JobId, Arc<str>), end: End<'_>) {
+    pub(super) async fn end(&self, store: &Store, (keys, id, claim): &(QueueKeys, JobId, Arc<str>), end: End<'_>) {
         let settled = store.end(keys, &self.name, &[(id, claim, end)]).await.unwrap();
         assert!(settled.others.is_empty(), "{id}: the claim stands: {:?}", settled.others);
     }

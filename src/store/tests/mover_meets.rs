@@ -1,0 +1,169 @@
+//! What schedules fire, and what is undone, while the number of partitions of a queue changes: no unique key is held by two.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::mover::{Bench, Hand, id, job, queue_name};
+use crate::audit::{Audit, AuditEntry};
+use crate::bulk::ActOptions;
+use crate::error::ErrorKind;
+use crate::job::{NewJob, Partitions};
+use crate::schedule::{Schedule, Timing};
+use crate::schedules;
+use crate::store::{End, QueueKeys};
+use crate::undo::UndoReport;
+
+const KEPT: End<'_> = End::Complete { result: "null" };
+
+impl Bench {
+    async fn appoint(&self, name: &str, key: &str) {
+        let job = NewJob::new(&1).unwrap().unique(key);
+        let timing = Timing::every(Duration::from_secs(3_600)).unwrap();
+        let schedule = Schedule::new(name.parse().unwrap(), queue_name(), timing, job).unwrap();
+        self.client.schedules().add(&schedule, true).await.unwrap();
+    }
+
+    fn number(&self, call: &[&str]) -> u64 {
+        self.redis.query(call)
+    }
+
+    fn waiting(&self, keys: &QueueKeys) -> u64 {
+        self.number(&["ZCARD", &format!("{}pending:2", Self::base(keys))])
+    }
+
+    /// Where a schedule is.
+    async fn place_of(&self, name: &str) -> QueueKeys {
+        let has = |keys: &QueueKeys| self.number(&["HEXISTS", &format!("{}schedules", Self::base(keys)), name]) == 1;
+        self.places().await.into_iter().find(has).unwrap()
+    }
+
+    /// Lets the tick of a schedule come, and what has come be fired where it is; how the last tick went.
+    async fn tick(&self, name: &str) -> Option<String> {
+        let keys = self.place_of(name).await;
+        let second = self.redis.query::<(i64, i64)>(&["TIME"]).0 - 1;
+        let ticks = format!("{}ticks", Self::base(&keys));
+        self.redis.query::<()>(&["ZADD", &ticks, "XX", &format!("{second}000"), name]);
+        schedules::round(&self.store, &keys, "me", &|_| ()).await.unwrap();
+        let last = self.client.schedules().find(&name.parse().unwrap(), Some(&queue_name())).await.unwrap().last;
+        last.map(|last| last.outcome)
+    }
+
+    async fn act(&self, act: &str) -> AuditEntry {
+        Audit::new(self.store.clone()).find(act).await.unwrap()
+    }
+
+    async fn undo(&self, act: &str) -> UndoReport {
+        let (entry, options) = (self.act(act).await, ActOptions::default());
+        Audit::new(self.store.clone()).undo(&entry, &options, &mut |_| ()).await.unwrap()
+    }
+
+    async fn clear(&self) -> String {
+        self.queue.clear(&[], &mut |_| ()).await.unwrap().act.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_schedule_fires_no_second_holder_of_its_key_in_a_place_that_is_left() {
+    let (bench, mut hand) = (Bench::new(), Hand::new(1));
+    bench.appoint("s", "K").await;
+    assert_eq!(bench.tick("s").await.as_deref(), Some("enqueued"));
+    let claims = hand.claim(&bench.store, 1).await;
+    bench.spread(4).await;
+    assert_eq!(bench.tick("s").await.as_deref(), Some("held"), "by its own job, which runs");
+    hand.end(&bench.store, &claims[0], KEPT).await;
+    assert_eq!(bench.add([job("other").unique("K")]).await, [true]);
+    assert_eq!(bench.tick("s").await.as_deref(), Some("held"), "nothing is fired there: the tick waits");
+    let home = bench.store.keys(&queue_name());
+    assert_eq!(bench.waiting(&home), 0);
+    assert!(bench.store.due(&home).await.unwrap().schedules.len() == 1, "it is due yet");
+    bench.settle().await;
+    let keys = bench.place_of("s").await;
+    assert_eq!(bench.waiting(&keys), 1, "the other one is there");
+    assert_eq!(bench.tick("s").await.as_deref(), Some("held"));
+    assert_eq!(bench.waiting(&keys), 1);
+}
+
+#[tokio::test]
+async fn a_schedule_that_is_moved_asks_for_its_key_where_it_was() {
+    let (bench, mut hand) = (Bench::new(), Hand::new(1));
+    bench.appoint("taken", "K").await;
+    bench.appoint("free", "F").await;
+    bench.add([job("holder").unique("K")]).await;
+    let claims = hand.claim(&bench.store, 1).await;
+    bench.spread(4).await;
+    assert_ne!(Bench::base(&bench.place_of("taken").await), Bench::base(&bench.store.keys(&queue_name())));
+    assert_eq!(bench.tick("taken").await.as_deref(), Some("held"), "by a job that runs where it was");
+    assert_eq!(bench.tick("free").await.as_deref(), Some("enqueued"), "others go on");
+    hand.end(&bench.store, &claims[0], KEPT).await;
+    assert_eq!(bench.tick("taken").await.as_deref(), Some("enqueued"));
+    bench.settle().await;
+}
+
+#[tokio::test]
+async fn what_is_undone_comes_back_beside_nothing_that_is_still_moved() {
+    let (bench, mut hand) = (Bench::new(), Hand::new(1));
+    bench.add([job("a").unique("K"), job("twice"), job("alone")]).await;
+    let act = bench.clear().await;
+    bench.redis.query::<()>(&["DEL", &format!("{}seen", Bench::base(&bench.store.keys(&queue_name())))]);
+    bench.add([job("b").unique("K"), job("twice")]).await;
+    let claims = hand.claim(&bench.store, 2).await;
+    bench.spread(4).await;
+    let undone = bench.undo(&act).await;
+    assert_eq!((undone.restored, undone.left), (1, 2), "{undone:?}");
+    for claim in &claims {
+        hand.end(&bench.store, claim, KEPT).await;
+    }
+    bench.settle().await;
+    let left: u64 = bench.places().await.iter().map(|keys| bench.waiting(keys)).sum();
+    assert_eq!(left, 1);
+    assert!(bench.queue.contains(&id("alone")).await.unwrap());
+}
+
+#[tokio::test]
+async fn an_undo_that_is_broken_off_goes_on_after_another_change() {
+    const JOBS: u64 = 1_000;
+    let bench = Bench::new();
+    bench.add((0..JOBS).map(|n| job(&format!("{n}")))).await;
+    let act = bench.clear().await;
+    bench.spread(4).await;
+    bench.settle().await;
+    // As by one that was killed behind its first steps.
+    let (entry, stop) = (bench.act(&act).await, CancellationToken::new());
+    let stopped = stop.clone();
+    let options = ActOptions { stop, ..ActOptions::default() };
+    let mut stop_soon = |_| stopped.cancel();
+    let first = Audit::new(bench.store.clone()).undo(&entry, &options, &mut stop_soon).await.unwrap();
+    assert!(first.stopped && first.restored > 0 && first.restored < JOBS, "{first:?}");
+    bench.spread(2).await;
+    bench.settle().await;
+    let rest = bench.undo(&act).await;
+    assert_eq!((rest.restored, rest.left), (JOBS - first.restored, 0), "{rest:?}");
+    assert_eq!(bench.queue.stats().await.unwrap().pending, JOBS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_who_undo_at_once_carry_each_copy_once() {
+    const JOBS: u64 = 3_000;
+    let bench = Bench::new();
+    bench.add((0..JOBS).map(|n| job(&format!("{n}")))).await;
+    let act = bench.clear().await;
+    bench.spread(4).await;
+    bench.settle().await;
+    let (home, to) = (bench.store.keys(&queue_name()), Partitions::new(4).unwrap());
+    let carriers: Vec<_> = (0..3)
+        .map(|_| {
+            let (store, home, act) = (bench.store.clone(), home.clone(), act.clone());
+            tokio::spawn(async move { while store.carry_copies(&home, &act, to).await.unwrap() {} })
+        })
+        .collect();
+    for carrier in carriers {
+        carrier.await.unwrap();
+    }
+    let mut kept = 0;
+    for keys in bench.places().await {
+        kept += bench.store.kept_aside(&keys, &act).await.unwrap();
+    }
+    assert_eq!(kept, JOBS);
+    assert_eq!(bench.undo(&act).await.restored, JOBS);
+}
