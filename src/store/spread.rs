@@ -129,13 +129,20 @@ impl Store {
             Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(Some(counts)),
             Err(error) => return Err(error),
         };
-        counts.layout = spread.layout;
-        for places in [spread.former(), spread.present()] {
-            let others = places.iter().filter(|keys| !keys.is_same_place(&home));
-            for other in try_join_all(others.map(|keys| self.counts(keys))).await? {
-                other.into_iter().for_each(|other| counts.add(other));
+        let mut others = Vec::new();
+        for (places, is_left) in [(spread.former(), true), (spread.present(), false)] {
+            if !is_left && spread.is_moving() {
+                // What was in no place a moment ago is there by then, and counted where it goes.
+                self.wait_for_arrivals(&spread).await?;
+                if places.iter().any(|keys| keys.is_same_place(&home)) {
+                    counts = self.counts(&home).await?.unwrap_or(counts);
+                }
             }
+            let asked = places.iter().filter(|keys| !keys.is_same_place(&home));
+            others.extend(try_join_all(asked.map(|keys| self.counts(keys))).await?);
         }
+        counts.layout = spread.layout;
+        others.into_iter().flatten().for_each(|other| counts.add(other));
         Ok(Some(counts))
     }
 

@@ -8,10 +8,11 @@ use super::mover::{Bench, Hand, id, job, queue_name};
 use crate::audit::{Audit, AuditEntry};
 use crate::bulk::ActOptions;
 use crate::error::ErrorKind;
-use crate::job::{NewJob, Partitions};
+use crate::inspector::Located;
+use crate::job::{JobState, NewJob, Partitions};
 use crate::schedule::{Schedule, Timing};
 use crate::schedules;
-use crate::store::{End, QueueKeys};
+use crate::store::{End, QueueKeys, scripts};
 use crate::undo::UndoReport;
 
 const KEPT: End<'_> = End::Complete { result: "null" };
@@ -166,4 +167,40 @@ async fn two_who_undo_at_once_carry_each_copy_once() {
     }
     assert_eq!(kept, JOBS);
     assert_eq!(bench.undo(&act).await.restored, JOBS);
+}
+
+#[tokio::test]
+async fn what_a_mover_that_died_had_on_its_way_is_met() {
+    const JOBS: u64 = 40;
+    for (before, after) in [(1, 3), (3, 1)] {
+        let (bench, mut hand) = (Bench::new(), Hand::new(1));
+        bench.spread(before).await;
+        bench.settle().await;
+        bench.add((0..JOBS).map(|n| job(&format!("{n}")))).await;
+        let former = bench.places().await;
+        let claims = hand.claim(&bench.store, JOBS as usize).await;
+        assert_eq!(claims.len() as u64, JOBS);
+        bench.spread(after).await;
+        for claim in &claims {
+            hand.end(&bench.store, claim, End::Release).await;
+        }
+        let change = bench.store.course(&queue_name()).await.unwrap().change;
+        // As by a mover that dies before it has brought anything.
+        let leave = async || {
+            for keys in &former {
+                let mut command = scripts::MOVE_OUT.on(keys, &bench.store.clock);
+                command.arg(&change).arg("pending:2").arg(4);
+                scripts::MOVE_OUT.ask(&bench.store.connection, &command).await.unwrap();
+            }
+        };
+        leave().await;
+        assert_eq!(bench.queue.stats().await.unwrap().pending, JOBS, "{before} to {after}");
+        leave().await;
+        let last = Located::new(queue_name(), id(&format!("{}", JOBS - 1)), JobState::Pending);
+        bench.client.inspector().delete(&last).await.unwrap();
+        leave().await;
+        assert_eq!(bench.queue.clear(&[], &mut |_| ()).await.unwrap().changed, JOBS - 1, "{before} to {after}");
+        bench.settle().await;
+        assert_eq!(bench.queue.stats().await.unwrap().pending, 0, "{before} to {after}");
+    }
 }
