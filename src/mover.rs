@@ -106,7 +106,7 @@ pub(crate) async fn check(store: &Store, queue: &QueueName, count: u16, changes:
         () if count > 1 && keyed => Some(Hindrance::Key),
         () if settings.concurrency.is_some_and(|limit| limit < count.into()) => Some(Hindrance::Concurrency),
         () if settings.max_length.is_some_and(|limit| limit < count.into()) => Some(Hindrance::MaxLength),
-        () => None,
+        () => keyed_batch(store, queue, &course, count).await?,
     };
     hindrance.map_or(Ok(()), |hindrance| Err(refused(queue, count, &course, hindrance)))
 }
@@ -118,6 +118,9 @@ pub(crate) async fn check(store: &Store, queue: &QueueName, count: u16, changes:
 pub(crate) async fn change(store: &Store, queue: &QueueName, count: u16) -> Result<bool> {
     let partitions = Partitions::new(count)?;
     let course = store.course(queue).await?;
+    if let Some(hindrance) = keyed_batch(store, queue, &course, count).await? {
+        return Err(refused(queue, count, &course, hindrance));
+    }
     let begun = match store.intend(queue, partitions).await? {
         Ok(begun) => begun,
         Err(hindrance) => return Err(refused(queue, count, &course, hindrance)),
@@ -186,6 +189,13 @@ pub(crate) async fn set_defaults(store: &Store, keys: &QueueKeys, defaults: &[Se
     Ok(())
 }
 
+/// Jobs that have a batch and a unique key are refused by several partitions; what a queue of one holds of them would go with
+/// its batch, and leave its key to others. Those that are added behind this look, until the queue is closed, are not seen.
+async fn keyed_batch(store: &Store, queue: &QueueName, course: &Course, count: u16) -> Result<Option<Hindrance>> {
+    let begins = course.layout.now.is_one() && count > 1 && !course.is_moving();
+    Ok((begins && store.has_keys_in_batches(&store.keys(queue)).await?).then_some(Hindrance::BatchKey))
+}
+
 fn refused(queue: &QueueName, count: u16, course: &Course, hindrance: Hindrance) -> Error {
     let why = match hindrance {
         Hindrance::Moving => {
@@ -203,6 +213,11 @@ fn refused(queue: &QueueName, count: u16, course: &Course, hindrance: Hindrance)
             format!(
                 "its concurrency is less than {count}, and each partition must be able to run a job (queues set {queue} --concurrency N)"
             )
+        }
+        Hindrance::BatchKey => {
+            "it holds jobs that have both a batch and a unique key, which are refused in several partitions: let them end \
+             first, and add no others"
+                .to_owned()
         }
         Hindrance::MaxLength => {
             format!(

@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventKind};
-use crate::schedule::Plan;
+use crate::schedule::{Plan, Schedule};
 use crate::store::{Appointment, Elsewhere, Fired, Firing, QueueKeys, Store, StoredSchedule};
 
 /// Ticks that one round fires at most; the rest comes with the next.
@@ -68,11 +68,15 @@ async fn fire(
     let Some(tick_ms) = seen.next_ms else { return Ok(None) };
     if seen.text.is_empty() && store.schedule(keys, name).await?.1.is_none() {
         // A tick of nothing: a hand has removed the schedule alone.
-        let gone = Appointment { name, revision: "", paused: false, next_ms: None, word: "removed", text: "" };
+        let gone =
+            Appointment { name, revision: "", paused: false, moving: false, next_ms: None, word: "removed", text: "" };
         store.appoint(keys, by, gone).await?;
         return Ok(None);
     }
     let schedule = seen.schedule(queue)?;
+    if seen.moving {
+        return settle(store, keys, (by, now_ms), (seen, &schedule)).await.map(|()| None);
+    }
     let plan = Plan::of(&schedule, tick_ms, now_ms);
     let job = plan.fire_ms.map(|fire_ms| schedule.job_of(fire_ms, now_ms));
     let firing = Firing {
@@ -124,4 +128,26 @@ async fn ask_former(store: &Store, keys: &QueueKeys, firing: &Firing<'_>) -> Res
     let former = store.partition_keys(keys.queue(), was.of(job.partition_key()));
     let known = store.known_at(&former, &[(job.job_id(), job.unique_key())]).await?;
     Ok(Elsewhere::Asked { was, held: known.iter().any(Option::is_some) })
+}
+
+/// Ends the move of a schedule to another partition that somebody began and did not end: where it is there it is removed here,
+/// else it goes on here as it was.
+async fn settle(
+    store: &Store,
+    keys: &QueueKeys,
+    (by, now_ms): (&str, i64),
+    (seen, schedule): (&StoredSchedule, &Schedule),
+) -> Result<()> {
+    let (queue, name) = (keys.queue(), seen.name.as_str());
+    if store.layout(queue).await?.was.is_some() {
+        return Err(Error::new(ErrorKind::Moved, "schedules are being moved to other partitions"));
+    }
+    let look = |other: QueueKeys| async move { Ok(store.schedule(&other, name).await?.1) };
+    let found = store.ask_places(queue, look).await?;
+    let is_there = found.into_iter().flatten().any(|other| other.is_newer_than(seen));
+    let (revision, paused) = (seen.revision.as_str(), seen.paused && !is_there);
+    let next_ms = schedule.next_after_ms(now_ms).filter(|_| !paused && !is_there);
+    let (word, text) = if is_there { ("moved", "") } else { ("resumed", seen.text.as_str()) };
+    let settled = Appointment { name, revision, paused, moving: false, next_ms, word, text };
+    store.appoint(keys, by, settled).await.map(drop)
 }

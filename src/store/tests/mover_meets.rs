@@ -7,12 +7,13 @@ use tokio_util::sync::CancellationToken;
 use super::mover::{Bench, Hand, id, job, queue_name};
 use crate::audit::{Audit, AuditEntry};
 use crate::bulk::ActOptions;
+use crate::config::Setting;
 use crate::error::ErrorKind;
 use crate::inspector::Located;
 use crate::job::{JobState, NewJob, Partitions};
 use crate::schedule::{Schedule, Timing};
 use crate::schedules;
-use crate::store::{End, QueueKeys, scripts};
+use crate::store::{Appointed, Appointment, End, QueueKeys, StoredSchedule, scripts};
 use crate::undo::UndoReport;
 
 const KEPT: End<'_> = End::Complete { result: "null" };
@@ -48,6 +49,29 @@ impl Bench {
         schedules::round(&self.store, &keys, "me", &|_| ()).await.unwrap();
         let last = self.client.schedules().find(&name.parse().unwrap(), Some(&queue_name())).await.unwrap().last;
         last.map(|last| last.outcome)
+    }
+
+    /// Begins to move a schedule, as by a command that is killed behind its first step.
+    async fn stop(&self, came: bool) -> (QueueKeys, StoredSchedule) {
+        let keys = self.place_of("s").await;
+        let (now_ms, there) = self.store.schedule(&keys, "s").await.unwrap();
+        let there = there.unwrap();
+        let next_ms = Some(if came { now_ms - 1 } else { now_ms + 60_000 });
+        let (name, revision, text) = ("s", there.revision.as_str(), there.text.as_str());
+        let stopped = Appointment { name, revision, paused: false, moving: true, next_ms, word: "moving", text };
+        assert_eq!(self.store.appoint(&keys, "me", stopped).await.unwrap(), Appointed::Done);
+        let seen = self.store.schedule(&keys, "s").await.unwrap().1.unwrap();
+        (keys, seen)
+    }
+
+    /// It is in one place, and has ticks.
+    async fn goes_on_once(&self) {
+        let mut found = Vec::new();
+        for keys in self.places().await {
+            found.extend(self.store.schedule(&keys, "s").await.unwrap().1);
+        }
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(!found[0].paused && !found[0].moving && found[0].next_ms.is_some(), "{found:?}");
     }
 
     async fn act(&self, act: &str) -> AuditEntry {
@@ -203,4 +227,47 @@ async fn what_a_mover_that_died_had_on_its_way_is_met() {
         bench.settle().await;
         assert_eq!(bench.queue.stats().await.unwrap().pending, 0, "{before} to {after}");
     }
+}
+
+#[tokio::test]
+async fn a_schedule_whose_move_is_broken_off_goes_on() {
+    let bench = Bench::new();
+    bench.spread(8).await;
+    bench.settle().await;
+    let (name, queue) = ("s".parse().unwrap(), queue_name());
+    let schedules = bench.client.schedules();
+    // Nobody comes again: it goes on as it was.
+    bench.appoint("s", "one").await;
+    let (keys, _) = bench.stop(true).await;
+    schedules::round(&bench.store, &keys, "me", &|_| ()).await.unwrap();
+    bench.goes_on_once().await;
+    assert_eq!(schedules.find(&name, Some(&queue)).await.unwrap().ticks_fired, 0);
+    // The same command again ends it.
+    bench.stop(false).await;
+    bench.appoint("s", "two-2").await;
+    bench.goes_on_once().await;
+    assert_eq!(schedules.find(&name, Some(&queue)).await.unwrap().unique.as_deref(), Some("two-2"));
+    // It is there already: it is removed where it was.
+    let (keys, seen) = bench.stop(true).await;
+    let to = bench.places().await.into_iter().find(|place| !place.is_same_place(&keys)).unwrap();
+    bench.store.settle(&to, &seen, (false, Some(4_000_000_000_000), &seen.text)).await.unwrap();
+    schedules::round(&bench.store, &keys, "me", &|_| ()).await.unwrap();
+    bench.goes_on_once().await;
+    assert!(bench.place_of("s").await.is_same_place(&to));
+}
+
+#[tokio::test]
+async fn a_queue_that_holds_keys_in_batches_is_not_spread() {
+    let bench = Bench::new();
+    bench.client.batches().open(&queue_name(), &"b".parse().unwrap(), None).await.unwrap();
+    bench.add([job("a").batch("b".parse().unwrap()).unique("K"), job("c").unique("C")]).await;
+    let error = bench.queue.set(&[Setting::Partitions(8)]).await.unwrap_err();
+    assert!(error.kind() == ErrorKind::Refused && error.to_string().contains("a batch and a unique key"), "{error}");
+    assert!(!bench.store.course(&queue_name()).await.unwrap().is_moving());
+    let mut hand = Hand::new(1);
+    for claim in &hand.claim(&bench.store, 2).await {
+        hand.end(&bench.store, claim, KEPT).await;
+    }
+    bench.spread(8).await;
+    bench.settle().await;
 }
