@@ -43,7 +43,7 @@ pub struct AuditEntry {
     pub undo_until: Option<DateTime<Utc>>,
     /// The act that undid it.
     pub undone_by: Option<String>,
-    /// Over which partitions the queue was spread, where it was over several.
+    /// Over which partitions the queue was spread, where it was over several: when the act began, and when it was undone.
     #[serde(skip)]
     #[cfg_attr(feature = "api", schema(ignore))]
     pub(crate) partitions: Vec<Partitions>,
@@ -151,6 +151,8 @@ struct Reading {
     begun: BTreeSet<String>,
     ends: BTreeMap<String, (ActEnd, Option<u64>)>,
     undone: BTreeMap<String, String>,
+    /// Over which partitions a queue was spread when an act was undone.
+    carried: BTreeMap<String, Vec<Partitions>>,
 }
 
 impl Reading {
@@ -184,9 +186,12 @@ impl Reading {
         }
         let at = DateTime::from_timestamp_millis(noted.at_ms).unwrap_or_default();
         let (of, reason) = (field("of"), field("reason"));
+        let mut partitions = partitions(&field("partitions"));
         if !of.is_empty() {
+            self.carried.entry(of.clone()).or_default().extend(&partitions);
             self.undone.insert(of, id.clone());
         }
+        partitions.extend(self.carried.remove(&id).into_iter().flatten());
         let (ended, count) = self.ends.remove(&id).unwrap_or((ActEnd::Open, None));
         Some(AuditEntry {
             at,
@@ -199,7 +204,7 @@ impl Reading {
             count,
             undo_until: (field("undo") == "1").then(|| at + KEPT),
             undone_by: self.undone.get(&id).cloned(),
-            partitions: partitions(&field("partitions")),
+            partitions,
             id,
         })
     }

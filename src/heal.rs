@@ -304,6 +304,7 @@ impl Pass<'_> {
             name: &stored.name,
             revision: &stored.revision,
             paused: false,
+            moving: false,
             next_ms,
             word: if next_ms.is_some() { "tick_found" } else { "tick_dropped" },
             text: &stored.text,

@@ -338,8 +338,8 @@ impl Inspector {
     /// # Errors
     /// `Refused` when it has ended; `NotFound` when it is gone.
     pub async fn cancel(&self, job: &Located) -> Result<Acted> {
-        for _ in 0..TRIES {
-            let Standpoint { keys, place, .. } = self.find_again(job).await?;
+        for attempt in 0..TRIES {
+            let Standpoint { keys, place, .. } = self.find_again(job, attempt).await?;
             if place.state.is_final() {
                 return Err(refused(job, place.state, "cancelled"));
             }
@@ -356,8 +356,8 @@ impl Inspector {
     /// # Errors
     /// `Refused` in any other state, and for a letter whose unique key another job holds; `NotFound` when it is gone.
     pub async fn retry(&self, job: &Located) -> Result<Acted> {
-        for _ in 0..TRIES {
-            let Standpoint { keys, place, .. } = self.find_again(job).await?;
+        for attempt in 0..TRIES {
+            let Standpoint { keys, place, .. } = self.find_again(job, attempt).await?;
             match place.state {
                 JobState::Retrying => return self.promote(job).await,
                 JobState::Dead => {}
@@ -385,8 +385,8 @@ impl Inspector {
     /// # Errors
     /// `Refused` in any other state; `NotFound` when it is gone.
     pub async fn promote(&self, job: &Located) -> Result<Acted> {
-        for _ in 0..TRIES {
-            let Standpoint { keys, place, .. } = self.find_again(job).await?;
+        for attempt in 0..TRIES {
+            let Standpoint { keys, place, .. } = self.find_again(job, attempt).await?;
             if !matches!(place.state, JobState::Scheduled | JobState::Retrying) {
                 return Err(refused(job, place.state, "promoted"));
             }
@@ -402,8 +402,14 @@ impl Inspector {
         self.store.known_spread(queue).await.map(|_| queue.clone())
     }
 
-    /// Where a job stands now.
-    pub(crate) async fn find_again(&self, job: &Located) -> Result<Standpoint> {
+    /// Where a job stands now; behind the first attempt it is waited for where it is on its way to another partition.
+    pub(crate) async fn find_again(&self, job: &Located, attempt: usize) -> Result<Standpoint> {
+        if attempt > 0 {
+            let spread = self.store.spread(&job.queue).await?;
+            if spread.is_moving() {
+                self.store.wait_for_arrivals(&spread).await?;
+            }
+        }
         self.store.find_one(&job.queue, &job.id, job.seen_in).await?.ok_or_else(|| gone(job))
     }
 }

@@ -18,12 +18,14 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 pub(crate) use self::hindrance::check;
-use self::hindrance::refused;
+use self::hindrance::{keyed_batch, refused};
 use crate::config::Setting;
 use crate::error::{Error, Result};
 use crate::job::{JobId, Layout, Partition, Partitions, QueueName};
 use crate::repair::{Repair, RepairKind};
-use crate::store::{Apart, Course, CourseStep, Hindrance, Key, Left, Lost, QueueKeys, Store, Way};
+use crate::store::{
+    Apart, BATCHES_MOVED, Course, CourseStep, Gate, Hindrance, Key, Last, Left, Lost, QueueKeys, Store, Way,
+};
 
 /// Pages that are moved between two looks at what is left.
 const ROUND_PAGES: usize = 8;
@@ -100,6 +102,9 @@ pub(crate) fn asked_for(changes: &[Setting]) -> Option<u16> {
 pub(crate) async fn change(store: &Store, queue: &QueueName, count: u16) -> Result<bool> {
     let partitions = Partitions::new(count)?;
     let course = store.course(queue).await?;
+    if let Some(hindrance) = keyed_batch(store, queue, &course, count).await? {
+        return Err(refused(queue, count, &course, hindrance));
+    }
     let begun = match store.intend(queue, partitions).await? {
         Ok(begun) => begun,
         Err(hindrance) => return Err(refused(queue, count, &course, hindrance)),

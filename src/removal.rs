@@ -29,8 +29,8 @@ impl Inspector {
     }
 
     async fn remove(&self, job: &Located, note: &mut ActNote, can_undo: bool) -> Result<Acted> {
-        for _ in 0..TRIES {
-            let Standpoint { keys, place, .. } = self.find_again(job).await?;
+        for attempt in 0..TRIES {
+            let Standpoint { keys, place, .. } = self.find_again(job, attempt).await?;
             if place.state == JobState::Active || place.state != job.state {
                 return Err(refused(job, place.state, "deleted"));
             }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::audit::{ActEnd, ActNote, Audit, AuditEntry};
 use crate::bulk::ActOptions;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, QueueName};
 use crate::pace::Pace;
 use crate::store::{QueueKeys, Restored, Spread, Store};
@@ -86,7 +86,8 @@ impl Audit {
             return Ok(report);
         }
         let note = ActNote::new("undo", &entry.queue, format!("act {}", entry.id), options.told());
-        let mut note = note.with("of", &entry.id);
+        // Copies are carried to the partitions of now: who undoes the rest after another change looks for them there.
+        let mut note = note.with("of", &entry.id).in_layout(spread.layout);
         if kept.iter().any(|(_, known)| known.more) {
             // It may have been deleted since.
             store.register(&entry.queue).await?;
@@ -103,7 +104,8 @@ impl Audit {
     }
 }
 
-/// Where what an act took may be kept: in the places of now, and in those that the queue had when the act began.
+/// Where what an act took may be kept: in the places of now, in those that the queue had when the act began, and in those to
+/// which it was carried when somebody began to undo it.
 fn places(store: &Store, entry: &AuditEntry, spread: &Spread) -> Vec<QueueKeys> {
     let before = entry.partitions.iter().flat_map(|spread| spread.each());
     let before = before.map(|partition| store.partition_keys(&entry.queue, partition));
@@ -137,8 +139,9 @@ impl Undoing<'_> {
         let closed: Vec<_> = closed.iter().filter(|(_, known)| known.more).collect();
         let carried = !closed.is_empty();
         for (keys, _) in closed {
-            while self.may_go_on(0).await? && self.store.carry_copies(keys, &self.entry.id, self.spread.layout).await? {
-            }
+            while self.may_go_on(0).await?
+                && self.store.carry_copies(keys, &self.entry.id, self.spread.layout.now).await?
+            {}
         }
         for keys in present {
             let before = open.iter().find(|(known, _)| known.is_same_place(&keys));
@@ -152,7 +155,7 @@ impl Undoing<'_> {
         let (restored, left) = (self.report.restored, self.report.left);
         let mut more = before.more;
         while more && self.may_go_on(STEP).await? {
-            let Some(step) = self.store.restore(keys, &self.entry.id).await? else { break };
+            let Some(step) = self.restore_some(keys).await? else { break };
             more = step.more;
             let report = &mut *self.report;
             report.restored = restored + step.back.saturating_sub(before.back);
@@ -161,6 +164,35 @@ impl Undoing<'_> {
             (self.progress)(report.restored);
         }
         Ok(())
+    }
+
+    /// Brings some back. While jobs are moved, the places that they are moved from are asked first: what has come again may be
+    /// there.
+    async fn restore_some(&mut self, keys: &QueueKeys) -> Result<Option<Restored>> {
+        let (store, act) = (self.store, &self.entry.id);
+        match store.restore(keys, act, None).await {
+            Err(error) if error.kind() == ErrorKind::Moved => {}
+            step => return step,
+        }
+        let asked = match store.layout(keys.queue()).await?.was {
+            Some(was) => store.ask_former(keys, act, was).await.map(Some),
+            // They are all there by now, or another change has begun.
+            None => Ok(None),
+        };
+        let step = match asked {
+            Ok(asked) => store.restore(keys, act, asked.as_ref()).await,
+            Err(error) => Err(error),
+        };
+        step.map_err(|error| match error.kind() {
+            ErrorKind::Moved => {
+                let why = format!("jobs of queue {} are being moved to other partitions", keys.queue());
+                Error::new(
+                    ErrorKind::Moved,
+                    format!("act {act} is not undone to its end: {why}: repeat it in a moment"),
+                )
+            }
+            _ => error,
+        })
     }
 
     /// Lets the next step begin; whether it may.

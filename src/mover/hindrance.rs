@@ -30,9 +30,21 @@ pub(crate) async fn check(store: &Store, queue: &QueueName, count: u16, changes:
         () if count > 1 && keyed => Some(Hindrance::Key),
         () if settings.concurrency.is_some_and(|limit| limit < count.into()) => Some(Hindrance::Concurrency),
         () if settings.max_length.is_some_and(|limit| limit < count.into()) => Some(Hindrance::MaxLength),
-        () => None,
+        () => keyed_batch(store, queue, &course, count).await?,
     };
     hindrance.map_or(Ok(()), |hindrance| Err(refused(queue, count, &course, hindrance)))
+}
+
+/// Jobs that have a batch and a unique key are refused by several partitions; what a queue of one holds of them would go with
+/// its batch, and leave its key to others. Those that are added behind this look, until the queue is closed, are not seen.
+pub(super) async fn keyed_batch(
+    store: &Store,
+    queue: &QueueName,
+    course: &Course,
+    count: u16,
+) -> Result<Option<Hindrance>> {
+    let begins = course.layout.now.is_one() && count > 1 && !course.is_moving();
+    Ok((begins && store.has_keys_in_batches(&store.keys(queue)).await?).then_some(Hindrance::BatchKey))
 }
 
 /// Names what is in the way, and what to do.
@@ -53,6 +65,11 @@ pub(super) fn refused(queue: &QueueName, count: u16, course: &Course, hindrance:
             format!(
                 "its concurrency is less than {count}, and each partition must be able to run a job (queues set {queue} --concurrency N)"
             )
+        }
+        Hindrance::BatchKey => {
+            "it holds jobs that have both a batch and a unique key, which are refused in several partitions: let them end \
+              first, and add no others"
+                .to_owned()
         }
         Hindrance::MaxLength => {
             format!(

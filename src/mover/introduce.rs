@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::Mover;
+use super::{Mover, TURN_MS};
 use crate::error::Result;
 use crate::job::Partitions;
 use crate::store::{Apart, BATCHES_MOVED, Course, CourseStep, Gate, Last};
@@ -53,7 +53,7 @@ impl Mover<'_> {
 
     /// Says which jobs may be added to each place; the last fence and arrival of them all. Where a later change has said
     /// something else, the number of the last one.
-    async fn set_gates(
+    pub(super) async fn set_gates(
         &self,
         places: Partitions,
         change: &str,

@@ -176,6 +176,7 @@ impl Schedules {
                 name: name.as_str(),
                 revision: &stored.revision,
                 paused,
+                moving: false,
                 next_ms,
                 word: if paused { "paused" } else { "resumed" },
                 text: &stored.text,
@@ -205,7 +206,8 @@ impl Schedules {
                 (Err(error), _) => return Err(error),
             };
             let (name, revision) = (name.as_str(), stored.revision.as_str());
-            let gone = Appointment { name, revision, paused: false, next_ms: None, word: "removed", text: "" };
+            let gone =
+                Appointment { name, revision, paused: false, moving: false, next_ms: None, word: "removed", text: "" };
             if self.store.appoint(&keys, OPERATOR, gone).await? == Appointed::Done {
                 // Looked for once more: one that was being moved is in two places for a moment.
                 removed = Some(keys.queue().clone());

@@ -7,20 +7,26 @@ use crate::error::{Error, Result};
 use crate::schedule::{ChangeKind, Schedule, ScheduleChange};
 use crate::store::{Appointed, Appointment, QueueKeys, StoredSchedule, too_many};
 
+/// So long a schedule is stopped while it is moved; then whoever moved it has died.
+const MOVING_MS: i64 = 60_000;
+
 /// A schedule as it shall be.
 struct Wanted<'a> {
     schedule: &'a Schedule,
     text: String,
     replace: bool,
-    /// Whether the one that it replaces was paused, and its next tick, where this has paused it to move it.
-    before: Option<(bool, Option<i64>)>,
+    /// The next tick of the one that it replaces, where this has stopped it to move it.
+    before: Option<Option<i64>>,
 }
 
 /// Whether a schedule stays in the place where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Carried {
     Stays,
+    /// It is stopped there, and goes when that is seen.
     Goes,
+    /// It is where it belongs, as it shall be.
+    Gone,
 }
 
 impl Wanted<'_> {
@@ -61,7 +67,7 @@ impl Schedules {
             );
         }
         let name = name.as_str();
-        let appointment = Appointment { name, revision: "", paused, next_ms, word: "added", text };
+        let appointment = Appointment { name, revision: "", paused, moving: false, next_ms, word: "added", text };
         let appoint = |keys: QueueKeys| async move { self.store.appoint(&keys, OPERATOR, appointment).await };
         match self.store.at_place_of(queue, schedule.partition_key(), appoint).await? {
             Appointed::Done => {
@@ -82,16 +88,18 @@ impl Schedules {
     ) -> Result<Option<ScheduleChange>> {
         let schedule = wanted.schedule;
         let (name, queue) = (schedule.name(), schedule.queue());
-        // What this call itself has paused was not.
-        let (was_paused, next_ms) = wanted.before.unwrap_or((there.paused, there.next_ms));
-        let paused = schedule.wants_paused().unwrap_or(was_paused);
+        // Whoever else has stopped it to move it has died, and nobody knows its tick.
+        let known = if there.moving { wanted.before } else { Some(there.next_ms) };
+        let paused = schedule.wants_paused().unwrap_or(there.paused);
         let next_ms = match there.schedule(queue) {
             _ if paused => None,
             // A tick that has come and is not fired yet is not lost over a change of the payload.
-            Ok(old) if !was_paused && old.ticks_like(schedule) => next_ms,
+            Ok(old) if !there.paused && old.ticks_like(schedule) => {
+                known.unwrap_or_else(|| schedule.next_after_ms(now_ms))
+            }
             _ => schedule.next_after_ms(now_ms),
         };
-        if there.text == wanted.text && there.paused == paused {
+        if there.text == wanted.text && there.paused == paused && !there.moving {
             return Ok(Some(wanted.change(ChangeKind::Unchanged, next_ms)));
         }
         if !wanted.replace {
@@ -99,12 +107,14 @@ impl Schedules {
                 format!("there is another schedule {name} in queue {queue}: --replace puts this one in its place");
             return Err(Error::refused(why));
         }
-        let keys = match self.carry(wanted, (keys, there)).await? {
-            Carried::Stays => keys,
+        match self.carry(wanted, (keys, there), (paused, next_ms, now_ms)).await? {
+            Carried::Stays => {}
             Carried::Goes => return Ok(None),
-        };
+            Carried::Gone => return Ok(Some(wanted.change(ChangeKind::Changed, next_ms))),
+        }
         let (name, text) = (name.as_str(), wanted.text.as_str());
-        let appointment = Appointment { name, revision: &there.revision, paused, next_ms, word: "changed", text };
+        let appointment =
+            Appointment { name, revision: &there.revision, paused, moving: false, next_ms, word: "changed", text };
         match self.store.appoint(keys, OPERATOR, appointment).await? {
             Appointed::Done => {
                 self.store.register(queue).await?;
@@ -115,8 +125,14 @@ impl Schedules {
         }
     }
 
-    /// Where another unique key makes it one of another partition, it is moved first: paused, so that no tick is fired in both.
-    async fn carry(&self, wanted: &mut Wanted<'_>, (keys, there): (&QueueKeys, &StoredSchedule)) -> Result<Carried> {
+    /// Where another unique key makes it one of another partition, it is moved: first its ticks are stopped, so that none is
+    /// fired in both. Broken off anywhere, whoever fires its tick a while later settles where it is.
+    async fn carry(
+        &self,
+        wanted: &mut Wanted<'_>,
+        (keys, there): (&QueueKeys, &StoredSchedule),
+        (paused, next_ms, now_ms): (bool, Option<i64>, i64),
+    ) -> Result<Carried> {
         let (queue, name) = (keys.queue(), there.name.as_str());
         let key = wanted.schedule.partition_key();
         if there.schedule(queue).is_ok_and(|old| old.partition_key() == key) {
@@ -126,22 +142,33 @@ impl Schedules {
         if to.is_same_place(keys) {
             return Ok(Carried::Stays);
         }
-        wanted.before.get_or_insert((there.paused, there.next_ms));
-        if there.paused {
-            self.take_over((keys, &to), there).await?;
-            return Ok(Carried::Goes);
+        if there.moving {
+            self.store.settle(&to, there, (paused, next_ms, &wanted.text)).await?;
+            self.remove_from(keys, name).await?;
+            self.store.register(queue).await?;
+            return Ok(Carried::Gone);
         }
-        let revision = &there.revision;
-        let pause = Appointment { name, revision, paused: true, next_ms: None, word: "paused", text: &there.text };
-        self.store.appoint(keys, OPERATOR, pause).await?;
+        let (revision, text) = (&there.revision, &there.text);
+        let after = Some(now_ms + MOVING_MS);
+        let stop =
+            Appointment { name, revision, paused: there.paused, moving: true, next_ms: after, word: "moving", text };
+        if self.store.appoint(keys, OPERATOR, stop).await? == Appointed::Done {
+            wanted.before = Some(there.next_ms);
+        }
         Ok(Carried::Goes)
     }
 
-    /// Writes a schedule into another place of its queue and removes it where it is, unless it has changed there.
-    async fn take_over(&self, (from, to): (&QueueKeys, &QueueKeys), seen: &StoredSchedule) -> Result<()> {
-        self.store.settle((from, to), seen).await?;
-        let (name, revision) = (seen.name.as_str(), seen.revision.as_str());
-        let gone = Appointment { name, revision, paused: false, next_ms: None, word: "moved", text: "" };
-        self.store.appoint(from, OPERATOR, gone).await.map(drop)
+    /// Removes a schedule from a place, whatever has become of it there: it is in another one.
+    async fn remove_from(&self, keys: &QueueKeys, name: &str) -> Result<()> {
+        for _ in 0..TRIES {
+            let Some(there) = self.store.schedule(keys, name).await?.1 else { return Ok(()) };
+            let revision = there.revision.as_str();
+            let gone =
+                Appointment { name, revision, paused: false, moving: false, next_ms: None, word: "moved", text: "" };
+            if self.store.appoint(keys, OPERATOR, gone).await? == Appointed::Done {
+                return Ok(());
+            }
+        }
+        Err(Error::refused(format!("schedule {name} is being changed by others; look at it again")))
     }
 }

@@ -83,7 +83,7 @@ pub(crate) use presence::{Vitals, WorkerSelf};
 pub(crate) use progress::text as progress_text;
 pub(crate) use recovery::worker_of;
 pub(crate) use rights::{rules as acl_rules, sentinel_rules as acl_rules_of_sentinels};
-pub(crate) use schedules::{Appointed, Appointment, Fired, Firing, StoredSchedule, too_many};
+pub(crate) use schedules::{Appointed, Appointment, Elsewhere, Fired, Firing, StoredSchedule, too_many};
 pub(crate) use spread::{Spread, Standpoint};
 #[cfg(feature = "api")]
 pub(crate) use tokens::StoredToken;

@@ -174,6 +174,11 @@ impl Store {
         self.carry(way, page).await
     }
 
+    /// Brings what has left a place to where it belongs: whoever moved it may have died. Nothing else leaves.
+    pub(crate) async fn bring_what_left(&self, way: Way<'_>) -> Result<()> {
+        self.move_apart(way, Apart::Schedule("")).await.map(drop)
+    }
+
     /// Moves what is known of jobs that are gone: unique keys whose windows may be open, and ids that are remembered. These go
     /// to where they themselves belong: by what their jobs went is not known any more. Jobs for other queues go by their ids.
     pub(crate) async fn move_known(&self, way: Way<'_>) -> Result<u64> {

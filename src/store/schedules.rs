@@ -7,11 +7,11 @@ use chrono::{DateTime, Utc};
 use tokio::time::sleep;
 
 use crate::error::{Error, Result};
-use crate::job::{JobId, NewJob, QueueName};
+use crate::job::{JobId, NewJob, Partitions, QueueName};
 use crate::schedule::{LastTick, Schedule, ScheduleInfo, ScheduleState};
 use crate::store::codec::{Reply, read};
 use crate::store::lifecycle::options;
-use crate::store::{Key, QueueKeys, Store, scripts};
+use crate::store::{Gate, QueueKeys, Store, scripts};
 
 /// How long a schedule is on its way from one partition to another, at most about.
 const ON_ITS_WAY: Duration = Duration::from_millis(20);
@@ -25,6 +25,8 @@ pub(crate) struct StoredSchedule {
     /// Rises with every change by hand; acts carry it, and do nothing where it is no longer so.
     pub revision: String,
     pub paused: bool,
+    /// Whether somebody moves it to another partition, for another unique key: its tick is when he has died.
+    pub moving: bool,
     /// Ticks fired, missed and overlapped.
     pub counted: [u64; 3],
     /// `tick|instant|outcome|job`; empty where there was none yet.
@@ -41,16 +43,31 @@ impl StoredSchedule {
             let (head, _) = stored.split_once('{')?;
             let mut parts = head.splitn(6, '|');
             let mut part = || parts.next();
-            let (revision, paused) = (part()?.to_owned(), part()? == "1");
+            let (revision, switch) = (part()?.to_owned(), part()?);
+            let (paused, moving) = (matches!(switch, "1" | "3"), matches!(switch, "2" | "3"));
             let counted = [part()?.parse().ok()?, part()?.parse().ok()?, part()?.parse().ok()?];
             let last = part()?.to_owned();
             let text = stored[head.len()..].to_owned();
-            Some(Self { name: name.clone(), revision, paused, counted, last, text, next_ms })
+            Some(Self { name: name.clone(), revision, paused, moving, counted, last, text, next_ms })
         };
         parsed().unwrap_or_else(|| {
             let (revision, last, text) = (String::new(), String::new(), String::new());
-            Self { name: name.clone(), revision, paused: false, counted: [0; 3], last, text, next_ms }
+            Self { name: name.clone(), revision, paused: false, moving: false, counted: [0; 3], last, text, next_ms }
         })
+    }
+
+    /// What stands in its place behind the next change by hand, which makes it `text`.
+    fn changed(&self, paused: bool, text: &str) -> Result<String> {
+        let revision = self.revision.parse::<u64>();
+        let revision = revision.map_err(|_| Error::corrupt(format!("schedule {:?} has no revision", self.name)))? + 1;
+        let [fired, missed, overlapped] = self.counted;
+        Ok(format!("{revision}|{}|{fired}|{missed}|{overlapped}|{}{text}", u8::from(paused), self.last))
+    }
+
+    /// Whether it is what `other` has become.
+    pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
+        let revision = |stored: &Self| stored.revision.parse::<u64>().unwrap_or_default();
+        revision(self) > revision(other)
     }
 
     /// None under this name: what a tick without a schedule is seen as.
@@ -121,6 +138,17 @@ pub(crate) struct Firing<'a> {
     pub overlap: &'static str,
     /// `None` where no job is enqueued.
     pub job: Option<&'a NewJob>,
+    /// What is known of its unique key elsewhere.
+    pub elsewhere: Elsewhere,
+}
+
+/// What other places know of the unique key of a job that is fired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Elsewhere {
+    /// They were not asked: it is fired only where no other place can know of it.
+    NotAsked,
+    /// Those of so many partitions, which are being left, were asked; whether it is held there.
+    Asked { was: Partitions, held: bool },
 }
 
 /// What came of it.
@@ -141,6 +169,7 @@ pub(crate) struct Appointment<'a> {
     /// As it was seen; empty where there was none.
     pub revision: &'a str,
     pub paused: bool,
+    pub moving: bool,
     pub next_ms: Option<i64>,
     /// What the event says.
     pub word: &'a str,
@@ -222,14 +251,15 @@ impl Store {
         Err(Error::internal("the last look answers"))
     }
 
-    /// Writes a schedule of the place `from` into the place `to` as it stands, where none of that name is there that is newer.
-    pub(crate) async fn settle(&self, (from, to): (&QueueKeys, &QueueKeys), seen: &StoredSchedule) -> Result<()> {
-        let mut command = redis::cmd("HGET");
-        command.arg(from.name(Key::Schedules)).arg(&seen.name);
-        let text: Option<String> = read("HGET", self.connection.call(&command).await?.value)?;
-        let Some(text) = text else { return Ok(()) };
+    /// Writes what a schedule that was seen in another place of its queue becomes, where none of that name is there that is newer.
+    pub(crate) async fn settle(
+        &self,
+        to: &QueueKeys,
+        seen: &StoredSchedule,
+        (paused, next_ms, text): (bool, Option<i64>, &str),
+    ) -> Result<()> {
         let mut command = scripts::SETTLE.on(to, &self.clock);
-        command.arg(&seen.name).arg(text).arg(millis(seen.next_ms));
+        command.arg(&seen.name).arg(seen.changed(paused, text)?).arg(millis(next_ms));
         scripts::SETTLE.ask(&self.connection, &command).await.map(drop)
     }
 
@@ -257,13 +287,20 @@ impl Store {
     }
 
     /// Fires a tick.
-    pub(crate) async fn fire(&self, keys: &QueueKeys, by: &str, firing: Firing<'_>) -> Result<Fired> {
+    ///
+    /// # Errors
+    /// `Moved` where its job has a unique key that another place may know: the tick waits.
+    pub(crate) async fn fire(&self, keys: &QueueKeys, by: &str, firing: &Firing<'_>) -> Result<Fired> {
         let mut command = scripts::FIRE.on(keys, &self.clock);
         command.arg(by).arg(&firing.seen.name).arg(firing.tick_ms).arg(&firing.seen.revision);
         command.arg(millis(firing.next_ms)).arg(firing.missed).arg(firing.overlap);
         match firing.job {
             Some(job) => command.arg(job.job_id().as_str()).arg(options(job)).arg(job.to_record()?),
             None => command.arg("").arg("").arg(""),
+        };
+        match firing.elsewhere {
+            Elsewhere::NotAsked => command.arg("adds").arg(""),
+            Elsewhere::Asked { was, held } => command.arg(Gate::OpenTo(was).word()).arg(if held { "1" } else { "" }),
         };
         let word: String = read("fire", scripts::FIRE.ask(&self.connection, &command).await?)?;
         Ok(match word.as_str() {
@@ -280,9 +317,10 @@ impl Store {
         by: &str,
         as_it_shall_be: Appointment<'_>,
     ) -> Result<Appointed> {
-        let Appointment { name, revision, paused, next_ms, word, text } = as_it_shall_be;
+        let Appointment { name, revision, paused, moving, next_ms, word, text } = as_it_shall_be;
         let mut command = scripts::APPOINT.on(keys, &self.clock);
-        command.arg(by).arg(name).arg(revision).arg(u8::from(paused)).arg(millis(next_ms)).arg(word).arg(text);
+        command.arg(by).arg(name).arg(revision).arg(u8::from(paused) + 2 * u8::from(moving));
+        command.arg(millis(next_ms)).arg(word).arg(text);
         let answer = scripts::APPOINT.send(&self.connection, &command).await?;
         let done = match read::<i64>("appoint", answer.value)? {
             1 => Appointed::Done,
@@ -296,7 +334,9 @@ impl Store {
         let there = self.schedule(keys, name).await?.1;
         let by_the_first = match there {
             None => text.is_empty(),
-            Some(there) => there.text == text && there.paused == paused && there.revision != revision,
+            Some(there) => {
+                (&there.text[..], there.paused, there.moving) == (text, paused, moving) && there.revision != revision
+            }
         };
         Ok(if by_the_first { Appointed::Done } else { done })
     }

@@ -11,10 +11,12 @@ use crate::job::{History, JobId, Layout, Partition, QueueName};
 use crate::store::codec::read;
 use crate::store::course::Course;
 use crate::store::inspect::{Counts, Detail, Found, Place, Range, Standstill};
+use crate::store::moving::Way;
 use crate::store::{Key, QueueKeys, Store};
 
-/// What is on its way from one partition to another arrives within two round trips. Whoever brings it may have died: then
-/// it is waited for no longer than this, and asked about as often.
+/// What is on its way from one partition to another arrives within two round trips. Whoever brings it may have died: after a
+/// moment it is brought by who waits for it, who gives up in the end, and asks as often.
+const MOMENT: Duration = Duration::from_millis(100);
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
 const ASK_AGAIN: Duration = Duration::from_millis(5);
 /// The fields of the settings that say that jobs are elsewhere than under the queue's own name.
@@ -127,13 +129,20 @@ impl Store {
             Err(error) if error.kind() == ErrorKind::Corrupt => return Ok(Some(counts)),
             Err(error) => return Err(error),
         };
-        counts.layout = spread.layout;
-        for places in [spread.former(), spread.present()] {
-            let others = places.iter().filter(|keys| !keys.is_same_place(&home));
-            for other in try_join_all(others.map(|keys| self.counts(keys))).await? {
-                other.into_iter().for_each(|other| counts.add(other));
+        let mut others = Vec::new();
+        for (places, is_left) in [(spread.former(), true), (spread.present(), false)] {
+            if !is_left && spread.is_moving() {
+                // What was in no place a moment ago is there by then, and counted where it goes.
+                self.wait_for_arrivals(&spread).await?;
+                if places.iter().any(|keys| keys.is_same_place(&home)) {
+                    counts = self.counts(&home).await?.unwrap_or(counts);
+                }
             }
+            let asked = places.iter().filter(|keys| !keys.is_same_place(&home));
+            others.extend(try_join_all(asked.map(|keys| self.counts(keys))).await?);
         }
+        counts.layout = spread.layout;
+        others.into_iter().flatten().for_each(|other| counts.add(other));
         Ok(Some(counts))
     }
 
@@ -166,16 +175,17 @@ impl Store {
         Ok(found)
     }
 
-    /// Waits until what was on its way from one partition to another has arrived; whether it has. What leaves behind this call
-    /// was where it came from when it was made.
+    /// Waits until what was on its way from one partition to another has arrived, and brings what nobody brings; whether it is
+    /// there. What leaves behind this call was where it came from when it was made.
     pub(crate) async fn wait_for_arrivals(&self, spread: &Spread) -> Result<bool> {
-        let until = Instant::now() + ON_ITS_WAY;
-        let arrivals = spread.former().iter().map(|keys| self.has_arrived(keys, until));
+        let (queue, to, change) = (spread.home.queue(), spread.layout.now, spread.change.as_str());
+        let former = spread.partitions().zip(spread.former());
+        let arrivals = former.map(|(from, keys)| self.has_arrived(keys, Way { queue, from, to, change }));
         Ok(try_join_all(arrivals).await?.into_iter().all(|arrived| arrived))
     }
 
-    async fn has_arrived(&self, keys: &QueueKeys, until: Instant) -> Result<bool> {
-        let mut first = None;
+    async fn has_arrived(&self, keys: &QueueKeys, way: Way<'_>) -> Result<bool> {
+        let (began, mut first, mut brought) = (Instant::now(), None, false);
         loop {
             let mut command = redis::cmd("HGET");
             command.arg(keys.name(Key::Meta)).arg("page");
@@ -185,8 +195,13 @@ impl Store {
             let leaves: bool = read("EXISTS", self.connection.call(&command).await?.value)?;
             // A page leaves when the one before it has arrived.
             let is_another = first.as_ref().is_some_and(|first| *first != page);
-            if !leaves || is_another || Instant::now() >= until {
+            if !leaves || is_another || began.elapsed() >= ON_ITS_WAY {
                 return Ok(!leaves || is_another);
+            }
+            if began.elapsed() >= MOMENT && !brought {
+                self.bring_what_left(way).await?;
+                brought = true;
+                continue;
             }
             first.get_or_insert(page);
             sleep(ASK_AGAIN).await;

@@ -320,3 +320,21 @@ fn an_examination_and_checks_see_all_partitions() {
     cli.enqueue_lines("q", (0..1_200).map(|n| format!(r#"{{"id":"more-{n}","orderKey":"hot","payload":{n}}}"#)));
     assert!(codes()["partitions_uneven"].contains("of 1,240 jobs that wait are in partition"), "{:?}", codes());
 }
+
+#[test]
+fn lines_that_a_full_partition_does_not_take_are_named() {
+    let (redis, cli) = desk(4);
+    cli.ok(["queues", "set", "q", "--max-length", "8"]);
+    let line = |n: usize| format!("{{\"id\":\"line-{n}\",\"payload\":{{\"n\":{n}}}}}\n");
+    let lines: String = (1..=20).map(line).collect();
+    let sent = cli.clone().stdin(lines).run(["enqueue", "q", "--ndjson", "-", "-o", "json"]).expect(3);
+    let named: BTreeSet<_> = sent.stderr.lines().filter_map(|said| said.split_once(": not added")).collect();
+    let named: BTreeSet<_> =
+        named.iter().filter_map(|(line, _)| line.rsplit(' ').next()?.parse::<usize>().ok()).collect();
+    let there: BTreeSet<_> = places("q", 4).iter().flat_map(|place| jobs_of(&redis, place)).collect();
+    assert_eq!(sent.json()["enqueued"], there.len(), "{}", sent.stderr);
+    let missing: BTreeSet<_> = (1..=20).filter(|n| !there.contains(&format!("line-{n}"))).collect();
+    assert_eq!(named, missing, "{}", sent.stderr);
+    assert!(sent.stderr.contains("stopped behind line 20 (75, not now)"), "{}", sent.stderr);
+    assert!(!sent.stderr.contains("nothing from line"), "{}", sent.stderr);
+}

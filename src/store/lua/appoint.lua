@@ -1,6 +1,7 @@
 -- appoint: writes a schedule and its next tick, or removes it, where it still is as it was seen.
 -- KEYS: meta events schedules ticks
--- ARGV: clock who name revision paused next word json   revision: as it was seen, '' where there was none; paused: 0 or 1;
+-- ARGV: clock who name revision paused next word json   revision: as it was seen, '' where there was none; paused: 1 it
+--       is, 2 it is being moved, 3 both;
 --       next: ms, '' for none; word: for the event; json: '' removes it
 -- returns: 1 done, 0 it is not as it was seen, -1 there are 1,000 schedules in the queue already
 -- refuses: LAYOUT PARTITIONS

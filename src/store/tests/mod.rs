@@ -20,6 +20,7 @@ mod embedded;
 mod job_logs;
 mod keyed;
 mod mover;
+mod mover_meets;
 mod sentinel;
 #[cfg(feature = "tls")]
 mod tls;
