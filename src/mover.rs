@@ -24,7 +24,8 @@ use crate::error::{Error, Result};
 use crate::job::{JobId, Layout, Partition, Partitions, QueueName};
 use crate::repair::{Repair, RepairKind};
 use crate::store::{
-    Apart, BATCHES_MOVED, Course, CourseStep, Gate, Hindrance, Key, Last, Left, Lost, QueueKeys, Store, Way,
+    Apart, Astray, BATCHES_MOVED, Carried, Course, CourseStep, Gate, Hindrance, Key, Last, Left, Lost, Obstacle,
+    QueueKeys, Store, Way,
 };
 
 /// Pages that are moved between two looks at what is left.
@@ -76,15 +77,21 @@ struct Mover<'a> {
     /// Whether somebody waits for it: then it does not leave it to others.
     is_asked: bool,
     moved: u64,
-    /// Why nothing is moved now, where a new place has no room.
-    full: Option<Error>,
+    /// Why nothing is moved now, or not from some places: a new place has no room, or no replica of it answers.
+    hindered: Option<Error>,
+    /// Of how many things that are on their way it is known that they have arrived, though no replica has confirmed it.
+    arrived: u64,
+    /// Whether it has said once more which jobs each place takes.
+    has_said: bool,
     /// Since when nothing waits in the old places.
     idle_since: Option<Instant>,
     /// Since when they hold nothing at all.
     empty_since: Option<Instant>,
     /// When it last looked at what takes long to look at.
     looked_at: Option<Instant>,
-    /// When it last counted what runs in the old places.
+    /// What runs in the old places, by the new place that it belongs to.
+    running: Vec<u64>,
+    /// When it last looked at that.
     counted_at: Option<Instant>,
     /// When it last said that the change has come further.
     told_at: Option<Instant>,
@@ -132,12 +139,9 @@ pub(crate) async fn carry_on(
 /// What the janitor of a worker does for a place of a queue each minute: mends its settings, and goes on with a change.
 pub(crate) async fn keep_on(store: &Store, keys: &QueueKeys) -> Result<()> {
     let queue = keys.queue();
-    let mut course = store.course(queue).await?;
-    if let Some(lost) = store.lost_change(&course, std::slice::from_ref(keys)).await? {
-        begin_again(store, queue, lost).await?;
-        course = store.course(queue).await?;
-    }
-    store.mend_settings(keys, &course).await?;
+    let course = mend_course(store, queue, std::slice::from_ref(keys)).await?;
+    // The node of one place may be away: what the others hold is moved all the same.
+    let mended = store.mend_settings(keys, &course).await;
     if course.remembers && course.layout.was.is_none() {
         store.course_step(queue, CourseStep::Forget, (&course.change, course.layout.now)).await?;
     }
@@ -147,7 +151,17 @@ pub(crate) async fn keep_on(store: &Store, keys: &QueueKeys) -> Result<()> {
         mover.leave().await?;
         outcome?;
     }
-    Ok(())
+    mended.map(drop)
+}
+
+/// Mends what a server has lost of how the partitions of a queue stand, as these places say it; how they stand.
+async fn mend_course(store: &Store, queue: &QueueName, places: &[QueueKeys]) -> Result<Course> {
+    let course = store.course(queue).await?;
+    let Astray { lost, shut } = store.astray(&course, places).await?;
+    store.open(&course, &shut).await?;
+    let Some(lost) = lost else { return Ok(course) };
+    begin_again(store, queue, lost).await?;
+    store.course(queue).await
 }
 
 /// Goes on with a change that nobody else is at, for a moment; only looks with `dry_run`.
@@ -155,13 +169,13 @@ pub(crate) async fn heal(store: &Store, queue: &QueueName, dry_run: bool) -> Res
     if store.standstill(queue, TURN_MS as i64).await?.is_none() {
         return Ok(None);
     }
-    let course = store.course(queue).await?;
+    let mut course = store.course(queue).await?;
     let places: Vec<_> = course.layout.now.each().map(|place| store.partition_keys(queue, place)).collect();
-    if let Some(lost) = store.lost_change(&course, &places).await?.filter(|_| !dry_run) {
-        begin_again(store, queue, lost).await?;
+    if !dry_run {
+        course = mend_course(store, queue, &places).await?;
     }
     let mut mover = Mover::new(store, queue, true);
-    let found = mover.left(store.course(queue).await?.layout).await?;
+    let found = mover.left(course.layout).await?;
     let found = (found.waiting + found.ended).max(1);
     if !dry_run {
         mover.run(Some(HEALING), &mut |_| ()).await?;
@@ -204,10 +218,13 @@ impl<'a> Mover<'a> {
             who,
             is_asked,
             moved: 0,
-            full: None,
+            hindered: None,
+            arrived: 0,
+            has_said: false,
             idle_since: None,
             empty_since: None,
             looked_at: None,
+            running: Vec::new(),
             counted_at: None,
             told_at: None,
         }
@@ -257,9 +274,9 @@ impl<'a> Mover<'a> {
             let told = self.told(&course, left);
             progress(told);
             if self.is_asked
-                && let Some(full) = self.full.take()
+                && let Some(hindered) = self.hindered.take()
             {
-                return Err(full);
+                return Err(hindered);
             }
             let all_that_can = left.waiting + left.ended == 0 && left.running > 0;
             self.came_further(steps || self.moved > before || all_that_can).await?;
@@ -283,6 +300,7 @@ impl<'a> Mover<'a> {
 
     /// Moves some of it; what is left, and whether the change has come a step further.
     async fn step(&mut self, course: &Course) -> Result<(Left, bool)> {
+        self.has_said = self.has_said || self.say_gates(course).await.is_ok();
         self.round(course).await?;
         let left = self.left(course.layout).await?;
         Ok((left, self.conclude(course, left).await?))
@@ -327,8 +345,9 @@ impl<'a> Mover<'a> {
         let Layout { now, was: Some(was) } = course.layout else { return Ok(()) };
         let places: Vec<_> = now.each().map(|place| self.keys(place)).collect();
         let rooms = join_all(places.iter().map(|keys| self.store.must_have_room(keys))).await;
-        self.full = rooms.into_iter().find_map(Result::err);
-        if self.full.is_some() {
+        self.hindered = rooms.into_iter().find_map(Result::err);
+        self.arrived = 0;
+        if self.hindered.is_some() {
             // Workers go on with the old places.
             return Ok(());
         }
@@ -338,13 +357,21 @@ impl<'a> Mover<'a> {
         }
         let this = &*self;
         let rounds = was.each().map(|place| this.empty_some(this.way(course, place, now), looks));
-        let moved = join_all(rounds).await.into_iter().try_fold(0, |all, moved| Ok::<_, Error>(all + moved?))?;
-        self.moved += moved;
+        for (place, outcome) in was.each().zip(join_all(rounds).await) {
+            match outcome {
+                Ok(moved) => self.moved += moved,
+                Err(Obstacle::Unconfirmed(error)) => {
+                    self.arrived += self.store.vacancy(&self.keys(place)).await?.leaving;
+                    self.hindered = Some(error);
+                }
+                Err(Obstacle::Failed(error)) => return Err(error),
+            }
+        }
         Ok(())
     }
 
     /// What waits goes first, so that it is held up least. `looks`: also at what takes long to look at.
-    async fn empty_some(&self, way: Way<'_>, looks: bool) -> Result<u64> {
+    async fn empty_some(&self, way: Way<'_>, looks: bool) -> Carried {
         const WAITING: [Key; 7] =
             [Key::Pending3, Key::Pending2, Key::Pending1, Key::Pending0, Key::Parked, Key::Scheduled, Key::Retrying];
         const ENDED: [Key; 3] = [Key::Completed, Key::Cancelled, Key::Dead];
@@ -377,7 +404,7 @@ impl<'a> Mover<'a> {
         Ok(moved)
     }
 
-    async fn move_sets(&self, way: Way<'_>, sets: &[Key]) -> Result<u64> {
+    async fn move_sets(&self, way: Way<'_>, sets: &[Key]) -> Carried {
         let (mut moved, mut pages) = (0, 0);
         for set in sets {
             while pages < ROUND_PAGES {
@@ -398,14 +425,16 @@ impl<'a> Mover<'a> {
             *then = if holds { then.or_else(|| Some(Instant::now())) } else { None };
             then.map_or(Duration::ZERO, |then| then.elapsed())
         };
-        let idle = since(&mut self.idle_since, left.waiting == 0);
+        // What is held up by a replica alone has its place in line already.
+        let waiting = left.waiting.saturating_sub(self.arrived);
+        let idle = since(&mut self.idle_since, waiting == 0);
         let empty = since(&mut self.empty_since, left.is_empty());
-        let waits = left.waiting > 0 || (left.running > 0 && idle < LONG_RUN);
+        let waits = waiting > 0 || (left.running > 0 && idle < LONG_RUN);
         if course.held && waits {
             return Ok(false);
         }
         if course.limited && left.running > 0 {
-            return self.share_out(course, (was, now)).await;
+            return self.share_out(course, (was, now), left).await;
         }
         if course.held || !course.busy.is_empty() {
             self.store.lift(self.queue, (&course.change, now), &[]).await?;
@@ -426,10 +455,8 @@ impl<'a> Mover<'a> {
                 return Ok(false);
             }
         }
-        // Later than what opened them to some, and sooner than any other change.
-        let change = course.change.parse::<i64>().map(|change| (change + 1).to_string());
-        let change = change
-            .map_err(|_| Error::corrupt(format!("queue {}: no change has number {:?}", self.queue, course.change)))?;
+        let corrupt = || Error::corrupt(format!("queue {}: no change has number {:?}", self.queue, course.change));
+        let change = course.number_when_settled().ok_or_else(corrupt)?;
         // A later change has said what it wants.
         let _ = self.set_gates(now, &change, Gate::Open, Last::default()).await?;
         self.store.course_step(self.queue, CourseStep::Settle, (&course.change, now)).await?;

@@ -121,6 +121,11 @@ impl Record {
         batch.or(self.unique.as_deref()).or(self.order_key.as_deref()).unwrap_or(id)
     }
 
+    /// The same of a job that counts in no batch any more, as it has ended: its unique key is asked for where that belongs.
+    pub(crate) fn partition_key_when_ended<'a>(&'a self, id: &'a str) -> &'a str {
+        self.unique.as_deref().unwrap_or_else(|| self.partition_key(id))
+    }
+
     /// When the queue accepted the job.
     pub fn arrived_at(&self) -> DateTime<Utc> {
         DateTime::from_timestamp_micros(self.arrival_us).unwrap_or_default()

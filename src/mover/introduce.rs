@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 
 use super::{Mover, TURN_MS};
 use crate::error::Result;
-use crate::job::Partitions;
+use crate::job::{Layout, Partitions};
 use crate::store::{Apart, BATCHES_MOVED, Course, CourseStep, Gate, Last};
 
 impl Mover<'_> {
@@ -12,7 +12,7 @@ impl Mover<'_> {
     pub(super) async fn introduce(&self, course: &Course, next: Partitions) -> Result<bool> {
         let (store, now, said) = (self.store, course.layout.now, (course.change.as_str(), next));
         // What closes one place may not outlive what says why, on another node.
-        if !store.course_stays(self.queue, &course.change).await? {
+        if !store.course_stays(self.queue, &course.change, next).await? {
             return Ok(false);
         }
         store.copy_settings(self.queue).await?;
@@ -33,6 +33,16 @@ impl Mover<'_> {
             store.copy_settings(self.queue).await?;
         }
         Ok(is_done)
+    }
+
+    /// Says once more which jobs the places take, where a server may have lost it; what has said something later stands.
+    pub(super) async fn say_gates(&self, course: &Course) -> Result<()> {
+        let Layout { now, was: Some(was) } = course.layout else { return Ok(()) };
+        if let Ok(last) = self.set_gates(was, &course.change, Gate::Closed(now), Last::default()).await? {
+            // Those that are settled have said something later.
+            let _ = self.set_gates(now, &course.change, Gate::OpenTo(was), last).await?;
+        }
+        Ok(())
     }
 
     /// Before the first job of a batch comes to its new place, the batch is there. Those that take no more jobs follow when

@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::config::Durable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{BatchName, Partition, QueueName};
+use crate::job::{BatchName, Partition, Partitions, QueueName};
 use crate::store::codec::read;
 use crate::store::{Calls, Confirmation, Key, QueueKeys, Store, scripts};
 
@@ -20,33 +21,53 @@ impl Store {
     /// Whether a page that has arrived at a place stays there whatever happens to its server. In a cluster the place may be on
     /// another node than the one from which it came: what replicas there hold is forgotten when those of the new node have
     /// it. Elsewhere both are in one stream, and a replica that knows that the page has left knows that it has arrived.
+    /// `hurries`: nobody waits for long for a replica, also where the queue is durable.
     ///
     /// # Errors
     /// `OutcomeUnknown` where the queue is durable and no replica confirms it.
-    pub(super) async fn stays_at(&self, to: &QueueKeys, from: Partition, page: &str) -> Result<bool> {
+    pub(super) async fn stays_at(&self, to: &QueueKeys, from: Partition, page: &str, hurries: bool) -> Result<bool> {
         let Some(number) = page.parse().ok().filter(|_| self.connection.is_cluster()) else { return Ok(true) };
-        self.stands(to, (format!("from:{from}"), number), "what is moved to a partition of").await
+        let durable = if hurries { Durable::Off } else { self.durable(to.queue()).await? };
+        self.stands(to, (format!("from:{from}"), number), durable, "what is moved to a partition of").await
     }
 
-    /// Whether the change of the partitions of a queue stays written down whatever happens to its server; `false` too where it
-    /// is another change by now. What stays on other nodes of a cluster follows from it.
+    /// Whether the change of the partitions of a queue stays written down whatever happens to its server, and each of its new
+    /// places, `next`, has as many replicas as the queue wants; `false` too where it is another change by now. Nothing is
+    /// closed before.
     ///
     /// # Errors
-    /// `OutcomeUnknown` where the queue is durable and no replica confirms it.
-    pub(crate) async fn course_stays(&self, queue: &QueueName, change: &str) -> Result<bool> {
+    /// `OutcomeUnknown` where the queue is durable and a replica does not confirm it.
+    pub(crate) async fn course_stays(&self, queue: &QueueName, change: &str, next: Partitions) -> Result<bool> {
         let Some(number) = change.parse().ok().filter(|_| self.connection.is_cluster()) else { return Ok(true) };
-        let home = self.keys(queue);
-        let mut command = scripts::INTENT.on(&home, &self.clock);
-        command.arg(change);
-        let is_on: bool = read("intent", scripts::INTENT.ask(&self.connection, &command).await?)?;
-        Ok(is_on && self.stands(&home, ("course".to_owned(), number), "a change of the partitions of").await?)
+        let (home, durable) = (self.keys(queue), self.durable(queue).await?);
+        let places =
+            next.each().map(|place| self.partition_keys(queue, place)).filter(|keys| !keys.is_same_place(&home));
+        let marks = std::iter::once(home.clone()).chain(places).map(|keys| {
+            let is_home = keys.is_same_place(&home);
+            async move {
+                let mut command = scripts::INTENT.on(&keys, &self.clock);
+                command.arg(change).arg(u8::from(is_home));
+                let is_on: bool = read("intent", scripts::INTENT.ask(&self.connection, &command).await?)?;
+                let call = ("course".to_owned(), number);
+                Ok(is_on && self.stands(&keys, call, durable, "a change of the partitions of").await?)
+            }
+        });
+        join_all(marks).await.into_iter().try_fold(true, |all, stays: Result<bool>| Ok(all && stays?))
     }
 
-    /// Whether call `number` of `who` is held by as many servers as the queue wants; where it wants none, by one more if that
-    /// one is quick.
-    async fn stands(&self, keys: &QueueKeys, (who, number): (String, u64), what: &str) -> Result<bool> {
+    async fn durable(&self, queue: &QueueName) -> Result<Durable> {
+        Ok(self.settings(&self.keys(queue)).await?.settings.durable)
+    }
+
+    /// Whether call `number` of `who` is held by as many servers as wanted; where none is, by one more if that one is quick.
+    async fn stands(
+        &self,
+        keys: &QueueKeys,
+        (who, number): (String, u64),
+        durable: Durable,
+        what: &str,
+    ) -> Result<bool> {
         let queue = keys.queue();
-        let durable = self.settings(&self.keys(queue)).await?.settings.durable;
         let calls = Calls { keys: keys.clone(), producer: who, span: (number, number), durable };
         let patience = if durable == Durable::Off { COURTESY } else { PATIENCE };
         match self.confirmer.confirm(&calls, Instant::now() + patience).await {

@@ -74,16 +74,6 @@ pub(crate) enum CourseStep {
     Raise,
 }
 
-/// A change that nobody goes on with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Standstill {
-    /// The new number.
-    pub partitions: u16,
-    pub for_ms: i64,
-    /// Whether jobs are not added, or not started, because of that.
-    pub stops: bool,
-}
-
 /// What keeps partitions of a queue from being fetched while their number changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Hold {
@@ -95,15 +85,6 @@ pub(crate) struct Hold {
     pub running: u64,
     /// Whether all new partitions wait; if not, only those wait that have no share of the concurrency left.
     pub all: bool,
-}
-
-/// A change of the partitions that the queue does not know of, as the place says that is left by it: what was written down
-/// was lost with its server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Lost {
-    pub partitions: Partitions,
-    /// The number of the change.
-    pub change: i64,
 }
 
 /// Which jobs may be added to a place.
@@ -155,6 +136,11 @@ impl Course {
     /// Whether a change is under way.
     pub(crate) fn is_moving(&self) -> bool {
         self.next.is_some() || self.layout.was.is_some()
+    }
+
+    /// What opens the new places to all has this number: later than what opened them to some, and sooner than any other change.
+    pub(crate) fn number_when_settled(&self) -> Option<String> {
+        self.change.parse::<i64>().ok().map(|change| (change + 1).to_string())
     }
 
     /// Whether there is, or shall be, any place but the queue's own.
@@ -327,49 +313,6 @@ impl Store {
         let mut reply = Reply::new("gate", scripts::GATE.ask(&self.connection, &command).await?)?;
         let first = reply.number()?;
         Ok(if reply.is_empty() { Err(first) } else { Ok(Last { fence: first, arrival: reply.number()? }) })
-    }
-
-    /// A change of the partitions that has not come further for `limit_ms`, and for how long; also one that the queue does not
-    /// know of any more.
-    pub(crate) async fn standstill(&self, queue: &QueueName, limit_ms: i64) -> Result<Option<Standstill>> {
-        let course = self.course(queue).await?;
-        // Changes are numbered by the microseconds at which they were begun.
-        let (since_ms, partitions, stops) = if course.is_moving() {
-            let mut command = redis::cmd("HGET");
-            command.arg(self.keys(queue).name(Key::Meta)).arg("moved_ms");
-            let moved_ms: Option<i64> = read("HGET", self.connection.call(&command).await?.value)?;
-            let begun_ms = course.change.parse::<i64>().unwrap_or_default() / 1_000;
-            let partitions = course.next.unwrap_or(course.layout.now);
-            (moved_ms.unwrap_or_default().max(begun_ms), partitions, course.held || course.next.is_some())
-        } else {
-            let places: Vec<_> = course.layout.now.each().map(|place| self.partition_keys(queue, place)).collect();
-            let Some(lost) = self.lost_change(&course, &places).await? else { return Ok(None) };
-            (lost.change / 1_000, lost.partitions, true)
-        };
-        let (for_ms, partitions) = (self.now_ms().await? - since_ms, partitions.count());
-        Ok((for_ms >= limit_ms).then_some(Standstill { partitions, for_ms, stops }))
-    }
-
-    /// A change by which one of these places of a queue is left, where the queue, which stood so, knows of none so late. Asks
-    /// nothing where the queue is one place, whose settings are in its own slot.
-    pub(crate) async fn lost_change(&self, course: &Course, places: &[QueueKeys]) -> Result<Option<Lost>> {
-        let mut lost: Option<Lost> = None;
-        if course.is_moving() || course.layout.now.is_one() {
-            return Ok(lost);
-        }
-        let known = course.change.parse::<i64>().unwrap_or_default();
-        for keys in places {
-            let mut command = redis::cmd("HMGET");
-            command.arg(keys.name(Key::Meta)).arg(&["change", "partitions"]);
-            let mut reply = Reply::new("HMGET", self.connection.call(&command).await?.value)?;
-            let (change, gate) = (reply.text()?.parse::<i64>().unwrap_or_default(), reply.text()?);
-            let closed = gate.parse().ok().and_then(|count| Partitions::new(count).ok());
-            if let Some(partitions) = closed.filter(|_| change > known && lost.is_none_or(|lost| change > lost.change))
-            {
-                lost = Some(Lost { partitions, change });
-            }
-        }
-        Ok(lost)
     }
 
     /// What keeps partitions of a queue from being fetched while their number changes; `None` where nothing does.

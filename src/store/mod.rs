@@ -5,6 +5,7 @@ mod acts;
 mod admit;
 mod alerts;
 mod arrivals;
+mod astray;
 mod audit;
 mod batches;
 mod breakers;
@@ -56,12 +57,13 @@ mod witnesses;
 pub(crate) use acts::{ACT_STEP, Care, protected};
 pub(crate) use admit::{Admission, Admitted};
 pub(crate) use alerts::{ALERT_MOVES, ALERTS_WAITING, AlertHash, AlertMove, AlertMoved, AlertTurn};
+pub(crate) use astray::{Astray, Lost, Standstill};
 pub(crate) use audit::{AUDIT_PAGE, Noted};
 pub(crate) use batches::BATCHES_STEP;
 pub(crate) use breakers::Pass;
 pub(crate) use confirmer::{Calls, Confirmation, Confirmer};
 pub(crate) use connection::{Connection, Patience};
-pub(crate) use course::{Course, CourseStep, Gate, Hindrance, Hold, Last, Lost, Standstill};
+pub(crate) use course::{Course, CourseStep, Gate, Hindrance, Hold, Last};
 pub(crate) use dead::{REVIVE_STEP, Replaced, Revived};
 #[cfg(test)]
 pub(crate) use diagnose::{ClaimSample, LockSample};
@@ -77,13 +79,14 @@ pub(crate) use lifecycle::{
 };
 pub(crate) use maintenance::Auditor;
 pub(crate) use mend::{Amiss, Looked};
-pub(crate) use moving::{Apart, BATCHES_MOVED, Left, Way};
+pub(crate) use moving::{Apart, BATCHES_MOVED, Carried, Left, Obstacle, Way};
 pub(crate) use presence::Held;
 pub(crate) use presence::{Vitals, WorkerSelf};
 pub(crate) use progress::text as progress_text;
 pub(crate) use recovery::worker_of;
 pub(crate) use rights::{rules as acl_rules, sentinel_rules as acl_rules_of_sentinels};
 pub(crate) use schedules::{Appointed, Appointment, Elsewhere, Fired, Firing, StoredSchedule, too_many};
+pub(crate) use share::charge;
 pub(crate) use spread::{Spread, Standpoint};
 #[cfg(feature = "api")]
 pub(crate) use tokens::StoredToken;

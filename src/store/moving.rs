@@ -5,10 +5,11 @@
 //! twice, by whomever, arrives once. Nobody needs to be the only one who moves.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, Partition, Partitions, QueueName, Record};
 use crate::store::codec::{Reply, read};
 use crate::store::{Accepted, Key, QueueKeys, Store, StoredSchedule, scripts};
@@ -19,10 +20,15 @@ const PAGE_JOBS: usize = 250;
 const VALUES: usize = 13;
 /// Where among them the record of a job stands.
 const RECORD: usize = 3;
+/// The batch in which it counts, where there is one.
+const BATCH: usize = 12;
 /// Batches whose names one call takes.
 pub(crate) const BATCHES_MOVED: usize = 250;
 /// Names that one look at a set reads.
 const NAMES: usize = 500;
+/// How often a page is brought again to a place that does not hold it, and when.
+const LOST_TRIES: u32 = 5;
+const LOST_PAUSE: Duration = Duration::from_millis(200);
 
 /// From where to where things are moved.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +58,8 @@ pub(crate) enum Apart<'a> {
 pub(crate) struct Left {
     /// Jobs that wait, and what is on its way.
     pub waiting: u64,
+    /// What of that is on its way.
+    pub leaving: u64,
     pub running: u64,
     pub ended: u64,
     pub schedules: u64,
@@ -67,13 +75,39 @@ struct Page {
 }
 
 /// What became of what was brought to a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Delivered {
     Arrived,
     /// The place has taken in a later page, of this number.
     Behind(i64),
     /// The server that is the place's by now does not hold it.
     Lost,
+    /// It is there, but no replica has confirmed it.
+    Unsure(Error),
+}
+
+/// How many things were moved; 0 where there was nothing.
+pub(crate) type Carried = std::result::Result<u64, Obstacle>;
+
+/// Why nothing more leaves a place now.
+#[derive(Debug)]
+pub(crate) enum Obstacle {
+    /// What left last is where it belongs, and no replica there has confirmed it: it stays on its way.
+    Unconfirmed(Error),
+    Failed(Error),
+}
+
+impl From<Error> for Obstacle {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<Obstacle> for Error {
+    fn from(obstacle: Obstacle) -> Self {
+        let (Obstacle::Unconfirmed(error) | Obstacle::Failed(error)) = obstacle;
+        error
+    }
 }
 
 /// One thing: its name, of which the first letter says what it is, and what is stored of it.
@@ -92,6 +126,7 @@ impl Left {
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             waiting: self.waiting + other.waiting,
+            leaving: self.leaving + other.leaving,
             running: self.running + other.running,
             ended: self.ended + other.ended,
             schedules: self.schedules + other.schedules,
@@ -141,9 +176,16 @@ impl Thing {
         match kind {
             "j" => {
                 let record = String::from_utf8_lossy(&self.values[RECORD]).into_owned();
+                let counts = !self.values[BATCH].is_empty();
                 // What nobody can read goes by its id.
-                Record::decode(record)
-                    .map_or_else(|_| to.place_of(name), |record| to.place_of(record.partition_key(name)))
+                Record::decode(record).map_or_else(
+                    |_| to.place_of(name),
+                    |record| {
+                        let key =
+                            if counts { record.partition_key(name) } else { record.partition_key_when_ended(name) };
+                        to.place_of(key)
+                    },
+                )
             }
             "t" => 0,
             _ => to.place_of(name),
@@ -153,15 +195,15 @@ impl Thing {
 
 impl Store {
     /// Moves the last jobs of a set of a place to where they belong; how many things were moved, and 0 where there is nothing.
-    pub(crate) async fn move_jobs(&self, way: Way<'_>, set: Key) -> Result<u64> {
+    pub(crate) async fn move_jobs(&self, way: Way<'_>, set: Key) -> Carried {
         let mut command = scripts::MOVE_OUT.on(&self.partition_keys(way.queue, way.from), &self.clock);
         command.arg(way.change).arg(set.suffix()).arg(PAGE_JOBS);
         let page = Page::read("move_out", scripts::MOVE_OUT.ask(&self.connection, &command).await?)?;
-        self.carry(way, page).await
+        self.carry(way, page, false).await
     }
 
     /// Moves what is no job.
-    pub(crate) async fn move_apart(&self, way: Way<'_>, what: Apart<'_>) -> Result<u64> {
+    pub(crate) async fn move_apart(&self, way: Way<'_>, what: Apart<'_>) -> Carried {
         let mut command = scripts::MOVE_APART.on(&self.partition_keys(way.queue, way.from), &self.clock);
         command.arg(way.change);
         match what {
@@ -171,51 +213,74 @@ impl Store {
             Apart::Totals => command.arg("totals"),
         };
         let page = Page::read("move_apart", scripts::MOVE_APART.ask(&self.connection, &command).await?)?;
-        self.carry(way, page).await
+        self.carry(way, page, matches!(what, Apart::Open(_))).await
     }
 
     /// Brings what has left a place to where it belongs: whoever moved it may have died. Nothing else leaves.
     pub(crate) async fn bring_what_left(&self, way: Way<'_>) -> Result<()> {
-        self.move_apart(way, Apart::Schedule("")).await.map(drop)
+        Ok(self.move_apart(way, Apart::Schedule("")).await.map(drop)?)
     }
 
     /// Moves what is known of jobs that are gone: unique keys whose windows may be open, and ids that are remembered. These go
     /// to where they themselves belong: by what their jobs went is not known any more. Jobs for other queues go by their ids.
-    pub(crate) async fn move_known(&self, way: Way<'_>) -> Result<u64> {
+    pub(crate) async fn move_known(&self, way: Way<'_>) -> Carried {
         let mut command = scripts::MOVE_LOCKS.on(&self.partition_keys(way.queue, way.from), &self.clock);
         command.arg(way.change);
         let page = Page::read("move_locks", scripts::MOVE_LOCKS.ask(&self.connection, &command).await?)?;
-        self.carry(way, page).await
+        self.carry(way, page, false).await
     }
 
-    /// Brings a page to where it belongs, then forgets it where it came from.
-    async fn carry(&self, way: Way<'_>, page: Option<Page>) -> Result<u64> {
+    /// Brings a page to where it belongs, then forgets it where it came from. `hurries`: producers wait for it.
+    async fn carry(&self, way: Way<'_>, page: Option<Page>, hurries: bool) -> Carried {
         let Some(page) = page else { return Ok(0) };
         let places: Vec<_> = way.to.each().map(|place| self.partition_keys(way.queue, place)).collect();
-        let deliveries = page.shares(way.queue, way.to).into_iter().map(|(place, things)| {
-            let (to, page) = (&places[place], &page);
-            async move { Ok((self.deliver(way, to, page, &things).await?, things)) }
-        });
-        let delivered: Vec<_> = join_all(deliveries).await.into_iter().collect::<Result<_>>()?;
-        if delivered.iter().any(|(how, _)| *how == Delivered::Lost) {
-            // It goes again.
-            return Ok(page.things.len() as u64);
+        let mut tries = 0;
+        let delivered: Vec<_> = loop {
+            let deliveries = page.shares(way.queue, way.to).into_iter().map(|(place, things)| {
+                let (to, page) = (&places[place], &page);
+                async move { Ok::<_, Error>((self.deliver(way, to, page, &things, hurries).await?, things)) }
+            });
+            let delivered: Vec<_> = join_all(deliveries).await.into_iter().collect::<Result<_>>()?;
+            if !delivered.iter().any(|(how, _)| matches!(how, Delivered::Lost)) {
+                break delivered;
+            }
+            if tries == LOST_TRIES {
+                let queue = way.queue;
+                let what = "does not hold what was brought to it: its node may just be replaced";
+                return Err(Error::new(ErrorKind::NotNow, format!("a partition of queue {queue} {what}")).into());
+            }
+            tries += 1;
+            // Another server is the place's by now.
+            self.connection.leave();
+            tokio::time::sleep(LOST_PAUSE).await;
+        };
+        let (mut behind, mut arrived) = (None, Vec::new());
+        for (how, things) in delivered {
+            match how {
+                Delivered::Behind(last) => behind = behind.max(Some(last)),
+                Delivered::Unsure(error) => return Err(Obstacle::Unconfirmed(error)),
+                Delivered::Arrived | Delivered::Lost => arrived.extend(things),
+            }
         }
-        let behind =
-            delivered.iter().filter_map(|(how, _)| if let Delivered::Behind(last) = how { Some(*last) } else { None });
-        let arrived = delivered.iter().filter(|(how, _)| *how == Delivered::Arrived).flat_map(|(_, things)| things);
         let mut command = scripts::MOVE_DONE.on(&self.partition_keys(way.queue, way.from), &self.clock);
         command.arg(&page.number);
         // Where a server has lost the numbers of its last pages, places have taken in later ones: what they did not take goes
         // again under a number that is new to them all.
-        command.arg(behind.max().map(|last| (last + 1).to_string()).unwrap_or_default());
-        arrived.for_each(|thing| _ = command.arg(&thing.name));
+        command.arg(behind.map(|last| (last + 1).to_string()).unwrap_or_default());
+        arrived.iter().for_each(|thing| _ = command.arg(&thing.name));
         scripts::MOVE_DONE.ask(&self.connection, &command).await?;
         Ok(page.things.len() as u64)
     }
 
     /// Gives a place what belongs there of a page, and sees that it stays there.
-    async fn deliver(&self, way: Way<'_>, to: &QueueKeys, page: &Page, things: &[&Thing]) -> Result<Delivered> {
+    async fn deliver(
+        &self,
+        way: Way<'_>,
+        to: &QueueKeys,
+        page: &Page,
+        things: &[&Thing],
+        hurries: bool,
+    ) -> Result<Delivered> {
         let mut command = scripts::MOVE_IN.on(to, &self.clock);
         command.arg(way.from.to_string()).arg(&page.number).arg(&page.fence);
         for thing in things {
@@ -225,8 +290,12 @@ impl Store {
         if came < 0 {
             return Ok(Delivered::Behind(-came));
         }
-        let stays = self.stays_at(to, way.from, &page.number).await?;
-        Ok(if stays { Delivered::Arrived } else { Delivered::Lost })
+        Ok(match self.stays_at(to, way.from, &page.number, hurries).await {
+            Ok(true) => Delivered::Arrived,
+            Ok(false) => Delivered::Lost,
+            Err(error) if error.kind() == ErrorKind::OutcomeUnknown => Delivered::Unsure(error),
+            Err(error) => return Err(error),
+        })
     }
 
     /// The names of batches of a place, also of those of which only a part is there.
@@ -250,6 +319,7 @@ impl Store {
         let mut reply = Reply::new("vacancy", scripts::VACANCY.ask(&self.connection, &command).await?)?;
         Ok(Left {
             waiting: reply.count()?,
+            leaving: reply.count()?,
             running: reply.count()?,
             ended: reply.count()?,
             schedules: reply.count()?,

@@ -185,7 +185,7 @@ impl Store {
     }
 
     async fn has_arrived(&self, keys: &QueueKeys, way: Way<'_>) -> Result<bool> {
-        let (began, mut first, mut brought) = (Instant::now(), None, false);
+        let (began, mut first, mut tried) = (Instant::now(), None, false);
         loop {
             let mut command = redis::cmd("HGET");
             command.arg(keys.name(Key::Meta)).arg("page");
@@ -198,12 +198,14 @@ impl Store {
             if !leaves || is_another || began.elapsed() >= ON_ITS_WAY {
                 return Ok(!leaves || is_another);
             }
-            if began.elapsed() >= MOMENT && !brought {
-                self.bring_what_left(way).await?;
-                brought = true;
-                continue;
-            }
             first.get_or_insert(page);
+            if began.elapsed() >= MOMENT && !tried {
+                tried = true;
+                // Who only looks goes on without, where what is on its way cannot arrive now.
+                if self.bring_what_left(way).await.is_ok() {
+                    return Ok(true);
+                }
+            }
             sleep(ASK_AGAIN).await;
         }
     }

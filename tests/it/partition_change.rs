@@ -199,7 +199,7 @@ fn replicas_elsewhere(cluster: &Cluster) -> Vec<&TestRedis> {
 }
 
 #[test]
-fn what_replicas_hold_of_a_durable_queue_is_forgotten_when_those_of_its_new_place_have_it() {
+fn nothing_is_closed_before_the_replicas_of_a_durable_queue_s_new_places_answer() {
     let cluster = Cluster::replicated();
     let cli = cluster.cli();
     cli.enqueue_lines("q", (0..100).map(|n| format!(r#"{{"id":"job-{n}","payload":{n}}}"#)));
@@ -208,12 +208,57 @@ fn what_replicas_hold_of_a_durable_queue_is_forgotten_when_those_of_its_new_plac
     assert_eq!(replicas.len(), 2);
     replicas.iter().for_each(|replica| replica.signal(Signal::STOP));
     let told = cli.run(["queues", "set", "q", "--partitions", "8"]);
+    let new = cli.run(["enqueue", "q", "{}"]);
+    let shown = cli.run(["stats", "q", "-o", "json"]);
+    replicas.iter().for_each(|replica| replica.signal(Signal::CONT));
+    assert!(told.code == Some(75) && told.stderr.contains("until a replica there has it"), "{told:?}");
+    assert!(new.code == Some(0), "producers go on: {new:?}");
+    assert!(shown.stdout.contains("\"pending\": 101"), "{shown:?}");
+    cli.ok(["queues", "set", "q", "--partitions", "8"]);
+    assert_eq!(cli.json(["stats", "q"])["pending"], 101);
+}
+
+#[test]
+fn what_replicas_hold_of_a_durable_queue_is_forgotten_when_those_of_its_new_place_have_it() {
+    let cluster = Cluster::replicated();
+    let cli = cluster.cli();
+    cli.enqueue_lines("q", (0..100).map(|n| format!(r#"{{"id":"job-{n}","payload":{n}}}"#)));
+    cli.ok(["queues", "set", "q", "--durable", "on"]);
+    // Said, but nothing moved.
+    let full = another_master(&cluster);
+    full.query::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
+    let told = cli.run(["queues", "set", "q", "--partitions", "8"]);
+    assert!(told.code == Some(75) && told.stderr.contains("takes nothing in"), "{told:?}");
+    let replicas = replicas_elsewhere(&cluster);
+    replicas.iter().for_each(|replica| replica.signal(Signal::STOP));
+    full.query::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
+    let told = cli.run(["queues", "set", "q", "--partitions", "8"]);
     let leaving: u64 = cluster.server("q").query(&["HLEN", &cluster.servers[0].key("q", "leaving")]);
+    let shown = cli.run(["stats", "q", "-o", "json"]);
+    // What has arrived is worked all the same.
+    let worker = cli.work(["q", "--exec", "true"]).ready();
+    let done = || cli.run(["stats", "q", "-o", "json"]).stdout.contains("\"completed\": 100");
+    let began = std::time::Instant::now();
+    while !done() && began.elapsed() < DEADLINE {}
+    let worked = done();
     replicas.iter().for_each(|replica| replica.signal(Signal::CONT));
     assert!(told.code == Some(75) && told.stderr.contains("until a replica there has it"), "{told:?}");
     assert_eq!(leaving, 100, "they stand where they were, too");
+    assert!(shown.stdout.contains("\"pending\": 100"), "{shown:?}");
+    assert!(worked, "{:?}", worker.log());
+    drop(worker);
     cli.ok(["queues", "set", "q", "--partitions", "8"]);
-    assert_eq!(cli.json(["stats", "q"])["pending"], 100);
+    assert!(is_settled(cluster.server("q"), 8));
+    assert_eq!(cli.json(["stats", "q"])["completed"], 100);
+}
+
+/// A master that has neither queue `q` nor the names of all queues, to which commands write.
+fn another_master(cluster: &Cluster) -> &TestRedis {
+    let home = cluster.owner("q");
+    let registry = cluster.servers[0].key("q", "").replace("{q}:", "registry");
+    let has_names = |server: &TestRedis| server.try_query::<redis::Value>(&["EXISTS", &registry]).is_ok();
+    let others = [(home + 1) % 3, (home + 2) % 3].map(|at| &cluster.servers[at]);
+    others.into_iter().find(|server| !has_names(server)).unwrap()
 }
 
 #[test]
@@ -221,16 +266,11 @@ fn nothing_is_moved_to_a_node_whose_memory_is_full() {
     let cluster = Cluster::start();
     let cli = cluster.cli();
     cli.enqueue_lines("q", (0..100).map(|n| format!(r#"{{"id":"job-{n}","payload":{n}}}"#)));
-    let home = cluster.owner("q");
-    // Not the one that has the names of all queues, which the command writes to.
-    let registry = cluster.servers[0].key("q", "").replace("{q}:", "registry");
-    let has_names = |server: &TestRedis| server.try_query::<redis::Value>(&["EXISTS", &registry]).is_ok();
-    let others = [(home + 1) % 3, (home + 2) % 3].map(|at| &cluster.servers[at]);
-    let full = others.into_iter().find(|server| !has_names(server)).unwrap();
+    let full = another_master(&cluster);
     full.query::<()>(&["CONFIG", "SET", "maxmemory", "1"]);
     let told = cli.run(["queues", "set", "q", "--partitions", "8"]);
     assert!(told.code == Some(75) && told.stderr.contains("takes nothing in"), "{told:?}");
-    let stays: u64 = cluster.servers[home].query(&["HLEN", &cluster.servers[0].key("q", "jobs")]);
+    let stays: u64 = cluster.server("q").query(&["HLEN", &cluster.servers[0].key("q", "jobs")]);
     assert_eq!(stays, 100);
     full.query::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
     cli.ok(["queues", "set", "q", "--partitions", "8"]);

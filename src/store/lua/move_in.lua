@@ -20,6 +20,7 @@ if tonumber(fence) > (tonumber(redis.call('HGET', meta, 'fence')) or 0) then red
 
 local function take_batch(name, told)
   local key = string.sub(meta, 1, -5) .. 'batch:' .. name
+  if told[1] ~= '' and redis.call('HGET', key, 'created_ms') == told[1] then return end -- It came under another number.
   for n, what in ipairs({'total', 'completed', 'dead', 'cancelled'}) do
     if tonumber(told[n + 1]) then redis.call('HINCRBY', key, what, told[n + 1]) end
   end

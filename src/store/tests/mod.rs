@@ -17,6 +17,7 @@ mod arrivals;
 mod connection;
 mod course;
 mod embedded;
+mod forgotten;
 mod job_logs;
 mod keyed;
 mod mover;

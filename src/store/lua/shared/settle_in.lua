@@ -1,9 +1,11 @@
--- own_id(id, from): an id that nobody has here, for a job of the place `from` whose own another job has. Needs KEYS jobs seen.
-local function own_id(id, from)
+-- own_id(id, from, record): an id that nobody has here, for a job of the place `from` whose own another job has; nil where it
+-- is here under such a one. Needs KEYS jobs seen.
+local function own_id(id, from, record)
   -- Ids have 128 characters at most.
   local stem = (#id > 112 and string.sub(id, 1, 72) .. redis.sha1hex(id) or id) .. '@' .. string.gsub(from, '/', '-of-', 1)
   local name, n = stem, 1
   while redis.call('HEXISTS', jobs, name) == 1 or redis.call('ZSCORE', seen, name) do
+    if redis.call('HGET', jobs, name) == record then return nil end
     n = n + 1
     name = stem .. '-' .. n
   end
@@ -21,7 +23,8 @@ local function take_job(job, from, now_us)
   local holder = key ~= '' and holder_of(key, math.floor(now_us / 1000))
   if holder and holder ~= id then job[7], job[8] = '', '' end
   if there then
-    job[1] = own_id(id, from)
+    job[1] = own_id(id, from, job[4])
+    if not job[1] then return nil end
     -- What holds the key may be the other job.
     if holder == id then job[7], job[8] = '', '' end
     local window = string.match(job[8], '^(%d+)|')
