@@ -7,9 +7,9 @@ use futures_util::future::{try_join, try_join_all};
 use tokio::time::{Instant, sleep};
 
 use crate::error::{ErrorKind, Result};
-use crate::job::{History, JobId, Layout, Partition, QueueName};
+use crate::job::{History, JobId, Layout, Partition, Partitions, QueueName};
 use crate::store::codec::read;
-use crate::store::course::Course;
+use crate::store::course::{Course, counted};
 use crate::store::inspect::{Counts, Detail, Found, Place, Range, Standstill};
 use crate::store::moving::Way;
 use crate::store::{Key, QueueKeys, Store};
@@ -118,6 +118,19 @@ impl Store {
     /// The numbers of a queue over all its places; `None` when it was never used. A queue of one partition is asked one
     /// question. A job that is moved meanwhile may be counted twice.
     pub(crate) async fn counts_of(&self, queue: &QueueName) -> Result<Option<Counts>> {
+        let Some(mut counts) = self.counts_now(queue).await? else { return Ok(None) };
+        let former: Vec<_> = counts.former().collect();
+        for places in former {
+            let asked = places.each().map(|place| self.partition_keys(queue, place));
+            let asked: Vec<_> = asked.filter(|keys| !keys.is_same_place(&self.keys(queue))).collect();
+            let others = try_join_all(asked.iter().map(|keys| self.counts(keys))).await?;
+            others.into_iter().flatten().for_each(|other| counts.add_minutes(other));
+        }
+        Ok(Some(counts))
+    }
+
+    /// The same, over the places that it has now; nothing of what was counted in those that it had before.
+    async fn counts_now(&self, queue: &QueueName) -> Result<Option<Counts>> {
         let home = self.keys(queue);
         let Some(mut counts) = self.counts(&home).await? else { return Ok(None) };
         if ELSEWHERE.iter().all(|field| counts.config.get(*field).is_none_or(String::is_empty)) {
@@ -301,11 +314,34 @@ impl Counts {
         self.first_due_ms = least(self.first_due_ms, other.first_due_ms);
         self.sizes.iter_mut().zip(other.sizes).for_each(|(sum, size)| *sum += size);
         self.schedules.iter_mut().zip(other.schedules).for_each(|(sum, count)| *sum += count);
-        self.minutes.resize(self.minutes.len().max(other.minutes.len()), [0; 4]);
-        for (sums, counters) in self.minutes.iter_mut().zip(other.minutes) {
+        self.add_counters(&other.minutes);
+        add_totals(&mut self.totals, &other.totals);
+    }
+
+    /// Adds what was counted minute by minute in a place that the queue had; its totals are where its jobs are.
+    fn add_minutes(&mut self, mut other: Self) {
+        let now_us = self.now_us.max(other.now_us);
+        self.go_on_to(now_us);
+        other.go_on_to(now_us);
+        self.add_counters(&other.minutes);
+    }
+
+    fn add_counters(&mut self, minutes: &[[u64; 4]]) {
+        self.minutes.resize(self.minutes.len().max(minutes.len()), [0; 4]);
+        for (sums, counters) in self.minutes.iter_mut().zip(minutes) {
             sums.iter_mut().zip(counters).for_each(|(sum, counter)| *sum += counter);
         }
-        add_totals(&mut self.totals, &other.totals);
+    }
+
+    /// Over how many partitions the queue was spread within the last hour, where it is not so now.
+    fn former(&self) -> impl Iterator<Item = Partitions> {
+        let (now_ms, Layout { now, was }) = (self.now_us / 1_000, self.layout);
+        let mut known = self.config.get("partitions_counted").map_or_else(Vec::new, |text| counted(text));
+        // Those that were being left when the settings were read may be gone from them by now.
+        let left = self.config.get("partitions_was").and_then(|count| Partitions::new(count.parse().ok()?).ok());
+        known.retain(|(places, until_ms)| *until_ms > now_ms && Some(*places) != left);
+        let all = known.into_iter().map(|(places, _)| places).chain(left);
+        all.filter(move |places| *places != now && Some(*places) != was)
     }
 
     /// The same, told at a later instant: minutes have gone by since.
