@@ -242,6 +242,10 @@ impl<'a> Mover<'a> {
                 tokio::time::sleep(Duration::from_millis(TURN_MS)).await;
                 continue;
             }
+            if self.is_asked && course.next.is_some() && self.told_at.is_none() {
+                let left = self.still_in(course.layout.now).await?;
+                progress(self.told(&course, left));
+            }
             let before = self.moved;
             let step = match course.next {
                 Some(next) => self.introduce(&course, next).await.map(|further| (None, further)),
@@ -250,10 +254,6 @@ impl<'a> Mover<'a> {
             let (left, steps) = match step {
                 Ok((Some(left), steps)) => (left, steps),
                 Ok((None, further)) => {
-                    if self.is_asked && self.told_at.is_none() {
-                        let left = self.still_in(course.layout.now).await?;
-                        progress(self.told(&course, left));
-                    }
                     self.came_further(further).await?;
                     if !further && is_over {
                         return Ok(self.told(&course, Left::default()));

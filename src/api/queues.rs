@@ -20,7 +20,8 @@ use crate::{ActOptions, Error, Scope};
 pub(super) fn routes() -> Vec<Route> {
     let patch = "Only what is named changes, for every worker and without a restart: null lifts a limit, or brings the \
                  default back (RFC 7396). Another number of partitions holds at once for new jobs; those that are there are \
-                 moved while producers and workers go on.";
+                 moved while producers and workers go on. Limits that only the new number can keep are set when all is \
+                 moved, which the answer waits for.";
     let example = json!({"rate": "100/s", "concurrency": 20, "removeOnComplete": "24h", "maxLength": null});
     let set = Route::patch("/api/queues/{queue}/settings", "setQueue", set);
     let settings = patch_of::<QueueSettings>(&[("retry", patch_of::<RetryPolicy>(&[]))]);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{join_all, try_join, try_join_all};
 use tokio::time::{Instant, sleep};
 
 use crate::error::{ErrorKind, Result};
@@ -116,15 +116,17 @@ impl Store {
     }
 
     /// The numbers of a queue over all its places; `None` when it was never used. A queue of one partition is asked one
-    /// question. A job that is moved meanwhile may be counted twice.
+    /// question. A job that is moved meanwhile may be counted twice. What happened in places that it had within the last hour is
+    /// in its rates; one that had no others is asked nothing more.
     pub(crate) async fn counts_of(&self, queue: &QueueName) -> Result<Option<Counts>> {
         let Some(mut counts) = self.counts_now(queue).await? else { return Ok(None) };
         let former: Vec<_> = counts.former().collect();
         for places in former {
             let asked = places.each().map(|place| self.partition_keys(queue, place));
             let asked: Vec<_> = asked.filter(|keys| !keys.is_same_place(&self.keys(queue))).collect();
-            let others = try_join_all(asked.iter().map(|keys| self.counts(keys))).await?;
-            others.into_iter().flatten().for_each(|other| counts.add_minutes(other));
+            let others = join_all(asked.iter().map(|keys| self.counts(keys))).await;
+            // A node that is away may have no place of the queue any more: what it counted lacks in the rates, and nothing else.
+            others.into_iter().filter_map(Result::ok).flatten().for_each(|other| counts.add_minutes(other));
         }
         Ok(Some(counts))
     }
@@ -397,6 +399,24 @@ mod tests {
         assert_eq!((sum.oldest_arrival_us, sum.first_due_ms, sum.workers), (Some(7), Some(7), 2));
         assert_eq!((sum.totals["enqueued"].as_str(), sum.minutes.len()), ("12", MINUTES));
         assert!(sum.minutes.iter().all(|minute| *minute == [12, 0, 0, 3]));
+    }
+
+    #[test]
+    fn places_are_looked_at_for_an_hour_after_they_were_left() {
+        let mut known = counts(NOW_US, 3, None);
+        let former = |known: &Counts| known.former().map(Partitions::count).collect::<Vec<_>>();
+        assert_eq!(former(&known), [0; 0], "nothing more is asked of a queue that was not changed");
+        let (now_ms, of) = (NOW_US / 1_000, |count| Partitions::new(count).unwrap());
+        let text = format!("8:{} 3:{} 5:{now_ms} 1:{} x:y", now_ms + 1, now_ms + 2, now_ms + 3);
+        known.config.insert("partitions_counted".to_owned(), text);
+        assert_eq!(former(&known), [8, 3]);
+        known.layout = Layout { now: of(3), was: None };
+        assert_eq!(former(&known), [8, 1]);
+        // They were being left when the settings were read.
+        known.config.insert("partitions_was".to_owned(), "2".to_owned());
+        assert_eq!(former(&known), [8, 1, 2]);
+        known.layout.was = Some(of(2));
+        assert_eq!(former(&known), [8, 1]);
     }
 
     #[test]

@@ -178,7 +178,8 @@ fn a_job_that_is_refused_leaves_no_empty_batch() {
     let cli = Cli::new(&redis);
     spread(&redis, "q", 8);
     for more in [&["--unique", "u"][..], &["--unless-queued"]] {
-        cli.run(["enqueue", "q", "{}", "--batch", "b"].iter().chain(more)).expect(5);
+        let told = cli.run(["enqueue", "q", "{}", "--batch", "b"].iter().chain(more)).expect(5).stderr;
+        assert!(told.contains("several partitions") && !told.contains("script"), "{told}");
     }
     let line = r#"{"payload":{},"batch":"c","unique":"u"}"#;
     cli.clone().stdin(format!("{line}\n")).run(["enqueue", "q", "--ndjson", "-"]).expect(3);
@@ -204,6 +205,29 @@ fn what_former_partitions_leave_goes_with_their_queue() {
     change(&redis, 3);
     let kept = places().into_iter().filter(|key| redis.query::<i64>(&["PTTL", key]) == -1).count();
     assert_eq!((kept, &cli.json(["stats", "q"])["pending"]), (3, &json!(20)));
+}
+
+#[test]
+fn the_example_of_the_readme_runs_as_it_stands() {
+    let redis = TestRedis::start();
+    let cli = Cli::new(&redis);
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let section = readme.split("\n## Partitions\n").nth(1).unwrap();
+    let example = section.split("```").nth(1).unwrap().replace("\\\n", " ");
+    let commands: Vec<_> = example.lines().filter_map(|line| line.strip_prefix("$ ireva-queue ")).collect();
+    assert_eq!(commands.len(), 3, "{example}");
+    commands.iter().for_each(|command| _ = cli.ok(command.split_whitespace()));
+    assert_eq!(cli.json(["stats", "email"])["pending"], 1);
+}
+
+#[test]
+fn help_says_what_several_partitions_change() {
+    let cli = Cli::bare();
+    assert!(cli.ok(["help", "partitions"]).contains("queues set email --partitions 8"));
+    let told = |command: &[&str]| cli.ok(command).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(told(&["enqueue", "--help"]).matches("several partitions").count(), 5);
+    let set = told(&["queues", "set", "--help"]);
+    assert!(set.contains("Several have no limits per key") && set.contains("Ctrl-C is safe"), "{set}");
 }
 
 #[test]

@@ -137,6 +137,17 @@ async fn heal_begins_a_forgotten_change_anew() {
 }
 
 #[tokio::test]
+async fn progress_begins_with_all_that_is_to_be_moved() {
+    let bench = Bench::new();
+    bench.add((0..1_000).map(|n| job(&format!("{n}")))).await;
+    let mut told = Vec::new();
+    let changes = [Setting::Partitions(4), Setting::Concurrency(Some(9))];
+    bench.queue.set_and_move(&changes, &mut |moved| told.push((moved.moved, moved.left))).await.unwrap();
+    assert_eq!(told[0], (0, 1_000));
+    assert!(told.iter().all(|(moved, left)| moved + left >= 1_000), "{told:?}");
+}
+
+#[tokio::test]
 async fn heal_brings_a_change_of_which_all_is_moved_to_its_end() {
     let bench = Bench::new();
     bench.add((0..50).map(|n| job(&format!("{n}")))).await;

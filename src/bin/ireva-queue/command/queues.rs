@@ -49,7 +49,9 @@ enum Verb {
     Unprotect(Names),
     Set(Box<SetArgs>),
     /// Delete queues that hold no jobs, with their settings, counters and the ids
-    /// that they remember; what former partitions leave is gone within an hour
+    /// that they remember
+    ///
+    /// What former partitions leave is gone within an hour.
     #[command(before_help = "Example:
   ireva-queue queues delete emaill")]
     Delete(DeleteArgs),

@@ -11,7 +11,7 @@ use crate::exit::{Code, Stop, code_of};
 use crate::output::counted;
 
 /// How long a command that ends early asks whether its change is on.
-const LAST_LOOK: Duration = Duration::from_secs(2);
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// Sets `changes`, with `count` partitions among them, and moves the jobs to those that they belong to then. Ctrl-C leaves the
 /// rest to the workers.
@@ -52,7 +52,7 @@ async fn what_goes_on(queue: &Queue, count: u16) -> String {
     };
     let has = now.settings.partitions;
     match (now.partitions_was, now.partitions_next) {
-        (None, None) if has == count => format!("{change} is done"),
+        (None, None) if has == count => format!("{change} is done; the same command again sets what is left"),
         (None, None) => format!("{change} was not begun: queue {name} has {}", counted(has.into(), "partition")),
         _ => format!("{change} is on: {goes_on}"),
     }
