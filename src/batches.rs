@@ -63,12 +63,19 @@ impl Batches {
     }
 
     /// Opens the batches that jobs name where they are not there, without a job on completion. Into one that is sealed only what
-    /// it holds already can be sent again.
+    /// it holds already can be sent again. None is opened for jobs that the queue refuses in any batch, which have a unique key
+    /// where there are several partitions.
     ///
     /// # Errors
     /// `Unreachable` and its like.
     pub async fn open_for<'a>(&self, queue: &QueueName, jobs: impl IntoIterator<Item = &'a NewJob>) -> Result<()> {
-        let mut names: Vec<_> = jobs.into_iter().filter_map(|job| job.batch.as_ref()).collect();
+        let (jobs, mut is_spread) = (jobs.into_iter().filter(|job| job.batch.is_some()).collect::<Vec<_>>(), false);
+        if jobs.iter().any(|job| job.has_key_in_batch()) {
+            let layout = self.store.layout(queue).await?;
+            is_spread = layout.was.is_some() || !layout.now.is_one();
+        }
+        let taken = jobs.into_iter().filter(|job| !(is_spread && job.has_key_in_batch()));
+        let mut names: Vec<_> = taken.filter_map(|job| job.batch.as_ref()).collect();
         names.sort();
         names.dedup();
         for name in names {

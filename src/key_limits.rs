@@ -65,9 +65,10 @@ impl KeyLimits {
         let layout = self.store.layout(queue).await?;
         if layout.was.is_some() || !layout.now.is_one() {
             return Err(Error::refused(format!(
-                "queue {queue} has {} partitions: no script sees all jobs of a key, so it cannot be limited (for limits per \
-                 key: queues set {queue} --partitions 1)",
-                layout.now.count()
+                "queue {queue} has {}{}: the jobs of a key may be in several, so it cannot be limited (for limits per key: queues \
+                 set {queue} --partitions 1)",
+                layout.now.told(),
+                layout.was.map_or_else(String::new, |was| format!(", and jobs are being moved from {}", was.count()))
             )));
         }
         if self.store.settings(&self.keys).await?.settings.key.is_none() {

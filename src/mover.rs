@@ -10,6 +10,7 @@
 mod busy;
 mod hindrance;
 mod introduce;
+mod setting;
 
 use std::time::Duration;
 
@@ -17,8 +18,8 @@ use futures_util::future::join_all;
 use serde::Serialize;
 use tokio::time::Instant;
 
-pub(crate) use self::hindrance::check;
-use self::hindrance::{keyed_batch, refused};
+use self::hindrance::{check, keyed_batch, refused};
+pub(crate) use self::setting::{Pace, prepare};
 use crate::config::Setting;
 use crate::error::{Error, Result};
 use crate::job::{JobId, Layout, Partition, Partitions, QueueName};
@@ -45,8 +46,9 @@ const LAST_LOOK: Duration = Duration::from_secs(1);
 const TURN_MS: u64 = 5_000;
 /// How long the janitor of a worker moves in each of its rounds, which come every minute.
 const ROUND: Duration = Duration::from_secs(50);
-/// How long a repair moves.
+/// How long a repair moves, and how long it waits for the end of a change of which all is moved.
 const HEALING: Duration = Duration::from_secs(10);
+const ENDING: Duration = Duration::from_secs(3);
 /// How long a change moves what it can before it answers.
 const FIRST_LOOK: Duration = Duration::from_millis(1_500);
 
@@ -102,7 +104,7 @@ pub(crate) fn asked_for(changes: &[Setting]) -> Option<u16> {
     changes.iter().rev().find_map(|change| if let Setting::Partitions(count) = change { Some(*count) } else { None })
 }
 
-/// Says that a queue shall have so many partitions, and moves what it can in a moment. `false` where it has so many.
+/// Says that a queue shall have so many partitions; `false` where it has so many, and nothing is to be moved.
 ///
 /// # Errors
 /// `Refused` where another change is under way, or something that is set cannot be divided; both are named.
@@ -112,14 +114,8 @@ pub(crate) async fn change(store: &Store, queue: &QueueName, count: u16) -> Resu
     if let Some(hindrance) = keyed_batch(store, queue, &course, count).await? {
         return Err(refused(queue, count, &course, hindrance));
     }
-    let begun = match store.intend(queue, partitions).await? {
-        Ok(begun) => begun,
-        Err(hindrance) => return Err(refused(queue, count, &course, hindrance)),
-    };
-    if begun {
-        carry_on(store, queue, Some(FIRST_LOOK), &mut |_| ()).await?;
-    }
-    Ok(begun)
+    let begun = store.intend(queue, partitions).await?;
+    begun.map_err(|hindrance| refused(queue, count, &course, hindrance))
 }
 
 /// Goes on with what is under way, at most for `limit`, or until all that is left runs; `progress` is told after each step.
@@ -164,8 +160,17 @@ async fn mend_course(store: &Store, queue: &QueueName, places: &[QueueKeys]) -> 
     store.course(queue).await
 }
 
-/// Goes on with a change that nobody else is at, for a moment; only looks with `dry_run`.
+/// Goes on with a change that nobody else is at, for a while, and to its end where all is moved; only looks with `dry_run`.
 pub(crate) async fn heal(store: &Store, queue: &QueueName, dry_run: bool) -> Result<Option<Repair>> {
+    heal_for(store, queue, dry_run, HEALING).await
+}
+
+pub(crate) async fn heal_for(
+    store: &Store,
+    queue: &QueueName,
+    dry_run: bool,
+    limit: Duration,
+) -> Result<Option<Repair>> {
     if store.standstill(queue, TURN_MS as i64).await?.is_none() {
         return Ok(None);
     }
@@ -177,11 +182,17 @@ pub(crate) async fn heal(store: &Store, queue: &QueueName, dry_run: bool) -> Res
     let mut mover = Mover::new(store, queue, true);
     let found = mover.left(course.layout).await?;
     let found = (found.waiting + found.ended).max(1);
-    if !dry_run {
-        mover.run(Some(HEALING), &mut |_| ()).await?;
-        mover.leave().await?;
+    if dry_run {
+        return Ok(Some(Repair::new(queue, RepairKind::Move, (found, 0))));
     }
-    let repaired = if dry_run { 0 } else { mover.moved.clamp(1, found) };
+    let mut moved = mover.run(Some(limit), &mut |_| ()).await?;
+    if !moved.done && moved.left + moved.running == 0 {
+        moved = mover.run(Some(ENDING), &mut |_| ()).await?;
+    }
+    mover.leave().await?;
+    // What runs where it was is nothing that could be put right; a change that has not come to its end is.
+    let is_whole = moved.done || moved.left == 0 && moved.running > 0;
+    let repaired = if is_whole { found } else { mover.moved.min(found - 1) };
     Ok(Some(Repair::new(queue, RepairKind::Move, (found, repaired))))
 }
 
@@ -205,6 +216,7 @@ pub(crate) async fn set_defaults(store: &Store, keys: &QueueKeys, defaults: &[Se
         && store.course(keys.queue()).await?.change.is_empty()
     {
         change(store, keys.queue(), count).await?;
+        carry_on(store, keys.queue(), Some(FIRST_LOOK), &mut |_| ()).await?;
     }
     Ok(())
 }
@@ -246,6 +258,10 @@ impl<'a> Mover<'a> {
                 }
                 tokio::time::sleep(Duration::from_millis(TURN_MS)).await;
                 continue;
+            }
+            if self.is_asked && course.next.is_some() && self.told_at.is_none() {
+                let left = self.still_in(course.layout.now).await?;
+                progress(self.told(&course, left));
             }
             let before = self.moved;
             let step = match course.next {
@@ -332,8 +348,15 @@ impl<'a> Mover<'a> {
 
     /// What the old places still hold.
     async fn left(&self, layout: Layout) -> Result<Left> {
-        let Some(was) = layout.was else { return Ok(Left::default()) };
-        let looks = was.each().map(|place| {
+        match layout.was {
+            Some(was) => self.still_in(was).await,
+            None => Ok(Left::default()),
+        }
+    }
+
+    /// What these places hold.
+    async fn still_in(&self, places: Partitions) -> Result<Left> {
+        let looks = places.each().map(|place| {
             let keys = self.keys(place);
             async move { self.store.vacancy(&keys).await }
         });
@@ -459,7 +482,7 @@ impl<'a> Mover<'a> {
         let change = course.number_when_settled().ok_or_else(corrupt)?;
         // A later change has said what it wants.
         let _ = self.set_gates(now, &change, Gate::Open, Last::default()).await?;
-        self.store.course_step(self.queue, CourseStep::Settle, (&course.change, now)).await?;
+        self.store.settle_course(self.queue, course, was).await?;
         self.store.copy_settings(self.queue).await?;
         Ok(true)
     }

@@ -17,7 +17,7 @@ use self::durable::Unconfirmed;
 pub(crate) use self::router::Router;
 use crate::config::Durable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{BatchName, JobId, KeyField, NewJob, Partitions};
+use crate::job::{BatchName, JobId, KeyField, NewJob, Partitions, QueueName};
 use crate::stats::Enqueued;
 use crate::store::{Accepted, Answered, Confirmer, EnqueueCall, QueueKeys, Store};
 
@@ -149,6 +149,10 @@ impl Producer {
     }
 
     /// Whether a call of this producer made the queue.
+    fn keys(&self) -> &QueueKeys {
+        &self.0.keys
+    }
+
     pub(crate) fn made(&self) -> bool {
         self.0.made.load(Ordering::Acquire)
     }
@@ -250,13 +254,10 @@ impl Inner {
                     format!("batch {batch} of queue {queue} takes no jobs: it is sealed, or nobody has opened it");
                 Err(Error::refused(why))
             }
-            Accepted::Full => Err(Error::new(
-                ErrorKind::Full,
-                format!(
-                    "queue {queue} is full: as many jobs wait as its maxLength allows; let workers take some, or raise it \
-                     (queues set {queue} --max-length N)"
-                ),
-            )),
+            Accepted::Full => {
+                let full = format!("queue {queue} is full: as many jobs wait as its maxLength allows");
+                Err(Error::new(ErrorKind::Full, told_full(&full, &queue)))
+            }
         }
     }
 
@@ -289,6 +290,11 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// That there is no room, and what makes some.
+fn told_full(full: &str, queue: &QueueName) -> String {
+    format!("{full}; let workers take some, or raise it (queues set {queue} --max-length N)")
 }
 
 /// The same error again and again.

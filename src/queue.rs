@@ -12,10 +12,10 @@ use crate::config::{Durable, QueueSettings, Setting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, JobState, NewJob, Partition, QueueName};
 use crate::key_limits::KeyLimits;
-use crate::mover::{self, Moved};
+use crate::mover::{self, Moved, Pace};
 use crate::producer::Router;
 use crate::selection::Selection;
-use crate::stats::{BulkReport, Enqueued, JobEnd, QueueStats};
+use crate::stats::{BulkReport, Enqueued, JobEnd, QueueStats, SettingsInForce};
 use crate::store::{Confirmer, Key, QueueKeys, Store};
 
 /// The states that `clear` means unless others are named.
@@ -73,6 +73,15 @@ impl Queue {
         self.producer.enqueue_many(jobs).await
     }
 
+    /// Whether the queue can have such a job: several partitions refuse one that asks for an empty queue, and one with a batch
+    /// and a unique key.
+    ///
+    /// # Errors
+    /// `Refused`, as [`Queue::enqueue`] says; `Unreachable` and its like.
+    pub async fn must_take(&self, job: &NewJob) -> Result<()> {
+        self.producer.must_take(job).await
+    }
+
     /// Waits until a job has ended, at most `timeout`. Dropping the future changes nothing.
     ///
     /// # Errors
@@ -128,9 +137,18 @@ impl Queue {
     /// # Errors
     /// `Corrupt` when a hand has written something unreadable into one of the settings: it is named.
     pub async fn settings(&self) -> Result<QueueSettings> {
+        Ok(self.in_force().await?.settings)
+    }
+
+    /// What is set, how far a change of the [partitions](Setting::Partitions) has come, and what each partition has of the
+    /// limits.
+    ///
+    /// # Errors
+    /// As for [`Queue::settings`].
+    pub async fn in_force(&self) -> Result<SettingsInForce> {
         let stored = self.store.settings(&self.keys).await?;
         if stored.problems.is_empty() {
-            return Ok(stored.settings);
+            return Ok(SettingsInForce::new(stored.settings, (stored.partitions_was, stored.partitions_next)));
         }
         let key = self.keys.name(Key::Config);
         Err(Error::corrupt(format!("settings of queue {} ({key}): {}", self.name(), stored.problems.join("; "))))
@@ -139,22 +157,34 @@ impl Queue {
     /// Sets some of it; the rest stays. Live for every worker. What is set then.
     ///
     /// A change of the [partitions](Setting::Partitions) begins with the new number, and goes on with [`Queue::move_over`].
+    /// Limits that only the new number can keep, such as a concurrency of 1 with one partition, are set once all is moved,
+    /// which this call waits for then.
     ///
     /// # Errors
     /// `Invalid` for a value that would stop the queue for good, such as a concurrency of 0. `Refused` for what several
     /// partitions cannot have: limits per key, and a concurrency or a length below their number; and for another number of
     /// partitions while jobs are still being moved.
     pub async fn set(&self, changes: &[Setting]) -> Result<QueueSettings> {
-        let count = mover::asked_for(changes);
-        if let Some(count) = count {
-            mover::check(&self.store, self.name(), count, changes).await?;
-        }
-        self.store.set(&self.keys, changes).await?;
+        let plan = mover::prepare(&self.store, &self.keys, changes).await?;
         self.producer.register().await?;
-        if let Some(count) = count {
-            mover::change(&self.store, self.name(), count).await?;
-        }
+        plan.carry_out(&self.store, &self.keys, (Pace::Begin, &mut |_| ())).await?;
         Ok(self.store.settings(&self.keys).await?.settings)
+    }
+
+    /// The same, and moves the jobs where the number of partitions is among it, as [`Queue::move_over`] does; how far they are
+    /// then. Safe to break off and to repeat: [`Queue::in_force`] tells whether the change is on, and then the workers of the
+    /// queue go on with it.
+    ///
+    /// # Errors
+    /// As for [`Queue::set`] and [`Queue::move_over`]. The change may be on all the same.
+    pub async fn set_and_move(
+        &self,
+        changes: &[Setting],
+        progress: &mut (dyn FnMut(Moved) + Send),
+    ) -> Result<Option<Moved>> {
+        let plan = mover::prepare(&self.store, &self.keys, changes).await?;
+        self.producer.register().await?;
+        plan.carry_out(&self.store, &self.keys, (Pace::ToTheEnd, progress)).await
     }
 
     /// Goes on moving the jobs of a queue whose number of [partitions](Setting::Partitions) was changed to where they belong
@@ -237,15 +267,17 @@ impl Queue {
         }
         let course = self.store.course(self.name()).await?;
         if course.is_moving() || !course.layout.now.is_one() {
-            let (name, count) = (self.name(), course.next.unwrap_or(course.layout.now).count());
+            let (name, count) = (self.name(), course.next.unwrap_or(course.layout.now).told());
             // Whoever knows its partitions would go on adding to them, where nobody would look any more.
-            return refused(format!(
-                "it has {count} partitions; bring it back to one first (queues set {name} --partitions 1)"
-            ));
+            return refused(format!("it has {count}; bring it back to one first (queues set {name} --partitions 1)"));
         }
         let mut note = ActNote::new("delete queue", self.name(), "all".to_owned(), options.told());
         note.begin(&self.store).await?;
         let deleted = self.store.delete_queue(&self.keys).await?;
+        if deleted {
+            // Where a node is away it keeps what nobody reads; the queue is gone all the same.
+            let _ = self.store.forget_partitions(self.name()).await;
+        }
         let ended = if deleted { ActEnd::Done } else { ActEnd::Failed };
         note.end(&self.store, ended, 0).await?;
         match deleted {

@@ -14,13 +14,14 @@ use super::route::Route;
 use super::{Answered, Api};
 use crate::config::{QueueSettings, Setting};
 use crate::retry::RetryPolicy;
-use crate::stats::{Deleted, QueueSummary, Switched};
+use crate::stats::{Deleted, QueueSummary, SettingsInForce, Switched};
 use crate::{ActOptions, Error, Scope};
 
 pub(super) fn routes() -> Vec<Route> {
     let patch = "Only what is named changes, for every worker and without a restart: null lifts a limit, or brings the \
                  default back (RFC 7396). Another number of partitions holds at once for new jobs; those that are there are \
-                 moved while producers and workers go on.";
+                 moved while producers and workers go on. Limits that only the new number can keep are set when all is \
+                 moved, which the answer waits for.";
     let example = json!({"rate": "100/s", "concurrency": 20, "removeOnComplete": "24h", "maxLength": null});
     let set = Route::patch("/api/queues/{queue}/settings", "setQueue", set);
     let settings = patch_of::<QueueSettings>(&[("retry", patch_of::<RetryPolicy>(&[]))]);
@@ -33,12 +34,12 @@ pub(super) fn routes() -> Vec<Route> {
             .does("Show the settings of a queue", "")
             .scope(Scope::Read)
             .takes::<InQueue>()
-            .answers::<QueueSettings>("The settings"),
+            .answers::<SettingsInForce>("The settings"),
         set.does("Change settings of a queue", patch)
             .scope(Scope::Admin)
             .takes::<InQueue>()
             .body("The settings that change", settings.into(), example)
-            .answers::<QueueSettings>("All settings, as they are now"),
+            .answers::<SettingsInForce>("All settings, as they are now"),
         Route::delete("/api/queues/{queue}", "deleteQueue", delete)
             .does("Delete a queue that holds no job", "Its settings, counters and events go with it.")
             .scope(Scope::Admin)
@@ -78,13 +79,17 @@ async fn list(State(api): State<Api>) -> Answered<Vec<QueueSummary>> {
     Ok(Json(api.client.inspector().queues().await?))
 }
 
-async fn get(State(api): State<Api>, InQueue { queue }: InQueue) -> Answered<QueueSettings> {
+async fn get(State(api): State<Api>, InQueue { queue }: InQueue) -> Answered<SettingsInForce> {
     let queue = api.client.queue(queue);
     queue.must_exist().await?;
-    Ok(Json(queue.settings().await?))
+    Ok(Json(queue.in_force().await?))
 }
 
-async fn set(State(api): State<Api>, InQueue { queue }: InQueue, JsonText(text): JsonText) -> Answered<QueueSettings> {
+async fn set(
+    State(api): State<Api>,
+    InQueue { queue }: InQueue,
+    JsonText(text): JsonText,
+) -> Answered<SettingsInForce> {
     let patch: Map<String, Value> = serde_json::from_str(&text)
         .map_err(|error| Error::invalid(format!("the body is not an object of settings: {error}")))?;
     let queue = api.client.queue(queue);
@@ -92,7 +97,8 @@ async fn set(State(api): State<Api>, InQueue { queue }: InQueue, JsonText(text):
     if changes.is_empty() {
         return Err(Error::invalid("nothing to set: name at least one setting, such as {\"rate\":\"100/s\"}").into());
     }
-    let settings = queue.set(&changes).await?;
+    queue.set(&changes).await?;
+    let settings = queue.in_force().await?;
     if changes.iter().any(|change| matches!(change, Setting::Partitions(_))) {
         // The answer does not wait for it: where this server ends, workers go on.
         tokio::spawn(async move { queue.move_over(&mut |_| ()).await });

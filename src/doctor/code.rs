@@ -135,7 +135,7 @@ codes! {
         "A setting that cannot be read counts as not set."
         "ireva-queue queues set {about} sets it anew",
     PartitionsUnmoved "partitions_unmoved" Queue Warning
-        "Jobs are where the queue had them before the number of its partitions changed, and nobody moves them."
+        "The number of partitions is being changed, and nobody goes on with that: jobs are where the queue had them before. Critical where jobs cannot be added or started until somebody does."
         "ireva-queue queues set {about} --partitions N, with the number that was set, goes on with it; so does a worker",
     PartitionsHeld "partitions_held" Queue Warning
         "Jobs wait in new partitions for those that the queue has where it had them before their number changed."

@@ -23,6 +23,8 @@ use crate::store::{
 const CALLS_AT_ONCE: usize = 32;
 /// Workers go on with a change of partitions each minute.
 const STANDS_STILL_MS: i64 = 180_000;
+/// The same where no worker is there to go on: only a command that is at it can, and comes further within seconds.
+const LEFT_ALONE_MS: i64 = 15_000;
 /// Jobs that failed last, of each state, from which causes are told.
 const CAUSES_FROM: u64 = 50;
 /// Causes that a finding names.
@@ -282,7 +284,7 @@ async fn look_at_queue(store: &Store, queue: &QueueName) -> Result<Option<QueueF
         places,
         misplaced,
         held_by: None,
-        standstill: store.standstill(queue, STANDS_STILL_MS).await?,
+        standstill: store.standstill(queue, if stats.workers > 0 { STANDS_STILL_MS } else { LEFT_ALONE_MS }).await?,
         hold: store.hold(queue).await?,
         stats,
     }))

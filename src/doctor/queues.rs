@@ -340,6 +340,7 @@ pub(super) mod tests {
         assert!(finding.remedy.contains("queues set q --partitions 8"), "{}", finding.remedy);
         facts.standstill = Some(Standstill { partitions: 8, for_ms: 600_000, stops: true });
         assert_eq!(judge(&facts, &[], None)[0].severity, Severity::Critical);
+        assert!(Code::PartitionsUnmoved.info().meaning.contains("Critical where"), "the table of codes says so");
     }
 
     #[test]

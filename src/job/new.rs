@@ -217,6 +217,11 @@ impl NewJob {
         self.unique.as_ref().map(|unique| unique.key.as_str())
     }
 
+    /// Whether it is counted in a batch and holds a unique key, which no queue of several partitions can have.
+    pub(crate) fn has_key_in_batch(&self) -> bool {
+        self.batch.is_some() && self.unique.is_some()
+    }
+
     /// Whether it is added only where no job of the queue waits or runs.
     pub fn asks_for_empty_queue(&self) -> bool {
         self.unless_queued

@@ -65,6 +65,11 @@ impl Partitions {
         Partition { number: self.place_of(key) as u16 + 1, of: self.0 }
     }
 
+    /// Their number in words: `8 partitions`.
+    pub(crate) fn told(self) -> String {
+        if self.is_one() { "1 partition".to_owned() } else { format!("{} partitions", self.0) }
+    }
+
     /// Their number.
     pub(crate) fn count(self) -> u16 {
         self.0

@@ -51,14 +51,16 @@ pub(super) async fn keyed_batch(
 pub(super) fn refused(queue: &QueueName, count: u16, course: &Course, hindrance: Hindrance) -> Error {
     let why = match hindrance {
         Hindrance::Moving => {
-            let on = course.next.unwrap_or(course.layout.now).count();
+            let on = course.next.unwrap_or(course.layout.now);
             format!(
-                "its jobs are still being moved to {on} partitions (queues set {queue} --partitions {on} goes on with that)"
+                "its jobs are still being moved to {} (queues set {queue} --partitions {} goes on with that)",
+                on.told(),
+                on.count()
             )
         }
         Hindrance::Key => {
             format!(
-                "it has limits per key, which no script could keep over several partitions (queues set {queue} --key none --key-concurrency none --key-rate none lifts them)"
+                "it has limits per key, and the jobs of a key may be in several partitions (queues set {queue} --key none --key-concurrency none --key-rate none lifts them)"
             )
         }
         Hindrance::Concurrency => {
@@ -77,5 +79,6 @@ pub(super) fn refused(queue: &QueueName, count: u16, course: &Course, hindrance:
             )
         }
     };
-    Error::refused(format!("queue {queue} cannot have {count} partitions: {why}"))
+    let asked = Partitions::new(count).map_or_else(|_| format!("{count} partitions"), Partitions::told);
+    Error::refused(format!("queue {queue} cannot have {asked}: {why}"))
 }

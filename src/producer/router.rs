@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use super::former::{self, Whereabouts};
-use super::{Outcome, Producer, repeated};
+use super::{Outcome, Producer, repeated, told_full};
 use crate::config::Durable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{NewJob, QueueName};
@@ -91,7 +91,7 @@ impl Router {
         loop {
             let routes = self.0.routes();
             left = routes.answer_known((&self.0.store, &self.0.queue), left, &mut answers).await?;
-            left = routes.offer(left, &mut answers).await?;
+            left = routes.offer(&self.0.store, left, &mut answers).await?;
             if left.is_empty() {
                 let missing = || Err(Error::internal("enqueue gave no answer"));
                 return Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect());
@@ -113,6 +113,15 @@ impl Router {
             }
             left.drain(..).zip(repeated(&error)).for_each(|((place, _), answer)| answers[place] = Some(answer));
         }
+    }
+
+    /// Refuses a job that several partitions cannot have, before anything is done for it. Nothing is asked about a job that any
+    /// queue can have.
+    pub(crate) async fn must_take(&self, job: &NewJob) -> Result<()> {
+        if !job.asks_for_empty_queue() && !job.has_key_in_batch() {
+            return Ok(());
+        }
+        self.0.learn().await?.cannot_have(job).map_or(Ok(()), |why| Err(Error::refused(why)))
     }
 
     fn moving(&self) -> Error {
@@ -205,13 +214,13 @@ impl Routes {
         }
         if job.asks_for_empty_queue() {
             return Some(
-                "unlessQueued cannot be asked of a queue of several partitions: no script sees all of them; \
-                 give the jobs a unique key instead",
+                "unlessQueued cannot be asked of a queue of several partitions, since a job may wait in another one; give the jobs a \
+                 unique key instead",
             );
         }
-        (job.batch.is_some() && job.unique.is_some()).then_some(
-            "a job of a batch cannot have a unique key in a queue of several partitions: it stands with its batch, where no \
-             script sees the other jobs of that key",
+        job.has_key_in_batch().then_some(
+            "a job of a batch cannot have a unique key in a queue of several partitions: it is in the partition of its batch, and \
+             other jobs of that key may be in another one",
         )
     }
 
@@ -221,6 +230,7 @@ impl Routes {
     /// Where nothing at all was accepted, the first one.
     async fn offer(
         &self,
+        store: &Store,
         jobs: Vec<(usize, NewJob)>,
         answers: &mut [Option<Result<Enqueued>>],
     ) -> Result<Vec<(usize, NewJob)>> {
@@ -232,7 +242,13 @@ impl Routes {
             share.push(job);
         }
         let offers = self.producers.iter().zip(shares).filter(|(_, (places, _))| !places.is_empty());
-        let offers = offers.map(|(producer, (places, share))| async move { (places, producer.hand_over(share).await) });
+        let offers = offers.map(|(producer, (places, share))| async move {
+            let outcome = producer.hand_over(share).await;
+            (
+                places,
+                if self.whereabouts.now.is_one() { outcome } else { say_which_is_full(store, producer, outcome).await },
+            )
+        });
         let (mut back, mut failed) = (Vec::new(), None);
         for (mut places, outcome) in join_all(offers).await {
             let taken = places.len();
@@ -252,4 +268,18 @@ impl Routes {
             _ => Ok(back),
         }
     }
+}
+
+/// Names the partition in each refusal of a job for which it has no room.
+async fn say_which_is_full(store: &Store, producer: &Producer, outcome: Result<Outcome>) -> Result<Outcome> {
+    let mut outcome = outcome?;
+    let is_full = |answer: &Result<Enqueued>| answer.as_ref().is_err_and(|error| error.kind() == ErrorKind::Full);
+    if outcome.answers.iter().any(is_full) {
+        let keys = producer.keys();
+        let why = told_full(&store.full(keys).await, keys.queue());
+        for answer in outcome.answers.iter_mut().filter(|answer| is_full(answer)) {
+            *answer = Err(Error::new(ErrorKind::Full, why.clone()));
+        }
+    }
+    Ok(outcome)
 }

@@ -99,9 +99,8 @@ async fn fire(
         Fired::Done(outcome) => outcome,
         Fired::NotAsSeen => return Ok(None),
         Fired::Full => {
-            let why = format!(
-                "schedule {name} of queue {queue} cannot enqueue its job: as many jobs wait as maxLength allows; its tick waits"
-            );
+            let full = store.full(keys).await;
+            let why = format!("schedule {name} of queue {queue} cannot enqueue its job: {full}; its tick waits");
             return Err(Error::new(ErrorKind::Full, why));
         }
     };

@@ -2,6 +2,7 @@
 
 mod acts;
 mod explanation;
+mod in_force;
 mod key_limit;
 
 use chrono::{DateTime, Utc};
@@ -14,6 +15,7 @@ use crate::retry::ErrorClass;
 
 pub use acts::{BulkReport, Protected, Skipped, StateCount};
 pub use explanation::{Explanation, Reason};
+pub use in_force::{PartitionShare, SettingsInForce};
 pub use key_limit::KeyLimit;
 
 impl QueueStats {
@@ -41,6 +43,7 @@ impl QueueStats {
             workers: 0,
             partitions: 1,
             partitions_was: None,
+            partitions_next: None,
             schedules: 0,
             late_schedules: 0,
         }
@@ -95,6 +98,9 @@ pub struct QueueStats {
     /// Over how many it was spread, while jobs are still being moved from there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partitions_was: Option<u16>,
+    /// Over how many it is to be spread, once that is written down and until it holds for new jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partitions_next: Option<u16>,
     /// Schedules of this queue.
     pub schedules: u64,
     /// Schedules whose tick came more than a minute ago and that nobody fired.
@@ -172,6 +178,12 @@ pub struct QueueSummary {
     pub workers: u64,
     /// What is set.
     pub settings: QueueSettings,
+    /// Over how many partitions it was spread, while jobs are still being moved from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partitions_was: Option<u16>,
+    /// Over how many it is to be spread, once that is written down and until it holds for new jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partitions_next: Option<u16>,
 }
 
 /// Whether jobs of a queue start, after it was paused or resumed.

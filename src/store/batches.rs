@@ -88,6 +88,30 @@ impl Store {
         Ok((looked_at, batches))
     }
 
+    /// Whether any live job of a place has a batch and a unique key.
+    pub(crate) async fn has_keys_in_batches(&self, keys: &QueueKeys) -> Result<bool> {
+        let mut command = redis::cmd("EXISTS");
+        command.arg(keys.name(Key::Batched));
+        let batched: bool = read("EXISTS", self.connection.call(&command).await?.value)?;
+        let mut cursor = if batched { "0" } else { "" }.to_owned();
+        while !cursor.is_empty() {
+            let mut command = redis::cmd("HSCAN");
+            command.arg(keys.name(Key::Keys)).arg(&cursor).arg("COUNT").arg(500);
+            let (next, page): (String, Vec<String>) = read("HSCAN", self.connection.call(&command).await?.value)?;
+            if !page.is_empty() {
+                let mut command = redis::cmd("HMGET");
+                command.arg(keys.name(Key::Batched));
+                page.chunks(2).for_each(|pair| _ = command.arg(&pair[0]));
+                let batches: Vec<Option<String>> = read("HMGET", self.connection.call(&command).await?.value)?;
+                if batches.iter().any(Option::is_some) {
+                    return Ok(true);
+                }
+            }
+            cursor = if next == "0" { String::new() } else { next };
+        }
+        Ok(false)
+    }
+
     /// Forgets the names of batches whose time is over; how many.
     pub(crate) async fn sweep_batches(&self, keys: &QueueKeys) -> Result<u64> {
         let (mut first, mut forgotten) = (0, 0);

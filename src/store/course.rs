@@ -3,7 +3,8 @@
 //! The settings of the queue say it: `partitions_next` is a number that is being introduced, `partitions_was` one from which
 //! jobs are still being moved, `partitions_held` that the new partitions are not fetched yet, `partitions_eased` that those
 //! before them are not fetched any more, `partitions_busy` how many jobs that run there belong to each new one,
-//! `partitions_seen` until when ids are remembered in the place that they themselves belong to. Each step may be done twice,
+//! `partitions_seen` until when ids are remembered in the place that they themselves belong to, `partitions_counted` over how
+//! many partitions it was spread within the last hour, where the minutes of that hour are counted. Each step may be done twice,
 //! and carries the number of the change, so that what comes late does nothing.
 
 use std::collections::BTreeMap;
@@ -16,6 +17,9 @@ use crate::store::acts::OPERATOR;
 use crate::store::codec::{Reply, read};
 use crate::store::share::share;
 use crate::store::{Key, Left, QueueKeys, Store, scripts};
+
+/// How long minutes that were counted in former partitions are looked at: the last hour, and the minute that slides out of it.
+const COUNTED_MS: i64 = 61 * 60_000;
 
 /// How the partitions of a queue stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +34,9 @@ pub(crate) struct Course {
     /// How many jobs that run there belong to each new partition, where the queue has a limit of jobs that run at once; nothing
     /// where none do.
     pub busy: Vec<u64>,
+    /// Over how many partitions it was spread within the last hour, and until when what was counted there is looked at, in
+    /// milliseconds.
+    pub counted: Vec<(Partitions, i64)>,
     /// Whether ids that are remembered may be in the place that they themselves belong to.
     pub remembers: bool,
     /// Whether the queue has a limit of jobs that run at once.
@@ -126,6 +133,7 @@ impl Course {
             held: !text("partitions_held").is_empty(),
             eased: !text("partitions_eased").is_empty(),
             busy: text("partitions_busy").split(',').filter_map(|count| count.parse().ok()).collect(),
+            counted: counted(&text("partitions_counted")),
             remembers: !text("partitions_seen").is_empty(),
             limited: !text("concurrency").is_empty(),
             change: text("partitions_change"),
@@ -161,6 +169,15 @@ impl Course {
     }
 }
 
+/// Reads `8:1764003660000 3:1764003700000`; what a hand has written is left out.
+pub(crate) fn counted(text: &str) -> Vec<(Partitions, i64)> {
+    let one = |word: &str| {
+        let (count, until_ms) = word.split_once(':')?;
+        Some((Partitions::new(count.parse().ok()?).ok()?, until_ms.parse().ok()?))
+    };
+    text.split(' ').filter_map(one).collect()
+}
+
 impl CourseStep {
     fn as_str(self) -> &'static str {
         match self {
@@ -192,7 +209,7 @@ impl Store {
     /// # Errors
     /// `Corrupt` where a hand has written what is no such number.
     pub(crate) async fn course(&self, queue: &QueueName) -> Result<Course> {
-        const FIELDS: [&str; 10] = [
+        const FIELDS: [&str; 11] = [
             "partitions",
             "partitions_was",
             "partitions_next",
@@ -200,6 +217,7 @@ impl Store {
             "partitions_eased",
             "partitions_busy",
             "partitions_seen",
+            "partitions_counted",
             "partitions_change",
             "concurrency",
             "version",
@@ -239,30 +257,6 @@ impl Store {
         })
     }
 
-    /// Whether any live job of a place has a batch and a unique key.
-    pub(crate) async fn has_keys_in_batches(&self, keys: &QueueKeys) -> Result<bool> {
-        let mut command = redis::cmd("EXISTS");
-        command.arg(keys.name(Key::Batched));
-        let batched: bool = read("EXISTS", self.connection.call(&command).await?.value)?;
-        let mut cursor = if batched { "0" } else { "" }.to_owned();
-        while !cursor.is_empty() {
-            let mut command = redis::cmd("HSCAN");
-            command.arg(keys.name(Key::Keys)).arg(&cursor).arg("COUNT").arg(500);
-            let (next, page): (String, Vec<String>) = read("HSCAN", self.connection.call(&command).await?.value)?;
-            if !page.is_empty() {
-                let mut command = redis::cmd("HMGET");
-                command.arg(keys.name(Key::Batched));
-                page.chunks(2).for_each(|pair| _ = command.arg(&pair[0]));
-                let batches: Vec<Option<String>> = read("HMGET", self.connection.call(&command).await?.value)?;
-                if batches.iter().any(Option::is_some) {
-                    return Ok(true);
-                }
-            }
-            cursor = if next == "0" { String::new() } else { next };
-        }
-        Ok(false)
-    }
-
     /// Makes a step of a change. `false` where that change is no more.
     pub(crate) async fn course_step(
         &self,
@@ -272,6 +266,16 @@ impl Store {
     ) -> Result<bool> {
         let told = if let CourseStep::Renumber(beyond) = step { beyond.to_string() } else { String::new() };
         Ok(self.turn_course(step.as_str(), queue, (change, partitions), &told).await? != "-")
+    }
+
+    /// Those before the new partitions are empty and gone. What was counted there is looked at for another hour.
+    pub(crate) async fn settle_course(&self, queue: &QueueName, course: &Course, was: Partitions) -> Result<()> {
+        let now_ms = self.now_ms().await?;
+        let others = course.counted.iter().filter(|(places, until_ms)| *places != was && *until_ms > now_ms);
+        let all = others.copied().chain([(was, now_ms + COUNTED_MS)]);
+        let told: Vec<_> = all.map(|(places, until_ms)| format!("{}:{until_ms}", places.count())).collect();
+        let said = (course.change.as_str(), course.layout.now);
+        self.turn_course(CourseStep::Settle.as_str(), queue, said, &told.join(" ")).await.map(drop)
     }
 
     /// The new partitions may be fetched, each within what its share of the concurrency leaves beside the `busy` jobs that

@@ -9,7 +9,7 @@ use crate::job::LimitKey;
 use crate::stats::KeyLimit;
 use crate::store::acts::OPERATOR;
 use crate::store::codec::{Reply, read};
-use crate::store::limits::not_with_partitions;
+use crate::store::limits::Limit;
 use crate::store::{Key, QueueKeys, Store, scripts};
 
 /// Keys that one call looks at.
@@ -137,7 +137,7 @@ impl Store {
         let answer = scripts::LIMIT.send(&self.connection, &command).await?;
         let changed: i64 = read("limit", answer.value)?;
         if changed < 0 {
-            return Err(not_with_partitions(keys.queue()));
+            return Err(self.not_with_partitions(keys.queue(), Limit::PerKey).await);
         }
         Ok(changed > 0 || answer.repeated)
     }

@@ -71,6 +71,7 @@ keys! {
 #[derive(Debug, Clone)]
 pub(crate) struct QueueKeys {
     queue: QueueName,
+    partition: Partition,
     names: Arc<[String]>,
 }
 
@@ -90,12 +91,17 @@ impl QueueKeys {
             false => format!("{prefix}{{{queue}:{partition}}}"),
         };
         let names = Key::ALL.iter().map(|key| format!("{base}:{}", key.suffix())).collect();
-        Self { queue: queue.clone(), names }
+        Self { queue: queue.clone(), partition, names }
     }
 
     /// The queue.
     pub(crate) fn queue(&self) -> &QueueName {
         &self.queue
+    }
+
+    /// Which partition of it; all of it where there is but one.
+    pub(crate) fn partition(&self) -> Partition {
+        self.partition
     }
 
     /// Whether these are the keys of the same place.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{JobId, Partition, Partitions, QueueName, Record};
+use crate::job::{JobId, PARTITIONS_MAX, Partition, Partitions, QueueName, Record};
 use crate::store::codec::{Reply, read};
 use crate::store::{Accepted, Key, QueueKeys, Store, StoredSchedule, scripts};
 
@@ -24,6 +24,8 @@ const RECORD: usize = 3;
 const BATCH: usize = 12;
 /// Batches whose names one call takes.
 pub(crate) const BATCHES_MOVED: usize = 250;
+/// How long what is left of former partitions stays when their queue is deleted.
+const FORGOTTEN_MS: u64 = 3_600_000;
 /// Names that one look at a set reads.
 const NAMES: usize = 500;
 /// How often a page is brought again to a place that does not hold it, and when.
@@ -330,8 +332,35 @@ impl Store {
     /// Clears a place away that is left and empty. `false` where it holds something.
     pub(crate) async fn retire(&self, queue: &QueueName, place: Partition, change: &str) -> Result<bool> {
         let mut command = scripts::RETIRE.on(&self.partition_keys(queue, place), &self.clock);
-        command.arg(change).arg(u8::from(place.is_whole()));
+        command.arg(change).arg(u8::from(place.is_whole())).arg("");
         read("retire", scripts::RETIRE.ask(&self.connection, &command).await?)
+    }
+
+    /// Lets what is left of the partitions that a queue of one ever had be gone within an hour, when it is deleted. Until then
+    /// it sends away whoever knows them and has not heard yet.
+    pub(crate) async fn forget_partitions(&self, queue: &QueueName) -> Result<()> {
+        let counts = (2..=PARTITIONS_MAX).filter_map(|count| Partitions::new(count).ok());
+        // Each was a place of its own, so that its first one tells whether there were so many.
+        let asked = counts.filter_map(|places| places.each().next().map(|first| (places, first)));
+        let known = asked
+            .map(|(places, first)| async move { Ok::<_, Error>(self.change_of(queue, first).await?.map(|_| places)) });
+        for places in join_all(known).await {
+            let Some(places) = places? else { continue };
+            for place in places.each() {
+                let Some(change) = self.change_of(queue, place).await? else { continue };
+                let mut command = scripts::RETIRE.on(&self.partition_keys(queue, place), &self.clock);
+                command.arg(change).arg(0).arg(FORGOTTEN_MS);
+                scripts::RETIRE.ask(&self.connection, &command).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The change by which a place was opened or left; `None` where nothing is left of it.
+    async fn change_of(&self, queue: &QueueName, place: Partition) -> Result<Option<String>> {
+        let mut command = redis::cmd("HGET");
+        command.arg(self.partition_keys(queue, place).name(Key::Meta)).arg("change");
+        read("HGET", self.connection.call(&command).await?.value)
     }
 
     /// Whether it is `who` that moves the jobs of a queue, for so long; 0 gives the turn back. `force`: whoever else does.

@@ -11,7 +11,7 @@ use crate::store::connection::Connection;
 use crate::store::{Key, Store, keys, scripts};
 
 /// Every command on a key of a queue, by a script or from here; `@` stands for the key.
-const ON_QUEUES: [&str; 50] = [
+const ON_QUEUES: [&str; 51] = [
     "APPEND @ x",
     "BLPOP @ 1",
     "DEL @",
@@ -37,6 +37,7 @@ const ON_QUEUES: [&str; 50] = [
     "LRANGE @ 0 1",
     "LTRIM @ 0 1",
     "MGET @",
+    "PERSIST @",
     "PEXPIRE @ 1",
     "RPUSH @ x",
     "SADD @ x",

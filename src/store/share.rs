@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::config::{QueueSettings, Setting};
 use crate::job::{Partition, QueueName};
 use crate::store::limits::{decode, encode};
+use crate::store::{QueueKeys, Store};
 
 /// What holds in each partition as it is set for the queue.
 const SAME: [&str; 7] = ["paused", "protected", "aging_us", "crash_limit", "durable", "events", "retry"];
@@ -78,6 +79,30 @@ fn left_of(whole: &QueueSettings, busy: &[u64]) -> Vec<u32> {
         over -= u64::from(given);
     }
     left
+}
+
+impl Store {
+    /// Says that a place of a queue holds as many jobs as may wait there: which partition, and how many that are, where there are
+    /// several.
+    pub(crate) async fn full(&self, keys: &QueueKeys) -> String {
+        let (queue, partition) = (keys.queue(), keys.partition());
+        if partition.is_whole() {
+            return format!("queue {queue} is full: as many jobs wait as its maxLength allows");
+        }
+        let stored = self.settings(&self.keys(queue)).await.map(|stored| stored.settings);
+        let (number, partitions) = partition.number();
+        let of_it = |whole: &QueueSettings| {
+            let part = QueueSettings { partitions, ..whole.clone() }.of_partition(number);
+            Some((part.max_length?, whole.max_length?))
+        };
+        let share = stored.ok().as_ref().and_then(of_it).map_or_else(
+            || "its share of the maxLength".to_owned(),
+            |(share, all)| format!("{share}, its share of the maxLength of {all}"),
+        );
+        format!(
+            "partition {partition} of queue {queue} is full: as many jobs wait there as may, {share} (others may have room)"
+        )
+    }
 }
 
 #[cfg(test)]

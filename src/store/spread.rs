@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::future::{join_all, try_join, try_join_all};
 use tokio::time::{Instant, sleep};
 
 use crate::error::{ErrorKind, Result};
-use crate::job::{History, JobId, Layout, Partition, QueueName};
+use crate::job::{History, JobId, Layout, Partition, Partitions, QueueName};
 use crate::store::codec::read;
-use crate::store::course::Course;
+use crate::store::course::{Course, counted};
 use crate::store::inspect::{Counts, Detail, Found, Place, Range, Standstill};
 use crate::store::moving::Way;
 use crate::store::{Key, QueueKeys, Store};
@@ -116,8 +116,23 @@ impl Store {
     }
 
     /// The numbers of a queue over all its places; `None` when it was never used. A queue of one partition is asked one
-    /// question. A job that is moved meanwhile may be counted twice.
+    /// question. A job that is moved meanwhile may be counted twice. What happened in places that it had within the last hour is
+    /// in its rates; one that had no others is asked nothing more.
     pub(crate) async fn counts_of(&self, queue: &QueueName) -> Result<Option<Counts>> {
+        let Some(mut counts) = self.counts_now(queue).await? else { return Ok(None) };
+        let former: Vec<_> = counts.former().collect();
+        for places in former {
+            let asked = places.each().map(|place| self.partition_keys(queue, place));
+            let asked: Vec<_> = asked.filter(|keys| !keys.is_same_place(&self.keys(queue))).collect();
+            let others = join_all(asked.iter().map(|keys| self.counts(keys))).await;
+            // A node that is away may have no place of the queue any more: what it counted lacks in the rates, and nothing else.
+            others.into_iter().filter_map(Result::ok).flatten().for_each(|other| counts.add_minutes(other));
+        }
+        Ok(Some(counts))
+    }
+
+    /// The same, over the places that it has now; nothing of what was counted in those that it had before.
+    async fn counts_now(&self, queue: &QueueName) -> Result<Option<Counts>> {
         let home = self.keys(queue);
         let Some(mut counts) = self.counts(&home).await? else { return Ok(None) };
         if ELSEWHERE.iter().all(|field| counts.config.get(*field).is_none_or(String::is_empty)) {
@@ -303,11 +318,34 @@ impl Counts {
         self.first_due_ms = least(self.first_due_ms, other.first_due_ms);
         self.sizes.iter_mut().zip(other.sizes).for_each(|(sum, size)| *sum += size);
         self.schedules.iter_mut().zip(other.schedules).for_each(|(sum, count)| *sum += count);
-        self.minutes.resize(self.minutes.len().max(other.minutes.len()), [0; 4]);
-        for (sums, counters) in self.minutes.iter_mut().zip(other.minutes) {
+        self.add_counters(&other.minutes);
+        add_totals(&mut self.totals, &other.totals);
+    }
+
+    /// Adds what was counted minute by minute in a place that the queue had; its totals are where its jobs are.
+    fn add_minutes(&mut self, mut other: Self) {
+        let now_us = self.now_us.max(other.now_us);
+        self.go_on_to(now_us);
+        other.go_on_to(now_us);
+        self.add_counters(&other.minutes);
+    }
+
+    fn add_counters(&mut self, minutes: &[[u64; 4]]) {
+        self.minutes.resize(self.minutes.len().max(minutes.len()), [0; 4]);
+        for (sums, counters) in self.minutes.iter_mut().zip(minutes) {
             sums.iter_mut().zip(counters).for_each(|(sum, counter)| *sum += counter);
         }
-        add_totals(&mut self.totals, &other.totals);
+    }
+
+    /// Over how many partitions the queue was spread within the last hour, where it is not so now.
+    fn former(&self) -> impl Iterator<Item = Partitions> {
+        let (now_ms, Layout { now, was }) = (self.now_us / 1_000, self.layout);
+        let mut known = self.config.get("partitions_counted").map_or_else(Vec::new, |text| counted(text));
+        // Those that were being left when the settings were read may be gone from them by now.
+        let left = self.config.get("partitions_was").and_then(|count| Partitions::new(count.parse().ok()?).ok());
+        known.retain(|(places, until_ms)| *until_ms > now_ms && Some(*places) != left);
+        let all = known.into_iter().map(|(places, _)| places).chain(left);
+        all.filter(move |places| *places != now && Some(*places) != was)
     }
 
     /// The same, told at a later instant: minutes have gone by since.
@@ -363,6 +401,24 @@ mod tests {
         assert_eq!((sum.oldest_arrival_us, sum.first_due_ms, sum.workers), (Some(7), Some(7), 2));
         assert_eq!((sum.totals["enqueued"].as_str(), sum.minutes.len()), ("12", MINUTES));
         assert!(sum.minutes.iter().all(|minute| *minute == [12, 0, 0, 3]));
+    }
+
+    #[test]
+    fn places_are_looked_at_for_an_hour_after_they_were_left() {
+        let mut known = counts(NOW_US, 3, None);
+        let former = |known: &Counts| known.former().map(Partitions::count).collect::<Vec<_>>();
+        assert_eq!(former(&known), [0; 0], "nothing more is asked of a queue that was not changed");
+        let (now_ms, of) = (NOW_US / 1_000, |count| Partitions::new(count).unwrap());
+        let text = format!("8:{} 3:{} 5:{now_ms} 1:{} x:y", now_ms + 1, now_ms + 2, now_ms + 3);
+        known.config.insert("partitions_counted".to_owned(), text);
+        assert_eq!(former(&known), [8, 3]);
+        known.layout = Layout { now: of(3), was: None };
+        assert_eq!(former(&known), [8, 1]);
+        // They were being left when the settings were read.
+        known.config.insert("partitions_was".to_owned(), "2".to_owned());
+        assert_eq!(former(&known), [8, 1, 2]);
+        known.layout.was = Some(of(2));
+        assert_eq!(former(&known), [8, 1]);
     }
 
     #[test]

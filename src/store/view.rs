@@ -42,6 +42,7 @@ impl Counts {
             workers: self.workers,
             partitions: number(self.layout.now),
             partitions_was: self.layout.was.map(number),
+            partitions_next: stored.partitions_next,
             schedules: self.schedules[0],
             late_schedules: self.schedules[1],
         }
@@ -52,7 +53,8 @@ impl Counts {
         let stats = self.stats(queue);
         let live = stats.pending + stats.scheduled + stats.active + stats.retrying;
         let QueueStats { queue, dead, paused, protected, settings, workers, .. } = stats;
-        QueueSummary { queue, paused, protected, live, dead, workers, settings }
+        let (partitions_was, partitions_next) = (stats.partitions_was, stats.partitions_next);
+        QueueSummary { queue, paused, protected, live, dead, workers, settings, partitions_was, partitions_next }
     }
 
     /// What was counted over the last so many minutes: of the oldest, only the part that has not slid out yet.

@@ -81,6 +81,7 @@ mod partitions;
 mod partitions_acts;
 mod partitions_operate;
 mod partitions_read;
+mod partitions_told;
 mod service;
 mod soak;
 mod weights;

@@ -11,6 +11,7 @@ local known = tonumber(redis.call('HGET', meta, 'change')) or 0
 if known > tonumber(change) then return {int(known)} end
 layout()
 redis.call('HSET', meta, 'change', change)
+redis.call('PERSIST', meta) -- A queue that was deleted and is made anew may come to it again.
 if word == '' then redis.call('HDEL', meta, 'partitions') else redis.call('HSET', meta, 'partitions', word) end
 local reply = {}
 for n, name in ipairs({'fence', 'arrival'}) do

@@ -1,7 +1,8 @@
 -- settings: changes what is set for a queue, all at once, and tells the workers.
 -- KEYS: config meta events wake
 -- ARGV: clock mode event who values...   mode: 'set', or 'default' where only what nobody has set; values: field, value
--- returns: how many fields changed; -1 where a queue of several partitions cannot have that, and nothing did
+-- returns: how many fields changed; where a queue of several partitions cannot have that, and nothing did, -1 for limits per
+--          key, -2 for a concurrency, -3 for a length
 -- refuses: LAYOUT
 -- cost: 2 µs a field; 20 fields a call
 -- flags: allow-oom
@@ -15,7 +16,9 @@ for at = values_at, #ARGV, 2 do
   local field, value = ARGV[at], ARGV[at + 1]
   local per_key = (field == 'key' or field == 'key_concurrency' or field == 'key_rate_us') and value ~= ''
   local too_few = (field == 'concurrency' or field == 'max_length') and (tonumber(value) or most) < most
-  if most > 1 and (per_key or too_few) and (mode == 'set' or not before[at]) then return -1 end
+  if most > 1 and (per_key or too_few) and (mode == 'set' or not before[at]) then
+    return per_key and -1 or field == 'concurrency' and -2 or -3
+  end
 end
 for at = values_at, #ARGV, 2 do
   local field, value, old = ARGV[at], ARGV[at + 1], before[at]

@@ -3,7 +3,7 @@
 -- ARGV: clock step change number who told   step: 'intend', 'renumber', 'say', 'ease', 'lift', 'settle', 'forget', 'raise';
 --       change: its number ('' for intend, which gives it); number: of partitions; told: for intend and renumber a change that a
 --       place knows, which this one shall be above; for lift how many jobs that run in the former partitions belong to each new
---       one; for raise a version that the settings shall be above; '' for none
+--       one; for settle what partitions_counted is; for raise a version that the settings shall be above; '' for none
 -- returns: '+' and the number of the change; where it is not begun '=' it has so many, 'moving' another is under way, or what
 --          keeps it from being begun: 'key', 'concurrency', 'max_length'; '-' that change is no more
 -- refuses: LAYOUT
@@ -29,7 +29,7 @@ elseif known ~= change or next ~= number and (step == 'renumber' or step == 'say
   return '-'
 elseif step == 'forget' then
   local until_ms = tonumber(redis.call('HGET', config, 'partitions_seen'))
-  if until_ms and until_ms * 1000 < now_us then redis.call('HDEL', config, 'partitions_seen') end
+  if until_ms and until_ms * 1000 < now_us then redis.call('HDEL', config, 'partitions_seen', 'partitions_counted') end
   return '+' .. known -- Nobody changes what workers know by that.
 elseif step == 'renumber' then
   known = above
@@ -53,7 +53,7 @@ elseif step == 'lift' then
   if number == '1' then redis.call('HDEL', config, 'held') end
 elseif step == 'settle' then
   redis.call('HDEL', config, 'partitions_was', 'partitions_held', 'partitions_eased', 'partitions_busy', 'held')
-  redis.call('HSET', config, 'partitions_seen', int(math.floor(now_us / 1000) + 86400000))
+  redis.call('HSET', config, 'partitions_seen', int(math.floor(now_us / 1000) + 86400000), 'partitions_counted', told)
 end
 redis.call('HSET', config, 'version', (tonumber(set[5]) or 0) + 1)
 wake_one()

@@ -137,6 +137,38 @@ async fn heal_begins_a_forgotten_change_anew() {
 }
 
 #[tokio::test]
+async fn progress_begins_with_all_that_is_to_be_moved() {
+    let bench = Bench::new();
+    bench.add((0..1_000).map(|n| job(&format!("{n}")))).await;
+    let mut told = Vec::new();
+    let changes = [Setting::Partitions(4), Setting::Concurrency(Some(9))];
+    bench.queue.set_and_move(&changes, &mut |moved| told.push((moved.moved, moved.left))).await.unwrap();
+    assert_eq!(told[0], (0, 1_000));
+    assert!(told.iter().all(|(moved, left)| moved + left >= 1_000), "{told:?}");
+}
+
+#[tokio::test]
+async fn heal_brings_a_change_of_which_all_is_moved_to_its_end() {
+    let bench = Bench::new();
+    bench.add((0..50).map(|n| job(&format!("{n}")))).await;
+    bench.write(&bench.home("config"), &[("partitions_next", "4"), ("partitions_change", "1764000000000000")]);
+    let healed = mover::heal_for(&bench.store, &queue_name(), false, Duration::ZERO).await.unwrap().unwrap();
+    assert_eq!((healed.found, healed.repaired), (1, 1));
+    let course = bench.store.course(&queue_name()).await.unwrap();
+    assert_eq!((course.layout, course.is_moving()), (Layout { now: Partitions::new(4).unwrap(), was: None }, false));
+}
+
+#[tokio::test]
+async fn heal_that_does_not_come_to_the_end_of_a_change_says_so() {
+    let bench = Bench::new();
+    bench.add((0..9_000).map(|n| job(&format!("{n}")))).await;
+    bench.write(&bench.home("config"), &[("partitions_next", "4"), ("partitions_change", "1764000000000000")]);
+    let healed = mover::heal_for(&bench.store, &queue_name(), false, Duration::ZERO).await.unwrap().unwrap();
+    assert!(healed.repaired < healed.found, "{healed:?}");
+    assert!(bench.store.course(&queue_name()).await.unwrap().is_moving());
+}
+
+#[tokio::test]
 async fn settings_whose_last_change_was_lost_reach_their_partitions_again() {
     let bench = Bench::new();
     bench.settled(4).await;

@@ -409,7 +409,7 @@ async fn what_cannot_be_divided_is_refused_by_name() {
     bench.spread(8).await;
     bench.settle().await;
     for (limit, ..) in limits {
-        refused(bench.queue.set(&[limit]).await.unwrap_err(), "several partitions");
+        refused(bench.queue.set(&[limit]).await.unwrap_err(), "8 partitions");
     }
     let batch: BatchName = "b".parse().unwrap();
     let keyed = job("a").batch(batch).unique("u");

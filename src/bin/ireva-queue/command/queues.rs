@@ -1,15 +1,17 @@
 //! `queues`: what queues there are, and how each is set.
 
+mod spread;
+
 use anyhow::Result;
 use clap::Subcommand;
 use ireva_queue::config::{Durable, PriorityMode, QueueSettings, Rate, Retention, Setting};
 use ireva_queue::retry::{Backoff, RetryPolicy};
 use ireva_queue::stats::{Deleted, Protected, Switched};
-use ireva_queue::{ActOptions, ErrorKind, KeyField, Moved, Queue, QueueName};
+use ireva_queue::{ActOptions, ErrorKind, KeyField, Queue, QueueName};
 
 use crate::context::Context;
-use crate::exit::{Code, Stop};
-use crate::output::{Answer, counted};
+use crate::exit::Stop;
+use crate::output::Answer;
 use crate::parse;
 use crate::view::Settings;
 
@@ -48,6 +50,8 @@ enum Verb {
     Set(Box<SetArgs>),
     /// Delete queues that hold no jobs, with their settings, counters and the ids
     /// that they remember
+    ///
+    /// What former partitions leave is gone within an hour.
     #[command(before_help = "Example:
   ireva-queue queues delete emaill")]
     Delete(DeleteArgs),
@@ -158,8 +162,11 @@ struct SetArgs {
     permanent_attempts: Option<u32>,
 
     /// Over how many partitions the queue is spread, 1 to 64, for one that
-    /// outgrows a server: the jobs are moved while producers and workers go on
-    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse::count::<u16>)]
+    /// outgrows a server: the jobs are moved while producers and workers go on.
+    /// Several have no limits per key, and no concurrency or length below their
+    /// number. Ctrl-C is safe: the workers of the queue go on, and so does the
+    /// same command again
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse::partitions)]
     partitions: Option<u16>,
 }
 
@@ -183,8 +190,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         Verb::Get { queue } => {
             let queue = client.queue(queue);
             queue.must_exist().await?;
-            let settings = queue.settings().await?;
-            Ok(Answer::one(Settings { queue: queue.name().clone(), settings }))
+            let now = queue.in_force().await?;
+            Ok(Answer::one(Settings { queue: queue.name().clone(), now }))
         }
     }
 }
@@ -228,49 +235,20 @@ async fn set(args: SetArgs, context: &Context) -> Result<Answer> {
     if changes.is_empty() {
         return Err(Stop::usage("nothing to set: give at least one flag, such as '--rate 100/s'").into());
     }
-    let settings = queue.set(&changes).await?;
-    note_if_new(&queue, context).await;
-    if args.partitions.is_some() {
-        move_over(&queue, settings.concurrency, context).await?;
+    match args.partitions {
+        Some(count) => spread::run(&queue, count, &changes, context).await?,
+        None => _ = queue.set(&changes).await?,
     }
+    note_if_new(&queue, context).await;
+    let now = queue.in_force().await?;
     let limits_keys = matches!(args.key_concurrency, Some(Some(_))) || matches!(args.key_rate, Some(Some(_)));
-    if limits_keys && settings.key.is_none() {
+    if limits_keys && now.settings.key.is_none() {
         let name = &args.queue;
         context.ui.note(&format!(
             "queue {name} has no key, so nothing is limited by key yet: ireva-queue queues set {name} --key FIELD"
         ));
     }
-    Ok(Answer::one(Settings { queue: args.queue, settings }))
-}
-
-/// Moves the jobs to the partitions that they belong to now, and says what is left to the workers. Ctrl-C leaves the rest to
-/// them.
-async fn move_over(queue: &Queue, concurrency: Option<u32>, context: &Context) -> Result<()> {
-    let name = queue.name();
-    let bar = context.ui.progress(&format!("moving jobs of {name}"), Some(0));
-    let moved = {
-        let mut tell = |moved: Moved| bar.set_of(moved.moved, moved.moved + moved.left);
-        context.interrupt.or(queue.move_over(&mut tell)).await
-    };
-    drop(bar);
-    let Some(moved) = moved else {
-        let rest = format!("interrupted: the workers of {name} move the rest, and so does the same command again");
-        return Err(Stop::new(Code::Interrupted, rest).into());
-    };
-    let moved = moved?;
-    if !moved.done {
-        let running = counted(moved.running, "job");
-        let count = concurrency.map(|most| {
-            format!(
-                ", and count in its concurrency of {most} until they end (ireva-queue queues set {name} --concurrency N gives the others room)"
-            )
-        });
-        let count = count.unwrap_or_default();
-        context
-            .ui
-            .note(&format!("{running} of {name} run where they were{count}; the workers move what becomes of them"));
-    }
-    Ok(())
+    Ok(Answer::one(Settings { queue: args.queue, now }))
 }
 
 /// Says on stderr that nobody had used the name before, which is how a mistyped one shows. Where nobody looks on, only a

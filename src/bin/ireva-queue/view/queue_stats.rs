@@ -5,6 +5,7 @@ use ireva_queue::config::{Durable, QueueSettings};
 use ireva_queue::stats::{QueueStats, Rates};
 
 use crate::output::{Cell, Tone, grouped};
+use crate::view::queue_settings::moving;
 use crate::view::{Block, Column, View};
 
 impl View for QueueStats {
@@ -29,6 +30,7 @@ impl View for QueueStats {
         Column::new("DURABLE").wide(),
         Column::number("LATE SCHEDULES").wide(),
         Column::number("PARTITIONS").wide(),
+        Column::new("MOVING").wide(),
     ];
 
     fn cells(&self) -> Vec<Cell> {
@@ -53,6 +55,7 @@ impl View for QueueStats {
             Cell::text(self.settings.durable.as_str()),
             Cell::alarm(self.late_schedules, Tone::Bad),
             Cell::count(self.partitions),
+            Cell::maybe(moving(self.partitions_was, self.partitions_next)),
         ]
     }
 
@@ -86,7 +89,7 @@ impl View for QueueStats {
         if self.settings.durable != Durable::Off {
             blocks.push(Block::Field("durable", Cell::text(self.settings.durable.as_str())));
         }
-        if self.partitions > 1 || self.partitions_was.is_some() {
+        if self.partitions > 1 || self.partitions_was.or(self.partitions_next).is_some() {
             blocks.push(Block::Field("partitions", Cell::text(partitions(self))));
         }
         if self.schedules > 0 {
@@ -102,11 +105,12 @@ impl View for QueueStats {
     }
 }
 
-/// Over how many it is spread, and from how many jobs are still being moved there.
+/// Over how many it is spread, and from how many jobs are still being moved there, or to how many it is to be moved.
 fn partitions(stats: &QueueStats) -> String {
-    match stats.partitions_was {
-        Some(was) => format!("{}, jobs are being moved from {was}", stats.partitions),
-        None => stats.partitions.to_string(),
+    match (stats.partitions_was, stats.partitions_next) {
+        (Some(was), _) => format!("{}, jobs are being moved from {was}", stats.partitions),
+        (None, Some(next)) => format!("{}, being moved to {next}", stats.partitions),
+        (None, None) => stats.partitions.to_string(),
     }
 }
 

@@ -123,7 +123,8 @@ struct OneJobArgs {
     #[command(flatten)]
     job: JobArgs,
 
-    /// Its id; the same id again adds nothing
+    /// Its id; the same id again adds nothing (in a queue of several partitions: under
+    /// the same unique key, order key or batch)
     #[arg(long, value_name = "ID")]
     id: Option<JobId>,
 
@@ -131,7 +132,8 @@ struct OneJobArgs {
     #[arg(long, value_name = "KEY")]
     order_key: Option<String>,
 
-    /// Add nothing where a job of the queue waits or runs
+    /// Add nothing where a job of the queue waits or runs; a queue of several
+    /// partitions refuses it
     #[arg(long)]
     unless_queued: bool,
 }
@@ -200,8 +202,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         job = job.awaited();
     }
     job = args.batch.batch.iter().cloned().fold(job, NewJob::batch);
-    args.batch.open(&args.queue, on_complete.as_ref(), context).await?;
     let queue = context.client()?.queue(args.queue);
+    if args.batch.batch.is_some() {
+        // A job that is refused leaves no empty batch.
+        queue.must_take(&job).await?;
+    }
+    args.batch.open(queue.name(), on_complete.as_ref(), context).await?;
     if let Some(directory) = args.spool {
         return spooling::run(&queue, job, directory, context).await;
     }
