@@ -69,7 +69,9 @@ impl Watch {
             rules.into_values().partition(|(rule, _)| rule.kind == AlertKind::Redis);
         let of_redis = of_redis.into_iter().map(|(rule, _)| rule).collect();
         self.remember(LastRead { rules: of_redis, mutes: mutes.clone() });
-        let look = Look::take(&self.store, &rules.iter().map(|(rule, _)| rule).collect::<Vec<_>>()).await?;
+        // What nodes have that are away is left as it stands.
+        let store = self.store.noting();
+        let look = Look::take(&store, &rules.iter().map(|(rule, _)| rule).collect::<Vec<_>>()).await?;
         let moved = plan(&rules, &look, &standings, (&mutes, turn.now_ms));
         // One standing, one entry and a notice for each sink are the most that one alert comes to.
         let at_once = (ALERT_MOVES - self.sinks.names().count().min(100)) / 2;

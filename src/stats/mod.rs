@@ -3,6 +3,7 @@
 mod acts;
 mod explanation;
 mod key_limit;
+mod unreached;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -15,6 +16,7 @@ use crate::retry::ErrorClass;
 pub use acts::{BulkReport, Protected, Skipped, StateCount};
 pub use explanation::{Explanation, Reason};
 pub use key_limit::KeyLimit;
+pub use unreached::{LeftOut, Unreached};
 
 impl QueueStats {
     /// Of a queue in which nothing has happened yet.
@@ -41,6 +43,7 @@ impl QueueStats {
             workers: 0,
             partitions: 1,
             partitions_was: None,
+            partitions_away: Vec::new(),
             schedules: 0,
             late_schedules: 0,
         }
@@ -95,6 +98,9 @@ pub struct QueueStats {
     /// Over how many it was spread, while jobs are still being moved from there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partitions_was: Option<u16>,
+    /// Partitions that are not counted, such as `3/8`: the nodes that have them are away.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub partitions_away: Vec<String>,
     /// Schedules of this queue.
     pub schedules: u64,
     /// Schedules whose tick came more than a minute ago and that nobody fired.

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use redis::Value;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
@@ -108,6 +109,60 @@ impl Cluster {
         servers.values().for_each(|server| act(server));
     }
 
+    /// The masters that do not answer, and why. All are asked at once; where a replica may be elected, for as long as any
+    /// call would wait for that.
+    pub(super) async fn absent(&self) -> BTreeMap<String, String> {
+        // Nobody answers: whoever asks for something is told so.
+        if self.place(&mut Errand::new(Patience::Brief, false), None).await.is_err() {
+            return BTreeMap::new();
+        }
+        let masters = self.masters();
+        let asked = join_all(masters.iter().map(|place| self.probe(place))).await;
+        let silent: Vec<_> = masters.into_iter().zip(asked).filter_map(|(place, said)| Some((place, said?))).collect();
+        if silent.is_empty() {
+            return BTreeMap::new();
+        }
+        let _ = self.look(Instant::now()).await;
+        let now = self.masters();
+        let absent: Vec<_> = silent.into_iter().filter(|(place, _)| now.contains(place)).collect();
+        // What any node can answer is asked of the others.
+        absent.iter().for_each(|(place, _)| self.suspect(std::slice::from_ref(place)));
+        absent.into_iter().map(|(place, failure)| (place.to_string(), failure.message)).collect()
+    }
+
+    /// Why a master does not answer; `None` where it does, or another has its slots by then.
+    async fn probe(&self, place: &Endpoint) -> Option<Failure> {
+        let (server, ping) = (self.server(place), redis::cmd("PING"));
+        let may_change = self.map().is_some_and(|map| map.has_replicas());
+        let mut errand = Errand::new(Patience::Brief, false);
+        loop {
+            let request = Request { cmd: &ping, source: None, asking: false };
+            let failure = match server.attempt(&mut errand, request).await {
+                Err(failure) if matches!(failure.kind, ErrorKind::Unreachable | ErrorKind::NotNow) => failure,
+                // Whatever else it says is said again to whoever asks for something.
+                _ => return None,
+            };
+            let Some(pause) = errand.pause_after(&failure, may_change) else { return Some(failure) };
+            errand.failure = Some(failure);
+            if may_change {
+                let _ = self.look(Instant::now()).await;
+                if !self.masters().contains(place) {
+                    return None;
+                }
+            }
+            sleep(pause).await;
+        }
+    }
+
+    fn map(&self) -> Option<Arc<SlotMap>> {
+        self.map.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The nodes that have slots, as far as is known.
+    pub(super) fn masters(&self) -> Vec<Endpoint> {
+        self.map().map(|map| map.masters().to_vec()).unwrap_or_default()
+    }
+
     async fn send(
         &self,
         errand: &mut Errand,
@@ -192,7 +247,8 @@ impl Cluster {
         }
     }
 
-    fn owner(&self, slot: u16) -> Option<Endpoint> {
+    /// The node that has a slot, as far as is known.
+    pub(super) fn owner(&self, slot: u16) -> Option<Endpoint> {
         self.map.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.owner(slot).cloned()
     }
 

@@ -1,5 +1,6 @@
 //! The handle through which every command goes.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::cluster::Cluster;
 use super::errand::Errand;
 use super::route::Route;
 use super::server::Server;
+use super::slots::slot_of;
 use super::topology::Topology;
 use crate::config::{Endpoint, RedisConfig};
 use crate::error::Result;
@@ -18,7 +20,7 @@ use crate::error::Result;
 const ENDLESS_ANSWER: Duration = Duration::from_secs(10);
 
 /// The commands that only look, of those that are sent without a script.
-const LOOKS: [&[u8]; 22] = [
+const LOOKS: [&[u8]; 23] = [
     b"PING",
     b"CLUSTER",
     b"TIME",
@@ -33,6 +35,7 @@ const LOOKS: [&[u8]; 22] = [
     b"HRANDFIELD",
     b"HSCAN",
     b"HSTRLEN",
+    b"SCAN",
     b"SISMEMBER",
     b"SMEMBERS",
     b"XLEN",
@@ -149,6 +152,29 @@ impl Connection {
             Way::One(server) => server.leave(),
             Way::Cluster(cluster) => cluster.leave(),
         }
+    }
+
+    /// The masters of a cluster that do not answer, and why; none where there is no cluster.
+    pub(super) async fn absent_nodes(&self) -> BTreeMap<String, String> {
+        match &self.0.way {
+            Way::One(_) => BTreeMap::new(),
+            Way::Cluster(cluster) => cluster.absent().await,
+        }
+    }
+
+    /// The node of a cluster that has a key, as far as is known.
+    pub(super) fn node_of(&self, key: &str) -> Option<String> {
+        match &self.0.way {
+            Way::One(_) => None,
+            Way::Cluster(cluster) => cluster.owner(slot_of(key.as_bytes())).map(|node| node.to_string()),
+        }
+    }
+
+    /// The masters of a cluster, as far as they are known, each by a connection of its own.
+    pub(super) fn nodes(&self) -> Vec<(String, Self)> {
+        let Way::Cluster(cluster) = &self.0.way else { return Vec::new() };
+        let node = |node: Endpoint| (node.to_string(), Self::to_node(&self.0.config, node, Patience::Brief));
+        cluster.masters().into_iter().map(node).collect()
     }
 
     /// The ACL user, where one is set.
