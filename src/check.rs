@@ -208,7 +208,8 @@ impl Client {
         let (mut state, mut message) = (thresholds.judge(check, value), check.message(&stats, value));
         // What is not counted may be beyond any threshold.
         if let Some(unreached) = self.unreached().first() {
-            (state, message) = (CheckState::Critical, format!("{message}, without what does not answer: {}", unreached.error()));
+            (state, message) =
+                (CheckState::Critical, format!("{message}, without what does not answer: {}", unreached.error()));
         }
         Ok(Checked { check, queue: queue.clone(), state, value: Some(value), thresholds: Some(thresholds), message })
     }

@@ -48,7 +48,7 @@ impl Watch {
     /// Looks, if it is our turn. Whether it was.
     ///
     /// # Errors
-    /// Whatever keeps Redis from answering, and one stored rule that cannot be read, after all others are seen to.
+    /// Whatever keeps Redis from answering, a node of a cluster that is away, and one stored rule that cannot be read, after all others are seen to.
     pub(super) async fn round(&self) -> Result<bool> {
         let turn = {
             // Nobody begins to be told while the turn may be let go of.
@@ -79,6 +79,10 @@ impl Watch {
             if !self.commit(moved, instant(turn.now_ms)).await? {
                 return Ok(true);
             }
+        }
+        // All else is seen to; the rules about Redis have this to tell.
+        if let Some(error) = store.unreached_error() {
+            return Err(error);
         }
         unreadable.into_iter().next().map_or(Ok(true), Err)
     }

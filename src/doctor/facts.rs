@@ -155,9 +155,7 @@ pub(crate) async fn gather(store: &Store, config: &Config, only: Option<&QueueNa
         Err(error) => Err(error),
     };
     let gathered = match gathered {
-        Ok(()) if only.is_none() => {
-            alerts(store, config.alerts.rules.len()).await.map(|found| facts.alerts = found)
-        }
+        Ok(()) if only.is_none() => alerts(store, config.alerts.rules.len()).await.map(|found| facts.alerts = found),
         gathered => gathered,
     };
     match gathered {

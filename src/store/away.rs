@@ -22,11 +22,18 @@ const SCAN_LIMIT: Duration = Duration::from_secs(2);
 /// Which nodes were away when they were asked first, and what was left out because of that.
 #[derive(Default)]
 pub(crate) struct Noted {
-    /// Each node that does not answer, and why.
-    nodes: OnceCell<BTreeMap<String, String>>,
+    /// Each node that was asked, and why it does not answer.
+    nodes: Mutex<BTreeMap<String, Arc<OnceCell<Option<String>>>>>,
     left_out: Mutex<BTreeMap<String, LeftOut>>,
     /// What the nodes that answer have.
     found: OnceCell<BTreeMap<QueueName, BTreeSet<u16>>>,
+}
+
+impl Noted {
+    fn cell(&self, node: &str) -> Arc<OnceCell<Option<String>>> {
+        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(nodes.entry(node.to_owned()).or_default())
+    }
 }
 
 impl Store {
@@ -36,36 +43,59 @@ impl Store {
         Self { noted: self.connection.is_cluster().then(Arc::default), ..self.clone() }
     }
 
+    /// The same anew: which nodes are away is asked again, and what they leave to be found on the others is not looked for once
+    /// more.
+    pub(crate) fn noting_again(&self) -> Self {
+        let found = self.noted.as_ref().and_then(|noted| noted.found.get().cloned());
+        let noted = Noted { found: OnceCell::new_with(found), ..Noted::default() };
+        Self { noted: self.connection.is_cluster().then(|| Arc::new(noted)), ..self.clone() }
+    }
+
+    /// Whether the list of queues is on a node that is away, where that is noted.
+    pub(crate) async fn is_without_list(&self) -> bool {
+        self.absence(&keys::registry(&self.prefix)).await.is_some()
+    }
+
     /// What was left out, node by node.
     pub(crate) fn unreached(&self) -> Vec<Unreached> {
-        let Some((noted, nodes)) = self.noted.as_ref().and_then(|noted| Some((noted, noted.nodes.get()?))) else {
-            return Vec::new();
-        };
+        let Some(noted) = &self.noted else { return Vec::new() };
         let left_out = noted.left_out.lock().unwrap_or_else(PoisonError::into_inner);
         let unreached = |(node, left_out): (&String, &LeftOut)| Unreached {
             node: node.clone(),
-            why: nodes.get(node).cloned().unwrap_or_default(),
+            why: noted.cell(node).get().cloned().flatten().unwrap_or_default(),
             left_out: left_out.clone(),
         };
         left_out.iter().map(unreached).collect()
     }
 
-    /// Finds out which nodes are away, where that is noted and not known yet.
-    pub(crate) async fn look_for_absent_nodes(&self) -> &BTreeMap<String, String> {
-        static NONE: BTreeMap<String, String> = BTreeMap::new();
-        let Some(noted) = &self.noted else { return &NONE };
-        // Boxed: whatever asks first carries this inside it.
-        noted.nodes.get_or_init(|| Box::pin(self.connection.absent_nodes())).await
+    /// Finds out which nodes are away, where that is noted, and why: all are asked at once, each once.
+    pub(crate) async fn absent_nodes(&self) -> BTreeMap<String, String> {
+        if self.noted.is_none() || !self.connection.knows_nodes().await {
+            return BTreeMap::new();
+        }
+        self.absent_of(self.connection.nodes()).await
     }
 
-    /// The node that has a key, where that is away and it is noted, and why.
+    /// Those of these nodes that are away, and why.
+    async fn absent_of(&self, nodes: BTreeSet<String>) -> BTreeMap<String, String> {
+        let ask = |node: String| async move { Some((node.clone(), self.why_absent(&node).await?)) };
+        join_all(nodes.into_iter().map(ask)).await.into_iter().flatten().collect()
+    }
+
+    async fn why_absent(&self, node: &str) -> Option<String> {
+        let cell = self.noted.as_ref()?.cell(node);
+        // Boxed: whatever asks first carries this inside it.
+        cell.get_or_init(|| Box::pin(self.connection.why_absent(node))).await.clone()
+    }
+
+    /// The node that has a key, where that is away and it is noted, and why. Others are not asked, so that one that is away
+    /// holds up nothing that is elsewhere.
     async fn absent_node(&self, key: &str) -> Option<(String, String)> {
-        let nodes = self.look_for_absent_nodes().await;
-        if nodes.is_empty() {
+        if self.noted.is_none() || !self.connection.knows_nodes().await {
             return None;
         }
         let node = self.connection.node_of(key)?;
-        let why = nodes.get(&node)?.clone();
+        let why = self.why_absent(&node).await?;
         Some((node, why))
     }
 
@@ -107,9 +137,12 @@ impl Store {
 
     /// Those of these partitions of a queue that can be asked. The others are noted.
     pub(crate) async fn partitions_there(&self, queue: &QueueName, partitions: Vec<Partition>) -> Vec<Partition> {
-        if self.look_for_absent_nodes().await.is_empty() {
+        if self.noted.is_none() {
             return partitions;
         }
+        // One time-out for all of them.
+        let places = partitions.iter().map(|partition| self.partition_keys(queue, *partition));
+        self.absent_of(places.filter_map(|keys| self.connection.node_of(keys.name(Key::Meta))).collect()).await;
         let mut there = Vec::with_capacity(partitions.len());
         for partition in partitions {
             let keys = self.partition_keys(queue, partition);
@@ -140,6 +173,8 @@ impl Store {
 
     /// The queues that the nodes that answer have, where the list of all is on one that does not; `None` where it is there.
     pub(crate) async fn queues_without_list(&self) -> Option<Vec<QueueName>> {
+        // Whoever asks for all queues asks all nodes.
+        self.absent_nodes().await;
         let list = keys::registry(&self.prefix);
         self.leave_out(&list, |left_out| left_out.list = true).await?;
         Some(self.found_elsewhere().await.keys().cloned().collect())
@@ -170,15 +205,18 @@ impl Store {
     async fn found_elsewhere(&self) -> &BTreeMap<QueueName, BTreeSet<u16>> {
         static NONE: BTreeMap<QueueName, BTreeSet<u16>> = BTreeMap::new();
         let Some(noted) = &self.noted else { return &NONE };
-        let absent = self.look_for_absent_nodes().await;
+        let absent = self.absent_nodes().await;
         let find = || async {
-            let nodes = self.connection.nodes().into_iter().filter(|(node, _)| !absent.contains_key(node));
-            let search = |(_, connection)| {
-                let store = Self { connection, noted: None, ..self.clone() };
+            let nodes = self.connection.nodes().into_iter().filter(|node| !absent.contains_key(node));
+            let search = |node: String| {
+                let connection = self.connection.to_node_at(&node);
+                let store = connection.map(|connection| Self { connection, noted: None, ..self.clone() });
                 async move {
                     let mut names = Vec::new();
-                    // What was found counts, however far it came.
-                    let _ = timeout(SCAN_LIMIT, store.search(&mut names)).await;
+                    if let Some(store) = store {
+                        // What was found counts, however far it came.
+                        let _ = timeout(SCAN_LIMIT, store.search(&mut names)).await;
+                    }
                     names
                 }
             };
@@ -229,7 +267,9 @@ fn place_of_key(prefix: &str, key: &str) -> Option<(QueueName, Option<u16>)> {
 
 /// As it stands in a pattern.
 fn escaped(text: &str) -> String {
-    text.chars().flat_map(|c| matches!(c, '*' | '?' | '[' | ']' | '\\' | '^').then_some('\\').into_iter().chain([c])).collect()
+    text.chars()
+        .flat_map(|c| matches!(c, '*' | '?' | '[' | ']' | '\\' | '^').then_some('\\').into_iter().chain([c]))
+        .collect()
 }
 
 #[cfg(test)]

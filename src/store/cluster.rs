@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures_util::future::join_all;
 use redis::Value;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
@@ -109,25 +108,22 @@ impl Cluster {
         servers.values().for_each(|server| act(server));
     }
 
-    /// The masters that do not answer, and why. All are asked at once; where a replica may be elected, for as long as any
-    /// call would wait for that.
-    pub(super) async fn absent(&self) -> BTreeMap<String, String> {
-        // Nobody answers: whoever asks for something is told so.
-        if self.place(&mut Errand::new(Patience::Brief, false), None).await.is_err() {
-            return BTreeMap::new();
-        }
-        let masters = self.masters();
-        let asked = join_all(masters.iter().map(|place| self.probe(place))).await;
-        let silent: Vec<_> = masters.into_iter().zip(asked).filter_map(|(place, said)| Some((place, said?))).collect();
-        if silent.is_empty() {
-            return BTreeMap::new();
-        }
+    /// Whether the nodes are known, for which one of them is asked where they are not.
+    pub(super) async fn is_found(&self) -> bool {
+        self.was_reached() || self.place(&mut Errand::new(Patience::Brief, false), None).await.is_ok()
+    }
+
+    /// Why a master does not answer; where a replica may be elected, it is waited for that as long as by any call.
+    pub(super) async fn why_absent(&self, place: &str) -> Option<String> {
+        let place = self.masters().into_iter().find(|master| master.to_string() == place)?;
+        let failure = self.probe(&place).await?;
         let _ = self.look(Instant::now()).await;
-        let now = self.masters();
-        let absent: Vec<_> = silent.into_iter().filter(|(place, _)| now.contains(place)).collect();
+        if !self.masters().contains(&place) {
+            return None;
+        }
         // What any node can answer is asked of the others.
-        absent.iter().for_each(|(place, _)| self.suspect(std::slice::from_ref(place)));
-        absent.into_iter().map(|(place, failure)| (place.to_string(), failure.message)).collect()
+        self.suspect(std::slice::from_ref(&place));
+        Some(failure.message)
     }
 
     /// Why a master does not answer; `None` where it does, or another has its slots by then.

@@ -1,6 +1,6 @@
 //! The handle through which every command goes.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -154,11 +154,19 @@ impl Connection {
         }
     }
 
-    /// The masters of a cluster that do not answer, and why; none where there is no cluster.
-    pub(super) async fn absent_nodes(&self) -> BTreeMap<String, String> {
+    /// Whether it is known which nodes a cluster has; they are asked where it is not.
+    pub(super) async fn knows_nodes(&self) -> bool {
         match &self.0.way {
-            Way::One(_) => BTreeMap::new(),
-            Way::Cluster(cluster) => cluster.absent().await,
+            Way::One(_) => false,
+            Way::Cluster(cluster) => cluster.is_found().await,
+        }
+    }
+
+    /// Why a master of a cluster does not answer; `None` where it does.
+    pub(super) async fn why_absent(&self, node: &str) -> Option<String> {
+        match &self.0.way {
+            Way::One(_) => None,
+            Way::Cluster(cluster) => cluster.why_absent(node).await,
         }
     }
 
@@ -170,11 +178,19 @@ impl Connection {
         }
     }
 
-    /// The masters of a cluster, as far as they are known, each by a connection of its own.
-    pub(super) fn nodes(&self) -> Vec<(String, Self)> {
-        let Way::Cluster(cluster) = &self.0.way else { return Vec::new() };
-        let node = |node: Endpoint| (node.to_string(), Self::to_node(&self.0.config, node, Patience::Brief));
-        cluster.masters().into_iter().map(node).collect()
+    /// The masters of a cluster, as far as they are known.
+    pub(super) fn nodes(&self) -> BTreeSet<String> {
+        match &self.0.way {
+            Way::One(_) => BTreeSet::new(),
+            Way::Cluster(cluster) => cluster.masters().iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// To one master of a cluster alone.
+    pub(super) fn to_node_at(&self, place: &str) -> Option<Self> {
+        let Way::Cluster(cluster) = &self.0.way else { return None };
+        let node = cluster.masters().into_iter().find(|node| node.to_string() == place)?;
+        Some(Self::to_node(&self.0.config, node, Patience::Brief))
     }
 
     /// The ACL user, where one is set.

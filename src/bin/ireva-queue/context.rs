@@ -24,7 +24,14 @@ pub struct Context {
 impl Context {
     /// Nothing is read and nobody is called yet. `profile`: the one that was named on the command line.
     pub fn new(ui: Ui, profile: Option<String>) -> Self {
-        Self { ui, interrupt: Interrupt::default(), profile, config: OnceCell::new(), client: OnceCell::new(), answering: OnceCell::new() }
+        Self {
+            ui,
+            interrupt: Interrupt::default(),
+            profile,
+            config: OnceCell::new(),
+            client: OnceCell::new(),
+            answering: OnceCell::new(),
+        }
     }
 
     /// What flags say in place of variables.
