@@ -74,13 +74,13 @@ impl Scheduler {
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<SchedulerReport> {
         self.client.ping().await?;
         let mut nodes = Nodes::new(self.client.open_store().noting());
-        let fired = AtomicU64::new(0);
+        let (known, fired) = (Mutex::default(), AtomicU64::new(0));
         let mut stop = std::pin::pin!(stop);
         let mut warned = None::<Instant>;
         loop {
             nodes.renew(|message| self.tell(&Event::new(EventKind::Alert).message(message))).await;
             let store = nodes.store.clone();
-            let mut look = std::pin::pin!(self.look(&store, (&nodes.queues, &fired)));
+            let mut look = std::pin::pin!(self.look(&store, (&known, &fired)));
             let outcome = tokio::select! {
                 () = &mut stop => {
                     // What is being fired is fired and told.
@@ -88,8 +88,9 @@ impl Scheduler {
                     break;
                 }
                 outcome = &mut look => outcome,
+                // What answers has long been seen to: the next look does not wait for the node that is away.
+                () = nodes.change() => continue,
             };
-            nodes.in_doubt = outcome.is_err();
             let pause = outcome.unwrap_or_else(|error| {
                 if warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
                     warned = Some(Instant::now());
@@ -169,27 +170,44 @@ impl Scheduler {
 /// The nodes of a cluster as they were seen last.
 struct Nodes {
     store: Store,
-    /// The queues that were known last.
-    queues: Mutex<Vec<QueueName>>,
     /// They are asked once more, beside the looks: one that hangs holds up no schedule of another.
     asked: Option<JoinHandle<Store>>,
-    /// The last look met with something that may be a node that has gone.
-    in_doubt: bool,
+    /// What came of it.
+    next: Option<Store>,
     /// Nodes that were told to be away.
     told: BTreeSet<String>,
 }
 
 impl Nodes {
     fn new(store: Store) -> Self {
-        Self { store, queues: Mutex::default(), asked: None, in_doubt: false, told: BTreeSet::new() }
+        Self { store, asked: None, next: None, told: BTreeSet::new() }
     }
 
-    /// Takes what came of the last question, tells what is new, and asks again while a node is away or may be.
-    async fn renew(&mut self, tell: impl Fn(String)) {
-        if let Some(asked) = self.asked.take_if(|asked| asked.is_finished()) {
-            self.store = asked.await.unwrap_or_else(|_| self.store.noting_again());
+    /// Comes back when a node has gone, or is there again.
+    async fn change(&mut self) {
+        if let Some(asked) = &mut self.asked {
+            let next = asked.await;
+            self.asked = None;
+            if let Ok(next) = next {
+                let is_new = next.absent_nodes().await != self.store.absent_nodes().await;
+                self.next = Some(next);
+                if is_new {
+                    return;
+                }
+            }
         }
+        std::future::pending().await
+    }
+
+    /// Takes what came of the last question, tells what is new, and asks again.
+    async fn renew(&mut self, tell: impl Fn(String)) {
         let left_out = self.store.unreached();
+        if let Some(asked) = self.asked.take_if(|asked| asked.is_finished()) {
+            self.next = asked.await.ok();
+        }
+        if let Some(next) = self.next.take() {
+            self.store = next;
+        }
         let away = self.store.absent_nodes().await;
         let new = left_out.iter().filter(|unreached| !self.told.contains(&unreached.node)).collect::<Vec<_>>();
         new.iter().for_each(|unreached| tell(format!("schedules are not fired: {}", unreached.error())));
@@ -199,7 +217,7 @@ impl Nodes {
             tell(format!("redis at {node} answers again: its schedules are fired"));
             self.told.remove(&node);
         }
-        if self.asked.is_none() && (self.in_doubt || !away.is_empty()) {
+        if self.asked.is_none() && self.store.connection.is_cluster() {
             let next = self.store.noting_again();
             self.asked = Some(tokio::spawn(async move {
                 next.absent_nodes().await;

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use expectrl::Expect;
 use serde_json::Value;
 
+use crate::cli_top::{rest, session, until};
 use crate::support::*;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -75,6 +77,23 @@ fn partly(cli: &Cli, args: &[&str], told: &[&str]) -> Output {
     output
 }
 
+/// `doctor` and `check` while a node is away that has a queue, and some of the partitions of another.
+#[track_caller]
+fn examined(cli: &Cli, (node, gone): (&str, &str), (wide, there): (&str, usize), here: &str) {
+    let findings = rows(&cli.run(["doctor", "-o", "json"]).expect(1));
+    let is_down = |row: &&Value| row["code"] == "cluster_node_down";
+    let down: Vec<_> = findings.iter().filter(is_down).collect();
+    assert_eq!((down.len(), down[0]["about"].as_str()), (1, Some(node)), "{findings:#?}");
+    assert!(down[0]["message"].as_str().unwrap().contains(&format!("queue {gone}")), "{down:#?}");
+    assert!(findings.iter().any(|row| row["about"] == here), "the others are looked at: {findings:#?}");
+    let of_one = rows(&cli.run(["doctor", wide, "-o", "json"]).expect(1));
+    assert!(of_one.iter().any(|row| is_down(&row)), "{of_one:#?}");
+    cli.run(["check", "backlog", here]).expect(0);
+    let checked = cli.run(["check", "backlog", wide]).expect(2);
+    assert!(checked.stdout.contains(&format!("{there} jobs in line")) && checked.stdout.contains(node), "{checked:?}");
+    cli.run(["check", "backlog", gone]).expect(2);
+}
+
 #[test]
 fn what_the_other_nodes_have_is_shown_and_the_rest_named() {
     let mut cluster = masters();
@@ -119,23 +138,7 @@ fn what_the_other_nodes_have_is_shown_and_the_rest_named() {
     partly(&cli, &["dlq", "list", &wide], &of_wide);
     partly(&cli, &["schedule", "list"], &[&node]);
 
-    let findings = rows(&cli.run(["doctor", "-o", "json"]).expect(1));
-    let is_down = |row: &&Value| row["code"] == "cluster_node_down";
-    let down: Vec<_> = findings.iter().filter(is_down).collect();
-    assert_eq!((down.len(), down[0]["about"].as_str()), (1, Some(node.as_str())), "{findings:#?}");
-    assert!(down[0]["message"].as_str().unwrap().contains(&format!("queue {gone}")), "{down:#?}");
-    assert!(findings.iter().any(|row| row["about"] == *here), "the others are looked at: {findings:#?}");
-    let of_one = rows(&cli.run(["doctor", &wide, "-o", "json"]).expect(1));
-    assert!(of_one.iter().any(|row| is_down(&row)), "{of_one:#?}");
-    std::fs::write("/tmp/aw-doc.json", format!("{findings:#?}\n{of_one:#?}")).unwrap();
-
-    cli.run(["check", "backlog", &here]).expect(0);
-    let checked = cli.run(["check", "backlog", &wide]).expect(2);
-    assert!(
-        checked.stdout.contains(&format!("{} jobs in line", there.len())) && checked.stdout.contains(&node),
-        "{checked:?}"
-    );
-    cli.run(["check", "backlog", &gone]).expect(2);
+    examined(&cli, (&node, &gone), (&wide, there.len()), &here);
 
     let serve = Serve::start(&cli);
     let reply = serve.get("/api/jobs/stats").expect(200);
@@ -227,12 +230,12 @@ fn schedules_and_alerts_of_the_other_nodes_go_on() {
     cluster.servers[dead].kill9();
     let node = place(&cluster, dead);
     let says = |process: &WorkProcess, word: &str| process.log().iter().filter(|line| line.contains(word)).count();
-    wait_until(LONG, "it is told", || says(&scheduler, &format!("queue {gone}")) > 0);
+    wait_until(LONG, "it is told", || says(&scheduler, "left out") > 0);
     let before = pending(&here);
     let began = Instant::now();
     wait_until(LONG, "it ticks on", || pending(&here) >= before + 8);
     assert!(began.elapsed() < Duration::from_secs(13), "8 ticks of a second took {:?}", began.elapsed());
-    assert_eq!(says(&scheduler, &format!("queue {gone}")), 1, "{:#?}", scheduler.log());
+    assert_eq!(says(&scheduler, "left out"), 1, "{:#?}", scheduler.log());
     let once = cli.run(["scheduler", "--once"]).expect(69);
     assert!(once.stderr.contains(&gone), "{once:?}");
     wait_until(LONG, "the alert fires", || {
@@ -268,4 +271,24 @@ fn a_worker_says_once_which_partitions_it_cannot_ask_and_once_that_it_can_again(
     wait_until(LONG, "its return is told", || says(&worker, "redis answers for partition") > 0);
     assert_eq!(says(&worker, "does not answer for partition"), 1, "{:#?}", worker.log());
     assert_eq!(worker.stop(LONG), Some(0));
+}
+
+#[test]
+fn the_dashboard_shows_what_the_other_nodes_have_and_names_the_rest() {
+    let mut cluster = masters();
+    let cli = cluster.cli();
+    let dead = (list_node(&cluster) + 1) % 3;
+    let (here, gone) = (name_on(&cluster, "here", |node| node != dead), name_on(&cluster, "gone", |node| node == dead));
+    for queue in [&here, &gone] {
+        cli.enqueue(queue, "1", &[]);
+    }
+    cluster.servers[dead].kill9();
+    let mut session = session(&cli, &[], &["--interval", "1s"]);
+    until(&mut session, "left out");
+    until(&mut session, &here);
+    cli.enqueue(&here, "1", &[]);
+    cluster.servers[dead].restart();
+    until(&mut session, &gone);
+    session.send("q").unwrap();
+    rest(&mut session);
 }
