@@ -145,7 +145,8 @@ impl Batches {
                 break;
             }
             let look = |keys| async move { self.newest(&keys, missing).await };
-            let of_places = self.store.ask_places(&queue, look).await?;
+            let of_places = self.store.ask_places(&queue, look).await;
+            let Some(of_places) = self.store.or_left_out(&queue, of_places)? else { continue };
             batches.extend(newest_first(of_places).into_iter().take(usize::try_from(missing).unwrap_or(usize::MAX)));
         }
         Ok(batches)

@@ -142,7 +142,11 @@ impl Bulk {
             return Ok(BulkReport { no_undo, ..report });
         }
         let spread = self.store.spread(&self.queue).await?;
-        let home = self.store.keys(&self.queue);
+        // Where the queue's own node is away, its partitions say whether it is protected.
+        let home = match self.store.absence_of_home(&self.queue).await {
+            Some(error) => spread.places().first().cloned().ok_or(error)?,
+            None => self.store.keys(&self.queue),
+        };
         if act.takes_jobs() && self.store.settings(&home).await?.protected {
             return Err(protected(&home));
         }

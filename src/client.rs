@@ -18,6 +18,7 @@ use crate::job::{NewJob, QueueName};
 use crate::processor::{HandedOver, Outlet};
 use crate::queue::Queue;
 use crate::schedules::Schedules;
+use crate::stats::Unreached;
 use crate::store::{Confirmer, Connection, Patience, Store, Waiter};
 #[cfg(feature = "api")]
 use crate::tokens::Tokens;
@@ -76,6 +77,22 @@ impl Client {
             Queue::new(self.store.clone(), self.store.confirmer.clone(), name, durable)
         };
         queues.entry(key).or_insert_with_key(new).clone()
+    }
+
+    /// The same for one look at a cluster of which nodes may be away: what they have is left out of the answers instead of
+    /// failing them, and [`Client::unreached`] tells of it. Which are away is found out once, at the first question. Anywhere
+    /// else it is the same client.
+    ///
+    /// Made for reading, and for acts on many jobs that may be repeated: [`Inspector`], [`DeadLetters`], [`Queue::bulk`],
+    /// [`Audit::undo`]. What is left out counts as not there.
+    #[must_use]
+    pub fn of_what_answers(&self) -> Self {
+        Self { config: Arc::clone(&self.config), store: self.store.noting(), queues: Arc::default() }
+    }
+
+    /// What [such a client](Client::of_what_answers) has left out, node by node.
+    pub fn unreached(&self) -> Vec<Unreached> {
+        self.store.unreached()
     }
 
     /// The dead letters of a queue.
@@ -179,7 +196,7 @@ impl Outlet for Client {
 fn open(config: &Config, clock: Clock, patience: Patience) -> Store {
     let connection = Connection::new(config.redis.clone(), patience);
     let confirmer = Confirmer::new(config.redis.clone(), clock.clone(), config.durable_wait);
-    Store { connection, clock, prefix: config.redis.prefix.as_str().into(), confirmer }
+    Store { connection, clock, prefix: config.redis.prefix.as_str().into(), confirmer, noted: None }
 }
 
 #[cfg(test)]

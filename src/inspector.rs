@@ -111,20 +111,27 @@ impl Inspector {
         let mut asked = stream::iter(self.store.queues().await?).map(ask).buffered(CALLS_AT_ONCE);
         let mut views = Vec::new();
         while let Some((counts, queue)) = asked.next().await {
-            views.extend(counts?.map(|counts| view(queue, counts)));
+            let counts = self.store.or_left_out(&queue, counts)?.flatten();
+            views.extend(counts.map(|counts| view(queue, counts)));
         }
-        Ok(views)
+        match self.store.unreached_error() {
+            Some(error) if views.is_empty() => Err(error),
+            _ => Ok(views),
+        }
     }
 
     /// Every worker that said something lately, and those whose claims wait to be recovered, by id.
     pub async fn workers(&self) -> Result<Vec<WorkerInfo>> {
         let now_ms = self.store.now_ms().await?;
         let mut held_by = BTreeMap::<String, Vec<_>>::new();
-        for queue in self.store.queues().await? {
-            for held in self.store.holders_of(&queue).await? {
+        let ask = |queue: QueueName| async move { (self.store.holders_of(&queue).await, queue) };
+        let mut asked = stream::iter(self.store.queues().await?).map(ask).buffered(CALLS_AT_ONCE);
+        while let Some((holders, queue)) = asked.next().await {
+            for held in self.store.or_left_out(&queue, holders)?.into_iter().flatten() {
                 held_by.entry(held.worker.clone()).or_default().push((queue.clone(), held));
             }
         }
+        drop(asked);
         let ask = |(worker, held): (String, Vec<_>)| async move { (self.store.worker(&worker).await, held) };
         let mut asked = stream::iter(held_by).map(ask).buffered(CALLS_AT_ONCE);
         let mut workers = Vec::new();
@@ -211,7 +218,8 @@ impl Inspector {
         }
         if found.is_empty() {
             for queue in &queues {
-                self.find_suffix(queue, id_or_suffix, &mut found).await?;
+                let searched = self.find_suffix(queue, id_or_suffix, &mut found).await;
+                self.store.or_left_out(queue, searched)?;
             }
         }
         the_one(found, id_or_suffix, &scope)
@@ -236,7 +244,7 @@ impl Inspector {
         let mut found = Vec::new();
         while let Some((stands, queue)) = asked.next().await {
             let located = |at: Standpoint| Located::at(&queue, id.clone(), (at.place.state, at.partition));
-            found.extend(stands?.map(located));
+            found.extend(self.store.or_left_out(&queue, stands)?.flatten().map(located));
         }
         Ok(found)
     }
@@ -326,7 +334,8 @@ impl Inspector {
         let payload = details.payload.as_deref().map_or("", RawValue::get);
         let mut children = children(&job.queue, &job.id, payload);
         for child in &mut children {
-            let stands = self.store.find_one(&child.queue, &child.id, None).await?;
+            let stands = self.store.find_one(&child.queue, &child.id, None).await;
+            let stands = self.store.or_left_out(&child.queue, stands)?.flatten();
             child.state = stands.map(|stands| stands.place.state);
         }
         details.children = children;

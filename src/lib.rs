@@ -178,7 +178,8 @@
 //! for tokens and events are one for each slot. After a failure only calls to the node that failed wait until the nodes have
 //! been asked; each queue of a worker has its own heartbeat and keepers, and a fetch that is late goes on beside the others, so
 //! a node that is away holds up its own queues alone. A confirmation by a replica counts only where no other node names another
-//! owner of the slot. Redis holds a queue on one node: one queue is as fast as one node, unless it has partitions.
+//! owner of the slot. Whoever looks over much asks each node once whether it is there, leaves out what those have that are not,
+//! and tells it ([`Client::of_what_answers`]). Redis holds a queue on one node: one queue is as fast as one node, unless it has partitions.
 //!
 //! # Partitions
 //!

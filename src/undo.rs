@@ -8,7 +8,7 @@ use crate::bulk::ActOptions;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobId, QueueName};
 use crate::pace::Pace;
-use crate::store::{QueueKeys, Restored, Spread, Store};
+use crate::store::{Key, QueueKeys, Restored, Spread, Store};
 
 /// Jobs that one call brings back.
 const STEP: usize = 200;
@@ -72,11 +72,18 @@ impl Audit {
         let spread = store.spread(&entry.queue).await?;
         let mut kept = Vec::new();
         for keys in places(store, entry, &spread) {
+            if store.absence(keys.name(Key::Meta)).await.is_some() {
+                continue;
+            }
             let known = store.restored(&keys, &entry.id).await?;
             kept.extend(known.map(|known| (keys, known)));
         }
         if kept.is_empty() {
-            return if entry.undone_by.is_some() { Ok(report) } else { Err(nothing_kept(entry)) };
+            return match store.unreached_error() {
+                Some(error) => Err(error),
+                None if entry.undone_by.is_some() => Ok(report),
+                None => Err(nothing_kept(entry)),
+            };
         }
         report.before = kept.iter().map(|(_, known)| known.back).sum();
         if options.dry_run {

@@ -58,7 +58,10 @@ impl Look {
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Internal) => {
                     look.unread.insert(queue.to_string());
                 }
-                Err(error) => return Err(error),
+                // Of a node that is away: the others are looked at all the same.
+                Err(error) => store.or_left_out(&queue, Err(error)).map(|_: Option<()>| {
+                    look.unread.insert(queue.to_string());
+                })?,
             }
         }
         drop(asked);

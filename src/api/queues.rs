@@ -9,7 +9,9 @@ use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 
 use super::body::JsonText;
 use super::gate::Caller;
+use super::partly::Partly;
 use super::path::InQueue;
+use super::problem::Problem;
 use super::route::Route;
 use super::{Answered, Api};
 use crate::config::{QueueSettings, Setting};
@@ -27,7 +29,7 @@ pub(super) fn routes() -> Vec<Route> {
     let settings = patch_of::<QueueSettings>(&[("retry", patch_of::<RetryPolicy>(&[]))]);
     vec![
         Route::get("/api/queues", "listQueues", list)
-            .does("List the queues", "")
+            .does("List the queues", "In a cluster of which a node is away Ireva-Unreached names those that it has.")
             .scope(Scope::Read)
             .answers_list::<QueueSummary>("The queues, by name", &[]),
         Route::get("/api/queues/{queue}/settings", "getQueue", get)
@@ -75,8 +77,9 @@ fn patch_of<T: PartialSchema>(inner: &[(&str, Schema)]) -> Schema {
     Schema::Object(object)
 }
 
-async fn list(State(api): State<Api>) -> Answered<Vec<QueueSummary>> {
-    Ok(Json(api.client.inspector().queues().await?))
+async fn list(State(api): State<Api>) -> Result<Partly<Vec<QueueSummary>>, Problem> {
+    let client = api.client.of_what_answers();
+    Ok(Partly(client.inspector().queues().await?, client))
 }
 
 async fn get(State(api): State<Api>, InQueue { queue }: InQueue) -> Answered<SettingsInForce> {

@@ -13,10 +13,10 @@ use crate::doctor::finding::Cause;
 use crate::doctor::services::Service;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobState, Partition, Partitions, QueueName};
-use crate::stats::{QueueStats, WorkerInfo};
+use crate::stats::{QueueStats, Unreached, WorkerInfo};
 use crate::store::{
     AlertHash, ClusterLook, Detail, Diagnosed, Found, Hold, Key, QueueKeys, Range, SentinelLook, ServerLook,
-    Standstill, Store, Vitals, WorkerSelf, look_at_sentinels, worker_info,
+    Standstill, Store, Vitals, WorkerSelf, alerts_turn, look_at_sentinels, worker_info,
 };
 
 /// Queues or workers that are asked about at the same time.
@@ -42,8 +42,10 @@ pub(crate) struct Facts {
     /// `None` where only one queue is looked at.
     pub alerts: Option<AlertFacts>,
     pub breakers: Breakers,
-    /// Why some of it could not be asked, where a node of a cluster is away.
+    /// Why some of it could not be asked, where a node of a cluster has gone away meanwhile.
     pub absent: Option<Error>,
+    /// The nodes of a cluster that are away, and what was left out because of that.
+    pub unreached: Vec<Unreached>,
 }
 
 /// Alerts: whether there are rules, who evaluates them, and what nobody has taken.
@@ -155,9 +157,7 @@ pub(crate) async fn gather(store: &Store, config: &Config, only: Option<&QueueNa
         Err(error) => Err(error),
     };
     let gathered = match gathered {
-        Ok(()) if only.is_none() => {
-            alerts(store, config.alerts.rules.len()).await.map(|found| facts.alerts = Some(found))
-        }
+        Ok(()) if only.is_none() => alerts(store, config.alerts.rules.len()).await.map(|found| facts.alerts = found),
         gathered => gathered,
     };
     match gathered {
@@ -166,6 +166,7 @@ pub(crate) async fn gather(store: &Store, config: &Config, only: Option<&QueueNa
         Err(error) if is_cluster && error.kind() == ErrorKind::Unreachable => facts.absent = Some(error),
         Err(error) => return Err(error),
     }
+    facts.unreached = store.unreached();
     Ok(facts)
 }
 
@@ -173,7 +174,7 @@ async fn gather_rest(store: &Store, queues: Vec<QueueName>, facts: &mut Facts) -
     let ask = |queue: QueueName| async move { (look_at_queue(store, &queue).await, queue) };
     let mut asked = stream::iter(queues).map(ask).buffered(CALLS_AT_ONCE);
     while let Some((looked, queue)) = asked.next().await {
-        match looked {
+        match store.or_left_out(&queue, looked).map(Option::flatten) {
             Ok(looked) => facts.queues.extend(looked),
             // Of one queue alone: the others are looked at all the same.
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Internal) => {
@@ -192,7 +193,10 @@ async fn gather_rest(store: &Store, queues: Vec<QueueName>, facts: &mut Facts) -
     Ok(())
 }
 
-async fn alerts(store: &Store, of_file: usize) -> Result<AlertFacts> {
+async fn alerts(store: &Store, of_file: usize) -> Result<Option<AlertFacts>> {
+    if store.leaves_out(&alerts_turn(&store.prefix), "the alerts").await {
+        return Ok(None);
+    }
     let (stored, holder, outbox, now_ms) = tokio::try_join!(
         store.alert_fields(AlertHash::Rules),
         store.alert_holder(),
@@ -202,11 +206,14 @@ async fn alerts(store: &Store, of_file: usize) -> Result<AlertFacts> {
     let read = |text: &String| serde_json::from_str::<Waiting>(text).ok();
     let waiting = outbox.values().filter_map(read).filter(|waiting| waiting.attempts > 0).collect();
     let turn_until_ms = holder.map(|(_, until_ms)| until_ms);
-    Ok(AlertFacts { rules: stored.len() + of_file, turn_until_ms, waiting, now_ms })
+    Ok(Some(AlertFacts { rules: stored.len() + of_file, turn_until_ms, waiting, now_ms }))
 }
 
 async fn queue_names(store: &Store, only: Option<&QueueName>) -> Result<Vec<QueueName>> {
     let Some(queue) = only else { return store.queues().await };
+    if store.absence_of_home(queue).await.is_some() {
+        return Ok(vec![queue.clone()]);
+    }
     match store.is_known(&store.keys(queue)).await? {
         true => Ok(vec![queue.clone()]),
         false => Err(store.unknown_queue(queue).await),
@@ -259,14 +266,17 @@ async fn timed(store: &Store) -> Result<(ServerLook, chrono::DateTime<chrono::Ut
 }
 
 async fn look_at_queue(store: &Store, queue: &QueueName) -> Result<Option<QueueFacts>> {
-    let layout = store.layout(queue).await?;
-    let looks: Vec<_> = layout.places().map(|place| look_at_place(store, queue, place)).collect();
+    let spread = store.spread(queue).await?;
+    let layout = spread.layout;
+    let looks: Vec<_> = spread.partitions().map(|place| look_at_place(store, queue, place)).collect();
     let looks = stream::iter(looks).buffered(CALLS_AT_ONCE).try_collect::<Vec<_>>();
     let (counts, looked) = tokio::join!(store.counts_of(queue), looks);
     let Some(counts) = counts? else { return Ok(None) };
     let (stats, places) = (counts.stats(queue.clone()), looked?);
     let home = store.keys(queue);
-    let misplaced = match layout.now.is_one() || layout.was.is_some_and(Partitions::is_one) {
+    // Its own node has its settings, and says how far a change is.
+    let is_home = store.absence_of_home(queue).await.is_none();
+    let misplaced = match layout.now.is_one() || layout.was.is_some_and(Partitions::is_one) || !is_home {
         true => 0,
         false => store.counts(&home).await?.map_or(0, |counts| counts.records),
     };
@@ -284,8 +294,12 @@ async fn look_at_queue(store: &Store, queue: &QueueName) -> Result<Option<QueueF
         places,
         misplaced,
         held_by: None,
-        standstill: store.standstill(queue, if stats.workers > 0 { STANDS_STILL_MS } else { LEFT_ALONE_MS }).await?,
-        hold: store.hold(queue).await?,
+        standstill: if is_home {
+            store.standstill(queue, if stats.workers > 0 { STANDS_STILL_MS } else { LEFT_ALONE_MS }).await?
+        } else {
+            None
+        },
+        hold: if is_home { store.hold(queue).await? } else { None },
         stats,
     }))
 }

@@ -33,7 +33,8 @@ impl Inspector {
             id.as_str() == id_or_suffix || (id_or_suffix.len() >= SUFFIX_MIN && id.as_str().ends_with(id_or_suffix))
         };
         for of in self.store.queues().await? {
-            for keys in self.store.places(&of).await? {
+            let places = self.store.places(&of).await;
+            for keys in self.store.or_left_out(&of, places)?.into_iter().flatten() {
                 for batch in self.store.batches(&keys, 0, BATCHES_STEP).await?.1 {
                     let Some(follower) = batch.on_complete.as_ref().filter(|follower| names(&follower.id)) else {
                         continue;
@@ -77,7 +78,12 @@ impl Inspector {
         let partition = match layout == Layout::ONE {
             true => None,
             false => {
-                let whole = store.settings(&store.keys(queue)).await?.settings;
+                // Where the queue's own node is away, what holds in the partition is all that is known.
+                let home = match store.absence_of_home(queue).await {
+                    Some(_) => keys.clone(),
+                    None => store.keys(queue),
+                };
+                let whole = store.settings(&home).await?.settings;
                 let hold = if store.is_held(&keys).await? { store.hold(queue).await? } else { None };
                 Some(OfPartition { partition, of: layout.now, whole, hold })
             }

@@ -230,11 +230,11 @@ impl Schedules {
     async fn all(&self, queues: &[QueueName]) -> Result<Vec<Found>> {
         let mut queues = if queues.is_empty() { self.store.queues().await? } else { queues.to_vec() };
         queues.sort();
-        let ask = |queue: QueueName| async move { self.store.schedules_of(&queue).await };
+        let ask = |queue: QueueName| async move { (self.store.schedules_of(&queue).await, queue) };
         let mut asked = stream::iter(queues).map(ask).buffered(CALLS_AT_ONCE);
         let mut all = Vec::new();
-        while let Some(answer) = asked.next().await {
-            let (now_ms, schedules) = answer?;
+        while let Some((answer, queue)) = asked.next().await {
+            let Some((now_ms, schedules)) = self.store.or_left_out(&queue, answer)? else { continue };
             all.extend(schedules.into_iter().map(|(keys, stored)| Found { keys, now_ms, stored }));
         }
         Ok(all)

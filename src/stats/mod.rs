@@ -4,6 +4,7 @@ mod acts;
 mod explanation;
 mod in_force;
 mod key_limit;
+mod unreached;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -17,6 +18,7 @@ pub use acts::{BulkReport, Protected, Skipped, StateCount};
 pub use explanation::{Explanation, Reason};
 pub use in_force::{PartitionShare, SettingsInForce};
 pub use key_limit::KeyLimit;
+pub use unreached::{LeftOut, Unreached};
 
 impl QueueStats {
     /// Of a queue in which nothing has happened yet.
@@ -44,6 +46,7 @@ impl QueueStats {
             partitions: 1,
             partitions_was: None,
             partitions_next: None,
+            partitions_away: Vec::new(),
             schedules: 0,
             late_schedules: 0,
         }
@@ -101,6 +104,9 @@ pub struct QueueStats {
     /// Over how many it is to be spread, once that is written down and until it holds for new jobs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partitions_next: Option<u16>,
+    /// Partitions that are not counted, such as `3/8`: the nodes that have them are away.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub partitions_away: Vec<String>,
     /// Schedules of this queue.
     pub schedules: u64,
     /// Schedules whose tick came more than a minute ago and that nobody fired.

@@ -222,6 +222,9 @@ impl Store {
             "concurrency",
             "version",
         ];
+        if let Some(error) = self.absence_of_home(queue).await {
+            return Err(error);
+        }
         let mut command = redis::cmd("HMGET");
         command.arg(self.keys(queue).name(Key::Config)).arg(&FIELDS);
         let mut reply = Reply::new("HMGET", self.connection.call(&command).await?.value)?;

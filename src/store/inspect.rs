@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::Result;
-use crate::job::{History, JobId, JobState, Layout, Priority, QueueName, Record, arrival_of};
+use crate::job::{History, JobId, JobState, Layout, Partition, Priority, QueueName, Record, arrival_of};
 use crate::store::codec::{Reply, read, whole};
 use crate::store::{Key, QueueKeys, Store, keys, scripts};
 
@@ -211,6 +211,8 @@ pub(crate) struct Counts {
     pub parked: u64,
     /// Over how many partitions it is spread; what is counted of one place alone says one.
     pub layout: Layout,
+    /// Partitions that are not counted, since their nodes are away.
+    pub away: Vec<Partition>,
 }
 
 impl Store {
@@ -256,11 +258,17 @@ impl Store {
             schedules,
             parked,
             layout: Layout::ONE,
+            away: Vec::new(),
         }))
     }
 
     /// Whether the queue was ever used.
     pub(crate) async fn is_known(&self, keys: &QueueKeys) -> Result<bool> {
+        if let Some(error) = self.absence(keys.name(Key::Meta)).await {
+            // Its partitions on other nodes show that it is.
+            let there = self.or_left_out(keys.queue(), self.partitions_without_home(keys.queue()).await)?;
+            return there.map_or(Err(error), |_| Ok(true));
+        }
         let mut command = redis::cmd("EXISTS");
         command.arg(keys.name(Key::Meta));
         let used: bool = read("EXISTS", self.connection.call(&command).await?.value)?;
@@ -276,6 +284,9 @@ impl Store {
 
     /// Every queue that is known under the prefix, by name.
     pub(crate) async fn queues(&self) -> Result<Vec<QueueName>> {
+        if let Some(queues) = self.queues_without_list().await {
+            return Ok(queues);
+        }
         let mut command = redis::cmd("SMEMBERS");
         command.arg(keys::registry(&self.prefix));
         let names: Vec<String> = read("SMEMBERS", self.connection.call(&command).await?.value)?;

@@ -7,6 +7,7 @@ mod alerts;
 mod arrivals;
 mod astray;
 mod audit;
+mod away;
 mod batches;
 mod breakers;
 mod cluster;
@@ -73,7 +74,7 @@ pub(crate) use events::read_events;
 pub(crate) use inspect::{Counts, Detail, Found, PAGE_JOBS, Place, Range};
 pub(crate) use job_logs::LogPart;
 pub(crate) use key_limits::OwnLimits;
-pub(crate) use keys::{Key, QueueKeys};
+pub(crate) use keys::{Key, QueueKeys, alerts_turn};
 pub(crate) use lifecycle::{
     Accepted, Answered, Claimed, End, EnqueueCall, Fallen, FetchCall, Fetched, Recovered, Settled, Standing,
 };
@@ -107,6 +108,8 @@ pub(crate) struct Store {
     pub clock: Clock,
     pub prefix: Arc<str>,
     pub confirmer: Confirmer,
+    /// Set where what is on nodes that are away is left out.
+    pub noted: Option<Arc<away::Noted>>,
 }
 
 impl Store {

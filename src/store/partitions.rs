@@ -12,13 +12,15 @@ impl Store {
     /// # Errors
     /// `Corrupt` where a hand has written there what is no such number.
     pub(crate) async fn layout(&self, queue: &QueueName) -> Result<Layout> {
+        if self.absence_of_home(queue).await.is_some() {
+            return Ok(self.spread(queue).await?.layout);
+        }
         Ok(self.course(queue).await?.layout)
     }
 
     /// The keys of every place that may hold jobs of a queue. A queue of one partition has one: its own.
     pub(crate) async fn places(&self, queue: &QueueName) -> Result<Vec<QueueKeys>> {
-        let layout = self.layout(queue).await?;
-        Ok(layout.places().map(|place| self.partition_keys(queue, place)).collect())
+        Ok(self.spread(queue).await?.places().to_vec())
     }
 
     /// Whether a place of a queue holds a job, in whatever state.

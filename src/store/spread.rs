@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::{join_all, try_join, try_join_all};
 use tokio::time::{Instant, sleep};
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::job::{History, JobId, Layout, Partition, Partitions, QueueName};
 use crate::store::codec::read;
 use crate::store::course::{Course, counted};
@@ -34,8 +34,12 @@ pub(crate) struct Spread {
     home: QueueKeys,
     /// Those that are being left come first, so that a job that moves meanwhile is met.
     places: Vec<QueueKeys>,
+    /// Which partitions these are.
+    partitions: Vec<Partition>,
     /// How many are being left.
     former: usize,
+    /// Partitions that are left out, since their nodes are away.
+    away: Vec<Partition>,
 }
 
 /// Where a job stands: in which place of its queue, and where there.
@@ -79,8 +83,8 @@ impl Spread {
     }
 
     /// The partitions, in the order of the places.
-    pub(crate) fn partitions(&self) -> impl Iterator<Item = Partition> + Clone {
-        self.layout.places()
+    pub(crate) fn partitions(&self) -> impl Iterator<Item = Partition> + Clone + '_ {
+        self.partitions.iter().copied()
     }
 }
 
@@ -90,10 +94,38 @@ impl Store {
     /// # Errors
     /// `Corrupt` where a hand has written something unreadable into its settings.
     pub(crate) async fn spread(&self, queue: &QueueName) -> Result<Spread> {
+        if self.absence_of_home(queue).await.is_some() {
+            return self.spread_without_home(queue).await;
+        }
         let Course { layout, change, .. } = self.course(queue).await?;
-        let places = layout.places().map(|partition| self.partition_keys(queue, partition)).collect();
-        let former = layout.was.map_or(0, |was| was.each().count());
-        Ok(Spread { layout, change, home: self.keys(queue), places, former })
+        let (all, was) = (layout.places().collect::<Vec<_>>(), layout.was.map_or(0, |was| was.each().count()));
+        let partitions = self.partitions_there(queue, all.clone()).await;
+        if let Some(error) = self.unreached_error().filter(|_| partitions.is_empty()) {
+            return Err(error);
+        }
+        let former = all.iter().take(was).filter(|partition| partitions.contains(partition)).count();
+        Ok(self.spread_over(queue, (layout, change), (partitions, former), all))
+    }
+
+    /// What other nodes have of a queue while its own is away: no change of it is under way then, since none goes on.
+    async fn spread_without_home(&self, queue: &QueueName) -> Result<Spread> {
+        let all = self.partitions_without_home(queue).await?;
+        let now = all.iter().map(|partition| partition.among()).max_by_key(|among| among.count());
+        let layout = Layout { now: now.unwrap_or(Partitions::ONE), was: None };
+        let partitions = self.partitions_there(queue, all.clone()).await;
+        Ok(self.spread_over(queue, (layout, String::new()), (partitions, 0), all))
+    }
+
+    fn spread_over(
+        &self,
+        queue: &QueueName,
+        (layout, change): (Layout, String),
+        (partitions, former): (Vec<Partition>, usize),
+        all: Vec<Partition>,
+    ) -> Spread {
+        let places = partitions.iter().map(|partition| self.partition_keys(queue, *partition)).collect();
+        let away = all.into_iter().filter(|partition| !partitions.contains(partition)).collect();
+        Spread { layout, change, home: self.keys(queue), places, partitions, former, away }
     }
 
     /// The places of a queue that was used before.
@@ -102,6 +134,9 @@ impl Store {
     /// `NotFound`, with the names that may have been meant; as for [`Store::spread`].
     pub(crate) async fn known_spread(&self, queue: &QueueName) -> Result<Spread> {
         let home = self.keys(queue);
+        if self.absence_of_home(queue).await.is_some() {
+            return self.spread(queue).await;
+        }
         let (known, spread) = try_join(self.is_known(&home), self.spread(queue)).await?;
         if known { Ok(spread) } else { Err(self.unknown_queue(queue).await) }
     }
@@ -109,6 +144,8 @@ impl Store {
     /// Where the events of a queue stand; where its partitions cannot be told, what is known of it as a whole.
     pub(crate) async fn streams(&self, queue: &QueueName) -> Result<Vec<QueueKeys>> {
         match self.spread(queue).await {
+            // Its own name is on a node that is away.
+            Ok(spread) if self.absence_of_home(queue).await.is_some() => Ok(spread.places),
             Ok(spread) => Ok(spread.with_home()),
             Err(error) if error.kind() == ErrorKind::Corrupt => Ok(vec![self.keys(queue)]),
             Err(error) => Err(error),
@@ -134,6 +171,9 @@ impl Store {
     /// The same, over the places that it has now; nothing of what was counted in those that it had before.
     async fn counts_now(&self, queue: &QueueName) -> Result<Option<Counts>> {
         let home = self.keys(queue);
+        if self.absence_of_home(queue).await.is_some() {
+            return self.counts_without_home(queue).await;
+        }
         let Some(mut counts) = self.counts(&home).await? else { return Ok(None) };
         if ELSEWHERE.iter().all(|field| counts.config.get(*field).is_none_or(String::is_empty)) {
             return Ok(Some(counts));
@@ -156,8 +196,21 @@ impl Store {
             let asked = places.iter().filter(|keys| !keys.is_same_place(&home));
             others.extend(try_join_all(asked.map(|keys| self.counts(keys))).await?);
         }
-        counts.layout = spread.layout;
+        (counts.layout, counts.away) = (spread.layout, spread.away);
         others.into_iter().flatten().for_each(|other| counts.add(other));
+        Ok(Some(counts))
+    }
+
+    /// The numbers of those partitions that answer, without the settings of the queue: each has but its share of them.
+    async fn counts_without_home(&self, queue: &QueueName) -> Result<Option<Counts>> {
+        const OF_ALL: [&str; 2] = ["paused", "protected"];
+        let spread = self.spread(queue).await?;
+        let counted = try_join_all(spread.places().iter().map(|keys| self.counts(keys))).await?;
+        let mut counted = counted.into_iter().flatten();
+        let Some(mut counts) = counted.next() else { return Err(self.unreached_error().unwrap_or_else(no_place)) };
+        counts.config.retain(|field, _| OF_ALL.contains(&field.as_str()));
+        (counts.layout, counts.away) = (spread.layout, spread.away);
+        counted.for_each(|other| counts.add(other));
         Ok(Some(counts))
     }
 
@@ -304,6 +357,10 @@ impl Store {
     }
 }
 
+fn no_place() -> Error {
+    Error::internal("a queue without a place")
+}
+
 impl Counts {
     /// Adds what another place of the queue has. The settings are those of the queue as a whole.
     fn add(&mut self, mut other: Self) {
@@ -389,6 +446,7 @@ mod tests {
             schedules: [1, 0],
             parked: size,
             layout: Layout::ONE,
+            away: Vec::new(),
         }
     }
 

@@ -43,6 +43,7 @@ impl Counts {
             partitions: number(self.layout.now),
             partitions_was: self.layout.was.map(number),
             partitions_next: stored.partitions_next,
+            partitions_away: self.away.iter().map(Partition::to_string).collect(),
             schedules: self.schedules[0],
             late_schedules: self.schedules[1],
         }
@@ -289,6 +290,7 @@ mod tests {
             schedules: [0; 2],
             parked: 0,
             layout: Layout::ONE,
+            away: Vec::new(),
         };
         assert_eq!(counts.sliding(1), [175, 11, 4, 0]);
         assert_eq!(counts.sliding(60)[0], 200 + 58 * 10 + 8);

@@ -60,10 +60,10 @@ impl Store {
         queue: &QueueName,
         ask: impl Fn(QueueKeys) -> Asking,
     ) -> Result<Vec<T>> {
-        let layout = self.layout(queue).await?;
+        let spread = self.spread(queue).await?;
         let mut answers = Vec::new();
-        for partitions in layout.was.into_iter().chain([layout.now]) {
-            let asks = partitions.each().map(|partition| Box::pin(ask(self.partition_keys(queue, partition))));
+        for places in [spread.former(), spread.present()] {
+            let asks = places.iter().map(|keys| Box::pin(ask(keys.clone())));
             answers.extend(try_join_all(asks).await?);
         }
         Ok(answers)
@@ -81,7 +81,7 @@ impl Store {
     ) -> Result<Vec<T>> {
         let layout = self.layout(queue).await?;
         let mut answers = Vec::new();
-        for partition in layout.places_of(name) {
+        for partition in self.partitions_there(queue, layout.places_of(name).collect()).await {
             answers.push(Box::pin(ask(self.partition_keys(queue, partition))).await?);
         }
         Ok(answers)

@@ -175,7 +175,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     let client = context.client()?;
     match args.verb {
         Verb::List => {
-            let queues = client.inspector().queues().await?;
+            let queues = context.answering()?.inspector().queues().await?;
             if queues.is_empty() {
                 context.ui.note("no queues yet: the first job makes one");
             }

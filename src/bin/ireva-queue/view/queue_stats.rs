@@ -92,6 +92,9 @@ impl View for QueueStats {
         if self.partitions > 1 || self.partitions_was.or(self.partitions_next).is_some() {
             blocks.push(Block::Field("partitions", Cell::text(partitions(self))));
         }
+        if !self.partitions_away.is_empty() {
+            blocks.push(Block::Field("not counted", Cell::text(self.partitions_away.join(", "))));
+        }
         if self.schedules > 0 {
             blocks.push(Block::Field("schedules", Cell::count(self.schedules)));
         }
