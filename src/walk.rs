@@ -188,7 +188,10 @@ impl<'a> Walk<'a> {
     /// them where they were.
     pub(crate) async fn moved_on(&self, place: usize, jobs: &[Found]) -> Result<Vec<(QueueKeys, Vec<Found>)>> {
         let spread = self.store.spread(self.queue).await?;
-        if !spread.is_moving() && spread.is_still(&self.spread) {
+        if spread.is_moving() {
+            // What is on its way counts as standing where it left.
+            self.store.wait_for_arrivals(&spread).await?;
+        } else if spread.is_still(&self.spread) {
             return Ok(Vec::new());
         }
         let ids: Vec<_> = jobs.iter().map(|job| job.id.clone()).collect();

@@ -250,7 +250,7 @@ fn what_replicas_hold_of_a_durable_queue_is_forgotten_when_those_of_its_new_plac
     drop(worker);
     cli.ok(["queues", "set", "q", "--partitions", "8"]);
     assert!(is_settled(cluster.server("q"), 8));
-    assert_eq!(cli.json(["stats", "q"])["completed"], 100);
+    assert_eq!(cli.json(["stats", "q"])["totals"]["completed"], 100);
 }
 
 /// A master that has neither queue `q` nor the names of all queues, to which commands write.
