@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::clock::instant;
 use crate::error::{Error, Result};
-use crate::job::{JobId, QueueName, truncate};
+use crate::job::{JobId, Layout, Partitions, QueueName, truncate};
 use crate::store::{AUDIT_PAGE, Noted, Store};
 
 /// How long what an act removed is kept aside.
@@ -43,6 +43,10 @@ pub struct AuditEntry {
     pub undo_until: Option<DateTime<Utc>>,
     /// The act that undid it.
     pub undone_by: Option<String>,
+    /// Over which partitions the queue was spread, where it was over several: when the act began, and when it was undone.
+    #[serde(skip)]
+    #[cfg_attr(feature = "api", schema(ignore))]
+    pub(crate) partitions: Vec<Partitions>,
 }
 
 /// How an act ended.
@@ -147,6 +151,8 @@ struct Reading {
     begun: BTreeSet<String>,
     ends: BTreeMap<String, (ActEnd, Option<u64>)>,
     undone: BTreeMap<String, String>,
+    /// Over which partitions a queue was spread when an act was undone.
+    carried: BTreeMap<String, Vec<Partitions>>,
 }
 
 impl Reading {
@@ -180,9 +186,12 @@ impl Reading {
         }
         let at = DateTime::from_timestamp_millis(noted.at_ms).unwrap_or_default();
         let (of, reason) = (field("of"), field("reason"));
+        let mut partitions = partitions(&field("partitions"));
         if !of.is_empty() {
+            self.carried.entry(of.clone()).or_default().extend(&partitions);
             self.undone.insert(of, id.clone());
         }
+        partitions.extend(self.carried.remove(&id).into_iter().flatten());
         let (ended, count) = self.ends.remove(&id).unwrap_or((ActEnd::Open, None));
         Some(AuditEntry {
             at,
@@ -195,9 +204,15 @@ impl Reading {
             count,
             undo_until: (field("undo") == "1").then(|| at + KEPT),
             undone_by: self.undone.get(&id).cloned(),
+            partitions,
             id,
         })
     }
+}
+
+/// The numbers of partitions that an entry names.
+fn partitions(text: &str) -> Vec<Partitions> {
+    text.split(',').filter_map(|count| Partitions::new(count.parse().ok()?).ok()).collect()
 }
 
 /// The entries of one act: it is written before its first change, and again at its end.
@@ -225,6 +240,16 @@ impl ActNote {
             ("reason", cut(reason.to_owned())),
         ];
         Self { id, fields, begun: false }
+    }
+
+    /// The same, on a queue that is spread so.
+    pub(crate) fn in_layout(self, layout: Layout) -> Self {
+        if layout == Layout::ONE {
+            return self;
+        }
+        let counts: Vec<_> =
+            layout.was.iter().chain([&layout.now]).map(|spread| spread.each().count().to_string()).collect();
+        self.with("partitions", counts.join(","))
     }
 
     /// The same, with one thing more to say.

@@ -40,7 +40,7 @@ impl Breakers {
     pub async fn needed(&self) -> Result<BTreeSet<String>> {
         let (mut asked, mut needed) = (BTreeSet::new(), BTreeSet::new());
         for queue in self.store.queues().await? {
-            for held in self.store.holders(&self.store.keys(&queue)).await? {
+            for held in self.store.holders_of(&queue).await? {
                 if asked.insert(held.worker.clone()) {
                     let said = self.store.worker(&held.worker).await?;
                     needed.extend(said.into_iter().flat_map(|said| said.needs.into_values()));

@@ -7,13 +7,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::{ActEnd, ActNote, KEPT};
 use crate::clock::instant;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::job::JobState::{self, Active, Cancelled, Completed, Dead, Pending, Retrying, Scheduled};
+use crate::job::{JobId, QueueName};
 use crate::pace::Pace;
 use crate::selection::Selection;
 use crate::stats::{BulkReport, Skipped, StateCount};
 use crate::store::{
-    ACT_STEP, Care, Detail, Found, Key, Memory, QueueKeys, REVIVE_STEP, Range, Revived, Store, protected,
+    ACT_STEP, Care, Detail, Found, Key, Memory, QueueKeys, REVIVE_STEP, Revived, Spread, Store, protected,
 };
 use crate::walk::Walk;
 
@@ -112,12 +113,12 @@ impl ActOptions {
 #[derive(Clone)]
 pub struct Bulk {
     store: Store,
-    keys: QueueKeys,
+    queue: QueueName,
 }
 
 impl Bulk {
-    pub(crate) fn new(store: Store, keys: QueueKeys) -> Self {
-        Self { store, keys }
+    pub(crate) fn new(store: Store, queue: QueueName) -> Self {
+        Self { store, queue }
     }
 
     /// Acts on the selected jobs that are there now, in bounded steps, each of which does its part as a whole; `progress`
@@ -140,17 +141,25 @@ impl Bulk {
             let report = self.survey(selection, &states).await?;
             return Ok(BulkReport { no_undo, ..report });
         }
-        if act.takes_jobs() && self.store.settings(&self.keys).await?.protected {
-            return Err(protected(&self.keys));
+        let spread = self.store.spread(&self.queue).await?;
+        // Where the queue's own node is away, its partitions say whether it is protected.
+        let home = match self.store.absence_of_home(&self.queue).await {
+            Some(error) => spread.places().first().cloned().ok_or(error)?,
+            None => self.store.keys(&self.queue),
+        };
+        if act.takes_jobs() && self.store.settings(&home).await?.protected {
+            return Err(protected(&home));
         }
         let can_undo = act.takes_jobs() && no_undo.is_none();
         let meant = Selection { states: states.clone(), ..selection.clone() }.to_string();
-        let note = ActNote::new(act.as_str(), self.keys.queue(), meant, options.told());
-        let note = note.with("undo", if can_undo { "1" } else { "0" });
+        let note = ActNote::new(act.as_str(), &self.queue, meant, options.told());
+        let note = note.in_layout(spread.layout).with("undo", if can_undo { "1" } else { "0" });
         let report = BulkReport { no_undo, ..BulkReport::default() };
         let mut run = Run { bulk: self, act, can_undo, delay: options.delay, pace, note, report, progress };
-        let outcome = match (act, selection.is_all()) {
-            (BulkAct::Remove, true) => run.clear(&states, selection.limit.unwrap_or(u64::MAX)).await,
+        // Which are the oldest over several places cannot be told without a look at them.
+        let looks = !selection.is_all() || (selection.limit.is_some() && spread.places().len() > 1);
+        let outcome = match (act, looks) {
+            (BulkAct::Remove, false) => run.clear(spread, &states, selection.limit.unwrap_or(u64::MAX)).await,
             _ => run.go(selection, &states).await,
         };
         run.end(outcome).await
@@ -158,30 +167,30 @@ impl Bulk {
 
     /// How many jobs are meant, by their states, and some of them.
     async fn survey(&self, selection: &Selection, states: &[JobState]) -> Result<BulkReport> {
+        let spread = self.store.spread(&self.queue).await?;
         let mut report = BulkReport { dry_run: true, ..BulkReport::default() };
         let counted = selection.is_all() && selection.limit.is_none();
         if counted {
             for state in states {
                 let mut count = 0;
                 for set in Key::of_state(*state) {
-                    count += self.store.size(&self.keys, *set).await?;
+                    count += self.store.size_in(spread.places(), *set).await?;
                 }
                 report.tell(*state, count);
             }
         }
-        let mut walk = Walk::begin(&self.store, &self.keys, (selection, states), Detail::Arrival).await?;
-        while let Some((set, chosen)) = walk.next().await? {
-            let count = chosen.len() as u64;
-            walk.pass(count);
+        let mut walk = Walk::begin(&self.store, &self.queue, (selection, states), Detail::Arrival).await?;
+        while let Some(jobs) = walk.look().await? {
             let missing = SAMPLE.saturating_sub(report.sample.len());
-            let shown: Vec<_> = chosen.iter().take(missing).map(|found| found.id.clone()).collect();
-            if !shown.is_empty() {
+            let shown: Vec<_> = jobs.iter().take(missing).map(|found| found.id.clone()).collect();
+            if let Some(first) = jobs.first().filter(|_| !shown.is_empty()) {
                 // The record tells the priority of a job that has ended.
-                let shown = self.store.page(&self.keys, set, Range::These(&shown), Detail::Whole).await?;
-                report.sample.extend(shown.iter().map(|found| found.summary(self.keys.queue())));
+                let mut whole = self.store.page_in(&spread, first.place.set, &shown).await?;
+                whole.sort_by_key(|found| shown.iter().position(|id| *id == found.id));
+                report.sample.extend(whole.iter().map(|found| found.summary(&self.queue)));
             }
-            match chosen.first() {
-                Some(first) if !counted => report.tell(first.place.state, count),
+            match jobs.first() {
+                Some(first) if !counted => report.tell(first.place.state, jobs.len() as u64),
                 // The rest need not be looked at.
                 _ if report.sample.len() >= SAMPLE => break,
                 _ => {}
@@ -265,78 +274,130 @@ impl Run<'_> {
 
     /// Removes what these states hold now, at most `left`, without reading what is stored of it. What is added behind the
     /// last ones meanwhile stays.
-    async fn clear(&mut self, states: &[JobState], mut left: u64) -> Result<()> {
-        let Bulk { store, keys } = self.bulk;
+    async fn clear(&mut self, mut spread: Spread, states: &[JobState], mut left: u64) -> Result<()> {
         for set in states.iter().flat_map(|state| Key::of_state(*state)) {
-            let mut ahead = store.size(keys, *set).await?.min(left);
-            let Some((_, last)) = store.marks(keys, *set, (0, 1), true).await?.pop() else { continue };
-            while ahead > 0 {
-                let most = (self.step() as u64).min(ahead);
-                let mut step = store.marks(keys, *set, (0, most), false).await?;
-                step.retain(|(_, score)| *score <= last);
-                if step.is_empty() {
+            loop {
+                // What moves to another partition goes from the first of these to the last.
+                for (at, keys) in spread.places().iter().enumerate() {
+                    if at == spread.former().len() {
+                        self.bulk.store.wait_for_arrivals(&spread).await?;
+                    }
+                    left = left.saturating_sub(self.clear_set(keys, *set, left).await?);
+                }
+                let now = self.bulk.store.spread(&self.bulk.queue).await?;
+                if now.is_still(&spread) || self.report.stopped {
                     break;
                 }
-                if !self.may_go_on(step.len()).await? {
-                    return Ok(());
-                }
-                ahead = ahead.saturating_sub(step.len() as u64);
-                let removed = store.remove(keys, *set, &step, self.care()).await?;
-                left = left.saturating_sub(removed);
-                self.report.matched += removed;
-                self.tell(removed);
+                spread = now;
             }
         }
         Ok(())
+    }
+
+    /// How many are removed.
+    async fn clear_set(&mut self, keys: &QueueKeys, set: Key, most: u64) -> Result<u64> {
+        let (store, mut removed) = (&self.bulk.store, 0);
+        let mut ahead = store.size(keys, set).await?.min(most);
+        let Some((_, last)) = store.marks(keys, set, (0, 1), true).await?.pop() else { return Ok(0) };
+        while ahead > 0 && !self.report.stopped {
+            let most = (self.step() as u64).min(ahead);
+            let mut step = store.marks(keys, set, (0, most), false).await?;
+            step.retain(|(_, score)| *score <= last);
+            if step.is_empty() || !self.may_go_on(step.len()).await? {
+                break;
+            }
+            ahead = ahead.saturating_sub(step.len() as u64);
+            let gone = store.remove(keys, set, &step, self.care()).await?;
+            removed += gone;
+            self.report.matched += gone;
+            self.tell(gone);
+        }
+        Ok(removed)
     }
 
     /// Acts on what is selected, page by page.
     async fn go(&mut self, selection: &Selection, states: &[JobState]) -> Result<()> {
-        let Bulk { store, keys } = self.bulk;
+        let Bulk { store, queue } = self.bulk;
         let detail = if self.act == BulkAct::Retry { Detail::Whole } else { Detail::Arrival };
-        let mut walk = Walk::begin(store, keys, (selection, states), detail).await?;
-        while let Some((set, chosen)) = walk.next().await? {
-            for step in chosen.chunks(self.step()) {
-                if !self.may_go_on(step.len()).await? {
-                    return Ok(());
-                }
-                self.report.matched += step.len() as u64;
-                // What was not as it was seen has left the set, or stands behind the end of the walk.
-                let (changed, stay) = match (self.act, set) {
-                    (BulkAct::Remove, _) => {
-                        let marks: Vec<_> = step.iter().map(|job| (job.id.clone(), job.place.score())).collect();
-                        (store.remove(keys, set, &marks, self.care()).await?, 0)
+        let mut walk = Walk::begin(store, queue, (selection, states), detail).await?;
+        while let Some(batch) = walk.next().await? {
+            let set = batch.set;
+            for (place, jobs) in batch.by_place() {
+                for step in jobs.chunks(self.step()) {
+                    if !self.may_go_on(step.len()).await? {
+                        return Ok(());
                     }
-                    (BulkAct::Cancel, _) => (done(store.cancel(keys, set, &seen(step), self.care()).await?), 0),
-                    (BulkAct::Retry, Key::Dead) => self.revive(step).await?,
-                    (BulkAct::Retry | BulkAct::Promote, _) => (done(store.advance(keys, set, &seen(step)).await?), 0),
-                };
-                walk.pass(stay);
-                self.tell(changed);
+                    self.report.matched += step.len() as u64;
+                    let (mut changed, stay) = self.act_on((walk.keys(place), set), step).await?;
+                    if changed + stay < step.len() as u64 {
+                        for (keys, jobs) in walk.moved_on(place, step).await? {
+                            let gone_on = |id: &JobId| jobs.iter().any(|job| job.id == *id);
+                            self.report.skipped.retain(|skipped| !gone_on(&skipped.id));
+                            changed += self.act_on((&keys, set), &jobs).await?.0;
+                        }
+                    }
+                    walk.stay(place, stay);
+                    self.tell(changed);
+                }
             }
         }
         Ok(())
     }
 
+    /// Acts on jobs of one set; how many are changed, and how many stay where they are. What was not as it was seen has left
+    /// the set, or stands behind the end of the walk.
+    async fn act_on(&mut self, (keys, set): (&QueueKeys, Key), jobs: &[Found]) -> Result<(u64, u64)> {
+        let store = &self.bulk.store;
+        Ok(match (self.act, set) {
+            (BulkAct::Remove, _) => {
+                let marks: Vec<_> = jobs.iter().map(|job| (job.id.clone(), job.place.score())).collect();
+                (store.remove(keys, set, &marks, self.care()).await?, 0)
+            }
+            (BulkAct::Cancel, _) => (done(store.cancel(keys, set, &seen(jobs), self.care()).await?), 0),
+            (BulkAct::Retry, Key::Dead) => self.revive(keys, jobs).await?,
+            (BulkAct::Retry | BulkAct::Promote, _) => (done(store.advance(keys, set, &seen(jobs)).await?), 0),
+        })
+    }
+
     /// How many of these letters are revived, and how many stay where they are.
-    async fn revive(&mut self, letters: &[Found]) -> Result<(u64, u64)> {
-        let Bulk { store, keys } = self.bulk;
+    async fn revive(&mut self, keys: &QueueKeys, letters: &[Found]) -> Result<(u64, u64)> {
+        if let Some(answers) = ask_back(&self.bulk.store, keys, (self.delay, letters)).await? {
+            return Ok(self.told_of(letters, answers));
+        }
+        // While jobs are moved, what has a unique key is refused, and with it all that comes in the same call.
+        let is_keyed = |letter: &Found| letter.record().is_some_and(|record| record.unique.is_some());
+        let (keyed, plain): (Vec<_>, Vec<_>) = letters.iter().cloned().partition(is_keyed);
+        let mut counts = self.told_of(&keyed, Vec::new());
+        if !plain.is_empty() {
+            let answers = ask_back(&self.bulk.store, keys, (self.delay, &plain)).await?.unwrap_or_default();
+            let (back, stay) = self.told_of(&plain, answers);
+            counts = (counts.0 + back, counts.1 + stay);
+        }
+        Ok(counts)
+    }
+
+    /// How many are revived, and how many stay where they are; those without an answer were refused.
+    fn told_of(&mut self, letters: &[Found], answers: Vec<Revived>) -> (u64, u64) {
+        let answers = answers.into_iter().map(Some).chain(std::iter::repeat(None));
         let (mut back, mut stay) = (0, 0);
-        for (letter, revived) in letters.iter().zip(store.revive(keys, self.delay, letters).await?) {
+        for (letter, revived) in letters.iter().zip(answers) {
             let (reason, stays) = match revived {
-                Revived::Done => {
+                Some(Revived::Done) => {
                     back += 1;
                     continue;
                 }
-                Revived::Held(holder) => (format!("job {holder} holds its unique key"), true),
-                Revived::NoRecord => ("nothing is stored of it but its id".to_owned(), true),
-                Revived::Elsewhere(Some(state)) => (format!("it is {state} by now"), state == Dead),
-                Revived::Elsewhere(None) => ("it is gone".to_owned(), false),
+                Some(Revived::Held(holder)) => (format!("job {holder} holds its unique key"), true),
+                Some(Revived::NoRecord) => ("nothing is stored of it but its id".to_owned(), true),
+                Some(Revived::Elsewhere(Some(state))) => (format!("it is {state} by now"), state == Dead),
+                Some(Revived::Elsewhere(None)) => ("it is gone".to_owned(), false),
+                None => {
+                    ("jobs of its queue are being moved to other partitions: repeat it in a moment".to_owned(), true)
+                }
             };
             stay += u64::from(stays);
             self.report.skipped.push(Skipped { id: letter.id.clone(), reason });
         }
-        Ok((back, stay))
+        (back, stay)
     }
 
     fn care(&self) -> Care<'_> {
@@ -349,7 +410,19 @@ impl Run<'_> {
     }
 }
 
-fn seen(jobs: &[Found]) -> Vec<(crate::job::JobId, String)> {
+/// What became of each of these letters; `None` where none is revived while jobs are moved.
+async fn ask_back(
+    store: &Store,
+    keys: &QueueKeys,
+    (delay, letters): (Option<Duration>, &[Found]),
+) -> Result<Option<Vec<Revived>>> {
+    match store.revive(keys, delay, letters).await {
+        Err(error) if error.kind() == ErrorKind::Moved => Ok(None),
+        answers => answers.map(Some),
+    }
+}
+
+fn seen(jobs: &[Found]) -> Vec<(JobId, String)> {
     jobs.iter().map(|job| job.place.seen(&job.id)).collect()
 }
 

@@ -205,19 +205,22 @@ impl Client {
         let (stats, stored) = (stats?, stored?[check as usize].thresholds);
         let thresholds = Thresholds { warn: warn.unwrap_or(stored.warn), crit: crit.unwrap_or(stored.crit) };
         let value = check.measure(&stats);
-        Ok(Checked {
-            check,
-            queue: queue.clone(),
-            state: thresholds.judge(check, value),
-            value: Some(value),
-            thresholds: Some(thresholds),
-            message: check.message(&stats, value),
-        })
+        let (mut state, mut message) = (thresholds.judge(check, value), check.message(&stats, value));
+        // What is not counted may be beyond any threshold.
+        if let Some(unreached) = self.unreached().first() {
+            (state, message) =
+                (CheckState::Critical, format!("{message}, without what does not answer: {}", unreached.error()));
+        }
+        Ok(Checked { check, queue: queue.clone(), state, value: Some(value), thresholds: Some(thresholds), message })
     }
 
     async fn stored_thresholds(&self, queue: &QueueName) -> Result<Vec<CheckThresholds>> {
         let keys = self.store().keys(queue);
-        let texts = self.store().setting_texts(&keys, Check::ALL.map(Check::field)).await?;
+        let texts = match self.store().absence_of_home(queue).await {
+            // They are not known: the usual ones, or those of the call.
+            Some(_) => Default::default(),
+            None => self.store().setting_texts(&keys, Check::ALL.map(Check::field)).await?,
+        };
         let read = |(check, text): (Check, String)| {
             // What a hand broke counts as not set.
             let stored = check.thresholds(&text).ok();

@@ -18,6 +18,7 @@ use crate::job::{NewJob, QueueName};
 use crate::processor::{HandedOver, Outlet};
 use crate::queue::Queue;
 use crate::schedules::Schedules;
+use crate::stats::Unreached;
 use crate::store::{Confirmer, Connection, Patience, Store, Waiter};
 #[cfg(feature = "api")]
 use crate::tokens::Tokens;
@@ -34,7 +35,6 @@ pub struct Client {
     config: Arc<Config>,
     store: Store,
     /// Sees to durable queues, on a connection of its own.
-    confirmer: Confirmer,
     /// One handle per queue, so that all who enqueue through this client share its round trips.
     queues: Arc<Mutex<BTreeMap<(QueueName, Usual), Queue>>>,
 }
@@ -47,9 +47,8 @@ impl Client {
 
     /// A client that goes by `clock` instead of the server's time: for tests.
     pub fn with_clock(config: &Config, clock: Clock) -> Result<Self> {
-        let confirmer = Confirmer::new(config.redis.clone(), clock.clone(), config.durable_wait);
         let store = open(config, clock, Patience::Brief);
-        Ok(Self { config: Arc::new(config.clone()), store, confirmer, queues: Arc::default() })
+        Ok(Self { config: Arc::new(config.clone()), store, queues: Arc::default() })
     }
 
     /// Asks the server whether it is there, and whether it fits (version, role).
@@ -75,9 +74,25 @@ impl Client {
                 (Durable::Off, Usual::Confirmed) => Durable::Auto,
                 (durable, _) => durable,
             };
-            Queue::new(self.store.clone(), self.confirmer.clone(), name, durable)
+            Queue::new(self.store.clone(), self.store.confirmer.clone(), name, durable)
         };
         queues.entry(key).or_insert_with_key(new).clone()
+    }
+
+    /// The same for one look at a cluster of which nodes may be away: what they have is left out of the answers instead of
+    /// failing them, and [`Client::unreached`] tells of it. Which are away is found out once, at the first question. Anywhere
+    /// else it is the same client.
+    ///
+    /// Made for reading, and for acts on many jobs that may be repeated: [`Inspector`], [`DeadLetters`], [`Queue::bulk`],
+    /// [`Audit::undo`]. What is left out counts as not there.
+    #[must_use]
+    pub fn of_what_answers(&self) -> Self {
+        Self { config: Arc::clone(&self.config), store: self.store.noting(), queues: Arc::default() }
+    }
+
+    /// What [such a client](Client::of_what_answers) has left out, node by node.
+    pub fn unreached(&self) -> Vec<Unreached> {
+        self.store.unreached()
     }
 
     /// The dead letters of a queue.
@@ -180,7 +195,8 @@ impl Outlet for Client {
 
 fn open(config: &Config, clock: Clock, patience: Patience) -> Store {
     let connection = Connection::new(config.redis.clone(), patience);
-    Store { connection, clock, prefix: config.redis.prefix.as_str().into() }
+    let confirmer = Confirmer::new(config.redis.clone(), clock.clone(), config.durable_wait);
+    Store { connection, clock, prefix: config.redis.prefix.as_str().into(), confirmer, noted: None }
 }
 
 #[cfg(test)]

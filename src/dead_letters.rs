@@ -8,17 +8,18 @@ use regex::Regex;
 
 use crate::bulk::{ActOptions, Bulk, BulkAct};
 use crate::error::{Error, Result};
+use crate::inspector::in_the_move;
 use crate::job::{JobId, JobState, NewJob, QueueName, Unique};
 use crate::selection::Selection;
 use crate::stats::{BulkReport, DeadGroup, DeadLetter, Page};
-use crate::store::{Detail, Key, PAGE_JOBS, QueueKeys, Range, Replaced, Store};
+use crate::store::{Detail, Key, PAGE_JOBS, Range, Replaced, Store};
 use crate::walk::Walk;
 
 /// The dead letters of one queue.
 #[derive(Clone)]
 pub struct DeadLetters {
     store: Store,
-    keys: QueueKeys,
+    queue: QueueName,
 }
 
 /// What dead letters are grouped by.
@@ -45,13 +46,12 @@ pub struct ReviveOptions {
 
 impl DeadLetters {
     pub(crate) fn new(store: Store, queue: &QueueName) -> Self {
-        let keys = store.keys(queue);
-        Self { store, keys }
+        Self { store, queue: queue.clone() }
     }
 
     /// The queue.
     pub fn queue(&self) -> &QueueName {
-        self.keys.queue()
+        &self.queue
     }
 
     /// The selected letters, oldest first, from `offset` on, at most `limit` of them.
@@ -59,22 +59,14 @@ impl DeadLetters {
     /// # Errors
     /// `NotFound` when the queue has never been used.
     pub async fn list(&self, selection: &Selection, offset: u64, limit: u64) -> Result<Page<DeadLetter>> {
-        let mut walk = self.walk(selection).await?;
-        let (mut skip, mut items) = (offset, Vec::new());
-        // Letters that need no look are skipped by their rank.
-        if selection.is_all() && selection.limit.is_none() {
-            walk.skip(std::mem::take(&mut skip));
-        }
-        while let Some((_, chosen)) = walk.next().await? {
-            walk.pass(chosen.len() as u64);
-            for letter in chosen {
-                if skip > 0 {
-                    skip -= 1;
-                } else if items.len() as u64 == limit {
+        let mut walk = self.walk(selection).await?.skip(offset);
+        let mut items = Vec::new();
+        while let Some(letters) = walk.look().await? {
+            for letter in letters {
+                if items.len() as u64 == limit {
                     return Ok(Page { items, more: true });
-                } else {
-                    items.push(letter.letter(self.queue()));
                 }
+                items.push(letter.letter(self.queue()));
             }
         }
         Ok(Page { items, more: false })
@@ -85,14 +77,12 @@ impl DeadLetters {
     /// # Errors
     /// `NotFound` when the queue has never been used.
     pub async fn look_up(&self, ids: &[JobId]) -> Result<Vec<(JobId, Option<Error>)>> {
-        if !self.store.is_known(&self.keys).await? {
-            return Err(self.store.unknown_queue(self.queue()).await);
-        }
+        self.store.known_spread(self.queue()).await?;
         let mut looked_up = Vec::with_capacity(ids.len());
         for step in ids.chunks(PAGE_JOBS as usize) {
-            let places = self.store.locate(&self.keys, step).await?;
-            looked_up.extend(step.iter().zip(places).map(|(id, place)| {
-                let refusal = match place.map(|place| place.state) {
+            let found = self.store.find_all(self.queue(), step).await?;
+            looked_up.extend(step.iter().zip(found).map(|(id, stands)| {
+                let refusal = match stands.map(|stands| stands.place.state) {
                     Some(JobState::Dead) => None,
                     Some(state) => {
                         let queue = self.queue();
@@ -115,9 +105,8 @@ impl DeadLetters {
     pub async fn groups(&self, selection: &Selection, by: GroupBy) -> Result<Vec<DeadGroup>> {
         let mut walk = self.walk(selection).await?;
         let mut groups = BTreeMap::<String, DeadGroup>::new();
-        while let Some((_, chosen)) = walk.next().await? {
-            walk.pass(chosen.len() as u64);
-            for letter in chosen.iter().map(|found| found.letter(self.queue())) {
+        while let Some(letters) = walk.look().await? {
+            for letter in letters.iter().map(|found| found.letter(self.queue())) {
                 let key = by.key(&letter);
                 let group = groups.entry(key.clone()).or_insert_with(|| DeadGroup {
                     key,
@@ -160,20 +149,23 @@ impl DeadLetters {
     /// job holds its unique key.
     pub async fn revive_edited(&self, id: &JobId, payload: String, delay: Option<Duration>) -> Result<JobId> {
         let mut job = NewJob::from_json(payload)?;
-        let letters =
-            self.store.page(&self.keys, Key::Dead, Range::These(std::slice::from_ref(id)), Detail::Whole).await?;
+        let (ids, stands) = (std::slice::from_ref(id), self.store.find_one(self.queue(), id, None).await?);
         let gone = || Error::not_found(format!("job {id} is not among the dead letters of queue {}", self.queue()));
+        let keys = stands.ok_or_else(gone)?.keys;
+        let letters = self.store.page(&keys, Key::Dead, Range::These(ids), Detail::Whole).await?;
         let letter = letters.first().ok_or_else(gone)?;
         if let Some(record) = letter.record() {
             job.priority = record.priority;
             (job.attempts, job.backoff) = (record.attempts, record.backoff);
             (job.timeout, job.ttl) = (record.timeout, record.ttl);
+            job.order_key = record.order_key;
             job.unique = record.unique.map(|key| Unique { key, window: None });
         }
         job.revives = Some(id.clone());
         let job = job.delay(delay.unwrap_or_default());
         job.check()?;
-        match self.store.replace(&self.keys, letter, &job).await? {
+        let replaced = self.store.replace(&keys, letter, &job).await;
+        match replaced.map_err(|error| in_the_move(self.queue(), id, error))? {
             Replaced::Done => Ok(job.job_id().clone()),
             Replaced::Held(holder) => Err(Error::refused(format!("job {holder} holds the unique key of job {id}"))),
             Replaced::Elsewhere => Err(gone()),
@@ -202,12 +194,12 @@ impl DeadLetters {
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<BulkReport> {
         let letters = Selection { states: vec![JobState::Dead], ..selection.clone() };
-        Bulk::new(self.store.clone(), self.keys.clone()).run(act, &letters, options, progress).await
+        Bulk::new(self.store.clone(), self.queue.clone()).run(act, &letters, options, progress).await
     }
 
     /// A walk over the selected letters.
     async fn walk<'a>(&'a self, selection: &'a Selection) -> Result<Walk<'a>> {
-        Walk::begin(&self.store, &self.keys, (selection, &[JobState::Dead]), Detail::Arrival).await
+        Walk::begin(&self.store, &self.queue, (selection, &[JobState::Dead]), Detail::Arrival).await
     }
 }
 

@@ -28,6 +28,8 @@ pub enum ErrorKind {
     NotNow,
     /// The queue holds as many jobs as its `maxLength` allows: repeat later.
     Full,
+    /// The number of the queue's partitions changes just now, and nothing was written: repeat later.
+    Moved,
     /// Wrong password, or a right is missing.
     AccessDenied,
     /// Time is up.
@@ -121,8 +123,8 @@ impl Error {
 
     /// Whether the same call may succeed later, unchanged.
     pub fn is_transient(&self) -> bool {
-        use ErrorKind::{Full, NotNow, OutcomeUnknown, Timeout, Unreachable};
-        matches!(self.kind, Unreachable | OutcomeUnknown | NotNow | Full | Timeout)
+        use ErrorKind::{Full, Moved, NotNow, OutcomeUnknown, Timeout, Unreachable};
+        matches!(self.kind, Unreachable | OutcomeUnknown | NotNow | Full | Moved | Timeout)
     }
 
     /// A value of a call is invalid.

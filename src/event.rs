@@ -232,7 +232,7 @@ impl Level {
     fn of(event: &str) -> Self {
         match event {
             "dead" | "crash_loop" | "expired" | "orphaned" => Self::Error,
-            "retrying" | "snoozed" | "recovered" | "dropped" | "reconciled" | "alert_firing" => Self::Warn,
+            "retrying" | "snoozed" | "recovered" | "dropped" | "renamed" | "reconciled" | "alert_firing" => Self::Warn,
             "undoubled" | "reclaimed" | "swept" | "rebatched" | "relocked" | "unlocked" | "reindexed" | "recounted" => {
                 Self::Warn
             }
@@ -317,6 +317,11 @@ impl QueueEvent {
         let count = counted.unwrap_or(jobs.len() as u64);
         let level = Level::of(&event);
         Self { id, at, level, queue, event, jobs, count, changes, by, failures: Vec::new() }
+    }
+
+    /// Whether it is about what is set for its queue: each partition of a queue hears of that.
+    pub(crate) fn is_about_settings(&self) -> bool {
+        matches!(self.event.as_str(), "settings" | "paused" | "resumed" | "protected" | "unprotected")
     }
 
     /// Whether a failed attempt is what it tells of.

@@ -12,20 +12,26 @@ use crate::store::{QueueKeys, Store, Waiter, read_events};
 
 /// How often it is asked which queues there are, where all are followed.
 const LOOK_FOR_QUEUES: Duration = Duration::from_secs(1);
+/// How often it is asked whether a queue has other partitions; its own events tell of a change at once.
+const LOOK_FOR_PARTITIONS: Duration = Duration::from_secs(5);
 /// Entries that a look back reads at a time.
 const STEP: usize = 200;
 
 /// Follows the events of queues on a connection of its own: failures, burials, recoveries, acts of operators.
 ///
-/// A queue keeps about the last 10,000 of them, fewer where they name many jobs.
+/// A queue keeps about the last 10,000 of them, fewer where they name many jobs; one of several partitions as many in each.
 pub struct Events {
     store: Store,
     waiter: Waiter,
-    /// Each queue, and the last event of it that was handed out.
+    /// Each stream, and the last event of it that was handed out.
     places: Vec<(QueueKeys, EventId)>,
-    /// Where all queues are followed: from where on a new one is.
-    all: Option<EventId>,
-    looked: Instant,
+    /// Whether all queues are followed.
+    all: bool,
+    /// From where on a stream is followed that is found later.
+    start: EventId,
+    queues_looked: Instant,
+    /// `None`: some queue has said that it changes.
+    partitions_looked: Option<Instant>,
     with_failures: bool,
     gap: bool,
 }
@@ -51,12 +57,22 @@ impl Events {
             };
             // Of a queue that is not named nobody can say whether it was there yet.
             let seen = after.is_some_and(|after| after > EventId::START) && !queues.is_empty();
-            gap |= seen && store.first_event(&keys).await? > start;
+            gap |= seen && store.first_event(&keys).await? > start && store.may_have_lost_events(&keys).await?;
             places.push((keys, place));
         }
-        let all = queues.is_empty().then_some(start);
-        let store = store.clone();
-        Ok(Self { store, waiter, places, all, looked: Instant::now(), with_failures: false, gap })
+        let (store, now) = (store.clone(), Instant::now());
+        let looked = (now, Some(now));
+        Ok(Self {
+            store,
+            waiter,
+            places,
+            all: queues.is_empty(),
+            start,
+            queues_looked: looked.0,
+            partitions_looked: looked.1,
+            with_failures: false,
+            gap,
+        })
     }
 
     /// Looks up which failed attempts retries and burials tell of.
@@ -79,22 +95,26 @@ impl Events {
     pub async fn next(&mut self, timeout: Duration) -> Result<Vec<QueueEvent>> {
         let until = Instant::now() + timeout;
         loop {
-            self.look_for_queues().await?;
+            self.look_for_places().await?;
             let left = until.saturating_duration_since(Instant::now());
-            let block = if self.all.is_some() { left.min(LOOK_FOR_QUEUES) } else { left };
-            let mut events = match self.places.is_empty() {
+            let block = left.min(if self.all { LOOK_FOR_QUEUES } else { LOOK_FOR_PARTITIONS });
+            let told = match self.places.is_empty() {
                 true => {
                     sleep(block).await;
                     Vec::new()
                 }
                 false => read_events(&mut self.waiter, &self.places, block).await?,
             };
+            let heard: Vec<_> = told.iter().map(|(at, event)| (*at, event.id)).collect();
+            let is_heard = |at: usize, event: &QueueEvent| is_heard(&self.store, &self.places[at].0, event);
+            let told = told.into_iter().filter(|(at, event)| is_heard(*at, event));
+            let mut events: Vec<_> = told.map(|(_, event)| event).collect();
             if self.with_failures {
                 add_failures(&self.store, &mut events).await?;
             }
-            for event in &events {
-                let place = self.places.iter_mut().find(|(keys, _)| *keys.queue() == event.queue);
-                place.into_iter().for_each(|(_, place)| *place = event.id);
+            heard.into_iter().for_each(|(at, id)| self.places[at].1 = id);
+            if events.iter().any(|event| event.event == "settings") {
+                self.partitions_looked = None;
             }
             if !events.is_empty() || left.is_zero() {
                 return Ok(events);
@@ -102,33 +122,49 @@ impl Events {
         }
     }
 
-    /// Adds the queues that have come since, from their first event on.
-    async fn look_for_queues(&mut self) -> Result<()> {
-        let Some(start) = self.all.filter(|_| self.places.is_empty() || self.looked.elapsed() >= LOOK_FOR_QUEUES)
-        else {
-            return Ok(());
-        };
-        let queues = self.store.queues().await?;
-        self.looked = Instant::now();
-        let followed: BTreeSet<_> = self.places.iter().map(|(keys, _)| keys.queue().clone()).collect();
-        let new = queues.into_iter().filter(|queue| !followed.contains(queue));
-        self.places.extend(new.map(|queue| (self.store.keys(&queue), start)));
+    /// Adds the queues and the partitions that have come since, from their first event on. None is taken out: it may still
+    /// have something to tell.
+    async fn look_for_places(&mut self) -> Result<()> {
+        let mut queues: BTreeSet<QueueName> = self.places.iter().map(|(keys, _)| keys.queue().clone()).collect();
+        let again = self.partitions_looked.is_none_or(|looked| looked.elapsed() >= LOOK_FOR_PARTITIONS);
+        let mut wanted = if again { queues.clone() } else { BTreeSet::new() };
+        if self.all && (self.places.is_empty() || self.queues_looked.elapsed() >= LOOK_FOR_QUEUES) {
+            let named = self.store.queues().await?;
+            wanted.extend(named.into_iter().filter(|queue| queues.insert(queue.clone())));
+            self.queues_looked = Instant::now();
+        }
+        for queue in wanted {
+            let streams = self.store.streams(&queue).await?;
+            let new =
+                streams.into_iter().filter(|keys| !self.places.iter().any(|(known, _)| known.is_same_place(keys)));
+            let new: Vec<_> = new.map(|keys| (keys, self.start)).collect();
+            self.places.extend(new);
+        }
+        if again {
+            self.partitions_looked = Some(Instant::now());
+        }
         Ok(())
     }
 }
 
-/// The keys of these queues, or of all.
+/// What is about a queue as a whole is told once, however many of its partitions are told of it.
+fn is_heard(store: &Store, keys: &QueueKeys, event: &QueueEvent) -> bool {
+    !event.is_about_settings() || keys.is_same_place(&store.keys(keys.queue()))
+}
+
+/// The streams of these queues, or of all.
 pub(crate) async fn known(store: &Store, queues: &[QueueName]) -> Result<Vec<QueueKeys>> {
-    if queues.is_empty() {
-        return Ok(store.queues().await?.iter().map(|queue| store.keys(queue)).collect());
-    }
     let mut known = Vec::with_capacity(queues.len());
     for queue in queues.iter().collect::<BTreeSet<_>>() {
-        let keys = store.keys(queue);
-        if !store.is_known(&keys).await? {
+        if !store.is_known(&store.keys(queue)).await? {
             return Err(store.unknown_queue(queue).await);
         }
-        known.push(keys);
+        known.extend(store.streams(queue).await?);
+    }
+    if queues.is_empty() {
+        for queue in store.queues().await? {
+            known.extend(store.streams(&queue).await?);
+        }
     }
     Ok(known)
 }
@@ -147,9 +183,9 @@ pub(crate) async fn last(
             let page = store.events_before(&keys, before, STEP).await?;
             let Some(first) = page.last() else { break };
             before = Some(first.id);
-            let page_events = page.into_iter().filter(&wanted).flat_map(QueueEvent::each);
+            let page = page.into_iter().filter(|event| wanted(event) && is_heard(store, &keys, event));
             let had = events.len();
-            events.extend(page_events);
+            events.extend(page.flat_map(QueueEvent::each));
             found += events.len() - had;
         }
     }
@@ -169,7 +205,7 @@ pub(crate) async fn add_failures(store: &Store, events: &mut [QueueEvent]) -> Re
         let ids: BTreeSet<JobId> =
             events.iter_mut().filter(of_queue).flat_map(|event| event.jobs.iter().cloned()).collect();
         let ids: Vec<_> = ids.into_iter().collect();
-        let histories = store.histories(&store.keys(&queue), &ids).await?;
+        let histories = store.histories_of(&queue, &ids).await?;
         for event in events.iter_mut().filter(of_queue) {
             let of_job = |job: &JobId| {
                 let history = ids.binary_search(job).ok().and_then(|at| histories.get(at))?;

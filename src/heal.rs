@@ -4,11 +4,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
+
 use crate::client::Client;
 use crate::error::Result;
 use crate::event::QueueEvent;
 use crate::events;
 use crate::job::{JobId, QueueName};
+use crate::mover;
 use crate::repair::{Repair, RepairKind};
 use crate::store::{Amiss, Appointed, Appointment, Auditor, QueueKeys, Store, StoredSchedule, worker_of};
 
@@ -24,6 +27,8 @@ const LATE_MS: i64 = 5_000;
 /// Jobs that one call promotes, and calls for one queue.
 const PROMOTE_STEP: usize = 1_000;
 const PROMOTE_CALLS: usize = 1_000;
+/// Places of a queue that are healed at the same time.
+const PLACES_AT_ONCE: usize = 16;
 
 /// Heals queues.
 #[derive(Clone)]
@@ -31,7 +36,7 @@ pub struct Healer {
     client: Client,
 }
 
-/// One pass over a queue.
+/// One pass over a place of a queue.
 struct Pass<'a> {
     store: &'a Store,
     keys: &'a QueueKeys,
@@ -54,9 +59,10 @@ impl Healer {
         if !dry_run {
             self.client.config().redis.must_be_writable()?;
         }
-        let mut repairs = Vec::new();
-        for keys in events::known(self.client.store(), queues).await? {
-            repairs.extend(heal_queue(self.client.store(), &keys, dry_run).await?);
+        let (store, mut repairs) = (self.client.store(), Vec::new());
+        for queue in known(store, queues).await? {
+            repairs.extend(heal_queue(store, &queue, dry_run).await?);
+            repairs.extend(mover::heal(store, &queue, dry_run).await?);
         }
         Ok(repairs)
     }
@@ -79,20 +85,57 @@ fn is_repair(event: &QueueEvent) -> bool {
     }
 }
 
-/// All that is amiss in one queue, with the second look where one is needed.
-pub(crate) async fn heal_queue(store: &Store, keys: &QueueKeys, dry_run: bool) -> Result<Vec<Repair>> {
-    let mut pass = Pass { store, keys, dry_run, repairs: Vec::new() };
-    if !store.is_registered(keys.queue()).await? {
-        let repaired = if dry_run { 0 } else { u64::from(store.register(keys.queue()).await?) };
-        pass.note(RepairKind::Register, 1, repaired);
+/// The queues that are named, or all.
+async fn known(store: &Store, queues: &[QueueName]) -> Result<Vec<QueueName>> {
+    if queues.is_empty() {
+        return store.queues().await;
     }
+    let named: BTreeSet<_> = queues.iter().cloned().collect();
+    for queue in &named {
+        if !store.is_known(&store.keys(queue)).await? {
+            return Err(store.unknown_queue(queue).await);
+        }
+    }
+    Ok(named.into_iter().collect())
+}
+
+/// All that is amiss in one queue, in each of its places, and under its own name, where a version without partitions may have
+/// left something.
+pub(crate) async fn heal_queue(store: &Store, queue: &QueueName, dry_run: bool) -> Result<Vec<Repair>> {
+    let mut repairs = Vec::new();
+    if !store.is_registered(queue).await? {
+        let repaired = if dry_run { 0 } else { u64::from(store.register(queue).await?) };
+        note(&mut repairs, Repair::new(queue, RepairKind::Register, (1, repaired)));
+    }
+    let (mut places, home) = (store.places(queue).await?, store.keys(queue));
+    if !places.iter().any(|keys| keys.is_same_place(&home)) {
+        places.push(home);
+    }
+    let heals: Vec<_> = places.iter().map(|keys| heal_place(store, keys, dry_run)).collect();
+    let healed: Vec<_> = stream::iter(heals).buffered(PLACES_AT_ONCE).try_collect().await?;
+    healed.into_iter().flatten().for_each(|repair| note(&mut repairs, repair));
+    repairs.sort_by_key(|repair| repair.repair);
+    Ok(repairs)
+}
+
+/// All that is amiss in one place of a queue, with the second look where one is needed.
+async fn heal_place(store: &Store, keys: &QueueKeys, dry_run: bool) -> Result<Vec<Repair>> {
+    let mut pass = Pass { store, keys, dry_run, repairs: Vec::new() };
     pass.entries(HEAL).await?;
     pass.two_looks().await?;
     pass.counts().await?;
     pass.late().await?;
     pass.ticks(HEAL).await?;
-    pass.repairs.sort_by_key(|repair| repair.repair);
     Ok(pass.repairs)
+}
+
+/// Adds what was found and put right to what is known of its kind.
+fn note(repairs: &mut Vec<Repair>, one: Repair) {
+    match repairs.iter_mut().find(|known| known.repair == one.repair) {
+        _ if one.found == 0 => {}
+        Some(known) => (known.found, known.repaired) = (known.found + one.found, known.repaired + one.repaired),
+        None => repairs.push(one),
+    }
 }
 
 /// What the janitor does each minute: all entries where their numbers disagree, else the next few, so that it costs the same
@@ -119,11 +162,7 @@ pub(crate) async fn keep_whole(store: &Store, keys: &QueueKeys, auditor: &Audito
 
 impl Pass<'_> {
     fn note(&mut self, kind: RepairKind, found: u64, repaired: u64) {
-        match self.repairs.iter_mut().find(|repair| repair.repair == kind) {
-            _ if found == 0 => {}
-            Some(repair) => (repair.found, repair.repaired) = (repair.found + found, repair.repaired + repaired),
-            None => self.repairs.push(Repair::new(self.keys.queue(), kind, (found, repaired))),
-        }
+        note(&mut self.repairs, Repair::new(self.keys.queue(), kind, (found, repaired)));
     }
 
     /// Entries of single keys: doubles, claims that nobody can read, what is left of jobs, unique keys.
@@ -265,6 +304,7 @@ impl Pass<'_> {
             name: &stored.name,
             revision: &stored.revision,
             paused: false,
+            moving: false,
             next_ms,
             word: if next_ms.is_some() { "tick_found" } else { "tick_dropped" },
             text: &stored.text,

@@ -7,11 +7,11 @@ use futures_util::{StreamExt, stream};
 use serde_json::value::RawValue;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{JobId, JobState, QueueName};
+use crate::job::{JobId, JobState, Partition, QueueName};
 use crate::job_log::{self, JobLog};
 use crate::selection::Selection;
 use crate::stats::{Child, JobDetails, JobSummary, Page, QueueStats, QueueSummary, WorkerInfo};
-use crate::store::{Care, Counts, Detail, Found, Key, Place, QueueKeys, Range, Revived, Store, worker_info};
+use crate::store::{Care, Counts, Detail, Key, Range, Revived, Standpoint, Store, worker_info};
 use crate::timeline::{self, TimelineStep};
 use crate::walk::Walk;
 
@@ -46,6 +46,19 @@ pub struct Located {
     pub id: JobId,
     /// Where it stands.
     pub state: JobState,
+    /// The partition in which it was seen: it is looked for there first.
+    pub(crate) seen_in: Option<Partition>,
+}
+
+impl Located {
+    /// A job that was seen in a queue, in this state.
+    pub fn new(queue: QueueName, id: JobId, state: JobState) -> Self {
+        Self { queue, id, state, seen_in: None }
+    }
+
+    fn at(queue: &QueueName, id: JobId, (state, partition): (JobState, Partition)) -> Self {
+        Self { queue: queue.clone(), id, state, seen_in: Some(partition) }
+    }
 }
 
 /// What an act on a job did.
@@ -94,24 +107,31 @@ impl Inspector {
     }
 
     async fn every_queue<T>(&self, view: impl Fn(QueueName, Counts) -> T) -> Result<Vec<T>> {
-        let ask = |queue: QueueName| async move { (self.store.counts(&self.store.keys(&queue)).await, queue) };
+        let ask = |queue: QueueName| async move { (self.store.counts_of(&queue).await, queue) };
         let mut asked = stream::iter(self.store.queues().await?).map(ask).buffered(CALLS_AT_ONCE);
         let mut views = Vec::new();
         while let Some((counts, queue)) = asked.next().await {
-            views.extend(counts?.map(|counts| view(queue, counts)));
+            let counts = self.store.or_left_out(&queue, counts)?.flatten();
+            views.extend(counts.map(|counts| view(queue, counts)));
         }
-        Ok(views)
+        match self.store.unreached_error() {
+            Some(error) if views.is_empty() => Err(error),
+            _ => Ok(views),
+        }
     }
 
     /// Every worker that said something lately, and those whose claims wait to be recovered, by id.
     pub async fn workers(&self) -> Result<Vec<WorkerInfo>> {
         let now_ms = self.store.now_ms().await?;
         let mut held_by = BTreeMap::<String, Vec<_>>::new();
-        for queue in self.store.queues().await? {
-            for held in self.store.holders(&self.store.keys(&queue)).await? {
+        let ask = |queue: QueueName| async move { (self.store.holders_of(&queue).await, queue) };
+        let mut asked = stream::iter(self.store.queues().await?).map(ask).buffered(CALLS_AT_ONCE);
+        while let Some((holders, queue)) = asked.next().await {
+            for held in self.store.or_left_out(&queue, holders)?.into_iter().flatten() {
                 held_by.entry(held.worker.clone()).or_default().push((queue.clone(), held));
             }
         }
+        drop(asked);
         let ask = |(worker, held): (String, Vec<_>)| async move { (self.store.worker(&worker).await, held) };
         let mut asked = stream::iter(held_by).map(ask).buffered(CALLS_AT_ONCE);
         let mut workers = Vec::new();
@@ -134,26 +154,20 @@ impl Inspector {
         offset: u64,
         limit: u64,
     ) -> Result<Page<JobSummary>> {
-        let keys = self.known(queue).await?;
+        let (all, limit) = (Selection::default(), limit.min(LIST_MAX));
         let states = if states.is_empty() { &JobState::ALL } else { states };
-        let (mut skip, limit) = (offset, limit.min(LIST_MAX));
         // One more than asked for tells whether there are more.
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX) + 1;
+        let wanted = limit + 1;
+        // Only a waiting job's set tells its priority.
+        let walk = Walk::begin(&self.store, queue, (&all, states), Detail::Arrival).await?;
+        let mut walk = walk.newest_first().at_most(wanted).skip(offset);
         let mut items = Vec::new();
-        for set in states.iter().flat_map(|state| Key::of_state(*state)) {
-            if items.len() >= wanted {
-                break;
-            }
-            let missing = wanted - items.len();
-            let (found, skipped) = match set {
-                Key::Active => self.active_jobs(&keys, skip, missing).await?,
-                set => self.jobs_in(&keys, *set, skip, missing).await?,
-            };
-            skip -= skipped;
-            items.extend(found.iter().map(|found| found.summary(queue)));
+        while (items.len() as u64) < wanted {
+            let Some(jobs) = walk.look().await? else { break };
+            items.extend(jobs.iter().map(|found| found.summary(queue)));
         }
-        let more = items.len() >= wanted;
-        items.truncate(wanted - 1);
+        let more = items.len() as u64 >= wanted;
+        items.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         Ok(Page { items, more })
     }
 
@@ -169,56 +183,18 @@ impl Inspector {
         offset: u64,
         limit: u64,
     ) -> Result<Page<JobSummary>> {
-        let keys = self.store.keys(queue);
         let states = if selection.states.is_empty() { JobState::ALL.to_vec() } else { selection.states.clone() };
-        let mut walk = Walk::begin(&self.store, &keys, (selection, &states), Detail::Whole).await?;
-        let (mut skip, mut items) = (offset, Vec::new());
-        while let Some((_, chosen)) = walk.next().await? {
-            walk.pass(chosen.len() as u64);
-            for job in chosen {
-                if skip > 0 {
-                    skip -= 1;
-                } else if items.len() as u64 == limit {
+        let walk = Walk::begin(&self.store, queue, (selection, &states), Detail::Whole).await?;
+        let (mut walk, mut items) = (walk.skip(offset), Vec::new());
+        while let Some(jobs) = walk.look().await? {
+            for job in jobs {
+                if items.len() as u64 == limit {
                     return Ok(Page { items, more: true });
-                } else {
-                    items.push(job.summary(queue));
                 }
+                items.push(job.summary(queue));
             }
         }
         Ok(Page { items, more: false })
-    }
-
-    /// Up to `count` jobs of a sorted set behind the first `skip`, and how many were skipped.
-    async fn jobs_in(&self, keys: &QueueKeys, set: Key, skip: u64, count: usize) -> Result<(Vec<Found>, u64)> {
-        let size = self.store.size(keys, set).await?;
-        if size <= skip {
-            return Ok((Vec::new(), size));
-        }
-        let newest = matches!(set, Key::Completed | Key::Cancelled | Key::Dead);
-        // Only a waiting job's set tells its priority.
-        let detail = if newest { Detail::Whole } else { Detail::Arrival };
-        let mut found = Vec::new();
-        while found.len() < count {
-            let (first, missing) = (skip + found.len() as u64, (count - found.len()) as u64);
-            let range = match newest {
-                true => Range::Newest { first, count: missing },
-                false => Range::Oldest { first, count: missing },
-            };
-            let page = self.store.page(keys, set, range, detail).await?;
-            if page.is_empty() {
-                break;
-            }
-            found.extend(page);
-        }
-        Ok((found, skip))
-    }
-
-    async fn active_jobs(&self, keys: &QueueKeys, skip: u64, count: usize) -> Result<(Vec<Found>, u64)> {
-        let ids = self.store.active(keys).await?;
-        let from = usize::try_from(skip).unwrap_or(usize::MAX).min(ids.len());
-        let wanted: Vec<JobId> = ids.into_iter().skip(from).take(count).collect();
-        let found = self.store.page(keys, Key::Active, Range::These(&wanted), Detail::Arrival).await?;
-        Ok((found, from as u64))
     }
 
     /// Finds a job by its id, or by a suffix of it that only one job has, in `queue` or in all.
@@ -227,7 +203,7 @@ impl Inspector {
     /// `NotFound`; `Invalid` when the suffix fits several (they are named) or is shorter than four characters.
     pub async fn find(&self, id_or_suffix: &str, queue: Option<&QueueName>) -> Result<Located> {
         let queues = match queue {
-            Some(queue) => vec![self.known(queue).await?.queue().clone()],
+            Some(queue) => vec![self.known(queue).await?],
             None => self.store.queues().await?,
         };
         let mut found = match JobId::new(id_or_suffix) {
@@ -242,7 +218,8 @@ impl Inspector {
         }
         if found.is_empty() {
             for queue in &queues {
-                self.find_suffix(queue, id_or_suffix, &mut found).await?;
+                let searched = self.find_suffix(queue, id_or_suffix, &mut found).await;
+                self.store.or_left_out(queue, searched)?;
             }
         }
         the_one(found, id_or_suffix, &scope)
@@ -254,7 +231,7 @@ impl Inspector {
     /// `NotFound`; `Invalid` when several queues have a job of that id (they are named).
     pub async fn locate(&self, id: &JobId, queue: Option<&QueueName>) -> Result<Located> {
         let (queues, scope) = match queue {
-            Some(queue) => (vec![self.known(queue).await?.queue().clone()], format!(" in queue {queue}")),
+            Some(queue) => (vec![self.known(queue).await?], format!(" in queue {queue}")),
             None => (self.store.queues().await?, String::new()),
         };
         the_one(self.located(id, &queues).await?, id.as_str(), &scope)
@@ -262,44 +239,43 @@ impl Inspector {
 
     /// The jobs of that id in these queues.
     async fn located(&self, id: &JobId, queues: &[QueueName]) -> Result<Vec<Located>> {
-        let ask = |queue: &QueueName| {
-            let keys = self.store.keys(queue);
-            async move { self.store.locate(&keys, std::slice::from_ref(id)).await }
-        };
-        let asks: Vec<_> = queues.iter().map(ask).collect();
-        let mut asked = stream::iter(asks).buffered(CALLS_AT_ONCE).zip(stream::iter(queues));
+        let ask = |queue: QueueName| async move { (self.store.find_one(&queue, id, None).await, queue) };
+        let mut asked = stream::iter(queues.to_vec()).map(ask).buffered(CALLS_AT_ONCE);
         let mut found = Vec::new();
-        while let Some((places, queue)) = asked.next().await {
-            let place = places?.pop().flatten();
-            found.extend(place.map(|place| Located { queue: queue.clone(), id: id.clone(), state: place.state }));
+        while let Some((stands, queue)) = asked.next().await {
+            let located = |at: Standpoint| Located::at(&queue, id.clone(), (at.place.state, at.partition));
+            found.extend(self.store.or_left_out(&queue, stands)?.flatten().map(located));
         }
         Ok(found)
     }
 
     /// Adds the jobs of a queue whose id ends so, until there are too many to name.
     async fn find_suffix(&self, queue: &QueueName, suffix: &str, found: &mut Vec<Located>) -> Result<()> {
-        let keys = self.store.keys(queue);
-        let add = |id: JobId, state: JobState, found: &mut Vec<Located>| {
+        let spread = self.store.spread(queue).await?;
+        let places: Vec<_> = spread.partitions().zip(spread.places()).collect();
+        let add = |id: JobId, stands: (JobState, Partition), found: &mut Vec<Located>| {
             let known = found.iter().any(|job| job.id == id && job.queue == *queue);
             if id.as_str().ends_with(suffix) && !known {
-                found.push(Located { queue: queue.clone(), id, state });
+                found.push(Located::at(queue, id, stands));
             }
         };
-        // Along a job's life, so that one that goes on meanwhile is met later; from the end of each line, so that what
-        // is taken from its head moves nothing.
-        for state in JobState::ALL {
+        // Along a job's life, so that one that goes on meanwhile is met later, as is one that moves to another partition; from
+        // the end of each line, so that what is taken from its head moves nothing.
+        for (state, (partition, keys)) in
+            JobState::ALL.iter().flat_map(|state| places.iter().map(move |at| (*state, *at)))
+        {
             if state == JobState::Active {
-                let active = self.store.active(&keys).await?;
-                active.into_iter().for_each(|id| add(id, state, found));
+                let active = self.store.active(keys).await?;
+                active.into_iter().for_each(|id| add(id, (state, partition), found));
                 continue;
             }
             for set in Key::of_state(state) {
                 let mut first = 0;
                 while found.len() <= AMBIGUOUS_MAX {
-                    let page = self.store.marks(&keys, *set, (first, SCAN_STEP), true).await?;
+                    let page = self.store.marks(keys, *set, (first, SCAN_STEP), true).await?;
                     first += SCAN_STEP;
                     let last = (page.len() as u64) < SCAN_STEP;
-                    page.into_iter().for_each(|(id, _)| add(id, state, found));
+                    page.into_iter().for_each(|(id, _)| add(id, (state, partition), found));
                     if last {
                         break;
                     }
@@ -314,8 +290,19 @@ impl Inspector {
     /// # Errors
     /// `NotFound` when it is gone.
     pub async fn job(&self, job: &Located) -> Result<JobDetails> {
-        let shown = self.store.show(&self.store.keys(&job.queue), &job.id).await?;
-        shown.map(|shown| shown.details(&job.queue)).ok_or_else(|| gone(job))
+        let (mut partition, mut looked) = (job.seen_in.unwrap_or(Partition::WHOLE), false);
+        loop {
+            let keys = self.store.partition_keys(&job.queue, partition);
+            if let Some(shown) = self.store.show(&keys, &job.id).await? {
+                return Ok(shown.details(&job.queue, partition));
+            }
+            // It is elsewhere, or has moved on between the two looks.
+            let stands = self.store.find_one(&job.queue, &job.id, None).await?.ok_or_else(|| gone(job))?;
+            if looked && stands.partition == partition {
+                return Err(restless(job));
+            }
+            (partition, looked) = (stands.partition, true);
+        }
     }
 
     /// The life of a job, step by step: what is stored of it, and what its queue still has in its event stream.
@@ -347,9 +334,9 @@ impl Inspector {
         let payload = details.payload.as_deref().map_or("", RawValue::get);
         let mut children = children(&job.queue, &job.id, payload);
         for child in &mut children {
-            let keys = self.store.keys(&child.queue);
-            let place = self.store.locate(&keys, std::slice::from_ref(&child.id)).await?.pop().flatten();
-            child.state = place.map(|place| place.state);
+            let stands = self.store.find_one(&child.queue, &child.id, None).await;
+            let stands = self.store.or_left_out(&child.queue, stands)?.flatten();
+            child.state = stands.map(|stands| stands.place.state);
         }
         details.children = children;
         Ok(details)
@@ -360,9 +347,8 @@ impl Inspector {
     /// # Errors
     /// `Refused` when it has ended; `NotFound` when it is gone.
     pub async fn cancel(&self, job: &Located) -> Result<Acted> {
-        let keys = self.store.keys(&job.queue);
-        for _ in 0..TRIES {
-            let place = self.place(&keys, job).await?;
+        for attempt in 0..TRIES {
+            let Standpoint { keys, place, .. } = self.find_again(job, attempt).await?;
             if place.state.is_final() {
                 return Err(refused(job, place.state, "cancelled"));
             }
@@ -379,24 +365,28 @@ impl Inspector {
     /// # Errors
     /// `Refused` in any other state, and for a letter whose unique key another job holds; `NotFound` when it is gone.
     pub async fn retry(&self, job: &Located) -> Result<Acted> {
-        let keys = self.store.keys(&job.queue);
-        match self.place(&keys, job).await?.state {
-            JobState::Retrying => self.promote(job).await,
-            JobState::Dead => {
-                let ids = std::slice::from_ref(&job.id);
-                let letters = self.store.page(&keys, Key::Dead, Range::These(ids), Detail::Whole).await?;
-                match self.store.revive(&keys, None, &letters).await?.pop() {
-                    Some(Revived::Done) => Ok(acted(job, JobState::Dead, Some(JobState::Pending))),
-                    Some(Revived::Held(holder)) => {
-                        Err(Error::refused(format!("job {holder} holds the unique key of job {}", job.id)))
-                    }
-                    Some(Revived::NoRecord) => Err(Error::corrupt(format!("job {} has no record", job.id))),
-                    Some(Revived::Elsewhere(Some(state))) => Err(refused(job, state, "retried")),
-                    Some(Revived::Elsewhere(None)) | None => Err(gone(job)),
-                }
+        for attempt in 0..TRIES {
+            let Standpoint { keys, place, .. } = self.find_again(job, attempt).await?;
+            match place.state {
+                JobState::Retrying => return self.promote(job).await,
+                JobState::Dead => {}
+                state => return Err(refused(job, state, "retried")),
             }
-            state => Err(refused(job, state, "retried")),
+            let ids = std::slice::from_ref(&job.id);
+            let letters = self.store.page(&keys, Key::Dead, Range::These(ids), Detail::Whole).await?;
+            let revived = self.store.revive(&keys, None, &letters).await;
+            match revived.map_err(|error| in_the_move(&job.queue, &job.id, error))?.pop() {
+                Some(Revived::Done) => return Ok(acted(job, JobState::Dead, Some(JobState::Pending))),
+                Some(Revived::Held(holder)) => {
+                    return Err(Error::refused(format!("job {holder} holds the unique key of job {}", job.id)));
+                }
+                Some(Revived::NoRecord) => return Err(Error::corrupt(format!("job {} has no record", job.id))),
+                Some(Revived::Elsewhere(Some(state))) => return Err(refused(job, state, "retried")),
+                // It is gone, or in another place by now.
+                Some(Revived::Elsewhere(None)) | None => {}
+            }
         }
+        Err(restless(job))
     }
 
     /// Lets a scheduled or retrying job run now.
@@ -404,9 +394,8 @@ impl Inspector {
     /// # Errors
     /// `Refused` in any other state; `NotFound` when it is gone.
     pub async fn promote(&self, job: &Located) -> Result<Acted> {
-        let keys = self.store.keys(&job.queue);
-        for _ in 0..TRIES {
-            let place = self.place(&keys, job).await?;
+        for attempt in 0..TRIES {
+            let Standpoint { keys, place, .. } = self.find_again(job, attempt).await?;
             if !matches!(place.state, JobState::Scheduled | JobState::Retrying) {
                 return Err(refused(job, place.state, "promoted"));
             }
@@ -417,15 +406,20 @@ impl Inspector {
         Err(restless(job))
     }
 
-    /// The keys of a queue that was used before.
-    async fn known(&self, queue: &QueueName) -> Result<QueueKeys> {
-        let keys = self.store.keys(queue);
-        if self.store.is_known(&keys).await? { Ok(keys) } else { Err(self.store.unknown_queue(queue).await) }
+    /// A queue that was used before.
+    async fn known(&self, queue: &QueueName) -> Result<QueueName> {
+        self.store.known_spread(queue).await.map(|_| queue.clone())
     }
 
-    pub(crate) async fn place(&self, keys: &QueueKeys, job: &Located) -> Result<Place> {
-        let place = self.store.locate(keys, std::slice::from_ref(&job.id)).await?.pop().flatten();
-        place.ok_or_else(|| gone(job))
+    /// Where a job stands now; behind the first attempt it is waited for where it is on its way to another partition.
+    pub(crate) async fn find_again(&self, job: &Located, attempt: usize) -> Result<Standpoint> {
+        if attempt > 0 {
+            let spread = self.store.spread(&job.queue).await?;
+            if spread.is_moving() {
+                self.store.wait_for_arrivals(&spread).await?;
+            }
+        }
+        self.store.find_one(&job.queue, &job.id, job.seen_in).await?.ok_or_else(|| gone(job))
     }
 }
 
@@ -454,6 +448,17 @@ pub(crate) fn acted(job: &Located, from: JobState, to: Option<JobState>) -> Acte
 
 fn gone(job: &Located) -> Error {
     Error::not_found(format!("job {} is no longer in queue {}", job.id, job.queue))
+}
+
+/// What brings a job back is refused where it is being left, and what has a unique key everywhere, until all is moved.
+pub(crate) fn in_the_move(queue: &QueueName, id: &JobId, error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::Moved => {
+            let why = format!("jobs of queue {queue} are being moved to other partitions: repeat it in a moment");
+            Error::new(ErrorKind::Moved, format!("job {id} cannot be retried now: {why}"))
+        }
+        _ => error,
+    }
 }
 
 pub(crate) fn refused(job: &Located, state: JobState, what: &str) -> Error {

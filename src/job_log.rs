@@ -21,9 +21,19 @@ pub struct JobLog {
 
 /// The log from byte `from` on. Attempts add whole lines, a second after they said them at the latest.
 pub(crate) async fn read(store: &Store, job: &Located, from: u64) -> Result<JobLog> {
-    let keys = store.keys(&job.queue);
-    let place = store.locate(&keys, std::slice::from_ref(&job.id)).await?.pop().flatten();
-    let mut bytes = store.log_part(&keys, &job.id, from, STEP).await?;
+    let stands = store.find_one(&job.queue, &job.id, job.seen_in).await?;
+    // Of a job that is gone the log is where the job was.
+    let places = match &stands {
+        Some(stands) => vec![stands.keys.clone()],
+        None => store.places(&job.queue).await?,
+    };
+    let mut bytes = Vec::new();
+    for keys in places {
+        bytes = store.log_part(&keys, &job.id, from, STEP).await?;
+        if !bytes.is_empty() {
+            break;
+        }
+    }
     // A part that is cut off is read again from its last line on; a single line longer than that comes in pieces.
     if bytes.len() as u64 == STEP
         && let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n')
@@ -31,5 +41,9 @@ pub(crate) async fn read(store: &Store, job: &Located, from: u64) -> Result<JobL
         bytes.truncate(end + 1);
     }
     let next = from + bytes.len() as u64;
-    Ok(JobLog { text: String::from_utf8_lossy(&bytes).into_owned(), next, state: place.map(|place| place.state) })
+    Ok(JobLog {
+        text: String::from_utf8_lossy(&bytes).into_owned(),
+        next,
+        state: stands.map(|stands| stands.place.state),
+    })
 }

@@ -55,12 +55,22 @@ impl KeyLimits {
     /// Sets limits of a key's own. How it stands then.
     ///
     /// # Errors
-    /// `Invalid` for a concurrency of 0; `Refused` where the queue has no [`key`](crate::config::QueueSettings::key).
+    /// `Invalid` for a concurrency of 0; `Refused` where the queue has no [`key`](crate::config::QueueSettings::key), or
+    /// several partitions.
     pub async fn set(&self, key: &LimitKey, change: KeyLimitChange) -> Result<KeyLimit> {
         if change.concurrency == Some(Some(0)) {
             return Err(Error::invalid("concurrency must be 1 or more (pause the queue to stop it)"));
         }
         let queue = self.keys.queue();
+        let layout = self.store.layout(queue).await?;
+        if layout.was.is_some() || !layout.now.is_one() {
+            return Err(Error::refused(format!(
+                "queue {queue} has {}{}: the jobs of a key may be in several, so it cannot be limited (for limits per key: queues \
+                 set {queue} --partitions 1)",
+                layout.now.told(),
+                layout.was.map_or_else(String::new, |was| format!(", and jobs are being moved from {}", was.count()))
+            )));
+        }
         if self.store.settings(&self.keys).await?.settings.key.is_none() {
             return Err(Error::refused(format!(
                 "queue {queue} has no key: say first where payloads hold it (queues set {queue} --key FIELD)"

@@ -178,11 +178,40 @@
 //! for tokens and events are one for each slot. After a failure only calls to the node that failed wait until the nodes have
 //! been asked; each queue of a worker has its own heartbeat and keepers, and a fetch that is late goes on beside the others, so
 //! a node that is away holds up its own queues alone. A confirmation by a replica counts only where no other node names another
-//! owner of the slot. Redis holds a queue on one node: one queue is as fast as one node.
+//! owner of the slot. Whoever looks over much asks each node once whether it is there, leaves out what those have that are not,
+//! and tells it ([`Client::of_what_answers`]). Redis holds a queue on one node: one queue is as fast as one node, unless it has partitions.
+//!
+//! # Partitions
+//!
+//! A queue that outgrows its node is spread over up to 64 partitions ([`Setting::Partitions`](config::Setting::Partitions)), each
+//! a slot of its own. What is about the queue as a whole (settings, pause, their events) stays under the queue's own name; each
+//! partition holds all that is about jobs, as a queue of its own would, and a copy of the settings in which limits are divided
+//! ([`QueueSettings::of_partition`](config::QueueSettings::of_partition)). No script sees two partitions. So what must be seen
+//! together is put together: a job goes by its batch, else its unique key, else its [order key](NewJob::order_key), else its
+//! id; a schedule by the unique key of its jobs, else its name. What cannot be held by one script (limits per key,
+//! [`NewJob::unless_queued`], a unique key in a batch) is refused by name.
+//!
+//! A place is called after its layout: `3/8` is the third of eight, and places of two layouts have nothing in common. `meta`
+//! says whether it takes jobs; who adds one to a place that does not is sent away (`Moved`, which callers of this crate see only
+//! where that lasts), asks where the job belongs, and goes there. So a queue of one partition costs no question, and a producer
+//! needs to know nothing.
+//!
+//! A change of the number is written down first and carried on by whoever meets it: the command, the next one, the janitor of
+//! any worker. The old places are closed, the new ones opened, the number is said; from then on [`Queue::move_over`] takes jobs
+//! from the end of each line, in pages that a place takes in once, while workers go on at its head. The new places are held
+//! until the old ones have nothing in line, so that no job overtakes another of its key. Where jobs still run there after five
+//! seconds and the queue has a concurrency, the old places are held, what runs there is counted, and each new one has its share
+//! without those that belong to it. A place that is closed by a change which the settings do not know, since their node lost it,
+//! has it begun anew; a copy of the settings that is later than they are raises their version. While two layouts stand, producers ask
+//! the old places for ids and unique keys, and readers look at the old places before the new ones. Workers have a lane for each
+//! place, which share the slots and the weight of their queue; they come and go while it runs. A page is forgotten where it was
+//! when it has arrived; in a cluster, where that is another stream of writes, when a replica of the new node has it. Places
+//! know only their own ids, so two jobs of one id may come to one place: one of them goes by `id@3-of-8` from then on.
 //!
 //! # What Redis holds
 //!
-//! Every key of a queue begins with `<prefix>{<queue>}:`, so that a queue stays in one cluster slot.
+//! Every key of a queue begins with `<prefix>{<queue>}:`, so that a queue stays in one cluster slot; those of partition 3 of 8
+//! with `<prefix>{<queue>:3/8}:`. Both hold the same keys.
 //!
 //! | key | type | holds |
 //! |---|---|---|
@@ -200,14 +229,15 @@
 //! | `unique`, `keys` | hash | unique key -> end of window and id; id -> unique key |
 //! | `expiring` | zset | id by expiry in ms, only for jobs with a `ttl` |
 //! | `seen` | zset | ids chosen by producers, and all of a durable queue, remembered for a day after the job is gone |
-//! | `config`, `meta` | hash | settings, thresholds of checks; layout version, last fence and arrival, totals, rate limiter |
+//! | `config`, `meta` | hash | settings, thresholds of checks, how far a change of the partitions is; layout version, last fence and arrival, totals, rate limiter, whether the place takes jobs, who moves them and when the last went |
+//! | `leaving` | hash | what a page holds that moves to another partition, until it has arrived |
 //! | `minute:<n>` | hash, 2 h | counters of one minute |
 //! | `events` | stream, capped | failures, burials, recoveries, operator acts; jobs by name, or `+` and how many |
 //! | `batches`, `batch:<name>` | zset, hash | batch by its begin in ms; counts, `sealed`, `finished_ms`, the job on completion; gone a week after its end |
 //! | `batched`, `outbox` | hash | id -> batch, only for live jobs of batches; id -> queue and record of a job on completion on its way to another queue |
 //! | `wake` | list | at most one wake-up token |
 //! | `schedules`, `ticks` | hash, zset | name -> `revision\|paused\|fired\|missed\|overlapped\|last tick` and the schedule as JSON; name by its next tick in ms |
-//! | `call:<producer>` | string, 10 min | the producer's last enqueue and its answer, in a durable queue `~<mode> <since> ` before it, where a key is set `@<field> ` |
+//! | `call:<producer>`, `call:from:<place>` | string, 10 min | the producer's last enqueue, or the last page from another place, and its answer, in a durable queue `~<mode> <since> ` before it, where a key is set `@<field> ` |
 //! | `log:<id>`, `result:<id>` | string, 24 h and 1 h | what attempts said; a result |
 //! | `undo:<act>`, `undo:<act>:<n>` | hash, list, 1 h | how far an act is undone; copies of what it took, twelve values a job |
 //!
@@ -277,6 +307,7 @@ mod job_log;
 mod jobs_file;
 mod key_limits;
 mod measure;
+mod mover;
 mod pace;
 pub mod processor;
 mod producer;
@@ -328,6 +359,7 @@ pub use job::{BatchName, JobId, JobOptions, JobState, KeyField, LimitKey, NewJob
 pub use job_log::JobLog;
 pub use jobs_file::{ImportReport, JOB_LINE_MAX_BYTES, JobLine, Redaction};
 pub use key_limits::{KeyLimitChange, KeyLimits};
+pub use mover::Moved;
 pub use processor::{BatchJob, BatchProcessor, JobContext, Outcome, Outlet, ProcessError, Processor, Registry};
 pub use queue::Queue;
 pub use repair::{Repair, RepairKind};

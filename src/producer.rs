@@ -1,6 +1,9 @@
-//! Hands jobs to a queue: calls that run at the same time share round trips, one of which is under way at a time.
+//! Hands jobs to a partition of a queue: calls that run at the same time share round trips, one of which is under way at a
+//! time.
 
 mod durable;
+mod former;
+mod router;
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,9 +14,10 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use self::durable::Unconfirmed;
+pub(crate) use self::router::Router;
 use crate::config::Durable;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{BatchName, JobId, KeyField, NewJob};
+use crate::job::{BatchName, JobId, KeyField, NewJob, Partitions, QueueName};
 use crate::stats::Enqueued;
 use crate::store::{Accepted, Answered, Confirmer, EnqueueCall, QueueKeys, Store};
 
@@ -26,7 +30,7 @@ const REGISTER_EVERY: Duration = Duration::from_secs(60);
 const REGISTER_LIMIT: Duration = Duration::from_millis(500);
 const REGISTER_AGAIN: Duration = Duration::from_secs(5);
 
-/// The one who enqueues into a queue, for a client. Cloning shares it.
+/// The one who enqueues into a partition of a queue, for a client. Cloning shares it.
 #[derive(Clone)]
 pub(crate) struct Producer(Arc<Inner>);
 
@@ -35,6 +39,8 @@ struct Inner {
     confirmer: Confirmer,
     keys: QueueKeys,
     usual: Durable,
+    /// The partitions before this one's, which are asked about every job before it is handed over.
+    former: Option<Partitions>,
     /// Names this producer to the queue, which remembers the answer to its last call.
     id: JobId,
     waiting: Mutex<Waiting>,
@@ -63,16 +69,33 @@ struct Handed {
     answers: Vec<Result<Enqueued>>,
     /// What is still to be seen to, in a durable queue.
     unconfirmed: Option<Unconfirmed>,
+    /// Jobs that came back instead, with nothing written: they belong to another partition now.
+    back: Vec<NewJob>,
+}
+
+/// What became of jobs that were handed to a partition.
+struct Outcome {
+    /// One for each job that did not come back.
+    answers: Vec<Result<Enqueued>>,
+    /// The rest of them, in their order: they belong to another partition now.
+    back: Vec<NewJob>,
 }
 
 impl Producer {
-    /// `usual`: whether the queue is durable where nobody has set it.
-    pub(crate) fn new(store: Store, confirmer: Confirmer, keys: QueueKeys, usual: Durable) -> Self {
+    /// `usual`: whether the queue is durable where nobody has set it; `former`: the partitions that are asked about every job
+    /// before it is handed over.
+    fn new(
+        store: Store,
+        confirmer: Confirmer,
+        keys: QueueKeys,
+        (usual, former): (Durable, Option<Partitions>),
+    ) -> Self {
         Self(Arc::new(Inner {
             store,
             confirmer,
             keys,
             usual,
+            former,
             id: JobId::generate(),
             waiting: Mutex::default(),
             key: Mutex::default(),
@@ -85,22 +108,12 @@ impl Producer {
         Arc::strong_count(&self.0) > 1
     }
 
-    /// One job.
-    pub(crate) async fn enqueue(&self, job: NewJob) -> Result<Enqueued> {
-        job.check()?;
-        let mut handed = [self.submit(vec![job]).await?];
-        self.confirm(&mut handed).await;
-        let [Handed { mut answers, .. }] = handed;
-        answers.pop().unwrap_or_else(|| Err(Error::internal("enqueue gave no answer")))
-    }
-
     /// Many jobs, one answer for each; what comes behind a call that failed, or found the queue full, is not sent.
-    pub(crate) async fn enqueue_many(&self, jobs: Vec<NewJob>) -> Result<Vec<Result<Enqueued>>> {
-        jobs.iter().try_for_each(NewJob::check)?;
+    async fn hand_over(&self, jobs: Vec<NewJob>) -> Result<Outcome> {
         let total = jobs.len();
         let (mut handed, mut stop) = (Vec::with_capacity(total.div_ceil(CALL_JOBS)), None);
-        let mut jobs = jobs.into_iter().peekable();
-        while jobs.peek().is_some() && stop.is_none() {
+        let (mut jobs, mut back) = (jobs.into_iter().peekable(), Vec::new());
+        while jobs.peek().is_some() && stop.is_none() && back.is_empty() {
             let (mut call, mut bytes) = (Vec::with_capacity(CALL_JOBS), 0);
             while call.len() < CALL_JOBS && bytes < CALL_BYTES {
                 let Some(job) = jobs.next() else { break };
@@ -108,11 +121,15 @@ impl Producer {
                 call.push(job);
             }
             let size = call.len();
-            let answered = match self.submit(call).await {
+            let mut answered = match self.submit(call).await {
                 Ok(answered) => answered,
                 Err(error) if handed.is_empty() => return Err(error),
-                Err(error) => Handed { answers: repeated(&error).take(size).collect(), unconfirmed: None },
+                Err(error) => {
+                    let answers = repeated(&error).take(size).collect();
+                    Handed { answers, unconfirmed: None, back: Vec::new() }
+                }
             };
+            back = std::mem::take(&mut answered.back);
             // The order holds: what was refused for want of room shall not be overtaken by what comes behind it.
             stop = answered.answers.iter().rev().find_map(|answer| answer.as_ref().err()).map(|error| {
                 let kind =
@@ -123,13 +140,19 @@ impl Producer {
         }
         self.confirm(&mut handed).await;
         let mut answers: Vec<_> = handed.into_iter().flat_map(|handed| handed.answers).collect();
-        if let Some(error) = stop {
-            answers.extend(repeated(&error).take(total - answers.len()));
+        match stop {
+            Some(error) => answers.extend(repeated(&error).take(total - answers.len())),
+            None if !back.is_empty() => back.extend(jobs),
+            None => {}
         }
-        Ok(answers)
+        Ok(Outcome { answers, back })
     }
 
     /// Whether a call of this producer made the queue.
+    fn keys(&self) -> &QueueKeys {
+        &self.0.keys
+    }
+
     pub(crate) fn made(&self) -> bool {
         self.0.made.load(Ordering::Acquire)
     }
@@ -170,7 +193,12 @@ impl Inner {
                         let unconfirmed = Unconfirmed { call, begun, durable, jobs };
                         let unconfirmed = (durable != Durable::Off).then_some(unconfirmed);
                         // The caller may have gone; its jobs are enqueued all the same.
-                        let _ = reply.send(Ok(Handed { answers, unconfirmed }));
+                        let _ = reply.send(Ok(Handed { answers, unconfirmed, back: Vec::new() }));
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Moved => {
+                    for Request { jobs, reply } in requests {
+                        let _ = reply.send(Ok(Handed { answers: Vec::new(), unconfirmed: None, back: jobs }));
                     }
                 }
                 Err(error) => {
@@ -185,7 +213,8 @@ impl Inner {
     /// One call, with the keys of the jobs as the answer before said where they stand.
     async fn call(&self, call: u64, jobs: &[&NewJob]) -> Result<Answered> {
         let key = self.key.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let told = EnqueueCall { producer: self.id.as_str(), call, usual: self.usual, key: key.as_ref() };
+        let (usual, former) = (self.usual, self.former);
+        let told = EnqueueCall { producer: self.id.as_str(), call, usual, former, key: key.as_ref() };
         let answered = self.store.enqueue(&self.keys, told, jobs).await?;
         if answered.key != key {
             self.key.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&answered.key);
@@ -225,13 +254,10 @@ impl Inner {
                     format!("batch {batch} of queue {queue} takes no jobs: it is sealed, or nobody has opened it");
                 Err(Error::refused(why))
             }
-            Accepted::Full => Err(Error::new(
-                ErrorKind::Full,
-                format!(
-                    "queue {queue} is full: as many jobs wait as its maxLength allows; let workers take some, or raise it \
-                     (queues set {queue} --max-length N)"
-                ),
-            )),
+            Accepted::Full => {
+                let full = format!("queue {queue} is full: as many jobs wait as its maxLength allows");
+                Err(Error::new(ErrorKind::Full, told_full(&full, &queue)))
+            }
         }
     }
 
@@ -264,6 +290,11 @@ impl Inner {
         }
         Ok(())
     }
+}
+
+/// That there is no room, and what makes some.
+fn told_full(full: &str, queue: &QueueName) -> String {
+    format!("{full}; let workers take some, or raise it (queues set {queue} --max-length N)")
 }
 
 /// The same error again and again.

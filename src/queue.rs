@@ -10,11 +10,12 @@ use crate::bulk::{ActOptions, Bulk, BulkAct};
 use crate::clock::span_text;
 use crate::config::{Durable, QueueSettings, Setting};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{JobId, JobState, NewJob, QueueName};
+use crate::job::{JobId, JobState, NewJob, Partition, QueueName};
 use crate::key_limits::KeyLimits;
-use crate::producer::Producer;
+use crate::mover::{self, Moved, Pace};
+use crate::producer::Router;
 use crate::selection::Selection;
-use crate::stats::{BulkReport, Enqueued, JobEnd, QueueStats};
+use crate::stats::{BulkReport, Enqueued, JobEnd, QueueStats, SettingsInForce};
 use crate::store::{Confirmer, Key, QueueKeys, Store};
 
 /// The states that `clear` means unless others are named.
@@ -28,13 +29,13 @@ const POLL_LAST: Duration = Duration::from_millis(250);
 pub struct Queue {
     store: Store,
     keys: QueueKeys,
-    producer: Producer,
+    producer: Router,
 }
 
 impl Queue {
     pub(crate) fn new(store: Store, confirmer: Confirmer, name: &QueueName, usual: Durable) -> Self {
         let keys = store.keys(name);
-        let producer = Producer::new(store.clone(), confirmer, keys.clone(), usual);
+        let producer = Router::new(store.clone(), confirmer, name, usual);
         Self { store, keys, producer }
     }
 
@@ -72,15 +73,24 @@ impl Queue {
         self.producer.enqueue_many(jobs).await
     }
 
+    /// Whether the queue can have such a job: several partitions refuse one that asks for an empty queue, and one with a batch
+    /// and a unique key.
+    ///
+    /// # Errors
+    /// `Refused`, as [`Queue::enqueue`] says; `Unreachable` and its like.
+    pub async fn must_take(&self, job: &NewJob) -> Result<()> {
+        self.producer.must_take(job).await
+    }
+
     /// Waits until a job has ended, at most `timeout`. Dropping the future changes nothing.
     ///
     /// # Errors
     /// `Timeout`; `NotFound` when no such job is there and it left no result.
     pub async fn wait(&self, id: &JobId, timeout: Option<Duration>) -> Result<JobEnd> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut pause = POLL_FIRST;
+        let (mut pause, mut near) = (POLL_FIRST, Partition::WHOLE);
         loop {
-            let standing = self.store.ended(&self.keys, id).await?;
+            let standing = self.store.ended_in(self.name(), id, &mut near).await?;
             let state = match &standing.found {
                 Some(found) => found.place.state,
                 // Retention has taken the job, not yet what it left for those who wait.
@@ -108,7 +118,7 @@ impl Queue {
     /// # Errors
     /// `NotFound` when the queue has never been used.
     pub async fn stats(&self) -> Result<QueueStats> {
-        match self.store.counts(&self.keys).await? {
+        match self.store.counts_of(self.name()).await? {
             Some(counts) => Ok(counts.stats(self.name().clone())),
             None => Err(self.store.unknown_queue(self.name()).await),
         }
@@ -127,9 +137,18 @@ impl Queue {
     /// # Errors
     /// `Corrupt` when a hand has written something unreadable into one of the settings: it is named.
     pub async fn settings(&self) -> Result<QueueSettings> {
+        Ok(self.in_force().await?.settings)
+    }
+
+    /// What is set, how far a change of the [partitions](Setting::Partitions) has come, and what each partition has of the
+    /// limits.
+    ///
+    /// # Errors
+    /// As for [`Queue::settings`].
+    pub async fn in_force(&self) -> Result<SettingsInForce> {
         let stored = self.store.settings(&self.keys).await?;
         if stored.problems.is_empty() {
-            return Ok(stored.settings);
+            return Ok(SettingsInForce::new(stored.settings, (stored.partitions_was, stored.partitions_next)));
         }
         let key = self.keys.name(Key::Config);
         Err(Error::corrupt(format!("settings of queue {} ({key}): {}", self.name(), stored.problems.join("; "))))
@@ -137,12 +156,45 @@ impl Queue {
 
     /// Sets some of it; the rest stays. Live for every worker. What is set then.
     ///
+    /// A change of the [partitions](Setting::Partitions) begins with the new number, and goes on with [`Queue::move_over`].
+    /// Limits that only the new number can keep, such as a concurrency of 1 with one partition, are set once all is moved,
+    /// which this call waits for then.
+    ///
     /// # Errors
-    /// `Invalid` for a value that would stop the queue for good, such as a concurrency of 0.
+    /// `Invalid` for a value that would stop the queue for good, such as a concurrency of 0. `Refused` for what several
+    /// partitions cannot have: limits per key, and a concurrency or a length below their number; and for another number of
+    /// partitions while jobs are still being moved.
     pub async fn set(&self, changes: &[Setting]) -> Result<QueueSettings> {
-        self.store.set(&self.keys, changes).await?;
+        let plan = mover::prepare(&self.store, &self.keys, changes).await?;
         self.producer.register().await?;
+        plan.carry_out(&self.store, &self.keys, (Pace::Begin, &mut |_| ())).await?;
         Ok(self.store.settings(&self.keys).await?.settings)
+    }
+
+    /// The same, and moves the jobs where the number of partitions is among it, as [`Queue::move_over`] does; how far they are
+    /// then. Safe to break off and to repeat: [`Queue::in_force`] tells whether the change is on, and then the workers of the
+    /// queue go on with it.
+    ///
+    /// # Errors
+    /// As for [`Queue::set`] and [`Queue::move_over`]. The change may be on all the same.
+    pub async fn set_and_move(
+        &self,
+        changes: &[Setting],
+        progress: &mut (dyn FnMut(Moved) + Send),
+    ) -> Result<Option<Moved>> {
+        let plan = mover::prepare(&self.store, &self.keys, changes).await?;
+        self.producer.register().await?;
+        plan.carry_out(&self.store, &self.keys, (Pace::ToTheEnd, progress)).await
+    }
+
+    /// Goes on moving the jobs of a queue whose number of [partitions](Setting::Partitions) was changed to where they belong
+    /// now, until all are there, or those that are not run; `progress` is told after each step. Producers and workers go on
+    /// meanwhile. Without this call the workers of the queue do it, within a minute. Safe to break off and to repeat.
+    ///
+    /// # Errors
+    /// `Unreachable` and its like.
+    pub async fn move_over(&self, progress: &mut (dyn FnMut(Moved) + Send)) -> Result<Moved> {
+        mover::carry_on(&self.store, self.name(), None, progress).await
     }
 
     /// Sets what nobody has set yet.
@@ -150,7 +202,7 @@ impl Queue {
     /// # Errors
     /// As for [`Queue::set`].
     pub async fn set_defaults(&self, defaults: &[Setting]) -> Result<()> {
-        self.store.set_defaults(&self.keys, defaults).await.map(drop)
+        mover::set_defaults(&self.store, &self.keys, defaults).await
     }
 
     /// Whether a call of this handle made the queue: nobody had used the name before, so it may be mistyped.
@@ -171,7 +223,7 @@ impl Queue {
     /// # Errors
     /// `Unreachable` and its like.
     pub async fn contains(&self, id: &JobId) -> Result<bool> {
-        Ok(self.store.locate(&self.keys, std::slice::from_ref(id)).await?.iter().any(Option::is_some))
+        Ok(self.store.find_one(self.name(), id, None).await?.is_some())
     }
 
     /// Deletes the queue: its settings, counters and events, and the ids that it remembers. A later job makes it anew. The
@@ -213,9 +265,19 @@ impl Queue {
         if stats.protected {
             return refused(format!("it is protected (queues unprotect {})", self.name()));
         }
+        let course = self.store.course(self.name()).await?;
+        if course.is_moving() || !course.layout.now.is_one() {
+            let (name, count) = (self.name(), course.next.unwrap_or(course.layout.now).told());
+            // Whoever knows its partitions would go on adding to them, where nobody would look any more.
+            return refused(format!("it has {count}; bring it back to one first (queues set {name} --partitions 1)"));
+        }
         let mut note = ActNote::new("delete queue", self.name(), "all".to_owned(), options.told());
         note.begin(&self.store).await?;
         let deleted = self.store.delete_queue(&self.keys).await?;
+        if deleted {
+            // Where a node is away it keeps what nobody reads; the queue is gone all the same.
+            let _ = self.store.forget_partitions(self.name()).await;
+        }
         let ended = if deleted { ActEnd::Done } else { ActEnd::Failed };
         note.end(&self.store, ended, 0).await?;
         match deleted {
@@ -259,9 +321,9 @@ impl Queue {
 
     /// How many jobs are in these states.
     pub async fn count(&self, states: &[JobState]) -> Result<u64> {
-        let mut count = 0;
+        let (spread, mut count) = (self.store.spread(self.name()).await?, 0);
         for set in states.iter().flat_map(|state| Key::of_state(*state)) {
-            count += self.store.size(&self.keys, *set).await?;
+            count += self.store.size_in(spread.places(), *set).await?;
         }
         Ok(count)
     }
@@ -278,8 +340,8 @@ impl Queue {
     }
 
     /// What its other acts are made of.
-    pub(crate) fn parts(&self) -> (&Store, &QueueKeys) {
-        (&self.store, &self.keys)
+    pub(crate) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Sees to it that the queue is known under the prefix.
@@ -294,6 +356,6 @@ impl Queue {
 
     /// Acts on many of its jobs.
     pub fn bulk(&self) -> Bulk {
-        Bulk::new(self.store.clone(), self.keys.clone())
+        Bulk::new(self.store.clone(), self.name().clone())
     }
 }

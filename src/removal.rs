@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::inspector::{Acted, Inspector, Located, TRIES, acted, refused, restless};
 use crate::job::JobState;
 use crate::selection::Selection;
-use crate::store::Care;
+use crate::store::{Care, Standpoint};
 
 impl Inspector {
     /// Removes a job, where it is still in the state in which it was found. The [audit](crate::Audit) is told, by the name of
@@ -16,10 +16,11 @@ impl Inspector {
     /// `Refused` when it is active, or in another state by now; `NotFound` when it is gone.
     pub async fn delete(&self, job: &Located) -> Result<Acted> {
         let meant = Selection { ids: vec![job.id.clone()], states: vec![job.state], ..Selection::default() };
+        let layout = self.store.layout(&job.queue).await?;
         let can_undo = no_undo(&self.store).await?.is_none();
         let (by, reason) = (self.by.as_deref().unwrap_or("-"), self.reason.as_deref().unwrap_or_default());
         let note = ActNote::new("remove", &job.queue, meant.to_string(), (by, reason));
-        let mut note = note.with("undo", if can_undo { "1" } else { "0" });
+        let mut note = note.in_layout(layout).with("undo", if can_undo { "1" } else { "0" });
         let outcome = self.remove(job, &mut note, can_undo).await;
         let (ended, count) = if outcome.is_ok() { (ActEnd::Done, 1) } else { (ActEnd::Failed, 0) };
         // What came of it says more than whether that could be written down.
@@ -28,9 +29,8 @@ impl Inspector {
     }
 
     async fn remove(&self, job: &Located, note: &mut ActNote, can_undo: bool) -> Result<Acted> {
-        let keys = self.store.keys(&job.queue);
-        for _ in 0..TRIES {
-            let place = self.place(&keys, job).await?;
+        for attempt in 0..TRIES {
+            let Standpoint { keys, place, .. } = self.find_again(job, attempt).await?;
             if place.state == JobState::Active || place.state != job.state {
                 return Err(refused(job, place.state, "deleted"));
             }

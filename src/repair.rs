@@ -46,6 +46,7 @@ repairs! {
     Relock "relock" "relocked" "A unique key that its live job did not hold: the job holds it again.",
     Unlock "unlock" "unlocked" "A unique key that nothing holds: it is free.",
     Index "index" "reindexed" "A parked job that its key did not know: the key does again.",
+    Move "move" "" "Jobs are where they were before the partitions changed, and nobody moves them: they go where they belong.",
     Recover "recover" "recovered" "A claim of a worker whose lease has ended: the job goes back into line.",
     Adopt "adopt" "" "A claim of a worker that the queue does not know: it has one lease to be renewed.",
     Recount "recount" "recounted" "A wrong number of claims of a worker or key: it is counted anew.",

@@ -66,15 +66,24 @@ impl TimelineStep {
 
 /// The steps of a job that is there.
 pub(crate) async fn of(store: &Store, job: &Located, details: &JobDetails) -> Result<Vec<TimelineStep>> {
-    let keys = store.keys(&job.queue);
+    let spread = store.spread(&job.queue).await?;
+    let stands = store.find_one(&job.queue, &job.id, job.seen_in).await?;
+    // What happened before it was moved is told where it was.
+    let mut places = spread.former().to_vec();
+    let here = stands.map_or_else(|| spread.present().to_vec(), |stands| vec![stands.keys]);
+    places.extend(here.into_iter().filter(|keys| !spread.former().iter().any(|other| other.is_same_place(keys))));
     let arrived_ms = details.summary.enqueued_at.map_or(0, |at| at.timestamp_millis());
-    let (mut events, mut from) = (Vec::new(), EventId::before_ms(arrived_ms));
-    loop {
-        let page = store.events_from(&keys, from, STEP).await?;
-        let Some(last) = page.last() else { break };
-        from = last.id;
-        events.extend(page.into_iter().filter(|event| event.jobs.contains(&job.id)));
+    let mut events = Vec::new();
+    for keys in places {
+        let mut from = EventId::before_ms(arrived_ms);
+        loop {
+            let page = store.events_from(&keys, from, STEP).await?;
+            let Some(last) = page.last() else { break };
+            from = last.id;
+            events.extend(page.into_iter().filter(|event| event.jobs.contains(&job.id)));
+        }
     }
+    events.sort_by_key(|event| event.id);
     Ok(steps(details, &events))
 }
 

@@ -17,7 +17,9 @@ impl Inspector {
         // Before anybody can take its jobs back.
         let is_told = self.store.tell_end(&worker.worker, end).await?;
         for queue in &worker.queues {
-            self.store.lapse(&self.store.keys(queue), &worker.worker).await?;
+            for place in self.store.places(queue).await? {
+                self.store.lapse(&place, &worker.worker).await?;
+            }
         }
         let ended = if is_told { Some(end.to_string()) } else { worker.ended.clone() };
         Ok(WorkerInfo { ended, silent: true, ..worker.clone() })

@@ -54,6 +54,7 @@ const ENGINE: &[&str] = &[
     "removal",
     "worker_end",
     "undo",
+    "mover",
     "explain",
     "jobs_file",
 ];

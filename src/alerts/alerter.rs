@@ -10,7 +10,7 @@ use crate::alert::AlertSinks;
 use crate::alerts::round::is_away;
 use crate::alerts::watch::{Listener, Watch};
 use crate::client::Client;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::event::{Event, EventKind};
 use crate::job::JobId;
 
@@ -90,7 +90,13 @@ impl Alerter {
     /// `Unreachable` and its like.
     pub async fn once(self) -> Result<AlerterReport> {
         let watch = Watch::new(&self.client, self.sinks, (self.by, self.listener));
-        let evaluated = watch.round().await?;
+        let looked = watch.round().await;
+        let evaluated = match &looked {
+            Ok(evaluated) => *evaluated,
+            // The rest of a cluster was looked at.
+            Err(error) if error.kind() == ErrorKind::Unreachable && watch.has_turn() => true,
+            Err(_) => return looked.map(|_| report(&watch, false)),
+        };
         if evaluated {
             let stop = CancellationToken::new();
             tokio::select! {
@@ -99,7 +105,7 @@ impl Alerter {
             }
             watch.store.alert_turn((&watch.by, watch.weight()), 0, false).await?;
         }
-        Ok(report(&watch, evaluated))
+        looked.map(|_| report(&watch, evaluated))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::alerts::waiting::{Carried, Waiting};
 use crate::alerts::watch::Watch;
 use crate::error::Result;
 use crate::job::JobState;
-use crate::store::{AlertMove, AlertMoved, Care};
+use crate::store::{AlertMove, AlertMoved, Care, Standpoint};
 
 /// A job that has not been done by then is taken back, and its sink told directly.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -82,9 +82,8 @@ impl Watch {
         if carried.taken_back {
             return Ok(Fate::Waits);
         }
-        let keys = self.store.keys(&carried.queue);
-        let place = self.store.locate(&keys, std::slice::from_ref(&carried.job)).await?.pop().flatten();
-        let state = match place.map(|place| place.state) {
+        let found = self.store.find_one(&carried.queue, &carried.job, None).await?;
+        let state = match found.map(|found| found.place.state) {
             // Done, and not kept; or removed by somebody who saw it.
             None | Some(JobState::Completed) => return Ok(Fate::Told),
             Some(JobState::Cancelled | JobState::Dead) => return Ok(Fate::Fails),
@@ -109,11 +108,9 @@ impl Watch {
 
     /// Cancels a job that tells: a worker that comes back does not tell then, unless it is telling already.
     async fn take_back(&self, carried: &Carried) -> Result<Fate> {
-        let keys = self.store.keys(&carried.queue);
-        let place = self.store.locate(&keys, std::slice::from_ref(&carried.job)).await?.pop().flatten();
-        match place {
-            Some(place) if place.state == JobState::Completed => Ok(Fate::Told),
-            Some(place) if !place.state.is_final() => {
+        match self.store.find_one(&carried.queue, &carried.job, None).await? {
+            Some(found) if found.place.state == JobState::Completed => Ok(Fate::Told),
+            Some(Standpoint { keys, place, .. }) if !place.state.is_final() => {
                 let job = [(carried.job.clone(), place.mark)];
                 let cancelled = self.store.cancel(&keys, place.set, &job, Care::default()).await?;
                 // It has just moved: the next look sees where to.

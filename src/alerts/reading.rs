@@ -49,7 +49,7 @@ impl Look {
         if of_queues().any(|rule| rule.queue.is_none()) {
             wanted.extend(store.queues().await?);
         }
-        let ask = |queue: QueueName| async move { (store.counts(&store.keys(&queue)).await, queue) };
+        let ask = |queue: QueueName| async move { (store.counts_of(&queue).await, queue) };
         let mut asked = stream::iter(wanted).map(ask).buffer_unordered(CALLS_AT_ONCE);
         while let Some((counts, queue)) = asked.next().await {
             match counts {
@@ -58,7 +58,10 @@ impl Look {
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Internal) => {
                     look.unread.insert(queue.to_string());
                 }
-                Err(error) => return Err(error),
+                // Of a node that is away: the others are looked at all the same.
+                Err(error) => store.or_left_out(&queue, Err(error)).map(|_: Option<()>| {
+                    look.unread.insert(queue.to_string());
+                })?,
             }
         }
         drop(asked);

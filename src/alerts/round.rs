@@ -48,7 +48,7 @@ impl Watch {
     /// Looks, if it is our turn. Whether it was.
     ///
     /// # Errors
-    /// Whatever keeps Redis from answering, and one stored rule that cannot be read, after all others are seen to.
+    /// Whatever keeps Redis from answering, a node of a cluster that is away, and one stored rule that cannot be read, after all others are seen to.
     pub(super) async fn round(&self) -> Result<bool> {
         let turn = {
             // Nobody begins to be told while the turn may be let go of.
@@ -69,7 +69,9 @@ impl Watch {
             rules.into_values().partition(|(rule, _)| rule.kind == AlertKind::Redis);
         let of_redis = of_redis.into_iter().map(|(rule, _)| rule).collect();
         self.remember(LastRead { rules: of_redis, mutes: mutes.clone() });
-        let look = Look::take(&self.store, &rules.iter().map(|(rule, _)| rule).collect::<Vec<_>>()).await?;
+        // What nodes have that are away is left as it stands.
+        let store = self.store.noting();
+        let look = Look::take(&store, &rules.iter().map(|(rule, _)| rule).collect::<Vec<_>>()).await?;
         let moved = plan(&rules, &look, &standings, (&mutes, turn.now_ms));
         // One standing, one entry and a notice for each sink are the most that one alert comes to.
         let at_once = (ALERT_MOVES - self.sinks.names().count().min(100)) / 2;
@@ -77,6 +79,10 @@ impl Watch {
             if !self.commit(moved, instant(turn.now_ms)).await? {
                 return Ok(true);
             }
+        }
+        // All else is seen to; the rules about Redis have this to tell.
+        if let Some(error) = store.unreached_error() {
+            return Err(error);
         }
         unreadable.into_iter().next().map_or(Ok(true), Err)
     }

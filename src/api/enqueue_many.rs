@@ -26,7 +26,7 @@ const JOBS_MAX: usize = 300;
 
 pub(super) fn routes() -> Vec<Route> {
     let description = "The body is a job: an object with its payload and, as wanted, id, priority, delay, at, attempts, \
-                       backoff, timeout, ttl, unique, uniqueFor, unlessQueued, batch; or a list of at most 300 of them. Of a list each job is \
+                       backoff, timeout, ttl, unique, uniqueFor, orderKey, unlessQueued, batch; or a list of at most 300 of them. Of a list each job is \
                        accepted or refused by itself, and where one is refused the answer is 207. The queue \
                        roi-distribution takes the scope admin.";
     let example = json!([{"payload": {"order": 42}, "id": "order-42", "priority": "high"}, {"payload": {"order": 43}}]);
@@ -52,7 +52,7 @@ fn body_schema() -> RefOr<Schema> {
     let attempts = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(u32::MAX as usize));
     let mut job =
         ObjectBuilder::new().property("payload", Value::schema()).required("payload").property("id", JobId::schema());
-    for option in ["priority", "delay", "at", "backoff", "timeout", "ttl", "unique", "uniqueFor"] {
+    for option in ["priority", "delay", "at", "backoff", "timeout", "ttl", "unique", "uniqueFor", "orderKey"] {
         job = job.property(option, text());
     }
     let job = job.property("unlessQueued", ObjectBuilder::new().schema_type(Type::Boolean));

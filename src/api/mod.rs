@@ -31,6 +31,7 @@ mod events;
 mod gate;
 mod health;
 mod jobs;
+mod partly;
 mod path;
 mod payload;
 mod problem;
@@ -197,7 +198,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
         .allow_origin(origins)
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE])
         .allow_headers(sent)
-        .expose_headers([header::LOCATION, header::LINK, header::RETRY_AFTER])
+        .expose_headers([header::LOCATION, header::LINK, header::RETRY_AFTER, partly::LEFT_OUT])
         .max_age(Duration::from_secs(600));
     Some(cors)
 }

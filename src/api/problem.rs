@@ -91,7 +91,7 @@ fn facts_of_kind(kind: ErrorKind) -> Facts {
         K::NotFound => (StatusCode::NOT_FOUND, "not-found", "there is no such thing"),
         K::Refused => (StatusCode::CONFLICT, "refused", "its state does not allow it"),
         K::Full => (StatusCode::TOO_MANY_REQUESTS, "full", "the queue is full"),
-        K::NotNow => (StatusCode::SERVICE_UNAVAILABLE, "not-now", "not now: repeat it later"),
+        K::NotNow | K::Moved => (StatusCode::SERVICE_UNAVAILABLE, "not-now", "not now: repeat it later"),
         K::Unreachable => (StatusCode::SERVICE_UNAVAILABLE, "unreachable", "a service behind this one is away"),
         K::OutcomeUnknown => (StatusCode::GATEWAY_TIMEOUT, "outcome-unknown", "it may or may not have been done"),
         K::Timeout => (StatusCode::GATEWAY_TIMEOUT, "timeout", "time is up"),
@@ -127,7 +127,7 @@ fn public_detail(kind: ErrorKind) -> Option<&'static str> {
     use ErrorKind as K;
     match kind {
         K::Invalid | K::NotFound | K::Refused | K::Full | K::Timeout => None,
-        K::NotNow => Some("the store behind the queue does not take this now: repeat it later"),
+        K::NotNow | K::Moved => Some("the store behind the queue does not take this now: repeat it later"),
         K::Unreachable => Some("the store behind the queue cannot be reached: repeat it later"),
         K::OutcomeUnknown => Some(
             "no answer came from the store behind the queue: repeat it, where a job is handed over \
@@ -230,6 +230,7 @@ mod tests {
             (ErrorKind::Refused, 409, true),
             (ErrorKind::Full, 429, true),
             (ErrorKind::NotNow, 503, false),
+            (ErrorKind::Moved, 503, false),
             (ErrorKind::Unreachable, 503, false),
             (ErrorKind::OutcomeUnknown, 504, false),
             (ErrorKind::Timeout, 504, true),

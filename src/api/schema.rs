@@ -6,9 +6,10 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::openapi::{RefOr, schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::config::{PriorityMode, Rate, Retention};
+use crate::config::{PriorityMode, QueueSettings, Rate, Retention};
 use crate::job::{JobId, KeyField, QueueName};
 use crate::retry::Backoff;
+use crate::stats::{PartitionShare, SettingsInForce};
 use crate::{BatchName, EventId, ScheduleName, TokenName};
 
 macro_rules! text {
@@ -41,6 +42,27 @@ text! {
     Retention "", "24h", "What is kept: a number of jobs, a span of time, 0 or never";
     PriorityMode "", "strict", "How the next job is chosen: strict, or aging:10m";
     Backoff "", "exponential:5s", "The wait between attempts: fixed:10s, linear:5s, exponential:5s:1h";
+}
+
+/// One object, as it is written: the settings, and what is told beside them.
+impl PartialSchema for SettingsInForce {
+    fn schema() -> RefOr<Schema> {
+        let mut schema = QueueSettings::schema();
+        if let RefOr::T(Schema::Object(object)) = &mut schema {
+            object.properties.insert("partitionsWas".to_owned(), u16::schema());
+            object.properties.insert("partitionsNext".to_owned(), u16::schema());
+            object.properties.insert("ofEach".to_owned(), Vec::<PartitionShare>::schema());
+        }
+        schema
+    }
+}
+
+impl ToSchema for SettingsInForce {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        QueueSettings::schemas(schemas);
+        PartitionShare::schemas(schemas);
+        schemas.push((PartitionShare::name().into_owned(), PartitionShare::schema()));
+    }
 }
 
 fn text(pattern: Option<&str>, example: &str, description: &str) -> RefOr<Schema> {

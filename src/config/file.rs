@@ -9,7 +9,7 @@ use super::problems::ConfigProblems;
 use super::queue::{QueueSettings, Setting};
 use super::source::ProfileValue;
 use super::variable::VARIABLES;
-use crate::job::QueueName;
+use crate::job::{PARTITIONS_MAX, QueueName};
 
 /// A profile file that was read: its path, to name it in problems, and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -173,6 +173,10 @@ pub(super) fn setting(key: &str, value: Option<serde_json::Value>) -> Result<Set
         "crashLimit" => Setting::CrashLimit(read.crash_limit),
         "durable" => Setting::Durable(read.durable),
         "retry" => Setting::Retry(read.retry),
+        "partitions" if !(1..=PARTITIONS_MAX).contains(&read.partitions) => {
+            return Err(format!("expected 1 to {PARTITIONS_MAX}"));
+        }
+        "partitions" => Setting::Partitions(read.partitions),
         _ => return Err("unknown key".to_owned()),
     })
 }

@@ -12,6 +12,7 @@ mod patch;
 mod problems;
 mod queue;
 mod redis;
+mod share;
 mod source;
 mod variable;
 mod worker;

@@ -14,6 +14,9 @@ use crate::retry::RetryPolicy;
 /// The known queues whose jobs move money: durable unless set otherwise.
 const DURABLE: [&str; 1] = ["roi-distribution"];
 
+/// The longest span of a rate: an hour's share of one of 64 partitions.
+const SPAN_MAX_SECS: u32 = 64 * 3600;
+
 /// The settings of a queue. They live in Redis, hold for every worker, and take effect without a restart.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "api", derive(utoipa::ToSchema))]
@@ -44,6 +47,8 @@ pub struct QueueSettings {
     pub durable: Durable,
     /// When and how often failed jobs run again.
     pub retry: RetryPolicy,
+    /// Over how many partitions the queue is spread, 1 to 64. Limits are divided among them.
+    pub partitions: u16,
 }
 
 impl QueueSettings {
@@ -68,6 +73,7 @@ impl Default for QueueSettings {
             crash_limit: 3,
             durable: Durable::Off,
             retry: RetryPolicy::default(),
+            partitions: 1,
         }
     }
 }
@@ -99,9 +105,12 @@ pub enum Setting {
     Durable(Durable),
     /// When and how often failed jobs run again.
     Retry(RetryPolicy),
+    /// Over how many partitions the queue is spread, 1 to 64. A change moves every job; see
+    /// [`Queue::move_over`](crate::Queue::move_over).
+    Partitions(u16),
 }
 
-/// So many starts in a span of time, written `100/s`, `30/m`, `5000/h`; with a burst `100/s:20`.
+/// So many starts in a span of time, written `100/s`, `30/m`, `5000/h`, or `100/8s` for another span; with a burst `100/s:20`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Rate {
@@ -120,16 +129,22 @@ impl Rate {
     pub fn burst(&self) -> u32 {
         self.burst.unwrap_or_else(|| (self.count / self.per_secs / 10).max(1))
     }
+
+    /// What one of so many partitions may start: as many in a longer span, and one at once at least.
+    pub(crate) fn share(&self, partitions: u16) -> Self {
+        let per_secs = self.per_secs.saturating_mul(partitions.into());
+        Self { count: self.count, per_secs, burst: Some((self.burst() / u32::from(partitions)).max(1)) }
+    }
 }
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = match self.per_secs {
-            1 => "s",
-            60 => "m",
-            _ => "h",
-        };
-        write!(f, "{}/{unit}", self.count)?;
+        match self.per_secs {
+            1 => write!(f, "{}/s", self.count)?,
+            60 => write!(f, "{}/m", self.count)?,
+            3600 => write!(f, "{}/h", self.count)?,
+            secs => write!(f, "{}/{secs}s", self.count)?,
+        }
         self.burst.map_or(Ok(()), |burst| write!(f, ":{burst}"))
     }
 }
@@ -145,7 +160,7 @@ impl FromStr for Rate {
                 "s" => 1,
                 "m" => 60,
                 "h" => 3600,
-                _ => return None,
+                span => span.strip_suffix('s')?.parse().ok().filter(|secs| (1..=SPAN_MAX_SECS).contains(secs))?,
             };
             let burst =
                 burst.map(|burst| burst.parse().ok().filter(|&burst| burst > 0)).map_or(Some(None), |b| b.map(Some))?;
@@ -334,7 +349,7 @@ mod tests {
 
     #[test]
     fn settings_round_trip_as_text() {
-        for text in ["100/s", "30/m", "5000/h", "100/s:20"] {
+        for text in ["100/s", "30/m", "5000/h", "100/s:20", "100/8s:1", "7/230400s"] {
             assert_eq!(text.parse::<Rate>().unwrap().to_string(), text);
         }
         for text in ["100", "0", "24h", "30d", "never"] {
@@ -349,7 +364,7 @@ mod tests {
         for text in ["", "On", "true", "1"] {
             assert!(text.parse::<Durable>().is_err(), "{text:?}");
         }
-        for text in ["", "0/s", "x/s", "1/d", "1/s:0", "2000000/s"] {
+        for text in ["", "0/s", "x/s", "1/d", "1/s:0", "2000000/s", "1/0s", "1/230401s", "1/8m"] {
             assert!(text.parse::<Rate>().is_err(), "{text:?}");
         }
         assert!("-1".parse::<Retention>().is_err() && "aging:".parse::<PriorityMode>().is_err());

@@ -3,6 +3,8 @@
 use crate::doctor::code::Code;
 use crate::doctor::facts::{QueueFacts, WorkerFacts};
 use crate::doctor::finding::{Finding, Severity, about_ms, many};
+use crate::stats::QueueStats;
+use crate::store::Hold;
 
 /// A line whose head has waited for so long does not move as it should.
 const WAITED_MS: u64 = 60_000;
@@ -75,6 +77,9 @@ pub(super) fn judge(queue: &QueueFacts, workers: &[&WorkerFacts]) -> Option<Find
         }
     }
     if stats.pending > 0 && has_waited {
+        if let Some(hold) = queue.hold {
+            return Some(held(queue, hold));
+        }
         let message = format!("{}, and workers have free slots", waiting(queue));
         return Some(Finding::of_queue(Code::JobsNotStarted, &stats.queue, message).causes(&queue.causes));
     }
@@ -107,6 +112,35 @@ fn waiting(queue: &QueueFacts) -> String {
     format!("{} {verb}{since}", many(stats.pending, "job"))
 }
 
+/// What keeps new partitions from being fetched, and the way out.
+fn held(queue: &QueueFacts, hold: Hold) -> Finding {
+    let (name, runs) = (&queue.stats.queue, if hold.running == 1 { "runs" } else { "run" });
+    let running = format!("{} {runs}", many(hold.running, "job"));
+    let (why, remedy) = match hold.all {
+        true => (
+            format!(
+                "its {} wait while {} and {running} where it had them before",
+                many(hold.partitions.into(), "partition"),
+                {
+                    let wait = if hold.waiting == 1 { "waits" } else { "wait" };
+                    format!("{} {wait}", many(hold.waiting, "job"))
+                }
+            ),
+            format!(
+                "ireva-queue queues set {name} --partitions {} goes on with the change; so does a worker",
+                hold.partitions
+            ),
+        ),
+        false => (
+            format!("{running} since before its partitions changed, and what that leaves of its concurrency is taken"),
+            format!(
+                "ireva-queue queues set {name} --concurrency N, with a higher number or none; or wait for those that run"
+            ),
+        ),
+    };
+    Finding::of_queue(Code::PartitionsHeld, name, format!("{}; {why}", waiting(queue))).remedy(remedy)
+}
+
 fn paused(queue: &QueueFacts) -> Finding {
     let stats = &queue.stats;
     let waiting = stats.pending + stats.scheduled + stats.retrying;
@@ -117,9 +151,15 @@ fn paused(queue: &QueueFacts) -> Finding {
     Finding::of_queue(Code::QueuePaused, &stats.queue, message).severity(severity)
 }
 
-/// The limit of the queue that holds its jobs up.
+/// The limit that holds its jobs up: of the queue, or of a partition, which has its share.
 fn limit(queue: &QueueFacts) -> Option<String> {
-    let (stats, settings) = (&queue.stats, &queue.stats.settings);
+    let mut waiting = queue.partitions().filter(|(_, stats)| stats.pending > 0);
+    let of_one = || waiting.find_map(|(name, stats)| Some(format!("in partition {name} {}", limit_of(stats)?)));
+    limit_of(&queue.stats).or_else(of_one)
+}
+
+fn limit_of(stats: &QueueStats) -> Option<String> {
+    let settings = &stats.settings;
     if let Some(most) = settings.concurrency.filter(|most| stats.active >= u64::from(*most)) {
         return Some(format!("{most} run at once, which is its concurrency"));
     }
@@ -182,6 +222,7 @@ fn share(workers: &[&WorkerFacts], of: impl Fn(&WorkerFacts) -> Option<u64>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::doctor::facts::PlaceFacts;
     use crate::doctor::queues::tests::queue;
     use crate::doctor::workers::tests::worker;
     use crate::job::QueueName;
@@ -199,6 +240,28 @@ mod tests {
         assert_eq!(Load { come_per_min: 1.0, ..load }.workers_needed(), 3, "one more at least");
         assert_eq!(Load { done_per_min: 0.0, ..load }.workers_needed(), 4, "nothing to reckon with");
         assert_eq!(Load { pending: u64::MAX, ..load }.workers_needed(), WORKERS_MAX);
+    }
+
+    #[test]
+    fn jobs_in_new_partitions_wait_for_those_that_the_former_ones_have() {
+        let mut facts = queue("email");
+        (facts.stats.pending, facts.stats.oldest_pending_ms, facts.stats.workers) = (50, Some(120_000), 1);
+        let free = worker("w-1", "email");
+        let told =
+            |facts: &QueueFacts| judge(facts, &[&free]).map(|found| (found.code, found.message, found.remedy)).unwrap();
+        facts.hold = Some(Hold { partitions: 4, waiting: 1, running: 2, all: true });
+        let (code, message, remedy) = told(&facts);
+        assert_eq!(code, Code::PartitionsHeld);
+        assert!(
+            message.ends_with("its 4 partitions wait while 1 job waits and 2 jobs run where it had them before"),
+            "{message}"
+        );
+        assert!(remedy.contains("queues set email --partitions 4 goes on"), "{remedy}");
+        facts.hold = Some(Hold { partitions: 4, waiting: 0, running: 1, all: false });
+        let (code, message, remedy) = told(&facts);
+        assert_eq!(code, Code::PartitionsHeld);
+        assert!(message.contains("1 job runs since before its partitions changed"), "{message}");
+        assert!(remedy.contains("queues set email --concurrency N, with a higher number or none"), "{remedy}");
     }
 
     #[test]
@@ -220,6 +283,25 @@ mod tests {
         assert_eq!(code(&facts, &[&busy]), Some(Code::LimitReached));
         facts.stats.paused = true;
         assert_eq!(code(&facts, &[&busy]), Some(Code::QueuePaused));
+    }
+
+    #[test]
+    fn the_share_of_a_partition_is_a_limit() {
+        let mut facts = queue("email");
+        (facts.stats.pending, facts.stats.oldest_pending_ms, facts.stats.workers) = (50, Some(120_000), 1);
+        (facts.stats.settings.concurrency, facts.stats.active) = (Some(4), 3);
+        let mut free = worker("w-1", "email");
+        (free.info.active, free.info.concurrency) = (3, 4);
+        assert_eq!(code(&facts, &[&free]), Some(Code::JobsNotStarted));
+        let place = |name: &str, pending, active| {
+            let mut stats = facts.stats.clone();
+            (stats.pending, stats.active, stats.settings.concurrency) = (pending, active, Some(2));
+            PlaceFacts { partition: name.to_owned(), stats: Some(stats), ..PlaceFacts::default() }
+        };
+        facts.places = vec![place("1/2", 0, 1), place("2/2", 50, 2)];
+        let finding = judge(&facts, &[&free]).unwrap();
+        assert_eq!(finding.code, Code::LimitReached);
+        assert!(finding.message.ends_with("in partition 2/2 2 run at once, which is its concurrency"), "{finding:?}");
     }
 
     #[test]

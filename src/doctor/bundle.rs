@@ -1,5 +1,6 @@
 //! A report to hand to others: everything that an examination saw, without a secret and without a payload.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
@@ -106,7 +107,12 @@ impl Doctor {
         let (mut events, mut dead_letters) = (Vec::new(), Vec::new());
         for stats in facts.queues.iter().map(|queue| &queue.stats) {
             let store = self.client.store();
-            let recent = store.recent_events(&store.keys(&stats.queue), EVENTS_MAX).await?;
+            let mut recent = Vec::new();
+            for keys in store.streams(&stats.queue).await? {
+                recent.extend(store.recent_events(&keys, EVENTS_MAX).await?);
+            }
+            recent.sort_by_key(|event| Reverse(event.id));
+            recent.truncate(EVENTS_MAX as usize);
             events.extend(recent.into_iter().map(|event| BundledEvent {
                 at: event.at,
                 queue: event.queue,

@@ -4,10 +4,11 @@ use crate::doctor::code::Code;
 use crate::doctor::facts::ServerFacts;
 use crate::doctor::finding::{Finding, many};
 use crate::doctor::{memory, server};
+use crate::stats::Unreached;
 use crate::store::ClusterLook;
 
 /// What is to be said of a cluster of which some node answers.
-pub(super) fn judge(facts: &ServerFacts, cluster: &ClusterLook) -> Vec<Finding> {
+pub(super) fn judge(facts: &ServerFacts, cluster: &ClusterLook, unreached: &[Unreached]) -> Vec<Finding> {
     let mut findings = server::judge_access(facts);
     if cluster.uncovered > 0 {
         let message = format!("no node has {} of the 16384 slots", many(cluster.uncovered as u64, "slot"));
@@ -16,6 +17,8 @@ pub(super) fn judge(facts: &ServerFacts, cluster: &ClusterLook) -> Vec<Finding> 
     let mut alone = false;
     for (place, said) in &cluster.masters {
         match said {
+            // What was left out because of it is told beside it.
+            Err(_) if unreached.iter().any(|unreached| unreached.node == *place) => {}
             Err(why) => findings.push(of_node(place, Finding::server(Code::ClusterNodeDown, why))),
             Ok(look) => {
                 let node = facts.of_node(look);
@@ -37,6 +40,15 @@ pub(super) fn judge(facts: &ServerFacts, cluster: &ClusterLook) -> Vec<Finding> 
         findings.push(Finding::server(Code::ClusterFullCoverage, "cluster-require-full-coverage is on"));
     }
     findings
+}
+
+/// What is to be said of nodes whose queues could not be looked at.
+pub(super) fn judge_unreached(unreached: &[Unreached]) -> Vec<Finding> {
+    let finding = |unreached: &Unreached| {
+        let message = unreached.error().to_string();
+        of_node(&unreached.node, Finding::server(Code::ClusterNodeDown, message))
+    };
+    unreached.iter().map(finding).collect()
 }
 
 fn of_node(place: &str, finding: Finding) -> Finding {
@@ -66,7 +78,7 @@ mod tests {
             |(n, said): (usize, &Result<ServerLook, &str>)| (format!("h:{n}"), said.clone().map_err(str::to_owned));
         let cluster = ClusterLook { uncovered, masters: masters.iter().enumerate().map(place).collect() };
         let facts = ServerFacts { is_local: true, ..ServerFacts::default() };
-        judge(&facts, &cluster).into_iter().map(|finding| (finding.code, finding.about)).collect()
+        judge(&facts, &cluster, &[]).into_iter().map(|finding| (finding.code, finding.about)).collect()
     }
 
     #[test]

@@ -134,6 +134,12 @@ codes! {
     SettingsUnreadable "settings_unreadable" Queue Warning
         "A setting that cannot be read counts as not set."
         "ireva-queue queues set {about} sets it anew",
+    PartitionsUnmoved "partitions_unmoved" Queue Warning
+        "The number of partitions is being changed, and nobody goes on with that: jobs are where the queue had them before. Critical where jobs cannot be added or started until somebody does."
+        "ireva-queue queues set {about} --partitions N, with the number that was set, goes on with it; so does a worker",
+    PartitionsHeld "partitions_held" Queue Warning
+        "Jobs wait in new partitions for those that the queue has where it had them before their number changed."
+        "ireva-queue queues set {about} --partitions N, with the number that was set, goes on with the change; so does a worker",
     QueuePaused "queue_paused" Queue Warning
         "No job starts until the queue is resumed."
         "ireva-queue queues resume {about}",
@@ -179,6 +185,13 @@ codes! {
     JobsAdrift "jobs_adrift" Queue Warning
         "There are ids without a record, or records that no state holds: a hand has deleted keys, or the server has."
         "ireva-queue heal {about} lets go of ids without a record and puts lost records back, as a running worker does",
+    JobsMisplaced "jobs_misplaced" Queue Critical
+        "Jobs stand where no worker looks for them: a version without partitions has added them."
+        "stop or update what still enqueues into {about} with an older version; then ireva-queue queues set {about} --partitions 1 \
+         takes them in, and --partitions N spreads the queue again",
+    PartitionsUneven "partitions_uneven" Queue Note
+        "Jobs of one key stay in one partition, so that their order holds: other partitions do not help it."
+        "ireva-queue jobs list {about} -o json shows their keys; jobs that need no order among each other need no common order key",
     UniqueLeaked "unique_leaked" Queue Warning
         "Unique keys that hold nothing any more; they block nobody and take memory."
         "ireva-queue doctor {about} --fix, or a running worker within a minute",

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::alerts::Waiting;
 use crate::breaker::BreakerInfo;
@@ -12,15 +12,19 @@ use crate::config::{Config, RedisConfig, RedisMode};
 use crate::doctor::finding::Cause;
 use crate::doctor::services::Service;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{JobState, QueueName};
-use crate::stats::{QueueStats, WorkerInfo};
+use crate::job::{JobState, Partition, Partitions, QueueName};
+use crate::stats::{QueueStats, Unreached, WorkerInfo};
 use crate::store::{
-    AlertHash, ClusterLook, Detail, Diagnosed, Found, Key, QueueKeys, Range, SentinelLook, ServerLook, Store, Vitals,
-    WorkerSelf, look_at_sentinels, worker_info,
+    AlertHash, ClusterLook, Detail, Diagnosed, Found, Hold, Key, QueueKeys, Range, SentinelLook, ServerLook,
+    Standstill, Store, Vitals, WorkerSelf, alerts_turn, look_at_sentinels, worker_info,
 };
 
 /// Queues or workers that are asked about at the same time.
 const CALLS_AT_ONCE: usize = 32;
+/// Workers go on with a change of partitions each minute.
+const STANDS_STILL_MS: i64 = 180_000;
+/// The same where no worker is there to go on: only a command that is at it can, and comes further within seconds.
+const LEFT_ALONE_MS: i64 = 15_000;
 /// Jobs that failed last, of each state, from which causes are told.
 const CAUSES_FROM: u64 = 50;
 /// Causes that a finding names.
@@ -38,8 +42,10 @@ pub(crate) struct Facts {
     /// `None` where only one queue is looked at.
     pub alerts: Option<AlertFacts>,
     pub breakers: Breakers,
-    /// Why some of it could not be asked, where a node of a cluster is away.
+    /// Why some of it could not be asked, where a node of a cluster has gone away meanwhile.
     pub absent: Option<Error>,
+    /// The nodes of a cluster that are away, and what was left out because of that.
+    pub unreached: Vec<Unreached>,
 }
 
 /// Alerts: whether there are rules, who evaluates them, and what nobody has taken.
@@ -86,23 +92,44 @@ pub(crate) struct ServerFacts {
 #[derive(Debug, Clone)]
 pub(crate) struct QueueFacts {
     pub stats: QueueStats,
-    /// Records there are; as many as ids, where nothing is wrong.
-    pub records: u64,
+    /// Each place that may hold jobs of it.
+    pub places: Vec<PlaceFacts>,
+    /// Jobs under the queue's own name, where it has several partitions and nobody looks for jobs there.
+    pub misplaced: u64,
     pub setting_problems: Vec<String>,
     pub diagnosed: Diagnosed,
     /// Why its latest jobs failed, the most frequent first.
     pub causes: Vec<Cause>,
     /// The service that all its jobs need, where that one's breaker is open.
     pub held_by: Option<String>,
+    /// A change of its partitions that nobody goes on with.
+    pub standstill: Option<Standstill>,
+    /// What keeps its new partitions from being fetched.
+    pub hold: Option<Hold>,
 }
 
 impl QueueFacts {
-    /// Ids in all its states.
-    pub fn ids(&self) -> u64 {
-        let stats = &self.stats;
-        let waiting = stats.pending + stats.scheduled + stats.retrying;
-        waiting + stats.active + stats.completed + stats.cancelled + stats.dead
+    /// Its partitions and what is counted there; none where it has but itself.
+    pub fn partitions(&self) -> impl Iterator<Item = (&str, &QueueStats)> {
+        let places = if self.places.len() > 1 { &self.places[..] } else { &[] };
+        places.iter().filter_map(|place| Some((place.partition.as_str(), place.stats.as_ref()?)))
     }
+}
+
+/// One place of a queue: the queue itself, or one of its partitions.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PlaceFacts {
+    /// `3/8`.
+    pub partition: String,
+    /// Records there are; as many as ids, where nothing is wrong.
+    pub records: u64,
+    /// Ids in all its states.
+    pub ids: u64,
+    /// Jobs that wait.
+    pub waiting: u64,
+    /// What is counted there, and the share of each limit; nothing where it was never used.
+    pub stats: Option<QueueStats>,
+    pub diagnosed: Diagnosed,
 }
 
 /// A worker.
@@ -130,9 +157,7 @@ pub(crate) async fn gather(store: &Store, config: &Config, only: Option<&QueueNa
         Err(error) => Err(error),
     };
     let gathered = match gathered {
-        Ok(()) if only.is_none() => {
-            alerts(store, config.alerts.rules.len()).await.map(|found| facts.alerts = Some(found))
-        }
+        Ok(()) if only.is_none() => alerts(store, config.alerts.rules.len()).await.map(|found| facts.alerts = found),
         gathered => gathered,
     };
     match gathered {
@@ -141,6 +166,7 @@ pub(crate) async fn gather(store: &Store, config: &Config, only: Option<&QueueNa
         Err(error) if is_cluster && error.kind() == ErrorKind::Unreachable => facts.absent = Some(error),
         Err(error) => return Err(error),
     }
+    facts.unreached = store.unreached();
     Ok(facts)
 }
 
@@ -148,7 +174,7 @@ async fn gather_rest(store: &Store, queues: Vec<QueueName>, facts: &mut Facts) -
     let ask = |queue: QueueName| async move { (look_at_queue(store, &queue).await, queue) };
     let mut asked = stream::iter(queues).map(ask).buffered(CALLS_AT_ONCE);
     while let Some((looked, queue)) = asked.next().await {
-        match looked {
+        match store.or_left_out(&queue, looked).map(Option::flatten) {
             Ok(looked) => facts.queues.extend(looked),
             // Of one queue alone: the others are looked at all the same.
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Internal) => {
@@ -167,7 +193,10 @@ async fn gather_rest(store: &Store, queues: Vec<QueueName>, facts: &mut Facts) -
     Ok(())
 }
 
-async fn alerts(store: &Store, of_file: usize) -> Result<AlertFacts> {
+async fn alerts(store: &Store, of_file: usize) -> Result<Option<AlertFacts>> {
+    if store.leaves_out(&alerts_turn(&store.prefix), "the alerts").await {
+        return Ok(None);
+    }
     let (stored, holder, outbox, now_ms) = tokio::try_join!(
         store.alert_fields(AlertHash::Rules),
         store.alert_holder(),
@@ -177,11 +206,14 @@ async fn alerts(store: &Store, of_file: usize) -> Result<AlertFacts> {
     let read = |text: &String| serde_json::from_str::<Waiting>(text).ok();
     let waiting = outbox.values().filter_map(read).filter(|waiting| waiting.attempts > 0).collect();
     let turn_until_ms = holder.map(|(_, until_ms)| until_ms);
-    Ok(AlertFacts { rules: stored.len() + of_file, turn_until_ms, waiting, now_ms })
+    Ok(Some(AlertFacts { rules: stored.len() + of_file, turn_until_ms, waiting, now_ms }))
 }
 
 async fn queue_names(store: &Store, only: Option<&QueueName>) -> Result<Vec<QueueName>> {
     let Some(queue) = only else { return store.queues().await };
+    if store.absence_of_home(queue).await.is_some() {
+        return Ok(vec![queue.clone()]);
+    }
     match store.is_known(&store.keys(queue)).await? {
         true => Ok(vec![queue.clone()]),
         false => Err(store.unknown_queue(queue).await),
@@ -234,29 +266,60 @@ async fn timed(store: &Store) -> Result<(ServerLook, chrono::DateTime<chrono::Ut
 }
 
 async fn look_at_queue(store: &Store, queue: &QueueName) -> Result<Option<QueueFacts>> {
-    let keys = store.keys(queue);
-    let (counts, diagnosed) = tokio::join!(store.counts(&keys), store.diagnose(&keys));
+    let spread = store.spread(queue).await?;
+    let layout = spread.layout;
+    let looks: Vec<_> = spread.partitions().map(|place| look_at_place(store, queue, place)).collect();
+    let looks = stream::iter(looks).buffered(CALLS_AT_ONCE).try_collect::<Vec<_>>();
+    let (counts, looked) = tokio::join!(store.counts_of(queue), looks);
     let Some(counts) = counts? else { return Ok(None) };
-    let stats = counts.stats(queue.clone());
-    let failed = [(stats.dead, Key::Dead), (stats.retrying, Key::Retrying)];
-    let failed = stream::iter(failed).filter(|(count, _)| std::future::ready(*count > 0));
-    let pages: Vec<Result<Vec<Found>>> = failed.then(|(_, set)| failed_last(store, &keys, set)).collect().await;
+    let (stats, places) = (counts.stats(queue.clone()), looked?);
+    let home = store.keys(queue);
+    // Its own node has its settings, and says how far a change is.
+    let is_home = store.absence_of_home(queue).await.is_none();
+    let misplaced = match layout.now.is_one() || layout.was.is_some_and(Partitions::is_one) || !is_home {
+        true => 0,
+        false => store.counts(&home).await?.map_or(0, |counts| counts.records),
+    };
     let mut found = Vec::new();
-    for page in pages {
-        found.extend(page?);
+    for (count, set) in [(stats.dead, Key::Dead), (stats.retrying, Key::Retrying)] {
+        if count > 0 {
+            let look = |keys| async move { failed_last(store, &keys, set, layout.places().count()).await };
+            found.extend(store.ask_places(queue, look).await?.into_iter().flatten());
+        }
     }
     Ok(Some(QueueFacts {
-        records: counts.records,
         setting_problems: counts.setting_problems(queue),
         causes: causes(&found, queue),
-        diagnosed: diagnosed?,
+        diagnosed: Diagnosed::of_all(places.iter().map(|place| place.diagnosed.clone()).collect()),
+        places,
+        misplaced,
         held_by: None,
+        standstill: if is_home {
+            store.standstill(queue, if stats.workers > 0 { STANDS_STILL_MS } else { LEFT_ALONE_MS }).await?
+        } else {
+            None
+        },
+        hold: if is_home { store.hold(queue).await? } else { None },
         stats,
     }))
 }
 
-async fn failed_last(store: &Store, keys: &QueueKeys, set: Key) -> Result<Vec<Found>> {
-    store.page(keys, set, Range::Newest { first: 0, count: CAUSES_FROM }, Detail::Arrival).await
+/// Numbers that must agree are of one instant, and so of one place.
+async fn look_at_place(store: &Store, queue: &QueueName, partition: Partition) -> Result<PlaceFacts> {
+    let keys = store.partition_keys(queue, partition);
+    let (counts, diagnosed) = tokio::try_join!(store.counts(&keys), store.diagnose(&keys))?;
+    let partition = partition.to_string();
+    let Some(counts) = counts else { return Ok(PlaceFacts { partition, diagnosed, ..PlaceFacts::default() }) };
+    let [critical, high, normal, low, scheduled, _, retrying, ..] = counts.sizes;
+    let waiting = critical + high + normal + low + scheduled + retrying;
+    let (records, ids, stats) = (counts.records, counts.sizes.iter().sum(), Some(counts.stats(queue.clone())));
+    Ok(PlaceFacts { partition, records, ids, waiting, stats, diagnosed })
+}
+
+/// The last ones of one of so many places.
+async fn failed_last(store: &Store, keys: &QueueKeys, set: Key, places: usize) -> Result<Vec<Found>> {
+    let count = CAUSES_FROM.div_ceil(places.max(1) as u64);
+    store.page(keys, set, Range::Newest { first: 0, count }, Detail::Arrival).await
 }
 
 /// Why these jobs failed last, by code.

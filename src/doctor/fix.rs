@@ -32,28 +32,28 @@ impl Doctor {
         let (store, mut done) = (self.client.store(), Done::default());
         for finding in examination.findings.iter_mut().filter(|finding| finding.fixable && finding.fixed.is_none()) {
             let Some(queue) = finding.queue.clone() else { continue };
-            finding.fixed = mend(store, &store.keys(&queue), finding, &mut done).await?;
+            finding.fixed = mend(store, &queue, finding, &mut done).await?;
         }
         Ok(())
     }
 }
 
 /// Mends one finding; what was done, where anything was.
-async fn mend(store: &Store, keys: &QueueKeys, finding: &Finding, done: &mut Done) -> Result<Option<String>> {
-    let queue = keys.queue().clone();
+async fn mend(store: &Store, queue: &QueueName, finding: &Finding, done: &mut Done) -> Result<Option<String>> {
     match finding.code {
         Code::UniqueLeaked => {
             // A heal for another finding has let go of those that leaked.
-            let healed = done.healed.get(&queue).map_or(0, |repairs| repaired(repairs, RepairKind::Unlock));
-            let removed = healed + store.sweep(keys).await?.removed;
+            let healed = done.healed.get(queue).map_or(0, |repairs| repaired(repairs, RepairKind::Unlock));
+            let sweep = |keys| async move { Ok(store.sweep(&keys).await?.removed) };
+            let removed = healed + store.ask_places(queue, sweep).await?.iter().sum::<u64>();
             Ok((removed > 0).then(|| format!("let go of {} keys and ids that held nothing", grouped(removed))))
         }
         Code::JobsAdrift | Code::ClaimsMiscounted => {
-            let repairs = match done.healed.get(&queue) {
+            let repairs = match done.healed.get(queue) {
                 Some(repairs) => repairs.clone(),
                 None => {
-                    let repairs = heal::heal_queue(store, keys, false).await?;
-                    done.healed.insert(queue, repairs.clone());
+                    let repairs = heal::heal_queue(store, queue, false).await?;
+                    done.healed.insert(queue.clone(), repairs.clone());
                     repairs
                 }
             };
@@ -70,11 +70,12 @@ async fn mend(store: &Store, keys: &QueueKeys, finding: &Finding, done: &mut Don
             Ok((!said.is_empty()).then(|| said.join(", ")))
         }
         Code::RetentionBehind => {
-            let removed = match done.trimmed.get(&queue) {
+            let removed = match done.trimmed.get(queue) {
                 Some(removed) => *removed,
                 None => {
-                    let removed = trim(store, keys).await?;
-                    done.trimmed.insert(queue, removed);
+                    let trim = |keys| async move { trim(store, &keys).await };
+                    let removed = store.ask_places(queue, trim).await?.iter().sum();
+                    done.trimmed.insert(queue.clone(), removed);
                     removed
                 }
             };

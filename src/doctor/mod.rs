@@ -100,10 +100,10 @@ impl Doctor {
     /// # Errors
     /// As for [`Doctor::examine`].
     pub async fn examine_with(&self, services: impl Future<Output = Vec<Service>>) -> Result<Examination> {
-        let config = self.client.config();
+        let (config, client) = (self.client.config(), self.client.of_what_answers());
         // Boxed: what is asked is nested so deep that whoever awaits this would have to raise its recursion limit.
         let gather: Pin<Box<dyn Future<Output = _> + Send>> =
-            Box::pin(facts::gather(self.client.store(), config, self.queue.as_ref()));
+            Box::pin(facts::gather(client.store(), config, self.queue.as_ref()));
         let (gathered, mut services) = tokio::join!(gather, services);
         if let Some(queue) = &self.queue {
             services.retain(|service| service.serves(queue));
@@ -127,13 +127,14 @@ fn judge(facts: &Facts, is_of_one_queue: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(server) = facts.server.as_ref().filter(|_| !is_of_one_queue) {
         match &server.cluster {
-            Some(look) => findings.extend(cluster::judge(server, look)),
+            Some(look) => findings.extend(cluster::judge(server, look, &facts.unreached)),
             None => {
                 findings.extend(server::judge(server, &facts.queues));
                 findings.extend(memory::judge(server));
             }
         }
     }
+    findings.extend(cluster::judge_unreached(&facts.unreached));
     for (queue, error) in &facts.unreadable {
         findings.push(Finding::of_queue(Code::QueueUnreadable, queue, error.to_string()));
     }

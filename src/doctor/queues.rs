@@ -2,10 +2,11 @@
 
 use crate::doctor::backlog;
 use crate::doctor::code::Code;
-use crate::doctor::facts::{QueueFacts, ServerFacts, WorkerFacts};
-use crate::doctor::finding::{Finding, Severity, about_ms, many};
+use crate::doctor::facts::{PlaceFacts, QueueFacts, ServerFacts, WorkerFacts};
+use crate::doctor::finding::{Finding, Severity, about_ms, grouped, many};
 use crate::doctor::memory;
 use crate::stats::QueueStats;
+use crate::store::Standstill;
 
 /// A job that has run for so long is stuck, as far as anyone can tell from outside.
 const STUCK_MS: i64 = 3_600_000;
@@ -14,6 +15,8 @@ const FAILING: f64 = 0.1;
 const DOWN: f64 = 0.5;
 /// Fewer failures than this in an hour tell nothing.
 const FAILURES_MIN: u64 = 5;
+/// Fewer jobs in line than this do not tell how they are spread.
+const UNEVEN_MIN: u64 = 1_000;
 /// Of `maxLength`.
 const FULL: f64 = 0.9;
 
@@ -25,12 +28,15 @@ pub(super) fn judge(queue: &QueueFacts, workers: &[WorkerFacts], server: Option<
     findings.extend(backlog::judge(queue, &takers));
     findings.extend(late(queue));
     findings.extend(settings(queue));
+    findings.extend(unmoved(queue));
     findings.extend(full(queue));
     findings.extend(failing(queue));
     findings.extend(dead(queue));
     findings.extend(stuck(queue));
     findings.extend(orphaned(queue));
     findings.extend(adrift(queue));
+    findings.extend(misplaced(queue));
+    findings.extend(uneven(queue));
     findings.extend(leaked(queue));
     findings.extend(memory::judge_kept(queue, server));
     findings
@@ -42,6 +48,20 @@ fn settings(queue: &QueueFacts) -> Option<Finding> {
     (!problems.is_empty()).then(|| Finding::of_queue(Code::SettingsUnreadable, &queue.stats.queue, message()))
 }
 
+fn unmoved(queue: &QueueFacts) -> Option<Finding> {
+    let (name, standstill) = (&queue.stats.queue, queue.standstill?);
+    let Standstill { partitions, for_ms, stops } = standstill;
+    let message = format!(
+        "nobody has moved jobs to its {} for {}",
+        many(partitions.into(), "partition"),
+        about_ms(for_ms.unsigned_abs())
+    );
+    let severity = if stops { Severity::Critical } else { Severity::Warning };
+    let remedy =
+        format!("ireva-queue queues set {name} --partitions {partitions} goes on with it; so does a worker of {name}");
+    Some(Finding::of_queue(Code::PartitionsUnmoved, name, message).severity(severity).remedy(remedy))
+}
+
 fn late(queue: &QueueFacts) -> Option<Finding> {
     let QueueStats { queue: name, schedules, late_schedules, .. } = &queue.stats;
     let message = || format!("{} late by more than a minute, of {schedules}", many(*late_schedules, "schedule"));
@@ -49,12 +69,13 @@ fn late(queue: &QueueFacts) -> Option<Finding> {
 }
 
 fn full(queue: &QueueFacts) -> Option<Finding> {
-    let stats = &queue.stats;
-    let most = stats.settings.max_length?;
-    let waiting = stats.pending + stats.scheduled + stats.retrying;
-    let is_full = waiting as f64 >= most as f64 * FULL;
-    let message = || format!("{waiting} of the {most} jobs wait that may");
-    is_full.then(|| Finding::of_queue(Code::QueueFull, &stats.queue, message()))
+    let of = |stats: &QueueStats| {
+        let most = stats.settings.max_length?;
+        let waiting = stats.pending + stats.scheduled + stats.retrying;
+        (waiting as f64 >= most as f64 * FULL).then(|| format!("{waiting} of the {most} jobs wait that may"))
+    };
+    let of_one = || queue.partitions().find_map(|(name, stats)| Some(format!("{} in partition {name}", of(stats)?)));
+    Some(Finding::of_queue(Code::QueueFull, &queue.stats.queue, of(&queue.stats).or_else(of_one)?))
 }
 
 fn failing(queue: &QueueFacts) -> Option<Finding> {
@@ -107,12 +128,17 @@ fn stuck(queue: &QueueFacts) -> Option<Finding> {
 
 /// Claims of workers that are gone, or that nobody counts.
 fn orphaned(queue: &QueueFacts) -> Vec<Finding> {
-    let (diagnosed, name) = (&queue.diagnosed, &queue.stats.queue);
-    let counted: u64 = diagnosed.holders.iter().map(|held| held.claims).sum();
-    let gone = diagnosed.holders.iter().filter(|held| held.lease_until_ms <= diagnosed.now_ms);
-    let of_gone: u64 = gone.map(|held| held.claims).sum();
-    let unknown = diagnosed.claims.saturating_sub(counted);
-    let mut findings = Vec::new();
+    let (name, mut findings) = (&queue.stats.queue, Vec::new());
+    let (mut of_gone, mut unknown, mut counted, mut there) = (0, 0, 0, 0);
+    for diagnosed in queue.places.iter().map(|place| &place.diagnosed) {
+        let here: u64 = diagnosed.holders.iter().map(|held| held.claims).sum();
+        let gone = diagnosed.holders.iter().filter(|held| held.lease_until_ms <= diagnosed.now_ms);
+        of_gone += gone.map(|held| held.claims).sum::<u64>();
+        unknown += diagnosed.claims.saturating_sub(here);
+        if here > diagnosed.claims {
+            (counted, there) = (counted + here, there + diagnosed.claims);
+        }
+    }
     if of_gone + unknown > 0 {
         let message = match unknown {
             0 => format!("{} held by workers whose lease has ended", many(of_gone, "job")),
@@ -123,20 +149,45 @@ fn orphaned(queue: &QueueFacts) -> Vec<Finding> {
         };
         findings.push(Finding::of_queue(Code::ClaimsOrphaned, name, message));
     }
-    if counted > diagnosed.claims {
-        let message = format!("{counted} claims are counted and {} are there", diagnosed.claims);
+    if counted > 0 {
+        let message = format!("{counted} claims are counted and {there} are there");
         findings.push(Finding::of_queue(Code::ClaimsMiscounted, name, message).fixable());
     }
     findings
 }
 
 fn adrift(queue: &QueueFacts) -> Option<Finding> {
-    let (records, ids) = (queue.records, queue.ids());
-    let message = match records < ids {
-        true => format!("{} without a record", many(ids - records, "id")),
-        false => format!("{} in no state", many(records - ids, "record")),
+    let sum = |of: fn(&PlaceFacts) -> u64| queue.places.iter().map(of).sum::<u64>();
+    let bare = sum(|place| place.ids.saturating_sub(place.records));
+    let loose = sum(|place| place.records.saturating_sub(place.ids));
+    let message = match (bare, loose) {
+        (0, 0) => return None,
+        (bare, 0) => format!("{} without a record", many(bare, "id")),
+        (0, loose) => format!("{} in no state", many(loose, "record")),
+        (bare, loose) => format!("{} without a record, and {} in no state", many(bare, "id"), many(loose, "record")),
     };
-    (records != ids).then(|| Finding::of_queue(Code::JobsAdrift, &queue.stats.queue, message).fixable())
+    Some(Finding::of_queue(Code::JobsAdrift, &queue.stats.queue, message).fixable())
+}
+
+/// Most of what waits goes by one key, so that one partition has it.
+fn uneven(queue: &QueueFacts) -> Option<Finding> {
+    let (name, places) = (&queue.stats.queue, &queue.places);
+    let (waiting, count) = (places.iter().map(|place| place.waiting).sum::<u64>(), places.len() as f64);
+    let most = places.iter().max_by_key(|place| place.waiting)?;
+    let is_uneven =
+        count > 1.0 && waiting >= UNEVEN_MIN && most.waiting as f64 > waiting as f64 * (1.0 + 1.0 / count) / 2.0;
+    // While the number changes they are where they were.
+    if !is_uneven || queue.stats.partitions_was.is_some() {
+        return None;
+    }
+    let message =
+        format!("{} of {} that wait are in partition {}", grouped(most.waiting), many(waiting, "job"), most.partition);
+    Some(Finding::of_queue(Code::PartitionsUneven, name, message))
+}
+
+fn misplaced(queue: &QueueFacts) -> Option<Finding> {
+    let message = || format!("{} under the queue's own name, beside its partitions", many(queue.misplaced, "job"));
+    (queue.misplaced > 0).then(|| Finding::of_queue(Code::JobsMisplaced, &queue.stats.queue, message()))
 }
 
 fn leaked(queue: &QueueFacts) -> Option<Finding> {
@@ -163,7 +214,24 @@ pub(super) mod tests {
     pub(in crate::doctor) fn queue(name: &str) -> QueueFacts {
         let stats = QueueStats::new(QueueName::new(name).unwrap());
         let diagnosed = Diagnosed { now_ms: NOW_MS, ..Diagnosed::default() };
-        QueueFacts { stats, records: 0, setting_problems: Vec::new(), diagnosed, causes: Vec::new(), held_by: None }
+        let place = PlaceFacts { partition: "1/1".to_owned(), diagnosed: diagnosed.clone(), ..PlaceFacts::default() };
+        QueueFacts {
+            stats,
+            places: vec![place],
+            misplaced: 0,
+            setting_problems: Vec::new(),
+            diagnosed,
+            causes: Vec::new(),
+            held_by: None,
+            standstill: None,
+            hold: None,
+        }
+    }
+
+    /// The queue was found so, in its one place.
+    fn diagnose(facts: &mut QueueFacts, change: impl FnOnce(&mut Diagnosed)) {
+        change(&mut facts.diagnosed);
+        facts.places[0].diagnosed = facts.diagnosed.clone();
     }
 
     fn codes(queue: &QueueFacts) -> Vec<Code> {
@@ -184,7 +252,7 @@ pub(super) mod tests {
         assert_eq!(codes(&facts), [], "four failures tell nothing");
         facts.stats.last_hour =
             Rates { completed: 5, failed: 15, dead: 3, failure_rate: Some(0.75), ..Rates::default() };
-        (facts.stats.dead, facts.records) = (3, 3);
+        facts.stats.dead = 3;
         let findings = judge(&facts, &[], None);
         assert_eq!(findings[0].code, Code::JobsFailing);
         assert_eq!((findings[0].severity, &findings[0].causes), (Severity::Critical, &vec![cause]));
@@ -199,24 +267,62 @@ pub(super) mod tests {
         let mut facts = queue("q");
         let hold = |lease_ms: i64| Held { worker: "w-1".to_owned(), lease_until_ms: NOW_MS + lease_ms, claims: 1 };
         let since_ms = NOW_MS - STUCK_MS;
-        facts.diagnosed.sample =
-            vec![ClaimSample { id: JobId::trusted("job-0001"), worker: "w-1".to_owned(), since_ms }];
-        facts.diagnosed.claims = 1;
-        facts.diagnosed.holders = vec![hold(1)];
+        diagnose(&mut facts, |found| {
+            found.sample = vec![ClaimSample { id: JobId::trusted("job-0001"), worker: "w-1".to_owned(), since_ms }];
+            found.claims = 1;
+            found.holders = vec![hold(1)];
+        });
         assert_eq!(codes(&facts), [Code::JobStuck]);
-        facts.diagnosed.holders = vec![hold(0)];
+        diagnose(&mut facts, |found| found.holders = vec![hold(0)]);
         assert_eq!(codes(&facts), [Code::ClaimsOrphaned]);
-        facts.diagnosed.holders = Vec::new();
+        diagnose(&mut facts, |found| found.holders = Vec::new());
         assert_eq!(codes(&facts), [Code::ClaimsOrphaned], "of a worker that nobody knows");
-        facts.diagnosed.holders = vec![Held { claims: 3, ..hold(1) }];
-        facts.diagnosed.sample.clear();
+        diagnose(&mut facts, |found| {
+            found.holders = vec![Held { claims: 3, ..hold(1) }];
+            found.sample.clear();
+        });
         assert_eq!(codes(&facts), [Code::ClaimsMiscounted]);
+    }
+
+    #[test]
+    fn each_partition_is_held_against_itself() {
+        let mut facts = queue("q");
+        let hold = |claims| Held { worker: "w-1".to_owned(), lease_until_ms: NOW_MS + 1, claims };
+        let place = |number: u16, (records, ids, waiting), (claims, counted)| PlaceFacts {
+            partition: format!("{number}/2"),
+            records,
+            ids,
+            waiting,
+            stats: None,
+            diagnosed: Diagnosed { now_ms: NOW_MS, claims, holders: vec![hold(counted)], ..Diagnosed::default() },
+        };
+        facts.places = vec![place(1, (5, 5, 5), (2, 2)), place(2, (7, 7, 7), (0, 0))];
+        assert_eq!(codes(&facts), []);
+        facts.places = vec![place(1, (5, 6, 5), (2, 3)), place(2, (8, 7, 7), (2, 1))];
+        let findings = judge(&facts, &[], None);
+        let told: Vec<_> = findings.iter().map(|finding| finding.code).collect();
+        assert_eq!(
+            told,
+            [Code::ClaimsOrphaned, Code::ClaimsMiscounted, Code::JobsAdrift],
+            "sums that agree hide nothing"
+        );
+        assert_eq!(findings[2].message, "1 id without a record, and 1 record in no state");
+        facts.places = vec![place(1, (900, 900, 900), (0, 0)), place(2, (300, 300, 300), (0, 0))];
+        assert_eq!(codes(&facts), [], "three of four in one of two");
+        facts.places = vec![place(1, (901, 901, 901), (0, 0)), place(2, (300, 300, 300), (0, 0))];
+        let findings = judge(&facts, &[], None);
+        assert_eq!((findings[0].code, findings[0].is_open()), (Code::PartitionsUneven, false));
+        assert_eq!(findings[0].message, "901 of 1,201 jobs that wait are in partition 1/2");
+        facts.stats.partitions_was = Some(1);
+        assert_eq!(codes(&facts), []);
+        facts.misplaced = 2;
+        assert_eq!(codes(&facts), [Code::JobsMisplaced]);
     }
 
     #[test]
     fn what_contradicts_itself_can_be_mended() {
         let mut facts = queue("q");
-        facts.records = 2;
+        facts.places[0].records = 2;
         facts.diagnosed.locks = LockSample { all: 900, looked_at: 50, leaked: 7 };
         facts.setting_problems = vec!["field \"rate\" holds \"x\": no".to_owned()];
         let findings = judge(&facts, &[], None);
@@ -226,12 +332,24 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn a_change_of_partitions_that_stands_still_is_worse_where_jobs_wait_for_it() {
+        let mut facts = queue("q");
+        facts.standstill = Some(Standstill { partitions: 8, for_ms: 600_000, stops: false });
+        let finding = judge(&facts, &[], None).remove(0);
+        assert_eq!((finding.code, finding.severity), (Code::PartitionsUnmoved, Severity::Warning));
+        assert!(finding.remedy.contains("queues set q --partitions 8"), "{}", finding.remedy);
+        facts.standstill = Some(Standstill { partitions: 8, for_ms: 600_000, stops: true });
+        assert_eq!(judge(&facts, &[], None)[0].severity, Severity::Critical);
+        assert!(Code::PartitionsUnmoved.info().meaning.contains("Critical where"), "the table of codes says so");
+    }
+
+    #[test]
     fn a_queue_close_to_its_length_is_named() {
         let mut facts = queue("q");
         facts.stats.settings.max_length = Some(100);
-        (facts.stats.scheduled, facts.records) = (89, 89);
+        facts.stats.scheduled = 89;
         assert_eq!(codes(&facts), []);
-        (facts.stats.scheduled, facts.records) = (90, 90);
+        facts.stats.scheduled = 90;
         assert_eq!(codes(&facts), [Code::QueueFull]);
     }
 }

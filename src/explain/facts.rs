@@ -8,9 +8,9 @@ use crate::breaker::BreakerInfo;
 use crate::clock::instant;
 use crate::config::{PriorityMode, QueueSettings};
 use crate::error::{ErrorKind, Result};
-use crate::explain::{Facts, explain, explain_follower};
+use crate::explain::{Facts, OfPartition, explain, explain_follower};
 use crate::inspector::{Inspector, Located, SUFFIX_MIN};
-use crate::job::{JobId, JobState, Priority, QueueName};
+use crate::job::{JobId, JobState, Layout, Priority, QueueName};
 use crate::stats::{Explanation, JobDetails, KeyLimit};
 use crate::store::{BATCHES_STEP, Held, Key, QueueKeys, Store};
 
@@ -33,14 +33,16 @@ impl Inspector {
             id.as_str() == id_or_suffix || (id_or_suffix.len() >= SUFFIX_MIN && id.as_str().ends_with(id_or_suffix))
         };
         for of in self.store.queues().await? {
-            let keys = self.store.keys(&of);
-            for batch in self.store.batches(&keys, 0, BATCHES_STEP).await?.1 {
-                let Some(follower) = batch.on_complete.as_ref().filter(|follower| names(&follower.id)) else {
-                    continue;
-                };
-                let is_asked_for = queue.is_none_or(|queue| *queue == follower.queue);
-                if is_asked_for && self.is_to_come(&keys, &batch, &follower.id).await? {
-                    return Ok(explain_follower(&batch, follower));
+            let places = self.store.places(&of).await;
+            for keys in self.store.or_left_out(&of, places)?.into_iter().flatten() {
+                for batch in self.store.batches(&keys, 0, BATCHES_STEP).await?.1 {
+                    let Some(follower) = batch.on_complete.as_ref().filter(|follower| names(&follower.id)) else {
+                        continue;
+                    };
+                    let is_asked_for = queue.is_none_or(|queue| *queue == follower.queue);
+                    if is_asked_for && self.is_to_come(&keys, &batch, &follower.id).await? {
+                        return Ok(explain_follower(&batch, follower));
+                    }
                 }
             }
         }
@@ -69,7 +71,23 @@ impl Inspector {
     /// `Unreachable` and its like.
     pub async fn explain_details(&self, job: &JobDetails) -> Result<Explanation> {
         let (store, queue) = (&self.store, &job.summary.queue);
-        let keys = store.keys(queue);
+        let layout = store.layout(queue).await?;
+        let found = store.find_one(queue, &job.summary.id, None).await?;
+        let partition = found.map_or_else(|| layout.now.of(job.summary.id.as_str()), |found| found.partition);
+        let keys = store.partition_keys(queue, partition);
+        let partition = match layout == Layout::ONE {
+            true => None,
+            false => {
+                // Where the queue's own node is away, what holds in the partition is all that is known.
+                let home = match store.absence_of_home(queue).await {
+                    Some(_) => keys.clone(),
+                    None => store.keys(queue),
+                };
+                let whole = store.settings(&home).await?.settings;
+                let hold = if store.is_held(&keys).await? { store.hold(queue).await? } else { None };
+                Some(OfPartition { partition, of: layout.now, whole, hold })
+            }
+        };
         let Some(counts) = store.counts(&keys).await? else { return Err(store.unknown_queue(queue).await) };
         let now_us = counts.now_us;
         let stats = counts.stats(queue.clone());
@@ -97,6 +115,7 @@ impl Inspector {
         Ok(explain(&Facts {
             job,
             settings: &stats.settings,
+            partition: partition.as_ref(),
             paused: stats.paused,
             workers: stats.workers,
             active: stats.active,
@@ -137,7 +156,8 @@ async fn key_over_limit(
 /// The slots and the number of the workers that live, where all that they may hold is held; `None` where one is free, or
 /// where they are too many to ask.
 async fn full(store: &Store, keys: &QueueKeys, now_ms: i64) -> Result<Option<(u64, u64)>> {
-    let holders: Vec<_> = store.holders(keys).await?.into_iter().filter(|held| held.lease_until_ms > now_ms).collect();
+    let holders: Vec<_> =
+        store.holders_of(keys.queue()).await?.into_iter().filter(|held| held.lease_until_ms > now_ms).collect();
     if holders.is_empty() || holders.len() > ASKED_MAX {
         return Ok(None);
     }
@@ -147,7 +167,7 @@ async fn full(store: &Store, keys: &QueueKeys, now_ms: i64) -> Result<Option<(u6
         let (mut claims, own) = (held.claims, said.slots.get(keys.queue()).copied());
         for other in said.queues.iter().filter(|other| own.is_none() && *other != keys.queue()) {
             if !elsewhere.contains_key(other) {
-                elsewhere.insert(other.clone(), store.holders(&store.keys(other)).await?);
+                elsewhere.insert(other.clone(), store.holders_of(other).await?);
             }
             let there = elsewhere[other].iter().find(|there| there.worker == held.worker);
             claims += there.map_or(0, |there| there.claims);
@@ -168,7 +188,7 @@ async fn breaker(store: &Store, keys: &QueueKeys) -> Result<Option<BreakerInfo>>
     if open.is_empty() {
         return Ok(None);
     }
-    for held in store.holders(keys).await?.iter().rev().take(ASKED_MAX) {
+    for held in store.holders_of(keys.queue()).await?.iter().rev().take(ASKED_MAX) {
         let said = store.worker(&held.worker).await?;
         let needed = said.as_ref().and_then(|said| said.needs.get(keys.queue()));
         if let Some(at) = open.iter().position(|open| Some(&open.dependency) == needed) {

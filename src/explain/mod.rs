@@ -11,15 +11,19 @@ use crate::batch::{BatchFollower, BatchInfo};
 use crate::breaker::BreakerInfo;
 use crate::clock::span_text;
 use crate::config::{PriorityMode, QueueSettings};
-use crate::job::{Crash, Failure, JobState};
+use crate::job::{Crash, Failure, JobState, Partition, Partitions};
 use crate::retry::ErrorClass;
 use crate::stats::{Explanation, JobDetails, JobSummary, KeyLimit, Reason};
+use crate::store::Hold;
 use advice::advice;
 
 /// What is known of a job and of its queue at one instant.
 pub(crate) struct Facts<'a> {
     pub job: &'a JobDetails,
+    /// As they hold where the job is: in a partition, its share of them.
     pub settings: &'a QueueSettings,
+    /// The partition that it is in, where its queue has several; then what is counted is counted there.
+    pub partition: Option<&'a OfPartition>,
     pub paused: bool,
     /// Workers that take jobs of the queue.
     pub workers: u64,
@@ -40,6 +44,18 @@ pub(crate) struct Facts<'a> {
     /// When the lease of the worker that holds it ends.
     pub lease_until: Option<DateTime<Utc>>,
     pub now: DateTime<Utc>,
+}
+
+/// A partition of a queue.
+#[derive(Debug, Clone)]
+pub(crate) struct OfPartition {
+    pub partition: Partition,
+    /// How many the queue has.
+    pub of: Partitions,
+    /// What is set for the queue.
+    pub whole: QueueSettings,
+    /// What keeps it from being fetched while the number of partitions changes.
+    pub hold: Option<Hold>,
 }
 
 /// Explains it.
@@ -151,22 +167,72 @@ fn held_up(facts: &Facts<'_>, told: &mut Told) -> bool {
         told.reason("paused", format!("queue {queue} is paused: no job starts"));
         told.next(format!("ireva-queue queues resume {queue}"));
     }
+    waits_for_others(facts, told);
     service_down(facts, told);
     if facts.workers == 0 {
-        told.reason("no_worker", format!("no worker takes jobs of queue {queue}"));
+        let of = facts.partition.map(|of| format!("partition {} of ", of.partition)).unwrap_or_default();
+        told.reason("no_worker", format!("no worker takes jobs of {of}queue {queue}"));
         told.next(format!("start one: {}", queue.working()));
     }
     if let Some(limit) = facts.settings.concurrency.filter(|limit| facts.active >= u64::from(*limit)) {
-        let text = format!("{}, and the queue's concurrency is {limit}: one must end first", running(facts.active, ""));
+        let (what, more) = concurrency(facts, limit);
+        let text = format!("{}, and {what} is {limit}: one must end first", running(facts.active, ""));
         told.reason("concurrency_limit", text);
-        told.next(format!("wait, or ireva-queue queues set {queue} --concurrency {}", limit.saturating_add(1)));
+        told.next(format!("wait, or ireva-queue queues set {queue} --concurrency {more}"));
     }
     if let Some(rate) = facts.settings.rate.filter(|_| !facts.rate_wait.is_zero()) {
-        let wait = round(facts.rate_wait);
-        told.reason("rate_limit", format!("the queue's rate is {rate}: the next job may start in {wait}"));
+        let (wait, whole) = (round(facts.rate_wait), facts.partition.and_then(|of| Some((of, of.whole.rate?))));
+        let what = match whole {
+            Some((of, whole)) => format!("the share of its partition {} in the queue's rate of {whole}", of.partition),
+            None => "the queue's rate".to_owned(),
+        };
+        told.reason("rate_limit", format!("{what} is {rate}: the next job may start in {wait}"));
         told.next(format!("wait, or ireva-queue queues set {queue} --rate RATE"));
     }
     told.reasons.len() > before
+}
+
+/// Its partition is not fetched while the queue has jobs where it had them before its partitions changed.
+fn waits_for_others(facts: &Facts<'_>, told: &mut Told) {
+    let Some((of, hold)) = facts.partition.and_then(|of| Some((of, of.hold?))) else { return };
+    let (queue, partition) = (&facts.job.summary.queue, of.partition);
+    let change = format!("ireva-queue queues set {queue} --partitions {} goes on with the change", hold.partitions);
+    let (text, next) = match partition.among() == of.of {
+        false => (format!("partition {partition} is being left: it is on its way to where it belongs now"), change),
+        true if hold.all => {
+            let wait = if hold.waiting == 1 { "1 job waits".to_owned() } else { format!("{} jobs wait", hold.waiting) };
+            let run = running(hold.running, "");
+            (
+                format!(
+                    "its partition {partition} is not fetched yet: {wait} and {run} where the queue had them before"
+                ),
+                change,
+            )
+        }
+        true => {
+            let most = of.whole.concurrency.map(|most| format!(" of {most}")).unwrap_or_default();
+            let run = running(hold.running, "");
+            let count = if hold.running == 1 { "counts" } else { "count" };
+            let why =
+                format!("{run} since before the partitions changed, and {count} in the queue's concurrency{most}");
+            let more = concurrency(facts, 0).1;
+            (
+                format!("its partition {partition} has no share left: {why}"),
+                format!("ireva-queue queues set {queue} --concurrency {more} (or none) lets it start"),
+            )
+        }
+    };
+    told.reason("partitions_held", text);
+    told.next(format!("wait, or {next}"));
+}
+
+/// Which limit it is that lets `limit` jobs run at once, and the next higher one of the queue.
+fn concurrency(facts: &Facts<'_>, limit: u32) -> (String, u32) {
+    let Some((of, whole)) = facts.partition.and_then(|of| Some((of, of.whole.concurrency?))) else {
+        return ("the queue's concurrency".to_owned(), limit.saturating_add(1));
+    };
+    let what = format!("the share of its partition {} in the queue's concurrency of {whole}", of.partition);
+    (what, whole.saturating_add(u32::from(of.of.count())))
 }
 
 /// Why a job is over the limits of its key. Whether it is.
@@ -241,7 +307,8 @@ fn in_line(facts: &Facts<'_>, told: &mut Told) {
                 0 => String::new(),
                 ended => format!("; {ended} ended in the last minute"),
             };
-            told.reason("line", format!("{ahead} {jobs} {by}{pace}"));
+            let of = facts.partition.map(|of| format!(" in partition {}", of.partition)).unwrap_or_default();
+            told.reason("line", format!("{ahead} {jobs} {by}{of}{pace}"));
             if !waits {
                 told.next("wait, add workers or concurrency, or enqueue such jobs with a higher --priority");
             }

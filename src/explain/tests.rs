@@ -31,6 +31,8 @@ fn job(state: JobState, since_ms: i64) -> JobDetails {
         timeout_ms: None,
         ttl_ms: None,
         unique: None,
+        order_key: None,
+        partition: None,
         batch: None,
         worker: None,
         fence: None,
@@ -83,6 +85,7 @@ fn facts<'a>(job: &'a JobDetails, settings: &'a QueueSettings) -> Facts<'a> {
     Facts {
         job,
         settings,
+        partition: None,
         paused: false,
         workers: 2,
         active: 0,
@@ -212,6 +215,73 @@ fn a_job_whose_service_is_down_says_since_when_and_when_it_is_tried() {
     let (_, text, next) = codes(&pending, &down);
     assert!(text.ends_with("an operator holds back since 2025-11-24T15:59:00Z, until it is closed"), "{text}");
     assert_eq!(next, "ireva-queue breaker close smtp://mail:25");
+}
+
+#[test]
+fn a_job_in_a_partition_that_waits_is_told_what_for_and_what_lets_it_start() {
+    let limits = |concurrency| QueueSettings { concurrency: Some(concurrency), ..QueueSettings::default() };
+    let (job, share, of) = (job(JobState::Pending, NOW_MS), limits(2), Partitions::new(8).unwrap());
+    let with = |partition, waiting, all| {
+        let hold = Some(Hold { partitions: 8, waiting, running: 1, all });
+        let partition = OfPartition { partition, of, whole: limits(16), hold };
+        let facts = Facts { partition: Some(&partition), ..facts(&job, &share) };
+        let explanation = explain(&facts);
+        assert_eq!(explanation.reasons[0].code, "partitions_held");
+        (explanation.reasons[0].text.clone(), explanation.next.join("\n"))
+    };
+    let place = of.of("k");
+    let (text, next) = with(place, 3, true);
+    assert_eq!(
+        text,
+        format!("its partition {place} is not fetched yet: 3 jobs wait and 1 job runs where the queue had them before")
+    );
+    assert!(next.contains("queues set email --partitions 8 goes on with the change"), "{next}");
+    let (text, next) = with(place, 0, false);
+    assert!(
+        text.ends_with("1 job runs since before the partitions changed, and counts in the queue's concurrency of 16"),
+        "{text}"
+    );
+    assert!(next.contains("queues set email --concurrency 24 (or none) lets it start"), "{next}");
+    let (text, _) = with(Partitions::new(2).unwrap().of("k"), 0, false);
+    assert!(text.contains("on its way to where it belongs now"), "{text}");
+}
+
+#[test]
+fn a_job_in_a_partition_is_held_up_by_its_share() {
+    let pending = job(JobState::Pending, NOW_MS - 5_000);
+    let limits = |rate: &str, concurrency| QueueSettings {
+        rate: Some(rate.parse::<Rate>().unwrap()),
+        concurrency: Some(concurrency),
+        ..QueueSettings::default()
+    };
+    let (share, of) = (limits("25/s", 2), Partitions::new(8).unwrap());
+    let partition = OfPartition { partition: of.of("k"), of, whole: limits("200/s", 16), hold: None };
+    let here = facts(&pending, &share);
+    let explained = explain(&Facts {
+        partition: Some(&partition),
+        active: 2,
+        ahead: 3,
+        workers: 0,
+        rate_wait: Duration::from_millis(30),
+        ..here
+    });
+    let text: Vec<_> = explained.reasons.iter().map(|reason| reason.text.as_str()).collect();
+    let name = partition.partition;
+    assert_eq!(text[0], format!("no worker takes jobs of partition {name} of queue email"));
+    assert_eq!(
+        text[1],
+        format!(
+            "2 jobs run, and the share of its partition {name} in the queue's concurrency of 16 is 2: one must end first"
+        )
+    );
+    assert_eq!(
+        text[2],
+        format!(
+            "the share of its partition {name} in the queue's rate of 200/s is 25/s: the next job may start in 30ms"
+        )
+    );
+    assert!(text[3].ends_with(&format!("in its line in partition {name}")), "{}", text[3]);
+    assert_eq!(explained.next[1], "wait, or ireva-queue queues set email --concurrency 24");
 }
 
 #[test]

@@ -33,6 +33,8 @@ struct Written<'a> {
     unique: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unique_for: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_key: Option<&'a str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     unless_queued: bool,
     payload: &'a RawValue,
@@ -62,6 +64,7 @@ impl NewJob {
             ttl: span(self.ttl),
             unique: self.unique.as_ref().map(|unique| unique.key.as_str()),
             unique_for: span(self.unique.as_ref().and_then(|unique| unique.window)),
+            order_key: self.order_key.as_deref(),
             unless_queued: self.unless_queued,
             payload: &self.payload,
         };
@@ -88,6 +91,7 @@ mod tests {
             .ttl(Duration::from_secs(7_200))
             .unique("k")
             .unique_for(Duration::from_secs(60))
+            .order_key("o")
             .unless_queued();
         let read = NewJob::from_line(&job.to_line().unwrap(), |job| job).unwrap();
         assert_eq!(read.to_record().unwrap(), job.to_record().unwrap());

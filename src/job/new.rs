@@ -11,7 +11,8 @@ use crate::job::record::{PAYLOAD_DEPTH, PAYLOAD_MAX_BYTES, Stored};
 use crate::job::{BatchName, JobId, Priority};
 use crate::retry::Backoff;
 
-const UNIQUE_KEY_MAX_BYTES: usize = 512;
+/// The longest unique key or order key.
+const KEY_MAX_BYTES: usize = 512;
 /// A hundred years: what is further away is a slip of the pen.
 pub(crate) const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
@@ -44,6 +45,7 @@ pub struct NewJob {
     pub(crate) timeout: Option<Duration>,
     pub(crate) ttl: Option<Duration>,
     pub(crate) unique: Option<Unique>,
+    pub(crate) order_key: Option<String>,
     pub(crate) unless_queued: bool,
     pub(crate) batch: Option<BatchName>,
     pub(crate) awaited: bool,
@@ -103,6 +105,7 @@ impl NewJob {
             timeout: None,
             ttl: None,
             unique: None,
+            order_key: None,
             unless_queued: false,
             batch: None,
             awaited: false,
@@ -173,6 +176,14 @@ impl NewJob {
         self
     }
 
+    /// Keeps its place behind jobs of the same order key of this queue: they start in the order in which they came, priorities
+    /// and retries apart, also where the queue has several partitions. In a queue of one partition all jobs do, so there it
+    /// changes nothing.
+    pub fn order_key(mut self, key: impl Into<String>) -> Self {
+        self.order_key = Some(key.into());
+        self
+    }
+
     /// Adds it only where the queue holds no job that waits or runs; else it is answered as a duplicate of one of those.
     pub fn unless_queued(mut self) -> Self {
         self.unless_queued = true;
@@ -206,9 +217,21 @@ impl NewJob {
         self.unique.as_ref().map(|unique| unique.key.as_str())
     }
 
+    /// Whether it is counted in a batch and holds a unique key, which no queue of several partitions can have.
+    pub(crate) fn has_key_in_batch(&self) -> bool {
+        self.batch.is_some() && self.unique.is_some()
+    }
+
     /// Whether it is added only where no job of the queue waits or runs.
     pub fn asks_for_empty_queue(&self) -> bool {
         self.unless_queued
+    }
+
+    /// What decides the partition that it belongs to: its batch, so that one script counts the batch; its unique key, so that
+    /// one script finds the holder; its order key; or else its id, so that one script knows the id again.
+    pub(crate) fn partition_key(&self) -> &str {
+        let batch = self.batch.as_ref().map(BatchName::as_str);
+        batch.or(self.unique_key()).or(self.order_key.as_deref()).unwrap_or(self.id.as_str())
     }
 
     /// Checks what the builder cannot: lengths and spans.
@@ -216,12 +239,11 @@ impl NewJob {
     /// # Errors
     /// `Invalid`, naming the field.
     pub fn check(&self) -> Result<()> {
-        if let Some(unique) = &self.unique
-            && (unique.key.is_empty() || unique.key.len() > UNIQUE_KEY_MAX_BYTES)
-        {
-            return Err(
-                Error::invalid(format!("unique key must have 1 to {UNIQUE_KEY_MAX_BYTES} bytes")).about("unique")
-            );
+        let keys = [("unique", "unique key", self.unique_key()), ("orderKey", "order key", self.order_key.as_deref())];
+        for (field, what, key) in keys {
+            if key.is_some_and(|key| key.is_empty() || key.len() > KEY_MAX_BYTES) {
+                return Err(Error::invalid(format!("{what} must have 1 to {KEY_MAX_BYTES} bytes")).about(field));
+            }
         }
         let delay = if let Start::After(delay) = self.start { Some(delay) } else { None };
         let window = self.unique.as_ref().and_then(|unique| unique.window);
@@ -250,6 +272,7 @@ impl NewJob {
             timeout_ms: self.timeout.map(millis),
             ttl_ms: self.ttl.map(millis),
             unique: self.unique.as_ref().map(|unique| unique.key.clone()),
+            order_key: self.order_key.clone(),
             batch: self.batch.clone(),
             awaited: self.awaited,
             revives: self.revives.clone(),
@@ -301,6 +324,7 @@ mod tests {
             .timeout(Duration::from_millis(1500))
             .ttl(Duration::from_secs(60))
             .unique("k")
+            .order_key("o")
             .batch("b".parse().unwrap())
             .awaited();
         let record = Record::decode(format!("5{}", job.to_record().unwrap())).unwrap();
@@ -309,7 +333,28 @@ mod tests {
         assert_eq!(record.backoff, Some("fixed:3s".parse().unwrap()));
         assert_eq!((record.timeout, record.ttl), (Some(Duration::from_millis(1500)), Some(Duration::from_secs(60))));
         assert_eq!((record.unique.as_deref(), record.awaited), (Some("k"), true));
+        assert_eq!(record.order_key.as_deref(), Some("o"));
         assert_eq!(record.batch, Some("b".parse().unwrap()));
+    }
+
+    #[test]
+    fn keys_are_bounded() {
+        let job = || NewJob::new(&1).unwrap();
+        let fields = |job: NewJob| job.check().unwrap_err().fields()[0].field.clone();
+        assert_eq!((fields(job().unique("")), fields(job().order_key(""))), ("unique".into(), "orderKey".into()));
+        assert!(job().order_key("k".repeat(KEY_MAX_BYTES)).check().is_ok());
+        assert_eq!(fields(job().order_key("k".repeat(KEY_MAX_BYTES + 1))), "orderKey");
+    }
+
+    #[test]
+    fn what_needs_one_partition_decides_it() {
+        let job = NewJob::new(&1).unwrap().id(JobId::new("mine-1").unwrap());
+        assert_eq!(job.partition_key(), "mine-1");
+        let ordered = job.order_key("o");
+        assert_eq!(ordered.partition_key(), "o");
+        let unique = ordered.unique("u");
+        assert_eq!(unique.partition_key(), "u");
+        assert_eq!(unique.batch("b".parse().unwrap()).partition_key(), "b");
     }
 
     #[test]

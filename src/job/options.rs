@@ -16,7 +16,7 @@ use crate::job::Priority;
 use crate::job::{BatchName, JobId, NewJob};
 
 /// Options of a job as they are written: `priority`, `delay` or `at`, `attempts`, `backoff`, `timeout`, `ttl`, `unique`,
-/// `uniqueFor`, `unlessQueued`, `batch`. They are read when they are put on a job.
+/// `uniqueFor`, `orderKey`, `unlessQueued`, `batch`. They are read when they are put on a job.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "api", derive(utoipa::IntoParams))]
 #[cfg_attr(feature = "api", into_params(parameter_in = Query))]
@@ -44,6 +44,9 @@ pub struct JobOptions {
     /// Hold the key for this long, even when the job ends sooner
     #[serde(alias = "unique_for")]
     pub unique_for: Option<String>,
+    /// Keep the order among jobs of this key, also where the queue has several partitions
+    #[serde(alias = "order_key")]
+    pub order_key: Option<String>,
     /// Add nothing where a job of the queue waits or runs
     #[serde(alias = "unless_queued")]
     pub unless_queued: Option<bool>,
@@ -78,6 +81,7 @@ impl JobOptions {
         job = self.unique.iter().fold(job, |job, key| job.unique(key));
         let window = option("uniqueFor", &self.unique_for, positive, &mut problems);
         job = window.into_iter().fold(job, NewJob::unique_for);
+        job = self.order_key.iter().fold(job, |job, key| job.order_key(key));
         if self.unless_queued == Some(true) {
             job = job.unless_queued();
         }
@@ -159,18 +163,19 @@ struct Line<'a> {
     unique: Option<Value>,
     #[serde(alias = "unique_for")]
     unique_for: Option<Value>,
+    #[serde(alias = "order_key")]
+    order_key: Option<Value>,
     #[serde(alias = "unless_queued")]
     unless_queued: Option<Value>,
     batch: Option<Value>,
 }
 
-const FIELDS: &str =
-    "payload, id, priority, delay, at, attempts, backoff, timeout, ttl, unique, uniqueFor, unlessQueued, batch";
+const FIELDS: &str = "payload, id, priority, delay, at, attempts, backoff, timeout, ttl, unique, uniqueFor, orderKey, unlessQueued, batch";
 
 impl NewJob {
     /// A job written as one JSON object: `{"payload":…}` with, as wanted, `id`, `priority`, `delay`, `at`, `attempts`,
-    /// `backoff`, `timeout`, `ttl`, `unique`, `uniqueFor`, `unlessQueued` (true), `batch`. `defaults` puts on it what holds where the
-    /// object says nothing. The payload is kept byte for byte.
+    /// `backoff`, `timeout`, `ttl`, `unique`, `uniqueFor`, `orderKey`, `unlessQueued` (true), `batch`. `defaults` puts on it what
+    /// holds where the object says nothing. The payload is kept byte for byte.
     ///
     /// # Errors
     /// `Invalid`, naming every field that is wrong.
@@ -196,6 +201,7 @@ impl NewJob {
             ttl: text("ttl", line.ttl),
             unique: text("unique", line.unique),
             unique_for: text("uniqueFor", line.unique_for),
+            order_key: text("orderKey", line.order_key),
             batch: text("batch", line.batch),
             unless_queued: None,
         };
@@ -282,6 +288,8 @@ mod tests {
             (r#"{"payload":1,"timeout":"0s"}"#, "timeout"),
             (r#"{"payload":1,"uniqueFor":"1h"}"#, "needs unique"),
             (r#"{"payload":1,"unique":""}"#, "unique"),
+            (r#"{"payload":1,"orderKey":""}"#, "order key must have 1 to 512 bytes"),
+            (r#"{"payload":1,"orderKey":7}"#, "orderKey must be a text in quotes, not 7"),
             (r#"{"payload":1,"id":"a b"}"#, "job id"),
             (r#"{"payload":1,"batch":"a b"}"#, "batch name"),
             (r#"{"payload":1,"unlessQueued":"yes"}"#, "unlessQueued must be true or false"),

@@ -39,6 +39,8 @@ pub struct Record {
     pub ttl: Option<Duration>,
     /// The unique key that it holds while it lives.
     pub unique: Option<String>,
+    /// Jobs of the same order key keep their order, also where their queue has several partitions.
+    pub order_key: Option<String>,
     /// The batch that it is counted in.
     pub batch: Option<BatchName>,
     /// Whether somebody waits for the result.
@@ -64,6 +66,8 @@ pub(crate) struct Stored<'a> {
     pub ttl_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unique: Option<String>,
+    #[serde(default, rename = "orderKey", skip_serializing_if = "Option::is_none")]
+    pub order_key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<BatchName>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -86,7 +90,9 @@ impl Record {
             .map_err(|error| Error::corrupt(format!("the record is not readable: {error}")))?;
         let start = stored.payload.get().as_ptr() as usize - text.as_ptr() as usize;
         let payload = start..start + stored.payload.get().len();
-        let Stored { priority, attempts, backoff, timeout_ms, ttl_ms, unique, batch, awaited, revives, .. } = stored;
+        let Stored {
+            priority, attempts, backoff, timeout_ms, ttl_ms, unique, order_key, batch, awaited, revives, ..
+        } = stored;
         Ok(Self {
             payload,
             arrival_us,
@@ -96,6 +102,7 @@ impl Record {
             timeout: timeout_ms.map(Duration::from_millis),
             ttl: ttl_ms.map(Duration::from_millis),
             unique,
+            order_key,
             batch,
             awaited,
             revives,
@@ -106,6 +113,17 @@ impl Record {
     /// The payload as it was written.
     pub fn payload(&self) -> &str {
         &self.text[self.payload.clone()]
+    }
+
+    /// What decides the partition that job `id` belongs to, as when it was new.
+    pub(crate) fn partition_key<'a>(&'a self, id: &'a str) -> &'a str {
+        let batch = self.batch.as_ref().map(BatchName::as_str);
+        batch.or(self.unique.as_deref()).or(self.order_key.as_deref()).unwrap_or(id)
+    }
+
+    /// The same of a job that counts in no batch any more, as it has ended: its unique key is asked for where that belongs.
+    pub(crate) fn partition_key_when_ended<'a>(&'a self, id: &'a str) -> &'a str {
+        self.unique.as_deref().unwrap_or_else(|| self.partition_key(id))
     }
 
     /// When the queue accepted the job.

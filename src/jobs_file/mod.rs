@@ -6,20 +6,24 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use tokio::time::{Instant, sleep};
 
 pub use redact::Redaction;
 
-use crate::error::{Error, Result};
-use crate::job::{JobId, JobState, Priority, QueueName, Record};
+use crate::error::{Error, ErrorKind, Result};
+use crate::job::{JobId, JobState, Layout, Partitions, Priority, QueueName, Record};
 use crate::queue::Queue;
 use crate::selection::Selection;
 use crate::stats::Skipped;
-use crate::store::{Admission, Admitted, Detail, Found, Key};
+use crate::store::{Accepted, Admission, Admitted, Course, Detail, Found, Key, QueueKeys};
 use crate::walk::Walk;
 
 /// Jobs that one call takes in, and about how many bytes.
 const STEP: usize = 200;
 const STEP_BYTES: usize = 1 << 20;
+/// So long jobs are offered again while the number of partitions changes, and so long after the time before.
+const MOVING: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(20);
 /// The longest line that is read: the largest payload and all that may stand beside it.
 pub const JOB_LINE_MAX_BYTES: usize = 4 << 20;
 
@@ -71,6 +75,18 @@ pub struct ImportReport {
 }
 
 impl ImportReport {
+    /// What became of one.
+    fn tell(&mut self, job: &Admission, answer: Admitted) {
+        match answer {
+            Admitted::In => self.imported += 1,
+            Admitted::Taken => self.duplicates += 1,
+            Admitted::Held(holder) => {
+                let reason = format!("job {holder} holds its unique key");
+                self.skipped.push(Skipped { id: job.id.clone(), reason });
+            }
+        }
+    }
+
     /// Both in one.
     pub fn add(&mut self, other: Self) {
         self.imported += other.imported;
@@ -128,6 +144,7 @@ impl JobLine {
         let expiry = record.ttl.filter(|_| live && self.state != JobState::Active);
         let ttl_ms = |ttl: Duration| i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
         Ok(Admission {
+            partition_key: record.partition_key(self.id.as_str()).to_owned(),
             id: self.id.clone(),
             set: set_of(self.state, record.priority),
             score: self.place,
@@ -138,6 +155,15 @@ impl JobLine {
             expiry_ms: expiry.map(|ttl| (self.arrival_us / 1000).saturating_add(ttl_ms(ttl))),
         })
     }
+}
+
+/// By what a job is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// What decides its partition.
+    Key,
+    /// Its id, where that is remembered by itself.
+    Id,
 }
 
 /// How many of these go in one call.
@@ -169,14 +195,13 @@ impl Queue {
         redaction: &Redaction,
         take: &mut (dyn FnMut(Vec<JobLine>) -> bool + Send),
     ) -> Result<Vec<Skipped>> {
-        let (store, keys) = self.parts();
+        let store = self.store();
         let states = if selection.states.is_empty() { JobState::ALL.to_vec() } else { selection.states.clone() };
-        let mut walk = Walk::begin(store, keys, (selection, &states), Detail::Whole).await?;
+        let mut walk = Walk::begin(store, self.name(), (selection, &states), Detail::Whole).await?;
         let mut skipped = Vec::new();
-        while let Some((_, chosen)) = walk.next().await? {
-            walk.pass(chosen.len() as u64);
-            let mut lines = Vec::with_capacity(chosen.len());
-            for found in &chosen {
+        while let Some(jobs) = walk.look().await? {
+            let mut lines = Vec::with_capacity(jobs.len());
+            for found in &jobs {
                 match JobLine::of(found, self.name()).and_then(|line| redaction.apply(line)) {
                     Ok(line) => lines.push(line),
                     Err(error) => skipped.push(Skipped { id: found.id.clone(), reason: error.to_string() }),
@@ -195,38 +220,107 @@ impl Queue {
     /// # Errors
     /// `NotNow` when the server's memory is full; `Unreachable` and its like.
     pub async fn import(&self, jobs: &[JobLine], dry_run: bool) -> Result<ImportReport> {
-        let (store, keys) = self.parts();
         let mut report = ImportReport { dry_run, ..ImportReport::default() };
-        let mut admissions = Vec::with_capacity(jobs.len());
+        let mut waiting = Vec::with_capacity(jobs.len());
         for job in jobs {
             match job.admission() {
                 _ if job.redacted => {
                     let reason = "it was redacted, and would run without what was blackened".to_owned();
                     report.skipped.push(Skipped { id: job.id.clone(), reason });
                 }
-                Ok(admission) => admissions.push(admission),
+                Ok(admission) => waiting.push(admission),
                 Err(error) => report.skipped.push(Skipped { id: job.id.clone(), reason: error.to_string() }),
             }
         }
-        let mut rest = admissions.as_slice();
-        while !rest.is_empty() {
-            let step = &rest[..step(rest)];
-            rest = &rest[step.len()..];
-            for (admission, admitted) in step.iter().zip(store.admit(keys, step, dry_run).await?) {
-                match admitted {
-                    Admitted::In => report.imported += 1,
-                    Admitted::Taken => report.duplicates += 1,
-                    Admitted::Held(holder) => {
-                        let reason = format!("job {holder} holds its unique key");
-                        report.skipped.push(Skipped { id: admission.id.clone(), reason });
-                    }
-                }
+        let until = Instant::now() + MOVING;
+        while !waiting.is_empty() {
+            let course = self.store().course(self.name()).await?;
+            waiting = self.take_in(&course, waiting, &mut report).await?;
+            if !waiting.is_empty() && Instant::now() >= until {
+                let why =
+                    format!("the number of partitions of queue {} is changing: repeat it for the rest", self.name());
+                return Err(Error::new(ErrorKind::Moved, why));
+            }
+            if !waiting.is_empty() {
+                sleep(PAUSE).await;
             }
         }
         if report.imported > 0 && !dry_run {
             self.make_known().await?;
         }
         Ok(report)
+    }
+
+    /// Takes jobs in where they belong; those that belong elsewhere by now come back.
+    async fn take_in(
+        &self,
+        course: &Course,
+        mut jobs: Vec<Admission>,
+        report: &mut ImportReport,
+    ) -> Result<Vec<Admission>> {
+        let Layout { now, was } = course.layout;
+        // What moves meanwhile is met where it comes from, or where it goes to.
+        if let Some(was) = was {
+            jobs = self.unknown(was, jobs, (By::Key, report)).await?;
+        }
+        if course.remembers {
+            for partitions in was.into_iter().chain([now]) {
+                jobs = self.unknown(partitions, jobs, (By::Id, report)).await?;
+            }
+        }
+        let mut back = Vec::new();
+        for (keys, share) in self.shares(now, By::Key, jobs) {
+            let mut rest = share.as_slice();
+            while !rest.is_empty() {
+                let step = &rest[..step(rest)];
+                match self.store().admit(&keys, step, was, report.dry_run).await {
+                    Ok(answers) => step.iter().zip(answers).for_each(|(job, answer)| report.tell(job, answer)),
+                    Err(error) if error.kind() == ErrorKind::Moved => break,
+                    Err(error) => return Err(error),
+                }
+                rest = &rest[step.len()..];
+            }
+            back.extend_from_slice(rest);
+        }
+        Ok(back)
+    }
+
+    /// Those that places beside the one that they belong to do not know: places that are being left, and those where ids are
+    /// remembered that outlived their jobs in a change.
+    async fn unknown(
+        &self,
+        partitions: Partitions,
+        jobs: Vec<Admission>,
+        (by, report): (By, &mut ImportReport),
+    ) -> Result<Vec<Admission>> {
+        let mut unknown = Vec::with_capacity(jobs.len());
+        for (keys, share) in self.shares(partitions, by, jobs) {
+            for step in share.chunks(STEP) {
+                let unique = |job: &Admission| job.unique.clone().filter(|_| by == By::Key);
+                let asked: Vec<_> = step.iter().map(|job| (&job.id, unique(job))).collect();
+                let asked: Vec<_> = asked.iter().map(|(id, unique)| (*id, unique.as_deref())).collect();
+                for (job, known) in step.iter().zip(self.store().known_at(&keys, &asked).await?) {
+                    match known {
+                        None => unknown.push(job.clone()),
+                        Some(Accepted::Held(holder)) => report.tell(job, Admitted::Held(holder)),
+                        Some(_) => report.tell(job, Admitted::Taken),
+                    }
+                }
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// The jobs of each partition.
+    fn shares(&self, partitions: Partitions, by: By, jobs: Vec<Admission>) -> Vec<(QueueKeys, Vec<Admission>)> {
+        let keys = partitions.each().map(|partition| self.store().partition_keys(self.name(), partition));
+        let mut shares: Vec<_> = keys.map(|keys| (keys, Vec::new())).collect();
+        for job in jobs {
+            let key = if by == By::Key { job.partition_key.as_str() } else { job.id.as_str() };
+            shares[partitions.place_of(key)].1.push(job);
+        }
+        shares.retain(|(_, share)| !share.is_empty());
+        shares
     }
 }
 

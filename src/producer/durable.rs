@@ -52,7 +52,7 @@ impl Producer {
     fn unconfirmed(&self, handed: &[Handed]) -> Option<Calls> {
         let mut span = None::<(u64, u64)>;
         let mut durable = Durable::Auto;
-        for Handed { answers, unconfirmed } in handed {
+        for Handed { answers, unconfirmed, .. } in handed {
             let Some(unconfirmed) = unconfirmed.as_ref().filter(|_| answers.iter().any(Result::is_ok)) else {
                 continue;
             };
@@ -79,6 +79,13 @@ impl Producer {
                     .unwrap_or_else(|_| Err(Error::new(ErrorKind::OutcomeUnknown, "time is up"))),
             };
             match anew {
+                // Nothing was written; the other server may come back as the master, with these jobs.
+                Ok(anew) if !anew.back.is_empty() => {
+                    let error =
+                        Error::new(ErrorKind::OutcomeUnknown, "the number of its queue's partitions changes just now");
+                    handed.doubt(error.kind(), |id| format!("job {id} must be told again: {error}"));
+                    stop = Some(error);
+                }
                 Ok(anew) => {
                     let before = std::mem::take(&mut handed.answers);
                     handed.answers =

@@ -129,6 +129,12 @@ impl Schedule {
         &self.name
     }
 
+    /// What decides in which partition of its queue it is, and its jobs: their unique key, which must be held in one place,
+    /// else its name.
+    pub(crate) fn partition_key(&self) -> &str {
+        self.job.unique_key().unwrap_or(self.name.as_str())
+    }
+
     /// The queue of its jobs.
     pub fn queue(&self) -> &QueueName {
         &self.queue

@@ -7,8 +7,8 @@ use chrono::{DateTime, SecondsFormat};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventKind};
-use crate::schedule::Plan;
-use crate::store::{Appointment, Fired, Firing, QueueKeys, Store, StoredSchedule};
+use crate::schedule::{Plan, Schedule};
+use crate::store::{Appointment, Elsewhere, Fired, Firing, QueueKeys, Store, StoredSchedule};
 
 /// Ticks that one round fires at most; the rest comes with the next.
 const ROUND_MAX: usize = 500;
@@ -41,6 +41,8 @@ pub(crate) async fn round(
                     steps += 1;
                     event.into_iter().for_each(tell);
                 }
+                // Its jobs are being moved: it is fired where it is moved to, or when all is there.
+                Err(error) if error.kind() == ErrorKind::Moved => _ = stuck.insert(seen.name.clone()),
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Full) => {
                     trouble = trouble.or(Some(error));
                     stuck.insert(seen.name.clone());
@@ -66,11 +68,15 @@ async fn fire(
     let Some(tick_ms) = seen.next_ms else { return Ok(None) };
     if seen.text.is_empty() && store.schedule(keys, name).await?.1.is_none() {
         // A tick of nothing: a hand has removed the schedule alone.
-        let gone = Appointment { name, revision: "", paused: false, next_ms: None, word: "removed", text: "" };
+        let gone =
+            Appointment { name, revision: "", paused: false, moving: false, next_ms: None, word: "removed", text: "" };
         store.appoint(keys, by, gone).await?;
         return Ok(None);
     }
     let schedule = seen.schedule(queue)?;
+    if seen.moving {
+        return settle(store, keys, (by, now_ms), (seen, &schedule)).await.map(|()| None);
+    }
     let plan = Plan::of(&schedule, tick_ms, now_ms);
     let job = plan.fire_ms.map(|fire_ms| schedule.job_of(fire_ms, now_ms));
     let firing = Firing {
@@ -80,14 +86,21 @@ async fn fire(
         missed: plan.missed,
         overlap: schedule.overlaps().as_str(),
         job: job.as_ref(),
+        elsewhere: Elsewhere::NotAsked,
     };
-    let outcome = match store.fire(keys, by, firing).await? {
+    let fired = match store.fire(keys, by, &firing).await {
+        Err(error) if error.kind() == ErrorKind::Moved => {
+            let elsewhere = ask_former(store, keys, &firing).await?;
+            store.fire(keys, by, &Firing { elsewhere, ..firing }).await
+        }
+        fired => fired,
+    };
+    let outcome = match fired? {
         Fired::Done(outcome) => outcome,
         Fired::NotAsSeen => return Ok(None),
         Fired::Full => {
-            let why = format!(
-                "schedule {name} of queue {queue} cannot enqueue its job: as many jobs wait as maxLength allows; its tick waits"
-            );
+            let full = store.full(keys).await;
+            let why = format!("schedule {name} of queue {queue} cannot enqueue its job: {full}; its tick waits");
             return Err(Error::new(ErrorKind::Full, why));
         }
     };
@@ -103,4 +116,37 @@ async fn fire(
     };
     let job = job.filter(|_| outcome == "enqueued").map(|job| job.job_id().clone());
     Ok(Some(Event { queue: Some(queue.clone()), job, ..Event::new(EventKind::Fired).message(message) }))
+}
+
+/// What the partition that is being left knows of the unique key of a tick's job; whoever holds the key while jobs are moved is
+/// there, or on the way, or by then where the job is to go.
+async fn ask_former(store: &Store, keys: &QueueKeys, firing: &Firing<'_>) -> Result<Elsewhere> {
+    let (Some(job), Some(was)) = (firing.job, store.layout(keys.queue()).await?.was) else {
+        return Ok(Elsewhere::NotAsked);
+    };
+    let former = store.partition_keys(keys.queue(), was.of(job.partition_key()));
+    let known = store.known_at(&former, &[(job.job_id(), job.unique_key())]).await?;
+    Ok(Elsewhere::Asked { was, held: known.iter().any(Option::is_some) })
+}
+
+/// Ends the move of a schedule to another partition that somebody began and did not end: where it is there it is removed here,
+/// else it goes on here as it was.
+async fn settle(
+    store: &Store,
+    keys: &QueueKeys,
+    (by, now_ms): (&str, i64),
+    (seen, schedule): (&StoredSchedule, &Schedule),
+) -> Result<()> {
+    let (queue, name) = (keys.queue(), seen.name.as_str());
+    if store.layout(queue).await?.was.is_some() {
+        return Err(Error::new(ErrorKind::Moved, "schedules are being moved to other partitions"));
+    }
+    let look = |other: QueueKeys| async move { Ok(store.schedule(&other, name).await?.1) };
+    let found = store.ask_places(queue, look).await?;
+    let is_there = found.into_iter().flatten().any(|other| other.is_newer_than(seen));
+    let (revision, paused) = (seen.revision.as_str(), seen.paused && !is_there);
+    let next_ms = schedule.next_after_ms(now_ms).filter(|_| !paused && !is_there);
+    let (word, text) = if is_there { ("moved", "") } else { ("resumed", seen.text.as_str()) };
+    let settled = Appointment { name, revision, paused, moving: false, next_ms, word, text };
+    store.appoint(keys, by, settled).await.map(drop)
 }

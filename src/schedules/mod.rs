@@ -5,6 +5,7 @@
 mod firing;
 mod scheduler;
 mod transfer;
+mod writing;
 
 use std::time::Duration;
 
@@ -16,11 +17,11 @@ pub use scheduler::{Scheduler, SchedulerReport};
 pub use transfer::ImportOptions;
 
 use crate::client::Client;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::job::QueueName;
 use crate::schedule::{ChangeKind, Schedule, ScheduleChange, ScheduleInfo, ScheduleName, ScheduleSwitched, Tick};
 use crate::stats::Enqueued;
-use crate::store::{Appointed, Appointment, Store, StoredSchedule, too_many};
+use crate::store::{Appointed, Appointment, QueueKeys, Store, StoredSchedule};
 
 /// Queues that are asked about at the same time.
 const CALLS_AT_ONCE: usize = 16;
@@ -38,16 +39,20 @@ pub struct Schedules {
     store: Store,
 }
 
-/// What is there of a schedule.
+/// What is there of a schedule, and in which place of its queue.
 struct Found {
-    queue: QueueName,
+    keys: QueueKeys,
     now_ms: i64,
     stored: StoredSchedule,
 }
 
 impl Found {
+    fn queue(&self) -> &QueueName {
+        self.keys.queue()
+    }
+
     fn schedule(&self) -> Result<Schedule> {
-        self.stored.schedule(&self.queue)
+        self.stored.schedule(self.queue())
     }
 
     fn info(&self) -> Result<ScheduleInfo> {
@@ -110,7 +115,7 @@ impl Schedules {
             for _ in 0..count.min(TICKS_MAX) {
                 let Some(tick_ms) = next_ms else { break };
                 let at = DateTime::from_timestamp_millis(tick_ms).unwrap_or_default();
-                let (name, queue) = (schedule.name().clone(), one.queue.clone());
+                let (name, queue) = (schedule.name().clone(), one.queue().clone());
                 let local = schedule.timing().wall_clock(at);
                 ticks.push(Tick { name, queue, at, local, job: schedule.id_of(tick_ms) });
                 next_ms = schedule.next_after_ms(tick_ms);
@@ -131,64 +136,14 @@ impl Schedules {
     pub async fn add(&self, schedule: &Schedule, replace: bool) -> Result<ScheduleChange> {
         let name = schedule.name();
         let others = self.holders(name).await?;
-        if let Some(other) = others.iter().find(|found| found.queue != *schedule.queue()) {
+        if let Some(other) = others.iter().find(|found| found.queue() != schedule.queue()) {
             let why = format!(
                 "schedule {name} is one of queue {} already: remove it there (schedule remove {name}), or choose another name",
-                other.queue
+                other.queue()
             );
             return Err(Error::refused(why));
         }
         self.write(schedule, replace).await
-    }
-
-    /// Writes a schedule into its queue, whatever other queues have.
-    async fn write(&self, schedule: &Schedule, replace: bool) -> Result<ScheduleChange> {
-        let (name, queue, text) = (schedule.name(), schedule.queue(), schedule.to_stored()?);
-        let keys = self.store.keys(queue);
-        for _ in 0..TRIES {
-            let (now_ms, there) = self.store.schedule(&keys, name.as_str()).await?;
-            let paused = schedule.wants_paused().unwrap_or(there.as_ref().is_some_and(|there| there.paused));
-            let next_ms = match &there {
-                _ if paused => None,
-                // A tick that has come and is not fired yet is not lost over a change of the payload.
-                Some(there) if !there.paused && there.schedule(queue).is_ok_and(|old| old.ticks_like(schedule)) => {
-                    there.next_ms
-                }
-                _ => schedule.next_after_ms(now_ms),
-            };
-            let next_at = next_ms.and_then(DateTime::from_timestamp_millis);
-            let change =
-                |change| ScheduleChange { name: name.clone(), queue: queue.clone(), change, next_at, dry_run: false };
-            let (kind, word, revision) = match &there {
-                None => (ChangeKind::Added, "added", ""),
-                Some(there) if there.text == text && there.paused == paused => {
-                    return Ok(change(ChangeKind::Unchanged));
-                }
-                Some(_) if !replace => {
-                    let why = format!(
-                        "there is another schedule {name} in queue {queue}: --replace puts this one in its place"
-                    );
-                    return Err(Error::refused(why));
-                }
-                Some(there) => (ChangeKind::Changed, "changed", there.revision.as_str()),
-            };
-            if there.is_none() && next_ms.is_none() && !paused {
-                return Err(
-                    Error::invalid(format!("schedule {name} would never have a tick: until is past")).about("until")
-                );
-            }
-            let name = name.as_str();
-            let appointment = Appointment { name, revision, paused, next_ms, word, text: &text };
-            match self.store.appoint(&keys, OPERATOR, appointment).await? {
-                Appointed::Done => {
-                    self.store.register(queue).await?;
-                    return Ok(change(kind));
-                }
-                Appointed::TooMany => return Err(too_many(queue)),
-                Appointed::NotAsSeen => {}
-            }
-        }
-        Err(restless(name))
     }
 
     /// Stops its ticks until it is resumed; what would have come meanwhile is not made up for.
@@ -221,14 +176,15 @@ impl Schedules {
                 name: name.as_str(),
                 revision: &stored.revision,
                 paused,
+                moving: false,
                 next_ms,
                 word: if paused { "paused" } else { "resumed" },
                 text: &stored.text,
             };
-            let keys = self.store.keys(&found.queue);
-            if !changed || self.store.appoint(&keys, OPERATOR, appointment).await? == Appointed::Done {
+            if !changed || self.store.appoint(&found.keys, OPERATOR, appointment).await? == Appointed::Done {
                 let next_at = next_ms.and_then(DateTime::from_timestamp_millis);
-                return Ok(ScheduleSwitched { name: name.clone(), queue: found.queue, paused, changed, next_at });
+                let queue = found.queue().clone();
+                return Ok(ScheduleSwitched { name: name.clone(), queue, paused, changed, next_at });
             }
         }
         Err(restless(name))
@@ -239,19 +195,22 @@ impl Schedules {
     /// # Errors
     /// As for [`Schedules::find`].
     pub async fn remove(&self, name: &ScheduleName, queue: Option<&QueueName>) -> Result<ScheduleChange> {
+        let mut removed = None::<QueueName>;
         for _ in 0..TRIES {
-            let Found { queue, stored, .. } = self.found(name, queue).await?;
-            let appointment = Appointment {
-                name: name.as_str(),
-                revision: &stored.revision,
-                paused: false,
-                next_ms: None,
-                word: "removed",
-                text: "",
+            let Found { keys, stored, .. } = match (self.found(name, queue).await, &removed) {
+                (Ok(found), _) => found,
+                (Err(error), Some(queue)) if error.kind() == ErrorKind::NotFound => {
+                    let (name, queue, change) = (name.clone(), queue.clone(), ChangeKind::Removed);
+                    return Ok(ScheduleChange { name, queue, change, next_at: None, dry_run: false });
+                }
+                (Err(error), _) => return Err(error),
             };
-            if self.store.appoint(&self.store.keys(&queue), OPERATOR, appointment).await? == Appointed::Done {
-                let change = ChangeKind::Removed;
-                return Ok(ScheduleChange { name: name.clone(), queue, change, next_at: None, dry_run: false });
+            let (name, revision) = (name.as_str(), stored.revision.as_str());
+            let gone =
+                Appointment { name, revision, paused: false, moving: false, next_ms: None, word: "removed", text: "" };
+            if self.store.appoint(&keys, OPERATOR, gone).await? == Appointed::Done {
+                // Looked for once more: one that was being moved is in two places for a moment.
+                removed = Some(keys.queue().clone());
             }
         }
         Err(restless(name))
@@ -264,43 +223,41 @@ impl Schedules {
     /// As for [`Schedules::find`] and [`Queue::enqueue`](crate::Queue::enqueue).
     pub async fn run(&self, name: &ScheduleName, queue: Option<&QueueName>) -> Result<Enqueued> {
         let found = self.found(name, queue).await?;
-        self.client.queue(found.queue.clone()).enqueue(found.schedule()?.job_by_hand()).await
+        self.client.queue(found.queue().clone()).enqueue(found.schedule()?.job_by_hand()).await
     }
 
     /// Everything that is stored, also what is not readable.
     async fn all(&self, queues: &[QueueName]) -> Result<Vec<Found>> {
         let mut queues = if queues.is_empty() { self.store.queues().await? } else { queues.to_vec() };
         queues.sort();
-        let ask = |queue: QueueName| async move { (self.store.schedules(&self.store.keys(&queue)).await, queue) };
+        let ask = |queue: QueueName| async move { (self.store.schedules_of(&queue).await, queue) };
         let mut asked = stream::iter(queues).map(ask).buffered(CALLS_AT_ONCE);
         let mut all = Vec::new();
         while let Some((answer, queue)) = asked.next().await {
-            let (now_ms, schedules) = answer?;
-            all.extend(schedules.into_iter().map(|stored| Found { queue: queue.clone(), now_ms, stored }));
+            let Some((now_ms, schedules)) = self.store.or_left_out(&queue, answer)? else { continue };
+            all.extend(schedules.into_iter().map(|(keys, stored)| Found { keys, now_ms, stored }));
         }
         Ok(all)
     }
 
     /// The schedules of that name in every queue.
     async fn holders(&self, name: &ScheduleName) -> Result<Vec<Found>> {
-        let ask = |queue: QueueName| async move {
-            (self.store.schedule(&self.store.keys(&queue), name.as_str()).await, queue)
-        };
+        let ask = |queue: QueueName| async move { self.store.schedule_of(&queue, name.as_str()).await };
         let mut asked = stream::iter(self.store.queues().await?).map(ask).buffered(CALLS_AT_ONCE);
         let mut holders = Vec::new();
-        while let Some((answer, queue)) = asked.next().await {
-            let (now_ms, stored) = answer?;
-            holders.extend(stored.map(|stored| Found { queue, now_ms, stored }));
+        while let Some(answer) = asked.next().await {
+            let (now_ms, found) = answer?;
+            holders.extend(found.map(|(keys, stored)| Found { keys, now_ms, stored }));
         }
         Ok(holders)
     }
 
     async fn found(&self, name: &ScheduleName, queue: Option<&QueueName>) -> Result<Found> {
         if let Some(queue) = queue {
-            let (now_ms, stored) = self.store.schedule(&self.store.keys(queue), name.as_str()).await?;
-            let stored = stored
+            let (now_ms, found) = self.store.schedule_of(queue, name.as_str()).await?;
+            let (keys, stored) = found
                 .ok_or_else(|| Error::not_found(format!("schedule {:?} not found in queue {queue}", name.as_str())))?;
-            return Ok(Found { queue: queue.clone(), now_ms, stored });
+            return Ok(Found { keys, now_ms, stored });
         }
         let mut holders = self.holders(name).await?;
         match (holders.pop(), holders.is_empty()) {
@@ -308,7 +265,7 @@ impl Schedules {
             (None, _) => Err(Error::not_found(format!("schedule {:?} not found", name.as_str()))),
             (Some(last), false) => {
                 holders.push(last);
-                let queues: Vec<_> = holders.iter().map(|found| found.queue.as_str()).collect();
+                let queues: Vec<_> = holders.iter().map(|found| found.queue().as_str()).collect();
                 let queues = queues.join(", ");
                 Err(Error::invalid(format!(
                     "schedule {:?} is there in several queues: {queues}; name one",

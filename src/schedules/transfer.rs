@@ -50,17 +50,19 @@ impl Schedules {
         for schedule in &schedules {
             let elsewhere: Vec<_> = there
                 .iter()
-                .filter(|found| found.stored.name == schedule.name().as_str() && found.queue != *schedule.queue())
+                .filter(|found| found.stored.name == schedule.name().as_str() && found.queue() != schedule.queue())
                 .collect();
             let here = there
                 .iter()
-                .find(|found| found.stored.name == schedule.name().as_str() && found.queue == *schedule.queue());
+                .find(|found| found.stored.name == schedule.name().as_str() && found.queue() == schedule.queue());
             let mut change = if options.dry_run {
                 foreseen(schedule, here.map(|found| &found.stored), now_ms)?
             } else {
                 // Removed first: a tick that comes in between is missed rather than run in both queues.
                 for found in &elsewhere {
-                    self.remove(schedule.name(), Some(&found.queue)).await.map_err(|error| halfway(error, &changes))?;
+                    self.remove(schedule.name(), Some(found.queue()))
+                        .await
+                        .map_err(|error| halfway(error, &changes))?;
                 }
                 self.write(schedule, true).await.map_err(|error| halfway(error, &changes))?
             };
@@ -76,12 +78,12 @@ impl Schedules {
                 changes.push(match options.dry_run {
                     true => ScheduleChange {
                         name,
-                        queue: found.queue.clone(),
+                        queue: found.queue().clone(),
                         change: ChangeKind::Removed,
                         next_at: None,
                         dry_run: true,
                     },
-                    false => self.remove(&name, Some(&found.queue)).await.map_err(|error| halfway(error, &changes))?,
+                    false => self.remove(&name, Some(found.queue())).await.map_err(|error| halfway(error, &changes))?,
                 });
             }
         }

@@ -2,7 +2,9 @@
 
 mod acts;
 mod explanation;
+mod in_force;
 mod key_limit;
+mod unreached;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -14,7 +16,9 @@ use crate::retry::ErrorClass;
 
 pub use acts::{BulkReport, Protected, Skipped, StateCount};
 pub use explanation::{Explanation, Reason};
+pub use in_force::{PartitionShare, SettingsInForce};
 pub use key_limit::KeyLimit;
+pub use unreached::{LeftOut, Unreached};
 
 impl QueueStats {
     /// Of a queue in which nothing has happened yet.
@@ -39,6 +43,10 @@ impl QueueStats {
             protected: false,
             settings: QueueSettings::default(),
             workers: 0,
+            partitions: 1,
+            partitions_was: None,
+            partitions_next: None,
+            partitions_away: Vec::new(),
             schedules: 0,
             late_schedules: 0,
         }
@@ -88,6 +96,17 @@ pub struct QueueStats {
     pub settings: QueueSettings,
     /// Workers that take jobs of this queue.
     pub workers: u64,
+    /// Over how many partitions it is spread.
+    pub partitions: u16,
+    /// Over how many it was spread, while jobs are still being moved from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partitions_was: Option<u16>,
+    /// Over how many it is to be spread, once that is written down and until it holds for new jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partitions_next: Option<u16>,
+    /// Partitions that are not counted, such as `3/8`: the nodes that have them are away.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub partitions_away: Vec<String>,
     /// Schedules of this queue.
     pub schedules: u64,
     /// Schedules whose tick came more than a minute ago and that nobody fired.
@@ -165,6 +184,12 @@ pub struct QueueSummary {
     pub workers: u64,
     /// What is set.
     pub settings: QueueSettings,
+    /// Over how many partitions it was spread, while jobs are still being moved from there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partitions_was: Option<u16>,
+    /// Over how many it is to be spread, once that is written down and until it holds for new jobs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partitions_next: Option<u16>,
 }
 
 /// Whether jobs of a queue start, after it was paused or resumed.
@@ -276,6 +301,12 @@ pub struct JobDetails {
     pub ttl_ms: Option<u64>,
     /// The unique key that it holds.
     pub unique: Option<String>,
+    /// The key among whose jobs it keeps its place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_key: Option<String>,
+    /// The partition of its queue that it is in, such as `3/8`, where there are several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub partition: Option<String>,
     /// The batch that it was enqueued in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub batch: Option<String>,

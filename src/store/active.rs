@@ -1,9 +1,11 @@
-//! Pages through the claims of a queue, and asks whether anything waits there.
+//! Pages through the claims of a queue, and asks where its jobs belong, and whether anything waits there.
+
+use std::collections::BTreeSet;
 
 use redis::Value;
 
 use crate::error::Result;
-use crate::job::{JobId, JobState};
+use crate::job::{JobId, JobState, Partitions, Record};
 use crate::store::{Key, QueueKeys, Store};
 
 /// Fields that one page asks for.
@@ -17,6 +19,33 @@ impl Store {
         let value = self.connection.call(&command).await?.value;
         let (next, flat): (u64, Vec<(String, String)>) = from(value)?;
         Ok((next, flat.into_iter().map(|(id, claim)| (JobId::trusted(&id), claim)).collect()))
+    }
+
+    /// Where the jobs that run in a place of a queue belong among `to`: the place of each, from 0.
+    pub(crate) async fn places_of_running(&self, keys: &QueueKeys, to: Partitions) -> Result<Vec<usize>> {
+        let (mut ids, mut cursor) = (BTreeSet::new(), 0);
+        loop {
+            let (next, page) = self.active_page(keys, cursor).await?;
+            // A scan may tell an id twice.
+            ids.extend(page.into_iter().map(|(id, _)| id));
+            cursor = next;
+            if cursor == 0 {
+                break;
+            }
+        }
+        let (ids, mut places) = (Vec::from_iter(ids), Vec::new());
+        for some in ids.chunks(PAGE) {
+            let mut command = redis::cmd("HMGET");
+            command.arg(keys.name(Key::Jobs));
+            some.iter().for_each(|id| _ = command.arg(id.as_str()));
+            let records: Vec<Option<String>> = from(self.connection.call(&command).await?.value)?;
+            places.extend(some.iter().zip(records).map(|(id, record)| {
+                let record = record.and_then(|record| Record::decode(record).ok());
+                // What nobody can read goes by its id.
+                to.place_of(record.as_ref().map_or(id.as_str(), |record| record.partition_key(id.as_str())))
+            }));
+        }
+        Ok(places)
     }
 
     /// Whether jobs are in line and may start, or will be within a second: the fetch that found nothing may be older than a

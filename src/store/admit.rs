@@ -1,7 +1,7 @@
 //! Takes jobs of another server in.
 
 use crate::error::Result;
-use crate::job::JobId;
+use crate::job::{JobId, Partitions};
 use crate::store::acts::OPERATOR;
 use crate::store::codec::Reply;
 use crate::store::{Key, QueueKeys, Store, scripts};
@@ -9,6 +9,8 @@ use crate::store::{Key, QueueKeys, Store, scripts};
 /// A job as it is to stand here.
 #[derive(Debug, Clone)]
 pub(crate) struct Admission {
+    /// What decides the partition that it belongs to.
+    pub partition_key: String,
     pub id: JobId,
     pub set: Key,
     pub score: i64,
@@ -33,10 +35,18 @@ pub(crate) enum Admitted {
 }
 
 impl Store {
-    /// Takes jobs in, at most 200; only looks where `dry_run`. One answer for each.
-    pub(crate) async fn admit(&self, keys: &QueueKeys, jobs: &[Admission], dry_run: bool) -> Result<Vec<Admitted>> {
+    /// Takes jobs in, at most 200, of which the places of so many partitions know nothing, where those were `asked`; only looks
+    /// where `dry_run`. One answer for each.
+    pub(crate) async fn admit(
+        &self,
+        keys: &QueueKeys,
+        jobs: &[Admission],
+        asked: Option<Partitions>,
+        dry_run: bool,
+    ) -> Result<Vec<Admitted>> {
         let mut command = scripts::ADMIT.on(keys, &self.clock);
-        command.arg(OPERATOR).arg(u8::from(dry_run));
+        let asked = asked.map(|asked| format!("<{}", asked.count())).unwrap_or_default();
+        command.arg(OPERATOR).arg(u8::from(dry_run)).arg(asked);
         for job in jobs {
             let or_empty = |number: Option<i64>| number.map(|number| number.to_string()).unwrap_or_default();
             command.arg(job.id.as_str()).arg(job.set.suffix()).arg(job.score).arg(&job.record).arg(&job.history);

@@ -23,12 +23,14 @@ pub(crate) struct Outgoing {
 }
 
 impl Store {
-    /// Begins a batch, or joins one that takes jobs. `None` where it takes jobs and has another job on completion.
+    /// Begins a batch, or joins one that takes jobs. `None` where it takes jobs and has another job on completion. `former`:
+    /// the gate of places from which batches come and that know of no sealed one; empty where none was asked.
     pub(crate) async fn open_batch(
         &self,
         keys: &QueueKeys,
         name: &BatchName,
         on_complete: Option<&OnComplete>,
+        former: &str,
     ) -> Result<Option<Opened>> {
         let mut command = scripts::BATCH_OPEN.on(keys, &self.clock);
         command.arg(name.as_str());
@@ -40,6 +42,7 @@ impl Store {
             }
             None => _ = command.arg("").arg("").arg(""),
         }
+        command.arg(former);
         let answer = scripts::BATCH_OPEN.send(&self.connection, &command).await?;
         let word: String = read("batch_open", answer.value)?;
         match word.as_str() {
@@ -83,6 +86,30 @@ impl Store {
             batches.push(batch(keys.queue(), &mut reply)?);
         }
         Ok((looked_at, batches))
+    }
+
+    /// Whether any live job of a place has a batch and a unique key.
+    pub(crate) async fn has_keys_in_batches(&self, keys: &QueueKeys) -> Result<bool> {
+        let mut command = redis::cmd("EXISTS");
+        command.arg(keys.name(Key::Batched));
+        let batched: bool = read("EXISTS", self.connection.call(&command).await?.value)?;
+        let mut cursor = if batched { "0" } else { "" }.to_owned();
+        while !cursor.is_empty() {
+            let mut command = redis::cmd("HSCAN");
+            command.arg(keys.name(Key::Keys)).arg(&cursor).arg("COUNT").arg(500);
+            let (next, page): (String, Vec<String>) = read("HSCAN", self.connection.call(&command).await?.value)?;
+            if !page.is_empty() {
+                let mut command = redis::cmd("HMGET");
+                command.arg(keys.name(Key::Batched));
+                page.chunks(2).for_each(|pair| _ = command.arg(&pair[0]));
+                let batches: Vec<Option<String>> = read("HMGET", self.connection.call(&command).await?.value)?;
+                if batches.iter().any(Option::is_some) {
+                    return Ok(true);
+                }
+            }
+            cursor = if next == "0" { String::new() } else { next };
+        }
+        Ok(false)
     }
 
     /// Forgets the names of batches whose time is over; how many.

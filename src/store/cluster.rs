@@ -108,6 +108,57 @@ impl Cluster {
         servers.values().for_each(|server| act(server));
     }
 
+    /// Whether the nodes are known, for which one of them is asked where they are not.
+    pub(super) async fn is_found(&self) -> bool {
+        self.was_reached() || self.place(&mut Errand::new(Patience::Brief, false), None).await.is_ok()
+    }
+
+    /// Why a master does not answer; where a replica may be elected, it is waited for that as long as by any call.
+    pub(super) async fn why_absent(&self, place: &str) -> Option<String> {
+        let place = self.masters().into_iter().find(|master| master.to_string() == place)?;
+        let failure = self.probe(&place).await?;
+        let _ = self.look(Instant::now()).await;
+        if !self.masters().contains(&place) {
+            return None;
+        }
+        // What any node can answer is asked of the others.
+        self.suspect(std::slice::from_ref(&place));
+        Some(failure.message)
+    }
+
+    /// Why a master does not answer; `None` where it does, or another has its slots by then.
+    async fn probe(&self, place: &Endpoint) -> Option<Failure> {
+        let (server, ping) = (self.server(place), redis::cmd("PING"));
+        let may_change = self.map().is_some_and(|map| map.has_replicas());
+        let mut errand = Errand::new(Patience::Brief, false);
+        loop {
+            let request = Request { cmd: &ping, source: None, asking: false };
+            let failure = match server.attempt(&mut errand, request).await {
+                Err(failure) if matches!(failure.kind, ErrorKind::Unreachable | ErrorKind::NotNow) => failure,
+                // Whatever else it says is said again to whoever asks for something.
+                _ => return None,
+            };
+            let Some(pause) = errand.pause_after(&failure, may_change) else { return Some(failure) };
+            errand.failure = Some(failure);
+            if may_change {
+                let _ = self.look(Instant::now()).await;
+                if !self.masters().contains(place) {
+                    return None;
+                }
+            }
+            sleep(pause).await;
+        }
+    }
+
+    fn map(&self) -> Option<Arc<SlotMap>> {
+        self.map.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The nodes that have slots, as far as is known.
+    pub(super) fn masters(&self) -> Vec<Endpoint> {
+        self.map().map(|map| map.masters().to_vec()).unwrap_or_default()
+    }
+
     async fn send(
         &self,
         errand: &mut Errand,
@@ -192,7 +243,8 @@ impl Cluster {
         }
     }
 
-    fn owner(&self, slot: u16) -> Option<Endpoint> {
+    /// The node that has a slot, as far as is known.
+    pub(super) fn owner(&self, slot: u16) -> Option<Endpoint> {
         self.map.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.owner(slot).cloned()
     }
 

@@ -46,6 +46,17 @@ impl Reply {
         }
     }
 
+    /// The next value as it is stored, empty where it is null.
+    pub(crate) fn bytes(&mut self) -> Result<Vec<u8>> {
+        match self.next()? {
+            Value::BulkString(bytes) => Ok(bytes),
+            Value::Nil => Ok(Vec::new()),
+            Value::SimpleString(text) => Ok(text.into_bytes()),
+            Value::Int(number) => Ok(number.to_string().into_bytes()),
+            _ => Err(unexpected(self.script)),
+        }
+    }
+
     /// The next value as text, empty where it is null.
     pub(crate) fn text(&mut self) -> Result<String> {
         Ok(self.optional()?.unwrap_or_default())

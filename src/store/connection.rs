@@ -1,5 +1,6 @@
 //! The handle through which every command goes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use super::cluster::Cluster;
 use super::errand::Errand;
 use super::route::Route;
 use super::server::Server;
+use super::slots::slot_of;
 use super::topology::Topology;
 use crate::config::{Endpoint, RedisConfig};
 use crate::error::Result;
@@ -18,7 +20,7 @@ use crate::error::Result;
 const ENDLESS_ANSWER: Duration = Duration::from_secs(10);
 
 /// The commands that only look, of those that are sent without a script.
-const LOOKS: [&[u8]; 21] = [
+const LOOKS: [&[u8]; 23] = [
     b"PING",
     b"CLUSTER",
     b"TIME",
@@ -33,8 +35,10 @@ const LOOKS: [&[u8]; 21] = [
     b"HRANDFIELD",
     b"HSCAN",
     b"HSTRLEN",
+    b"SCAN",
     b"SISMEMBER",
     b"SMEMBERS",
+    b"XLEN",
     b"XRANGE",
     b"XREVRANGE",
     b"ZCARD",
@@ -148,6 +152,45 @@ impl Connection {
             Way::One(server) => server.leave(),
             Way::Cluster(cluster) => cluster.leave(),
         }
+    }
+
+    /// Whether it is known which nodes a cluster has; they are asked where it is not.
+    pub(super) async fn knows_nodes(&self) -> bool {
+        match &self.0.way {
+            Way::One(_) => false,
+            Way::Cluster(cluster) => cluster.is_found().await,
+        }
+    }
+
+    /// Why a master of a cluster does not answer; `None` where it does.
+    pub(super) async fn why_absent(&self, node: &str) -> Option<String> {
+        match &self.0.way {
+            Way::One(_) => None,
+            Way::Cluster(cluster) => cluster.why_absent(node).await,
+        }
+    }
+
+    /// The node of a cluster that has a key, as far as is known.
+    pub(super) fn node_of(&self, key: &str) -> Option<String> {
+        match &self.0.way {
+            Way::One(_) => None,
+            Way::Cluster(cluster) => cluster.owner(slot_of(key.as_bytes())).map(|node| node.to_string()),
+        }
+    }
+
+    /// The masters of a cluster, as far as they are known.
+    pub(super) fn nodes(&self) -> BTreeSet<String> {
+        match &self.0.way {
+            Way::One(_) => BTreeSet::new(),
+            Way::Cluster(cluster) => cluster.masters().iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// To one master of a cluster alone.
+    pub(super) fn to_node_at(&self, place: &str) -> Option<Self> {
+        let Way::Cluster(cluster) = &self.0.way else { return None };
+        let node = cluster.masters().into_iter().find(|node| node.to_string() == place)?;
+        Some(Self::to_node(&self.0.config, node, Patience::Brief))
     }
 
     /// The ACL user, where one is set.

@@ -15,6 +15,7 @@ use crate::store::inspect::Counts;
 use crate::store::presence::Held;
 use crate::store::sentinel::Sentinels;
 use crate::store::topology::Topology;
+use crate::store::whereabouts::each_once;
 use crate::store::{Key, Place, QueueKeys, Store, events, limits, scripts};
 
 /// Claims and unique locks that one look samples.
@@ -81,6 +82,25 @@ pub(crate) struct LockSample {
     pub all: u64,
     pub looked_at: u64,
     pub leaked: u64,
+}
+
+impl Diagnosed {
+    /// What was found in all places of a queue.
+    pub(crate) fn of_all(places: Vec<Self>) -> Self {
+        let mut all = Self::default();
+        let mut holders = Vec::with_capacity(places.len());
+        for place in places {
+            all.now_ms = all.now_ms.max(place.now_ms);
+            all.claims += place.claims;
+            holders.push(place.holders);
+            all.sample.extend(place.sample);
+            let locks = &mut all.locks;
+            locks.all += place.locks.all;
+            locks.looked_at += place.locks.looked_at;
+            locks.leaked += place.locks.leaked;
+        }
+        Self { holders: each_once(holders), ..all }
+    }
 }
 
 impl Counts {

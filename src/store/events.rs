@@ -5,16 +5,29 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::event::{EventId, QueueEvent};
 use crate::job::{History, JobId};
-use crate::store::codec::Reply;
+use crate::store::codec::{Reply, read};
 use crate::store::{Blocking, Key, QueueKeys, Store, Waiter};
 
 /// Entries that one answer carries; each may name hundreds of jobs.
 const BATCH: usize = 100;
+/// A stream keeps as many entries at least.
+const KEPT_MIN: u64 = 1_000;
 
 impl Store {
     /// The first entry that the stream still holds; the start where it holds none.
     pub(crate) async fn first_event(&self, keys: &QueueKeys) -> Result<EventId> {
         self.end_event(keys, "XRANGE", ["-", "+"]).await
+    }
+
+    /// Whether entries of the stream may be gone. That of a partition is as young as the partition: as long as it is short it
+    /// has all that ever stood there.
+    pub(crate) async fn may_have_lost_events(&self, keys: &QueueKeys) -> Result<bool> {
+        if keys.is_same_place(&self.keys(keys.queue())) {
+            return Ok(true);
+        }
+        let mut command = redis::cmd("XLEN");
+        command.arg(keys.name(Key::Events));
+        Ok(read::<u64>("XLEN", self.connection.call(&command).await?.value)? >= KEPT_MIN)
     }
 
     /// The last entry of the stream: what is read behind it happens from now on.
@@ -80,12 +93,12 @@ impl Store {
 }
 
 /// Waits on the waiter's own connection until there are entries behind one of these places, at most `timeout`; those
-/// entries, in the order of their ids.
+/// entries, in the order of their ids, each with the number of its place.
 pub(crate) async fn read_events(
     waiter: &mut Waiter,
     places: &[(QueueKeys, EventId)],
     timeout: Duration,
-) -> Result<Vec<QueueEvent>> {
+) -> Result<Vec<(usize, QueueEvent)>> {
     let streams = waiter.groups(places, |(keys, _)| keys.name(Key::Events));
     let commands = streams.iter().map(|places| read_some(places, timeout)).collect();
     let mut streams = Reply::new("XREAD", waiter.ask(commands, timeout).await?)?;
@@ -97,12 +110,12 @@ pub(crate) async fn read_events(
         let mut stream = streams.list()?;
         let name = stream.text()?;
         let mut entries = stream.list()?;
-        let Some((keys, _)) = places.iter().find(|(keys, _)| keys.name(Key::Events) == name) else { continue };
+        let Some(at) = places.iter().position(|(keys, _)| keys.name(Key::Events) == name) else { continue };
         while !entries.is_empty() {
-            events.push(event(keys, entries.list()?)?);
+            events.push((at, event(&places[at].0, entries.list()?)?));
         }
     }
-    events.sort_by_key(|event: &QueueEvent| event.id);
+    events.sort_by_key(|(_, event): &(usize, QueueEvent)| event.id);
     Ok(events)
 }
 
@@ -114,7 +127,7 @@ fn read_some(places: &[(QueueKeys, EventId)], timeout: Duration) -> Blocking {
     places.iter().for_each(|(keys, _)| _ = command.arg(keys.name(Key::Events)));
     places.iter().for_each(|(_, after)| _ = command.arg(after.to_string()));
     let key = places.first().map(|(keys, _)| keys.name(Key::Events).to_owned()).unwrap_or_default();
-    let what: Vec<_> = places.iter().map(|(keys, after)| format!("{}>{after}", keys.queue())).collect();
+    let what: Vec<_> = places.iter().map(|(keys, after)| format!("{}>{after}", keys.name(Key::Events))).collect();
     Blocking { key, what: what.join(" "), command }
 }
 

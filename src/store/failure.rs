@@ -75,6 +75,8 @@ fn judge_code(code: &str) -> Judgement {
         "WRONGTYPE" => stands(ErrorKind::Corrupt),
         // What our scripts say of a queue that another version of this crate laid out.
         "LAYOUT" => stands(ErrorKind::Refused),
+        // And of a place that takes no new jobs, since its queue keeps them elsewhere.
+        "PARTITIONS" => stands(ErrorKind::Moved),
         _ => stands(ErrorKind::Internal),
     }
 }
@@ -308,7 +310,7 @@ pub(super) fn words(error: &RedisError) -> String {
     if let Some(code) = error.code() {
         let detail = error.detail().unwrap_or_default();
         let detail = detail.split(", with args beginning with").next().unwrap_or_default();
-        return if matches!(code, "ERR" | "LAYOUT") {
+        return if matches!(code, "ERR" | "LAYOUT" | "PARTITIONS") {
             detail.to_owned()
         } else {
             format!("{code} {detail}").trim_end().to_owned()
@@ -371,6 +373,7 @@ mod tests {
             ("ERR DB index is out of range", Config, Nothing),
             ("WRONGTYPE Operation against a key holding the wrong kind of value", Corrupt, Nothing),
             ("LAYOUT this queue is stored in layout 2, this version writes layout 1", Refused, Nothing),
+            ("PARTITIONS the jobs of this queue are spread over partitions: 8", Moved, Nothing),
             ("ERR user_script:3: attempt to call a nil value", Internal, Nothing),
             ("SOMETHING else", Internal, Nothing),
         ];

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::Result;
-use crate::job::{History, JobId, JobState, Priority, QueueName, Record, arrival_of};
+use crate::job::{History, JobId, JobState, Layout, Partition, Priority, QueueName, Record, arrival_of};
 use crate::store::codec::{Reply, read, whole};
 use crate::store::{Key, QueueKeys, Store, keys, scripts};
 
@@ -153,6 +153,8 @@ pub(crate) enum Range<'a> {
     Oldest { first: u64, count: u64 },
     /// So many from a rank on, the highest scores first.
     Newest { first: u64, count: u64 },
+    /// So many of those with this score and the higher ones (the lower ones where `newest`), behind the first `first`.
+    From { score: i64, first: u64, count: u64, newest: bool },
     /// These, as far as they are there.
     These(&'a [JobId]),
 }
@@ -183,6 +185,13 @@ pub(crate) struct Standstill {
     pub result: Option<String>,
 }
 
+impl Standstill {
+    /// Whether it is here, or was and has left something.
+    pub(crate) fn is_known(&self) -> bool {
+        self.found.is_some() || self.result.is_some()
+    }
+}
+
 /// The numbers of a queue, as they are stored.
 pub(crate) struct Counts {
     pub now_us: i64,
@@ -200,6 +209,10 @@ pub(crate) struct Counts {
     pub schedules: [u64; 2],
     /// Of those in the four lines, jobs that wait for the limit of their key.
     pub parked: u64,
+    /// Over how many partitions it is spread; what is counted of one place alone says one.
+    pub layout: Layout,
+    /// Partitions that are not counted, since their nodes are away.
+    pub away: Vec<Partition>,
 }
 
 impl Store {
@@ -244,11 +257,18 @@ impl Store {
             minutes,
             schedules,
             parked,
+            layout: Layout::ONE,
+            away: Vec::new(),
         }))
     }
 
     /// Whether the queue was ever used.
     pub(crate) async fn is_known(&self, keys: &QueueKeys) -> Result<bool> {
+        if let Some(error) = self.absence(keys.name(Key::Meta)).await {
+            // Its partitions on other nodes show that it is.
+            let there = self.or_left_out(keys.queue(), self.partitions_without_home(keys.queue()).await)?;
+            return there.map_or(Err(error), |_| Ok(true));
+        }
         let mut command = redis::cmd("EXISTS");
         command.arg(keys.name(Key::Meta));
         let used: bool = read("EXISTS", self.connection.call(&command).await?.value)?;
@@ -264,6 +284,9 @@ impl Store {
 
     /// Every queue that is known under the prefix, by name.
     pub(crate) async fn queues(&self) -> Result<Vec<QueueName>> {
+        if let Some(queues) = self.queues_without_list().await {
+            return Ok(queues);
+        }
         let mut command = redis::cmd("SMEMBERS");
         command.arg(keys::registry(&self.prefix));
         let names: Vec<String> = read("SMEMBERS", self.connection.call(&command).await?.value)?;
@@ -301,14 +324,17 @@ impl Store {
         detail: Detail,
     ) -> Result<(usize, Vec<Found>)> {
         let mut command = scripts::PAGE.on(keys, &self.clock);
-        let order = if matches!(range, Range::Newest { .. }) { "REV" } else { "" };
-        command.arg(set.suffix()).arg(order).arg(u8::from(detail == Detail::Arrival));
+        let newest = matches!(range, Range::Newest { .. } | Range::From { newest: true, .. });
+        command.arg(set.suffix()).arg(if newest { "REV" } else { "" }).arg(u8::from(detail == Detail::Arrival));
         match range {
             Range::Oldest { first, count } | Range::Newest { first, count } => {
-                command.arg(first).arg(count.min(PAGE_JOBS));
+                command.arg("").arg(first).arg(count.min(PAGE_JOBS));
+            }
+            Range::From { score, first, count, .. } => {
+                command.arg(score).arg(first).arg(count.min(PAGE_JOBS));
             }
             Range::These(ids) => {
-                command.arg(0).arg(0);
+                command.arg("").arg(0).arg(0);
                 ids.iter().for_each(|id| _ = command.arg(id.as_str()));
             }
         }

@@ -9,6 +9,7 @@ use crate::job::LimitKey;
 use crate::stats::KeyLimit;
 use crate::store::acts::OPERATOR;
 use crate::store::codec::{Reply, read};
+use crate::store::limits::Limit;
 use crate::store::{Key, QueueKeys, Store, scripts};
 
 /// Keys that one call looks at.
@@ -134,7 +135,10 @@ impl Store {
         let mut command = scripts::LIMIT.on(keys, &self.clock);
         command.arg(OPERATOR).arg(key.as_str()).arg(own.map(OwnLimits::encode).unwrap_or_default());
         let answer = scripts::LIMIT.send(&self.connection, &command).await?;
-        let changed: u64 = read("limit", answer.value)?;
+        let changed: i64 = read("limit", answer.value)?;
+        if changed < 0 {
+            return Err(self.not_with_partitions(keys.queue(), Limit::PerKey).await);
+        }
         Ok(changed > 0 || answer.repeated)
     }
 

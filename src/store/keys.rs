@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::job::{JobId, QueueName};
+use crate::job::{JobId, Partition, QueueName};
 
 macro_rules! keys {
     ($($variant:ident $suffix:literal $kind:literal $what:literal,)*) => {
@@ -64,12 +64,14 @@ keys! {
     Limits "limits" "hash" "key -> its own limits: concurrency|interval in µs|burst|rate",
     Schedules "schedules" "hash" "name -> schedule: revision|paused|fired|missed|overlapped|last tick, then a JSON object",
     Ticks "ticks" "zset" "schedule by its next tick in ms",
+    Leaving "leaving" "hash" "what is on its way to another partition -> a packed copy of it",
 }
 
-/// The key names of one queue, spelled once.
+/// The key names of one queue, or of one of its partitions, spelled once.
 #[derive(Debug, Clone)]
 pub(crate) struct QueueKeys {
     queue: QueueName,
+    partition: Partition,
     names: Arc<[String]>,
 }
 
@@ -78,14 +80,33 @@ impl QueueKeys {
     /// job (`log:<id>`, `result:<id>`, `progress:<id>`), a producer (`call:<producer>`), a batch (`batch:<name>`), a minute
     /// (`minute:<n>`) or a key (`parked:<key>`) from one of them.
     pub(crate) fn new(prefix: &str, queue: &QueueName) -> Self {
-        let base = format!("{prefix}{{{queue}}}");
+        Self::of_partition(prefix, queue, Partition::WHOLE)
+    }
+
+    /// The keys of a partition of `queue`: a slot of their own. No queue's name holds a colon, so no queue is called so. How
+    /// many partitions there are is part of the name: a place belongs to one layout, and holds nothing of another.
+    pub(crate) fn of_partition(prefix: &str, queue: &QueueName, partition: Partition) -> Self {
+        let base = match partition.is_whole() {
+            true => format!("{prefix}{{{queue}}}"),
+            false => format!("{prefix}{{{queue}:{partition}}}"),
+        };
         let names = Key::ALL.iter().map(|key| format!("{base}:{}", key.suffix())).collect();
-        Self { queue: queue.clone(), names }
+        Self { queue: queue.clone(), partition, names }
     }
 
     /// The queue.
     pub(crate) fn queue(&self) -> &QueueName {
         &self.queue
+    }
+
+    /// Which partition of it; all of it where there is but one.
+    pub(crate) fn partition(&self) -> Partition {
+        self.partition
+    }
+
+    /// Whether these are the keys of the same place.
+    pub(crate) fn is_same_place(&self, other: &Self) -> bool {
+        self.name(Key::Meta) == other.name(Key::Meta)
     }
 
     /// The name of the key under which a job's log is kept.
@@ -166,6 +187,15 @@ pub(crate) fn worker(prefix: &str, worker: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_partition_has_names_of_its_own() {
+        let queue = QueueName::new("email").unwrap();
+        let parts: Vec<_> = crate::job::Partitions::new(8).unwrap().each().collect();
+        let keys = QueueKeys::of_partition("ireva:queue:", &queue, parts[2]);
+        assert_eq!(keys.name(Key::Jobs), "ireva:queue:{email:3/8}:jobs");
+        assert_eq!((keys.undo("01ABC"), keys.queue()), ("ireva:queue:{email:3/8}:undo:01ABC".to_owned(), &queue));
+    }
 
     #[test]
     fn a_queue_stays_in_one_slot_and_names_are_as_documented() {

@@ -7,9 +7,10 @@ use redis::{Cmd, Value};
 
 use crate::config::Durable;
 use crate::error::{Error, Result};
-use crate::job::{BatchName, JobId, KeyField, NewJob, ProcessEnd, Start};
+use crate::job::{BatchName, JobId, KeyField, NewJob, Partitions, ProcessEnd, Start};
+use crate::store::codec::read;
 use crate::store::scripts::{self, Script};
-use crate::store::{QueueKeys, Store};
+use crate::store::{Gate, QueueKeys, Store};
 
 /// A job as a worker gets it: what is stored, not yet read.
 #[derive(Debug)]
@@ -104,6 +105,8 @@ pub(crate) struct EnqueueCall<'a> {
     pub call: u64,
     /// Whether the queue is durable where nobody has set it.
     pub usual: Durable,
+    /// The partitions before these, where they know nothing of the jobs.
+    pub former: Option<Partitions>,
     /// Where payloads hold the key of their job, as far as the producer knows: it writes it in front of the records.
     pub key: Option<&'a KeyField>,
 }
@@ -178,6 +181,7 @@ impl Store {
     pub(crate) async fn enqueue(&self, keys: &QueueKeys, call: EnqueueCall<'_>, jobs: &[&NewJob]) -> Result<Answered> {
         let mut command = scripts::ENQUEUE.on(keys, &self.clock);
         command.arg(call.producer).arg(call.call).arg(call.usual.as_str());
+        command.arg(call.former.map_or_else(String::new, |former| Gate::OpenTo(former).word()));
         for job in jobs {
             let record = job.to_record()?;
             let record = call.key.map_or_else(String::new, |key| key.head(job.payload.get())) + &record;
@@ -288,11 +292,11 @@ impl Store {
         Ok(())
     }
 
-    /// A worker that holds nothing any more gives up its lease.
-    pub(crate) async fn sign_off(&self, keys: &QueueKeys, worker: &str) -> Result<()> {
+    /// A worker that holds nothing any more gives up its lease. Whether it has; not where the queue counts claims of it.
+    pub(crate) async fn sign_off(&self, keys: &QueueKeys, worker: &str) -> Result<bool> {
         let mut command = scripts::SIGN_OFF.on(keys, &self.clock);
         command.arg(worker);
-        scripts::SIGN_OFF.ask(&self.connection, &command).await.map(drop)
+        read("sign_off", scripts::SIGN_OFF.ask(&self.connection, &command).await?)
     }
 
     /// Ends the lease of a worker whose process has ended, so that its claims are taken back at once.

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use crate::config::{PriorityMode, QueueSettings, Rate, Retention, Setting};
 use crate::error::{Error, Result};
-use crate::job::QueueName;
+use crate::job::{Partitions, QueueName};
 use crate::retry::RetryPolicy;
 use crate::store::codec::read;
+use crate::store::course::Course;
 use crate::store::{Key, QueueKeys, Store, scripts};
 
 /// What `config` says, and which of its fields say nothing that can be read.
@@ -17,6 +18,10 @@ pub(crate) struct Stored {
     pub settings: QueueSettings,
     pub paused: bool,
     pub protected: bool,
+    /// The number of partitions from which jobs are still being moved.
+    pub partitions_was: Option<u16>,
+    /// The number that is written down and does not hold yet.
+    pub partitions_next: Option<u16>,
     /// One sentence for each bad field.
     pub problems: Vec<String>,
 }
@@ -50,9 +55,12 @@ pub(crate) fn decode(queue: &QueueName, fields: &BTreeMap<String, String>) -> St
         crash_limit: reader.parse("crash_limit").unwrap_or(defaults.crash_limit),
         durable: reader.parse("durable").unwrap_or(defaults.durable),
         retry: retry.unwrap_or(defaults.retry),
+        partitions: reader.parse("partitions").unwrap_or(defaults.partitions),
     };
+    let (partitions_was, partitions_next) = (reader.parse("partitions_was"), reader.parse("partitions_next"));
     let is_set = |field: &str| fields.get(field).is_some_and(|text| text == "1");
-    Stored { settings, paused: is_set("paused"), protected: is_set("protected"), problems: reader.problems }
+    let (paused, protected) = (is_set("paused"), is_set("protected"));
+    Stored { settings, paused, protected, partitions_was, partitions_next, problems: reader.problems }
 }
 
 struct Fields<'a> {
@@ -86,7 +94,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The fields that a setting writes. An empty value lifts a limit, and keeps a profile's default from coming back.
-fn encode(setting: &Setting) -> Vec<(&'static str, String)> {
+pub(crate) fn encode(setting: &Setting) -> Vec<(&'static str, String)> {
     fn text(value: Option<impl Display>) -> String {
         value.map(|value| value.to_string()).unwrap_or_default()
     }
@@ -118,6 +126,8 @@ fn encode(setting: &Setting) -> Vec<(&'static str, String)> {
         Setting::Retry(policy) => {
             vec![("retry", serde_json::to_string(policy).expect("a policy holds only numbers and strings"))]
         }
+        // Not a field that is simply written: see `Store::intend`.
+        Setting::Partitions(_) => Vec::new(),
     }
 }
 
@@ -128,9 +138,18 @@ fn check(setting: &Setting) -> Result<()> {
         Setting::KeyConcurrency(Some(0)) => "concurrency of a key must be 1 or more (pause the queue to stop it)",
         Setting::CrashLimit(0) => "crash limit must be 1 or more",
         Setting::Retry(policy) if policy.attempts == 0 => "attempts must be 1 or more",
+        Setting::Partitions(count) => return Partitions::new(*count).map(drop),
         _ => return Ok(()),
     };
     Err(Error::invalid(problem))
+}
+
+/// A limit that a queue of several partitions cannot have, or not so low.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Limit {
+    PerKey,
+    Concurrency,
+    MaxLength,
 }
 
 /// Which fields a change writes.
@@ -183,6 +202,42 @@ impl Store {
         self.write(keys, Mode::All, event, vec![("protected", value.to_owned())]).await
     }
 
+    /// Why a queue of several partitions cannot have a limit, with their number, and what to do.
+    pub(super) async fn not_with_partitions(&self, queue: &QueueName, limit: Limit) -> Error {
+        let (stands, most) = match self.course(queue).await {
+            Ok(Course { layout, next, .. }) => {
+                let most = layout.was.into_iter().chain(next).chain([layout.now]).map(Partitions::count).max();
+                let stands = match (layout.was, next) {
+                    (Some(was), _) => format!("its jobs are being moved from {} to {}", was.told(), layout.now.count()),
+                    (None, Some(next)) => {
+                        format!("it has {} and is being moved to {}", layout.now.told(), next.count())
+                    }
+                    (None, None) => format!("it has {}", layout.now.told()),
+                };
+                (stands, most.unwrap_or(1).to_string())
+            }
+            // It says so itself where it is asked next.
+            Err(_) => ("it has several partitions".to_owned(), "their number".to_owned()),
+        };
+        Error::refused(match limit {
+            Limit::PerKey => {
+                format!(
+                    "queue {queue} cannot have limits per key: {stands}, and the jobs of a key may be in several; bring it back to one first \
+                 (queues set {queue} --partitions 1)"
+                )
+            }
+            Limit::Concurrency => format!(
+                "the concurrency of queue {queue} cannot be so low: {stands}, and each partition must be able to run a job; set \
+                 {most} or more (or bring it to fewer in one command: queues set {queue} --partitions 1 --concurrency N)"
+            ),
+            Limit::MaxLength => format!(
+                "the maxLength of queue {queue} cannot be so low: {stands}, and each partition must be able to hold a job; set \
+                 {most} or more (or bring it to fewer in one command: queues set {queue} --partitions 1 --max-length N)"
+            ),
+        })
+    }
+
+    /// Writes what is set for a queue, and each partition's share of it into the partition.
     async fn write(
         &self,
         keys: &QueueKeys,
@@ -193,13 +248,20 @@ impl Store {
         if fields.is_empty() {
             return Ok(false);
         }
-        let mut command = scripts::SETTINGS.on(keys, &self.clock);
+        // Whichever of its places is named: what is set for a queue stands under its own name.
+        let mut command = scripts::SETTINGS.on(&self.keys(keys.queue()), &self.clock);
         command.arg(if mode == Mode::All { "set" } else { "default" }).arg(event).arg("operator");
         for (field, value) in &fields {
             command.arg(field).arg(value);
         }
         let answer = scripts::SETTINGS.send(&self.connection, &command).await?;
-        let changed: u64 = read("settings", answer.value)?;
+        let changed: i64 = read("settings", answer.value)?;
+        if changed < 0 {
+            let limit = [Limit::PerKey, Limit::Concurrency, Limit::MaxLength].into_iter().nth((-changed - 1) as usize);
+            return Err(self.not_with_partitions(keys.queue(), limit.unwrap_or(Limit::PerKey)).await);
+        }
+        // Also where it stood so already: whoever set it may have died before this.
+        self.copy_settings(keys.queue()).await?;
         // Where the first of two calls got lost it is the one that may have changed something.
         Ok(changed > 0 || answer.repeated)
     }
@@ -233,6 +295,7 @@ mod tests {
             crash_limit: 4,
             durable: Durable::On,
             retry: RetryPolicy { attempts: 9, ..RetryPolicy::default() },
+            partitions: 1,
         };
         let stored = read_of(
             "q",

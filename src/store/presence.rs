@@ -204,8 +204,13 @@ impl Store {
 
     /// Makes a queue known under the prefix. Whether it was not yet.
     pub(crate) async fn register(&self, queue: &QueueName) -> Result<bool> {
+        let list = keys::registry(&self.prefix);
+        // Its workers add it again within a minute.
+        if self.absence(&list).await.is_some() {
+            return Ok(false);
+        }
         let mut command = redis::cmd("SADD");
-        command.arg(keys::registry(&self.prefix)).arg(queue.as_str());
+        command.arg(list).arg(queue.as_str());
         read("SADD", self.connection.call(&command).await?.value)
     }
 
@@ -242,8 +247,13 @@ impl Store {
 
     /// What a worker says of itself; `None` when it has said nothing for long.
     pub(crate) async fn worker(&self, worker: &str) -> Result<Option<WorkerSelf>> {
+        let key = keys::worker(&self.prefix, worker);
+        // Its queues know it by its name.
+        if self.absence(&key).await.is_some() {
+            return Ok(None);
+        }
         let mut command = redis::cmd("HGETALL");
-        command.arg(keys::worker(&self.prefix, worker));
+        command.arg(key);
         let fields: BTreeMap<String, String> = read("HGETALL", self.connection.call(&command).await?.value)?;
         Ok((!fields.is_empty()).then(|| WorkerSelf::read(worker, &fields)))
     }

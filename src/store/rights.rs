@@ -5,13 +5,12 @@ use std::collections::BTreeSet;
 use crate::clock::Clock;
 use crate::config::{RedisConfig, RedisMode};
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::QueueName;
 use crate::store::codec::read;
 use crate::store::connection::Connection;
 use crate::store::{Key, Store, keys, scripts};
 
 /// Every command on a key of a queue, by a script or from here; `@` stands for the key.
-const ON_QUEUES: [&str; 49] = [
+const ON_QUEUES: [&str; 51] = [
     "APPEND @ x",
     "BLPOP @ 1",
     "DEL @",
@@ -37,6 +36,7 @@ const ON_QUEUES: [&str; 49] = [
     "LRANGE @ 0 1",
     "LTRIM @ 0 1",
     "MGET @",
+    "PERSIST @",
     "PEXPIRE @ 1",
     "RPUSH @ x",
     "SADD @ x",
@@ -48,6 +48,7 @@ const ON_QUEUES: [&str; 49] = [
     "TYPE @",
     "UNLINK @",
     "XADD @ * f v",
+    "XLEN @",
     "XRANGE @ - +",
     "XREAD COUNT 1 STREAMS @ 0",
     "XREVRANGE @ + -",
@@ -65,7 +66,7 @@ const ON_QUEUES: [&str; 49] = [
 /// Those that are about no queue.
 const ELSEWHERE: [&str; 4] = ["INFO", "PING", "SCRIPT LOAD x", "WAIT 1 1"];
 /// And those that only a cluster needs.
-const IN_CLUSTER: [&str; 3] = ["ASKING", "CLUSTER INFO", "CLUSTER SLOTS"];
+const IN_CLUSTER: [&str; 4] = ["ASKING", "CLUSTER INFO", "CLUSTER SLOTS", "SCAN 0"];
 
 /// Asked by an examination, which goes on without an answer.
 const WELCOME: [&str; 1] = ["CONFIG GET x"];
@@ -140,7 +141,7 @@ impl Store {
     /// What producers, workers and operators need and the user may not: commands, and keys under the prefix, by the words
     /// of ACL rules.
     pub(crate) async fn missing_rights(&self) -> Result<Vec<String>> {
-        let some_queue = self.keys(&QueueName::new(QueueName::KNOWN[0])?);
+        let Some(some_queue) = self.keys_that_answer().await else { return Ok(Vec::new()) };
         let outside = [
             format!("SADD {} x", keys::registry(&self.prefix)),
             format!("HSET {} f v", keys::worker(&self.prefix, "x")),

@@ -1,16 +1,20 @@
 //! The schedules of a queue: what is stored of each, its next tick, and the script that fires it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::time::sleep;
 
 use crate::error::{Error, Result};
-use crate::job::{JobId, NewJob, QueueName};
+use crate::job::{JobId, NewJob, Partitions, QueueName};
 use crate::schedule::{LastTick, Schedule, ScheduleInfo, ScheduleState};
 use crate::store::codec::{Reply, read};
 use crate::store::lifecycle::options;
-use crate::store::{QueueKeys, Store, scripts};
+use crate::store::{Gate, QueueKeys, Store, scripts};
 
+/// How long a schedule is on its way from one partition to another, at most about.
+const ON_ITS_WAY: Duration = Duration::from_millis(20);
 /// Schedules that one call of `due` answers with.
 pub(crate) const DUE_MAX: usize = 50;
 
@@ -21,6 +25,8 @@ pub(crate) struct StoredSchedule {
     /// Rises with every change by hand; acts carry it, and do nothing where it is no longer so.
     pub revision: String,
     pub paused: bool,
+    /// Whether somebody moves it to another partition, for another unique key: its tick is when he has died.
+    pub moving: bool,
     /// Ticks fired, missed and overlapped.
     pub counted: [u64; 3],
     /// `tick|instant|outcome|job`; empty where there was none yet.
@@ -37,16 +43,31 @@ impl StoredSchedule {
             let (head, _) = stored.split_once('{')?;
             let mut parts = head.splitn(6, '|');
             let mut part = || parts.next();
-            let (revision, paused) = (part()?.to_owned(), part()? == "1");
+            let (revision, switch) = (part()?.to_owned(), part()?);
+            let (paused, moving) = (matches!(switch, "1" | "3"), matches!(switch, "2" | "3"));
             let counted = [part()?.parse().ok()?, part()?.parse().ok()?, part()?.parse().ok()?];
             let last = part()?.to_owned();
             let text = stored[head.len()..].to_owned();
-            Some(Self { name: name.clone(), revision, paused, counted, last, text, next_ms })
+            Some(Self { name: name.clone(), revision, paused, moving, counted, last, text, next_ms })
         };
         parsed().unwrap_or_else(|| {
             let (revision, last, text) = (String::new(), String::new(), String::new());
-            Self { name: name.clone(), revision, paused: false, counted: [0; 3], last, text, next_ms }
+            Self { name: name.clone(), revision, paused: false, moving: false, counted: [0; 3], last, text, next_ms }
         })
+    }
+
+    /// What stands in its place behind the next change by hand, which makes it `text`.
+    fn changed(&self, paused: bool, text: &str) -> Result<String> {
+        let revision = self.revision.parse::<u64>();
+        let revision = revision.map_err(|_| Error::corrupt(format!("schedule {:?} has no revision", self.name)))? + 1;
+        let [fired, missed, overlapped] = self.counted;
+        Ok(format!("{revision}|{}|{fired}|{missed}|{overlapped}|{}{text}", u8::from(paused), self.last))
+    }
+
+    /// Whether it is what `other` has become.
+    pub(crate) fn is_newer_than(&self, other: &Self) -> bool {
+        let revision = |stored: &Self| stored.revision.parse::<u64>().unwrap_or_default();
+        revision(self) > revision(other)
     }
 
     /// None under this name: what a tick without a schedule is seen as.
@@ -57,6 +78,12 @@ impl StoredSchedule {
     /// The schedule.
     pub(crate) fn schedule(&self, queue: &QueueName) -> Result<Schedule> {
         Schedule::from_stored(&self.name, queue, &self.text)
+    }
+
+    /// What decides to which partition of its queue a schedule belongs that is stored so: its name, where nobody can read it.
+    pub(crate) fn key_of(queue: &QueueName, name: &str, stored: &str) -> String {
+        let schedule = Self::new(name.to_owned(), stored, None).schedule(queue);
+        schedule.map_or_else(|_| name.to_owned(), |schedule| schedule.partition_key().to_owned())
     }
 
     /// How it stands at `now_ms`.
@@ -111,6 +138,17 @@ pub(crate) struct Firing<'a> {
     pub overlap: &'static str,
     /// `None` where no job is enqueued.
     pub job: Option<&'a NewJob>,
+    /// What is known of its unique key elsewhere.
+    pub elsewhere: Elsewhere,
+}
+
+/// What other places know of the unique key of a job that is fired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Elsewhere {
+    /// They were not asked: it is fired only where no other place can know of it.
+    NotAsked,
+    /// Those of so many partitions, which are being left, were asked; whether it is held there.
+    Asked { was: Partitions, held: bool },
 }
 
 /// What came of it.
@@ -125,11 +163,13 @@ pub(crate) enum Fired {
 }
 
 /// A schedule as it shall be.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Appointment<'a> {
     pub name: &'a str,
     /// As it was seen; empty where there was none.
     pub revision: &'a str,
     pub paused: bool,
+    pub moving: bool,
     pub next_ms: Option<i64>,
     /// What the event says.
     pub word: &'a str,
@@ -161,7 +201,69 @@ impl Store {
         Ok(Due { now_ms, next_in_ms: next_in_ms.map(i64::unsigned_abs), schedules })
     }
 
-    /// Every schedule of a queue by name, and the server's time.
+    /// Every schedule of a queue by name, whichever of its places has it, with that place, and the server's time. One that
+    /// is being moved is where it goes.
+    pub(crate) async fn schedules_of(&self, queue: &QueueName) -> Result<(i64, Vec<(QueueKeys, StoredSchedule)>)> {
+        let look = |keys: QueueKeys| async move { Ok((self.schedules(&keys).await?, keys)) };
+        let (mut last_ms, mut by_name) = (0, BTreeMap::new());
+        let mut answers = self.ask_places(queue, look).await?;
+        if self.layout(queue).await?.was.is_some() {
+            // One on its way from one partition to another is in neither for a moment.
+            sleep(ON_ITS_WAY).await;
+            answers.extend(self.ask_places(queue, look).await?);
+        }
+        for ((now_ms, schedules), keys) in answers {
+            last_ms = last_ms.max(now_ms);
+            by_name.extend(schedules.into_iter().map(|stored| (stored.name.clone(), (keys.clone(), stored))));
+        }
+        Ok((last_ms, by_name.into_values().collect()))
+    }
+
+    /// A schedule of a queue, whichever of its places has it, with that place, and the server's time.
+    ///
+    /// # Errors
+    /// `Moved` where it is on its way from one partition to another for longer than a moment.
+    pub(crate) async fn schedule_of(
+        &self,
+        queue: &QueueName,
+        name: &str,
+    ) -> Result<(i64, Option<(QueueKeys, StoredSchedule)>)> {
+        let look = |keys: QueueKeys| async move { Ok((self.schedule(&keys, name).await?, keys)) };
+        let leaving = format!("s{name}");
+        for look_again in [true, true, false] {
+            let answers = self.ask_places(queue, look).await?;
+            let now_ms = answers.iter().map(|((now_ms, _), _)| *now_ms).max().unwrap_or_default();
+            let found = answers.into_iter().filter_map(|((_, stored), keys)| Some((keys, stored?))).next_back();
+            if found.is_some() {
+                return Ok((now_ms, found));
+            }
+            // One on its way from one partition to another is in neither: for a moment, or until another mover goes on where
+            // the one that had it has died.
+            let Some(was) = self.layout(queue).await?.was else { return Ok((now_ms, None)) };
+            if !look_again {
+                for place in was.each() {
+                    self.must_not_be_leaving(&self.partition_keys(queue, place), ("schedule", &leaving)).await?;
+                }
+                return Ok((now_ms, None));
+            }
+            sleep(ON_ITS_WAY).await;
+        }
+        Err(Error::internal("the last look answers"))
+    }
+
+    /// Writes what a schedule that was seen in another place of its queue becomes, where none of that name is there that is newer.
+    pub(crate) async fn settle(
+        &self,
+        to: &QueueKeys,
+        seen: &StoredSchedule,
+        (paused, next_ms, text): (bool, Option<i64>, &str),
+    ) -> Result<()> {
+        let mut command = scripts::SETTLE.on(to, &self.clock);
+        command.arg(&seen.name).arg(seen.changed(paused, text)?).arg(millis(next_ms));
+        scripts::SETTLE.ask(&self.connection, &command).await.map(drop)
+    }
+
+    /// Every schedule of one place of a queue by name, and the server's time.
     pub(crate) async fn schedules(&self, keys: &QueueKeys) -> Result<(i64, Vec<StoredSchedule>)> {
         let (mut cursor, mut found) = ("0".to_owned(), BTreeMap::new());
         loop {
@@ -176,7 +278,7 @@ impl Store {
         }
     }
 
-    /// A schedule of a queue, and the server's time.
+    /// A schedule of one place of a queue, and the server's time.
     pub(crate) async fn schedule(&self, keys: &QueueKeys, name: &str) -> Result<(i64, Option<StoredSchedule>)> {
         let mut command = scripts::AGENDA.on(keys, &self.clock);
         command.arg("").arg(name);
@@ -185,13 +287,20 @@ impl Store {
     }
 
     /// Fires a tick.
-    pub(crate) async fn fire(&self, keys: &QueueKeys, by: &str, firing: Firing<'_>) -> Result<Fired> {
+    ///
+    /// # Errors
+    /// `Moved` where its job has a unique key that another place may know: the tick waits.
+    pub(crate) async fn fire(&self, keys: &QueueKeys, by: &str, firing: &Firing<'_>) -> Result<Fired> {
         let mut command = scripts::FIRE.on(keys, &self.clock);
         command.arg(by).arg(&firing.seen.name).arg(firing.tick_ms).arg(&firing.seen.revision);
         command.arg(millis(firing.next_ms)).arg(firing.missed).arg(firing.overlap);
         match firing.job {
             Some(job) => command.arg(job.job_id().as_str()).arg(options(job)).arg(job.to_record()?),
             None => command.arg("").arg("").arg(""),
+        };
+        match firing.elsewhere {
+            Elsewhere::NotAsked => command.arg("adds").arg(""),
+            Elsewhere::Asked { was, held } => command.arg(Gate::OpenTo(was).word()).arg(if held { "1" } else { "" }),
         };
         let word: String = read("fire", scripts::FIRE.ask(&self.connection, &command).await?)?;
         Ok(match word.as_str() {
@@ -208,9 +317,10 @@ impl Store {
         by: &str,
         as_it_shall_be: Appointment<'_>,
     ) -> Result<Appointed> {
-        let Appointment { name, revision, paused, next_ms, word, text } = as_it_shall_be;
+        let Appointment { name, revision, paused, moving, next_ms, word, text } = as_it_shall_be;
         let mut command = scripts::APPOINT.on(keys, &self.clock);
-        command.arg(by).arg(name).arg(revision).arg(u8::from(paused)).arg(millis(next_ms)).arg(word).arg(text);
+        command.arg(by).arg(name).arg(revision).arg(u8::from(paused) + 2 * u8::from(moving));
+        command.arg(millis(next_ms)).arg(word).arg(text);
         let answer = scripts::APPOINT.send(&self.connection, &command).await?;
         let done = match read::<i64>("appoint", answer.value)? {
             1 => Appointed::Done,
@@ -224,7 +334,9 @@ impl Store {
         let there = self.schedule(keys, name).await?.1;
         let by_the_first = match there {
             None => text.is_empty(),
-            Some(there) => there.text == text && there.paused == paused && there.revision != revision,
+            Some(there) => {
+                (&there.text[..], there.paused, there.moving) == (text, paused, moving) && there.revision != revision
+            }
         };
         Ok(if by_the_first { Appointed::Done } else { done })
     }

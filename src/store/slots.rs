@@ -75,6 +75,11 @@ impl SlotMap {
         &self.masters
     }
 
+    /// Whether any node may take over from another.
+    pub(super) fn has_replicas(&self) -> bool {
+        !self.replicas.is_empty()
+    }
+
     /// Every node that it names.
     pub(super) fn everybody(&self) -> impl Iterator<Item = &Endpoint> {
         self.masters.iter().chain(&self.replicas)

@@ -6,7 +6,7 @@ use chrono::DateTime;
 use serde_json::value::RawValue;
 
 use crate::clock::instant;
-use crate::job::{Failure, History, JobState, Priority, QueueName};
+use crate::job::{Failure, History, JobState, Partition, Partitions, Priority, QueueName};
 use crate::retry::ErrorClass;
 use crate::stats::{DeadLetter, JobDetails, JobSummary, QueueStats, QueueSummary, Rates, Totals, WorkerInfo};
 use crate::store::inspect::{Counts, Found, Shown};
@@ -40,6 +40,10 @@ impl Counts {
             protected: stored.protected,
             settings: stored.settings,
             workers: self.workers,
+            partitions: number(self.layout.now),
+            partitions_was: self.layout.was.map(number),
+            partitions_next: stored.partitions_next,
+            partitions_away: self.away.iter().map(Partition::to_string).collect(),
             schedules: self.schedules[0],
             late_schedules: self.schedules[1],
         }
@@ -50,7 +54,8 @@ impl Counts {
         let stats = self.stats(queue);
         let live = stats.pending + stats.scheduled + stats.active + stats.retrying;
         let QueueStats { queue, dead, paused, protected, settings, workers, .. } = stats;
-        QueueSummary { queue, paused, protected, live, dead, workers, settings }
+        let (partitions_was, partitions_next) = (stats.partitions_was, stats.partitions_next);
+        QueueSummary { queue, paused, protected, live, dead, workers, settings, partitions_was, partitions_next }
     }
 
     /// What was counted over the last so many minutes: of the oldest, only the part that has not slid out yet.
@@ -64,6 +69,10 @@ impl Counts {
         }
         sums
     }
+}
+
+fn number(partitions: Partitions) -> u16 {
+    u16::try_from(partitions.each().count()).unwrap_or(u16::MAX)
 }
 
 fn rates([enqueued, completed, failed, dead]: &[u64; 4]) -> Rates {
@@ -188,7 +197,7 @@ fn cause(history: &History, crashes: u32) -> Cause {
 
 impl Shown {
     /// Everything about the job.
-    pub(crate) fn details(self, queue: &QueueName) -> JobDetails {
+    pub(crate) fn details(self, queue: &QueueName, partition: Partition) -> JobDetails {
         let Self { found, unique, log, result, progress } = self;
         let (record, history) = (found.record(), found.history());
         let millis = |span: std::time::Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
@@ -202,6 +211,8 @@ impl Shown {
             timeout_ms: record.as_ref().and_then(|record| record.timeout).map(millis),
             ttl_ms: record.as_ref().and_then(|record| record.ttl).map(millis),
             unique,
+            order_key: record.as_ref().and_then(|record| record.order_key.clone()),
+            partition: (!partition.is_whole()).then(|| partition.to_string()),
             batch: record.as_ref().and_then(|record| record.batch.as_ref()).map(ToString::to_string),
             worker: found.place.worker().map(str::to_owned),
             fence: found.place.fence(),
@@ -262,6 +273,7 @@ pub(crate) fn worker_info(said: Option<WorkerSelf>, held: &[(QueueName, Held)], 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::job::Layout;
 
     #[test]
     fn rates_slide_over_the_borders_of_minutes() {
@@ -277,6 +289,8 @@ mod tests {
             minutes: (0..61).map(|back| [if back < 2 { 100 } else { 10 }, 6, 2, 0]).collect(),
             schedules: [0; 2],
             parked: 0,
+            layout: Layout::ONE,
+            away: Vec::new(),
         };
         assert_eq!(counts.sliding(1), [175, 11, 4, 0]);
         assert_eq!(counts.sliding(60)[0], 200 + 58 * 10 + 8);

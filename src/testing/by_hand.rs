@@ -153,7 +153,7 @@ impl ByHand {
     /// What the server refuses.
     pub async fn enqueue(&self, producer: &str, call: u64, jobs: &[NewJob]) -> Result<Vec<Accepted>> {
         let jobs: Vec<_> = jobs.iter().collect();
-        let call = EnqueueCall { producer, call, usual: Durable::of(self.keys.queue()), key: None };
+        let call = EnqueueCall { producer, call, usual: Durable::of(self.keys.queue()), former: None, key: None };
         let answered = self.store.enqueue(&self.keys, call, &jobs).await?;
         Ok(answered.accepted.into_iter().map(Accepted::from).collect())
     }
@@ -257,7 +257,7 @@ impl ByHand {
     /// # Errors
     /// What the server refuses.
     pub async fn sign_off(&self, worker: &str) -> Result<()> {
-        self.store.sign_off(&self.keys, worker).await
+        self.store.sign_off(&self.keys, worker).await.map(drop)
     }
 
     /// Moves what is due into line, at most `limit` (1,000) of the scheduled and of the retrying jobs, and buries as many

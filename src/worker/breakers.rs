@@ -231,7 +231,7 @@ pub(crate) async fn learn_from(
     match answer? {
         Ok(_) => {
             let needed = if breakers.any.load(Ordering::Acquire) { ctx.take_needed() } else { Vec::new() };
-            for dependency in lane.dependency.as_deref().into_iter().chain(needed.iter().map(String::as_str)) {
+            for dependency in lane.craft.dependency.as_deref().into_iter().chain(needed.iter().map(String::as_str)) {
                 answered(shared, lane, dependency).await;
             }
             None
@@ -251,7 +251,7 @@ pub(crate) async fn learn_from(
                 tell(shared, lane, EventKind::BreakerOpened, dependency).await;
             }
             // A little sooner than the next probe where nobody else would bring a job to probe with.
-            let alone = lane.dependency.as_deref() == Some(dependency.as_str());
+            let alone = lane.craft.dependency.as_deref() == Some(dependency.as_str());
             counted.wait.map(|wait| if alone { wait.mul_f64(0.85) } else { spread(wait, shared.random()) })
         }
         Err(ProcessError { service: Some(Service::Held), retry_after, .. }) => {

@@ -15,7 +15,8 @@ use crate::retry::{Decision, FailureFacts, RetryPolicy};
 use crate::store::Claimed;
 use crate::worker::breakers;
 use crate::worker::finisher::{Ended, Verdict};
-use crate::worker::lane::{Lane, Pool};
+use crate::worker::lane::Lane;
+use crate::worker::pool::Pool;
 use crate::worker::shared::Shared;
 use crate::worker::shutdown::CLEAN_UP;
 use crate::worker::table::Stop;
@@ -85,7 +86,7 @@ fn next(shared: &Shared, pool: &Pool) -> Option<(Arc<Lane>, Handful)> {
     }
     pool.first(|lane| {
         // What was claimed before its service failed goes back into line unstarted.
-        if shared.breakers.is_open(lane.dependency.as_deref()) && !takes_probe(lane) {
+        if shared.breakers.is_open(lane.craft.dependency.as_deref()) && !takes_probe(lane) {
             return None;
         }
         let handful = handful(lane)?;
@@ -96,7 +97,7 @@ fn next(shared: &Shared, pool: &Pool) -> Option<(Arc<Lane>, Handful)> {
 
 /// The next job of a lane, or a batch that is full or has waited long enough.
 fn handful(lane: &Lane) -> Option<Handful> {
-    let Entry::Batch { size, wait, .. } = &lane.entry else { return Some(vec![lane.table.start()?]) };
+    let Entry::Batch { size, wait, .. } = &lane.craft.entry else { return Some(vec![lane.table.start()?]) };
     let (waiting, since) = lane.table.waiting();
     let due = since.is_some_and(|since| since.elapsed() >= *wait);
     if waiting < *size && (waiting == 0 || !due) {
@@ -109,16 +110,21 @@ fn handful(lane: &Lane) -> Option<Handful> {
 /// Whether a job was claimed to try the service.
 fn takes_probe(lane: &Lane) -> bool {
     let one_less = |probes: usize| probes.checked_sub(1);
-    lane.table.waiting().0 > 0 && lane.probes.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less).is_ok()
+    let takes =
+        lane.table.has_ready() && lane.craft.probes.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less).is_ok();
+    if takes {
+        lane.craft.found();
+    }
+    takes
 }
 
 /// How long until an incomplete batch starts; long where none waits.
 fn batch_due(pool: &Pool) -> Duration {
-    let due = |lane: &Arc<Lane>| match (&lane.entry, lane.table.waiting().1) {
+    let due = |lane: &Arc<Lane>| match (&lane.craft.entry, lane.table.waiting().1) {
         (Entry::Batch { wait, .. }, Some(since)) => Some(wait.saturating_sub(since.elapsed())),
         _ => None,
     };
-    pool.lanes.iter().filter_map(due).min().unwrap_or(Duration::from_secs(3600)).max(Duration::from_millis(1))
+    pool.lanes().iter().filter_map(due).min().unwrap_or(Duration::from_secs(3600)).max(Duration::from_millis(1))
 }
 
 async fn run(shared: &Shared, lane: &Lane, jobs: Handful) {
@@ -129,7 +135,7 @@ async fn run(shared: &Shared, lane: &Lane, jobs: Handful) {
             Err(ended) => report(lane, *ended).await,
         }
     }
-    match &lane.entry {
+    match &lane.craft.entry {
         Entry::Single(processor) => {
             for attempt in attempts {
                 let started = Instant::now();
@@ -154,7 +160,7 @@ async fn run_batch(shared: &Shared, lane: &Lane, attempts: Vec<Attempt>) {
 
 /// Runs a batch to its end, the longest timeout among its jobs, or until none of them is wanted any more.
 async fn batch_answers(lane: &Lane, attempts: &[Attempt]) -> Vec<Option<Answer>> {
-    let Entry::Batch { processor, .. } = &lane.entry else { return Vec::new() };
+    let Entry::Batch { processor, .. } = &lane.craft.entry else { return Vec::new() };
     let Some(timeout) = attempts.iter().map(|attempt| attempt.timeout).max() else { return Vec::new() };
     let items =
         attempts.iter().map(|attempt| BatchItem { payload: attempt.record.payload(), ctx: attempt.ctx.clone() });
@@ -211,7 +217,7 @@ fn prepare(shared: &Shared, lane: &Lane, mut job: Claimed, stop: CancellationTok
         fence: job.fence(),
         deadline: Some(Instant::now() + timeout),
         gate: Some(Arc::clone(&shared.breakers) as Arc<dyn Gate>),
-        dependency: lane.dependency.clone(),
+        dependency: lane.craft.dependency.clone(),
     };
     let ctx = JobContext::new(facts, stop.clone(), Arc::clone(&lane.board));
     if job.history.is_empty() && job.crashes == 0 {
@@ -279,7 +285,7 @@ fn failure(shared: &Shared, error: &ProcessError, attempt: u32, took: Duration) 
 
 /// Decides what becomes of the job and hands it to the finisher.
 async fn finish(shared: &Shared, lane: &Lane, attempt: Attempt, answer: Option<Answer>, took: Duration) {
-    lane.ran(took);
+    lane.craft.ran(took);
     let down = breakers::learn_from(shared, lane, &attempt.ctx, (answer.as_ref(), took)).await;
     let Attempt { job, record, mut history, ctx, policy, .. } = attempt;
     let stopped = lane.table.ending(&job.id, &job.claim);

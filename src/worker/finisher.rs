@@ -121,14 +121,14 @@ impl Ended {
     }
 }
 
-/// The finisher of one queue: runs until the lane is closed and nothing is left.
+/// The finisher of one lane: runs until the lane is closed and nothing is left.
 pub(crate) async fn finisher(shared: Arc<Shared>, lane: Arc<Lane>, mut inbox: mpsc::Receiver<Ended>) {
     let mut round = Vec::with_capacity(ROUND);
     loop {
         let count = tokio::select! {
             biased;
             count = inbox.recv_many(&mut round, ROUND) => count,
-            () = lane.closed.cancelled() => {
+            () = lane.ends.finisher.cancelled() => {
                 inbox.close();
                 inbox.recv_many(&mut round, ROUND).await
             }

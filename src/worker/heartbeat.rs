@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use futures_util::future::join_all;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 use crate::error::Result;
 use crate::event::{Event, EventKind};
@@ -14,6 +15,7 @@ use crate::store::{Claimed, End, Settled, Standing, Store};
 use crate::worker::lane::Lane;
 use crate::worker::progress::{Teller, pass_on};
 use crate::worker::shared::Shared;
+use crate::worker::silence::{tell_of_places, tell_of_silence};
 use crate::worker::vitals::Pulse;
 
 /// What stands before the claim of a cancelled job.
@@ -32,19 +34,33 @@ const RENEW: Duration = Duration::from_secs(2);
 /// How often the runtime of the processors is looked at, and how late that may be.
 const LOOK: Duration = Duration::from_millis(250);
 const LATE: Duration = Duration::from_secs(1);
-/// A silence of Redis is told of when it is this long.
-const LOST: Duration = Duration::from_secs(5);
 
-/// Runs until the worker has ended its last job.
-pub(crate) async fn heartbeat(shared: Arc<Shared>, store: Store) {
-    let beats = join_all(shared.lanes.iter().map(|lane| beat(&shared, &store, lane)));
+/// Runs until the worker has ended its last job. Each of the `lanes` that come has its own beat: the server of another may be
+/// away.
+pub(crate) async fn heartbeat(shared: Arc<Shared>, store: Store, mut lanes: mpsc::UnboundedReceiver<Arc<Lane>>) {
+    let beats = async {
+        let mut beats = JoinSet::new();
+        while !shared.ended.is_cancelled() {
+            tokio::select! {
+                () = shared.ended.cancelled() => {}
+                Some(lane) = lanes.recv() => {
+                    beats.spawn(beat(Arc::clone(&shared), store.clone(), lane));
+                }
+                Some(over) = beats.join_next() => {
+                    if let Err(error) = over && error.is_panic() {
+                        std::panic::resume_unwind(error.into_panic());
+                    }
+                }
+            }
+        }
+    };
     tokio::join!(judge(&shared, &store), announce(&shared, &store), beats);
 }
 
 /// Judges whether processors block the threads of their runtime, and whether Redis is gone. Only looks that came on time
 /// count: where the whole process had no turn, nobody is to blame.
 async fn judge(shared: &Shared, store: &Store) {
-    let (mut lost, mut silent) = (None, vec![false; shared.lanes.len()]);
+    let mut lost = None;
     let (mut answers, mut unanswered) = (store.connection.answers(), Duration::ZERO);
     while !shared.ended.is_cancelled() {
         let before = Instant::now();
@@ -55,7 +71,7 @@ async fn judge(shared: &Shared, store: &Store) {
         }
         tell_of_silence(shared, &mut lost);
         if store.connection.is_cluster() {
-            tell_of_queues(shared, &mut silent);
+            tell_of_places(shared);
         }
         // This connection is asked something every few seconds.
         let heard = std::mem::replace(&mut answers, store.connection.answers());
@@ -69,42 +85,6 @@ async fn judge(shared: &Shared, store: &Store) {
         shared.set_stalled(stall > shared.lease);
         if stall > shared.lease * STALL_LEASES {
             shared.stalled.cancel();
-        }
-    }
-}
-
-/// Tells when Redis falls silent, and when it is back.
-fn tell_of_silence(shared: &Shared, lost: &mut Option<Instant>) {
-    let silence = shared.silence();
-    match lost {
-        None if silence >= LOST => {
-            *lost = Instant::now().checked_sub(silence);
-            let event = Event { duration: Some(silence), ..Event::new(EventKind::RedisLost) };
-            shared.emit(|| event.message("redis does not answer; jobs that run go on, and nothing new is taken"));
-        }
-        Some(since) if silence < LOST => {
-            let event = Event { duration: Some(since.elapsed()), ..Event::new(EventKind::RedisBack) };
-            shared.emit(|| event.message("redis answers again"));
-            *lost = None;
-        }
-        _ => {}
-    }
-}
-
-/// Tells of a queue whose node is silent while others answer.
-fn tell_of_queues(shared: &Shared, silent: &mut [bool]) {
-    for (lane, silent) in shared.lanes.iter().zip(silent) {
-        let queue = lane.keys.queue();
-        match lane.silence() >= LOST {
-            true if !*silent && shared.silence() < LOST => {
-                *silent = true;
-                shared.alert(|| format!("redis does not answer for queue {queue}; jobs of other queues go on"));
-            }
-            false if *silent => {
-                *silent = false;
-                shared.alert(|| format!("redis answers for queue {queue} again"));
-            }
-            _ => {}
         }
     }
 }
@@ -123,10 +103,14 @@ async fn announce(shared: &Shared, store: &Store) {
     }
 }
 
-/// Keeps the lease in one queue. Each has its own beat: the server of another may be away.
-async fn beat(shared: &Arc<Shared>, store: &Store, lane: &Lane) {
+/// Keeps the lease in one place of a queue, for as long as the worker and its lane there last.
+async fn beat(shared: Arc<Shared>, store: Store, lane: Arc<Lane>) {
+    let (shared, store, lane) = (&*shared, &store, &*lane);
     let (mut surplus, mut teller, mut renewed) = (0, Teller::default(), Instant::now());
-    while !shared.ended.is_cancelled() {
+    while !lane.is_gone() {
+        if lane.is_left() && take_leave(shared, store, lane).await {
+            return;
+        }
         let held = lane.table.load().held;
         let busy = if held > 0 { Duration::from_secs(1) } else { shared.lease };
         let due = renewed.elapsed() >= busy.min(shared.lease / 3) || lane.silence() >= RENEW;
@@ -145,16 +129,12 @@ async fn beat(shared: &Arc<Shared>, store: &Store, lane: &Lane) {
                 shared.warn_seldom(&error, "what jobs say could not be written yet");
             }
         }
-        let stalled = lane.table.take_unstarted(lane.patience());
-        if !stalled.is_empty() {
-            lane.stalled();
-        }
-        release(shared, store, lane, stalled).await;
+        release_waiting(shared, store, lane).await;
         let until_beat = busy.min(shared.lease / 3).saturating_sub(renewed.elapsed());
         let until_beat = until_beat.min(RENEW.saturating_sub(lane.silence()));
         let pause = if lane.table.load().held > 0 { TICK } else { until_beat };
         tokio::select! {
-            () = shared.ended.cancelled() => {}
+            () = lane.ends.beat.cancelled() => {}
             () = tokio::time::sleep(pause.max(Duration::from_millis(1))) => {}
             // The first claims after a pause: the next beat is no longer a third of a lease away.
             () = lane.beat.notified(), if held == 0 => {}
@@ -162,7 +142,23 @@ async fn beat(shared: &Arc<Shared>, store: &Store, lane: &Lane) {
     }
 }
 
-/// One beat for one queue: names the claims, stops what is no longer this worker's.
+/// Gives up the lease in a place that the queue has left. The heart does so, since nobody else takes it up again. Whether it is
+/// given up; not while Redis counts claims that no answer told of.
+async fn take_leave(shared: &Shared, store: &Store, lane: &Lane) -> bool {
+    match store.sign_off(&lane.keys, &shared.worker).await {
+        Ok(true) => {
+            lane.gone();
+            true
+        }
+        Ok(false) => false,
+        Err(error) => {
+            shared.warn_seldom(&error, "a partition that is no more could not be left");
+            false
+        }
+    }
+}
+
+/// One beat for one lane: names the claims, stops what is no longer this worker's.
 async fn renew(shared: &Shared, store: &Store, lane: &Lane, surplus: &mut u32) -> Result<()> {
     // Without a fetch under way, what Redis counts cannot be more than what the table holds.
     let before = lane.fetches.at_rest();
@@ -200,6 +196,26 @@ async fn give_back(shared: &Shared, store: &Store, lane: &Lane, job: Claimed, st
         shared.emit(|| Event::of_job(EventKind::LeaseLost, lane.keys.queue(), &job.id));
     }
     Ok(())
+}
+
+/// Gives back what has waited for a slot for too long, with all that was claimed behind it. No fetch may come between, or
+/// what it brings would overtake them.
+async fn release_waiting(shared: &Shared, store: &Store, lane: &Lane) {
+    let patience = lane.craft.patience();
+    let Some(waits) = lane.table.waits_since().filter(|waits| *waits >= patience) else { return };
+    let held_back = lane.hold_back();
+    // An answer that takes long is not waited for.
+    if held_back.is_none() && waits < patience * 2 {
+        return;
+    }
+    let stalled = lane.table.take_unstarted(patience);
+    if stalled.is_empty() {
+        return;
+    }
+    lane.craft.stalled();
+    release(shared, store, lane, stalled).await;
+    drop(held_back);
+    shared.room(lane);
 }
 
 /// Gives jobs back to their old place in line.

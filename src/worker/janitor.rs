@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use crate::error::Result;
 use crate::event::{Event, EventKind};
 use crate::heal;
+use crate::mover;
 use crate::repair::Repair;
 use crate::worker::lane::Lane;
 use crate::worker::recoverer;
@@ -34,5 +35,6 @@ pub(crate) async fn tidy(shared: Arc<Shared>, lane: Arc<Lane>) -> Result<()> {
         let queue = Some(lane.keys.queue().clone());
         shared.emit(|| Event { queue, ..Event::new(EventKind::Alert).message(found) });
     }
-    recoverer::adopt(&shared, &lane).await
+    recoverer::adopt(&shared, &lane).await?;
+    mover::keep_on(&shared.store, &lane.keys).await
 }

@@ -1,30 +1,25 @@
-//! One queue as a worker sees it, and the pool of slots that queues share.
+//! One place of a queue as a worker sees it: where most queues have but one, the queue.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::QueueSettings;
-use crate::processor::{Board, Entry};
+use crate::job::Partition;
+use crate::processor::Board;
 use crate::store::{Auditor, QueueKeys};
+use crate::worker::craft::Craft;
 use crate::worker::finisher::Ended;
 use crate::worker::heard::Heard;
 use crate::worker::table::Table;
-use crate::worker::turns::Turns;
 
-/// How much work is claimed ahead: what is about to be finished within this time.
-const AHEAD: Duration = Duration::from_millis(10);
-/// And never more jobs than this, so that no call is large.
-const AHEAD_MAX: usize = 500;
-/// Nor more than so many bytes of records, by the size of the last ones.
-const AHEAD_BYTES: usize = 4 << 20;
-/// A claimed job that has not started by then goes back into line.
-pub(crate) const UNSTARTED_MAX: Duration = Duration::from_millis(100);
+/// The version of settings that were never read.
+const UNREAD: u64 = u64::MAX;
 
-/// Counts the fetches of a queue, of which one at most is under way, so that what Redis counts is compared with the table
+/// Counts the fetches of a lane, of which one at most is under way, so that what Redis counts is compared with the table
 /// only where no fetch came between.
 #[derive(Default)]
 pub(crate) struct Fetches(AtomicU64);
@@ -33,33 +28,60 @@ pub(crate) struct Fetches(AtomicU64);
 pub(crate) struct UnderWay<'a>(&'a Fetches);
 
 impl Fetches {
-    /// A fetch begins.
+    /// A fetch begins. Whoever looks for it at rest then sees it, or is seen by it: hence the order of all.
     pub(crate) fn begin(&self) -> UnderWay<'_> {
-        self.0.fetch_add(1, Ordering::AcqRel);
+        self.0.fetch_add(1, Ordering::SeqCst);
         UnderWay(self)
     }
 
     /// How many there were, while none is under way.
     pub(crate) fn at_rest(&self) -> Option<u64> {
-        let steps = self.0.load(Ordering::Acquire);
+        let steps = self.0.load(Ordering::SeqCst);
         steps.is_multiple_of(2).then_some(steps / 2)
     }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.0.fetch_add(1, Ordering::AcqRel);
+        self.0.0.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-/// One queue of a worker.
+/// A lane that is not fetched, until it is dropped.
+pub(crate) struct HeldBack<'a>(&'a Lane);
+
+impl Drop for HeldBack<'_> {
+    fn drop(&mut self) {
+        self.0.returning.store(false, Ordering::SeqCst);
+    }
+}
+
+/// What the fetcher knows of a lane.
+pub(crate) struct Asked {
+    /// Not to be asked before.
+    pub next: Instant,
+    /// The number of the last call that was answered.
+    pub calls: u64,
+    /// The last call goes on beside the others.
+    pub late: bool,
+}
+
+/// What ends the actors of a lane.
+pub(crate) struct Ends {
+    /// Its keepers: the worker stops, or the queue has left the place.
+    pub keepers: CancellationToken,
+    /// Its finisher: no slot sends anything more from there.
+    pub finisher: CancellationToken,
+    /// Its beat, which is the last: the lease is given up.
+    pub beat: CancellationToken,
+}
+
+/// One place of a queue of a worker.
 pub(crate) struct Lane {
     pub keys: QueueKeys,
-    pub entry: Entry,
-    /// The one service that every job needs.
-    pub dependency: Option<Arc<str>>,
-    /// Jobs that may start although that service is down: they try it.
-    pub probes: AtomicUsize,
+    /// Which of the queue's places it is.
+    pub place: Partition,
+    pub craft: Arc<Craft>,
     pub table: Table,
     /// Its settings stand, and it may be fetched.
     pub introduced: AtomicBool,
@@ -68,8 +90,7 @@ pub(crate) struct Lane {
     /// How far its jobs say they are.
     pub board: Arc<Board>,
     pub auditor: Auditor,
-    /// No slot sends anything more.
-    pub closed: CancellationToken,
+    pub ends: Ends,
     /// Fetches as they begin and end.
     pub fetches: Fetches,
     /// The last fetch said that the queue is paused.
@@ -80,43 +101,56 @@ pub(crate) struct Lane {
     pub drained: AtomicBool,
     /// It gave jobs when it was asked last, or has more at once.
     pub gives: AtomicBool,
+    /// A token came for it.
+    pub woken: AtomicBool,
+    /// It was told that its server is silent.
+    pub told_silent: AtomicBool,
     /// To the finisher.
     pub ended: mpsc::Sender<Ended>,
+    /// The queue has left the place: it is fetched no more.
+    leaving: AtomicBool,
+    /// Jobs go back into line, and it is not fetched meanwhile.
+    returning: AtomicBool,
+    asked: Mutex<Asked>,
     heard: Mutex<Heard>,
     settings: Mutex<Arc<QueueSettings>>,
     settings_version: AtomicU64,
-    /// A running mean of how long an attempt takes, in nanoseconds; negative while unknown.
-    mean_run_ns: AtomicI64,
-    /// A running mean of how large a record is, in bytes.
-    mean_bytes: AtomicUsize,
-    /// When the queue was last fetched, for the promoter.
+    /// When it was last fetched, for the promoter.
     fetched_at: Mutex<Option<Instant>>,
 }
 
 impl Lane {
-    pub(crate) fn new(keys: QueueKeys, entry: Entry, ended: mpsc::Sender<Ended>) -> Self {
+    /// `ends`: what ends its actors, as far as the worker does.
+    pub(crate) fn new(
+        (keys, place): (QueueKeys, Partition),
+        craft: Arc<Craft>,
+        ended: mpsc::Sender<Ended>,
+        ends: Ends,
+    ) -> Self {
         Self {
             keys,
-            dependency: entry.dependency().map(Arc::from),
-            probes: AtomicUsize::new(0),
-            entry,
+            place,
+            craft,
             table: Table::default(),
             introduced: AtomicBool::new(false),
             beat: Notify::new(),
             board: Arc::default(),
             auditor: Auditor::default(),
-            closed: CancellationToken::new(),
+            ends,
             fetches: Fetches::default(),
             paused: AtomicBool::new(false),
             looked_over: AtomicBool::new(false),
             drained: AtomicBool::new(false),
             gives: AtomicBool::new(false),
+            woken: AtomicBool::new(false),
+            told_silent: AtomicBool::new(false),
             ended,
+            leaving: AtomicBool::new(false),
+            returning: AtomicBool::new(false),
+            asked: Mutex::new(Asked { next: Instant::now(), calls: 0, late: false }),
             heard: Mutex::new(Heard::new(Instant::now())),
             settings: Mutex::default(),
-            settings_version: AtomicU64::new(u64::MAX),
-            mean_run_ns: AtomicI64::new(-1),
-            mean_bytes: AtomicUsize::new(0),
+            settings_version: AtomicU64::new(UNREAD),
             fetched_at: Mutex::default(),
         }
     }
@@ -126,12 +160,12 @@ impl Lane {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Heard::new(Instant::now());
     }
 
-    /// Redis took a renewal of this worker's lease in the queue.
+    /// Redis took a renewal of this worker's lease in the place.
     pub(crate) fn heard(&self) {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).again(Instant::now());
     }
 
-    /// How long Redis has not answered for the queue.
+    /// How long Redis has not answered for the place.
     pub(crate) fn silence(&self) -> Duration {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).silence()
     }
@@ -144,18 +178,12 @@ impl Lane {
 
     /// How many jobs one slot takes at a time.
     pub(crate) fn unit(&self) -> usize {
-        match &self.entry {
-            Entry::Single(_) => 1,
-            Entry::Batch { size, .. } => *size,
-        }
+        self.craft.unit()
     }
 
-    /// How long a claimed job may wait for a slot.
-    pub(crate) fn patience(&self) -> Duration {
-        match &self.entry {
-            Entry::Single(_) => UNSTARTED_MAX,
-            Entry::Batch { wait, .. } => UNSTARTED_MAX + *wait,
-        }
+    /// How many jobs may be claimed ahead where nobody else has any.
+    pub(crate) fn ahead(&self, slots: usize) -> usize {
+        self.craft.ahead(slots, &self.settings())
     }
 
     pub(crate) fn settings(&self) -> Arc<QueueSettings> {
@@ -167,48 +195,37 @@ impl Lane {
         self.settings_version.store(version, Ordering::Release);
     }
 
-    /// Whether the queue's settings are those of `version`.
+    /// Whether its settings are those of `version`.
     pub(crate) fn knows(&self, version: u64) -> bool {
         self.settings_version.load(Ordering::Acquire) == version
     }
 
-    /// Takes the length of an attempt into the mean, an eighth at a time.
-    pub(crate) fn ran(&self, run: Duration) {
-        let run_ns = i64::try_from(run.as_nanos()).unwrap_or(i64::MAX);
-        let mean = self.mean_run_ns.load(Ordering::Relaxed);
-        let next = if mean < 0 { run_ns } else { mean + (run_ns - mean) / 8 };
-        self.mean_run_ns.store(next, Ordering::Relaxed);
+    /// Whether it has never read its settings.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.knows(UNREAD)
     }
 
-    /// Takes the size of fetched records into the mean, an eighth at a time; larger ones at once.
-    pub(crate) fn weighed(&self, sizes: impl Iterator<Item = usize>) {
-        let mean = self.mean_bytes.load(Ordering::Relaxed);
-        let next = sizes.fold(mean, |mean, size| if size > mean { size } else { mean - (mean - size) / 8 });
-        self.mean_bytes.store(next, Ordering::Relaxed);
+    /// Whether it is still to be introduced.
+    pub(crate) fn is_new(&self) -> bool {
+        !self.introduced.load(Ordering::Acquire) && !self.is_leaving()
     }
 
-    /// Claimed jobs waited too long for a slot: attempts take longer than the mean says, so nothing is claimed ahead until
-    /// it has come down again.
-    pub(crate) fn stalled(&self) {
-        let patience_ns = i64::try_from(self.patience().as_nanos()).unwrap_or(i64::MAX);
-        self.mean_run_ns.fetch_max(patience_ns, Ordering::Relaxed);
+    /// What the fetcher knows of it, for a look or a change.
+    pub(crate) fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many jobs `slots` slots will finish in the next ten milliseconds: that many may be claimed ahead.
-    pub(crate) fn ahead(&self, slots: usize) -> usize {
-        let mean_ns = self.mean_run_ns.load(Ordering::Relaxed);
-        let settings = self.settings();
-        // Under a limit of the queue a claimed job holds a place that another worker could use.
-        if mean_ns < 0 || settings.concurrency.is_some() {
-            return 0;
-        }
-        let within = |each_ns: u64, at_once: usize| {
-            (AHEAD.as_nanos() as u64).checked_div(each_ns).map_or(AHEAD_MAX, |n| (n as usize).saturating_mul(at_once))
-        };
-        let by_run = within(mean_ns.unsigned_abs(), slots * self.unit());
-        let by_rate = settings.rate.map_or(usize::MAX, |rate| within(rate.interval_us() * 1_000, 1));
-        let by_size = AHEAD_BYTES / self.mean_bytes.load(Ordering::Relaxed).max(1);
-        by_run.min(by_rate).min(by_size).min(AHEAD_MAX)
+    /// Not to be asked before so long.
+    pub(crate) fn ask_in(&self, wait: Duration) {
+        self.asked().next = Instant::now() + wait;
+    }
+
+    /// When it may be asked next; `None` where it may not, whatever the time.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let asked = self.asked();
+        let barred = asked.late || self.is_leaving() || self.is_returning();
+        let may = !barred && self.introduced.load(Ordering::Acquire);
+        may.then_some(asked.next)
     }
 
     pub(crate) fn fetched(&self) {
@@ -219,122 +236,45 @@ impl Lane {
     pub(crate) fn unfetched_for(&self, age: Duration) -> bool {
         self.fetched_at.lock().unwrap_or_else(PoisonError::into_inner).is_none_or(|at| at.elapsed() > age)
     }
-}
 
-/// Slots that one or more queues share.
-pub(crate) struct Pool {
-    pub lanes: Vec<Arc<Lane>>,
-    pub slots: usize,
-    /// Slots at work.
-    pub running: AtomicUsize,
-    /// Wakes slots: there is a job.
-    pub job: Notify,
-    /// Wakes the fetcher: there is room.
-    pub room: Notify,
-    /// When the fetcher last began a round.
-    turned_at: Mutex<Instant>,
-    weights: Vec<u32>,
-    /// In which order lanes are fetched.
-    pub fetches: Turns,
-    /// In which order lanes give jobs to the slots.
-    starts: Turns,
-}
-
-impl Pool {
-    /// `weights`: how jobs are shared among the lanes while all have some.
-    pub(crate) fn new(lanes: Vec<Arc<Lane>>, slots: usize, weights: &[u32]) -> Self {
-        Self {
-            lanes,
-            slots,
-            running: AtomicUsize::new(0),
-            job: Notify::new(),
-            room: Notify::new(),
-            turned_at: Mutex::new(Instant::now()),
-            weights: weights.to_vec(),
-            fetches: Turns::new(weights),
-            starts: Turns::new(weights),
-        }
+    /// The queue has left the place: nothing more is taken there. What is held is worked to its end, and then the heartbeat
+    /// gives up the lease.
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::SeqCst);
+        self.ends.keepers.cancel();
+        self.beat.notify_one();
     }
 
-    /// The fetcher begins a round.
-    pub(crate) fn turn(&self) {
-        *self.turned_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::SeqCst)
     }
 
-    /// How long ago the fetcher last began a round.
-    pub(crate) fn since_turn(&self) -> Duration {
-        self.turned_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    /// Has nothing fetched until the guard goes, so that nothing overtakes what goes back into line; `None` while a fetch is
+    /// under way.
+    pub(crate) fn hold_back(&self) -> Option<HeldBack<'_>> {
+        self.returning.store(true, Ordering::SeqCst);
+        let held_back = HeldBack(self);
+        self.fetches.at_rest().map(|_| held_back)
     }
 
-    /// The first thing that `find` finds in a lane, asked in their turns; it tells how many jobs that takes.
-    pub(crate) fn first<T>(&self, mut find: impl FnMut(&Arc<Lane>) -> Option<(T, usize)>) -> Option<T> {
-        self.starts.order().into_iter().find_map(|index| {
-            let (found, jobs) = find(&self.lanes[index])?;
-            self.starts.served(index, jobs);
-            Some(found)
-        })
+    /// Whether jobs go back into line, and nothing may be fetched.
+    pub(crate) fn is_returning(&self) -> bool {
+        self.returning.load(Ordering::SeqCst)
     }
 
-    /// How many jobs of a lane may be claimed ahead: its share of what the slots finish among the lanes that have work, and
-    /// no more than keeps it beside them. What is claimed is started, so more would be more than its share.
-    pub(crate) fn ahead(&self, lane: &Lane) -> usize {
-        let all = lane.ahead(self.slots);
-        let Some(own) = self.lanes.iter().position(|other| other.keys.queue() == lane.keys.queue()) else { return all };
-        let has_work = |index: &usize| *index != own && self.lanes[*index].gives.load(Ordering::Acquire);
-        let rivals: Vec<_> = (0..self.lanes.len()).filter(has_work).collect();
-        if rivals.is_empty() {
-            return all;
-        }
-        // What is late, on its way or to be asked for, is made up for in both.
-        self.starts.owe(all);
-        self.fetches.owe(all);
-        let weight = |index: usize| self.weights[index] as usize;
-        let sum = weight(own) + rivals.iter().map(|rival| weight(*rival)).sum::<usize>();
-        (all * weight(own) / sum).min(self.fetches.lead(own, &rivals, all / sum))
+    /// Whether it is left, nothing is held there, and no answer can bring anything.
+    pub(crate) fn is_left(&self) -> bool {
+        self.is_leaving() && self.fetches.at_rest().is_some() && self.table.load().held == 0
     }
 
-    /// Slots with nothing to do.
-    pub(crate) fn idle(&self) -> usize {
-        self.slots.saturating_sub(self.running.load(Ordering::Acquire))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::job::QueueName;
-    use crate::processor::{JobContext, Outcome, ProcessError, Processor, Registry};
-
-    struct Idle;
-
-    impl Processor for Idle {
-        type Payload = serde_json::Value;
-
-        async fn process(&self, _: Self::Payload, _: &JobContext) -> Result<Outcome, ProcessError> {
-            Ok(Outcome::done())
-        }
+    /// The lease is given up.
+    pub(crate) fn gone(&self) {
+        self.ends.finisher.cancel();
+        self.ends.beat.cancel();
+        self.craft.look.notify_one();
     }
 
-    fn lane(queue: &str) -> Arc<Lane> {
-        let (queue, mut registry) = (QueueName::new(queue).unwrap(), Registry::new());
-        registry.register(queue.clone(), Idle);
-        let entry = registry.get(&queue).unwrap().clone();
-        let lane = Lane::new(QueueKeys::new("p:", &queue), entry, mpsc::channel(1).0);
-        lane.ran(Duration::from_micros(1));
-        lane.gives.store(true, Ordering::Release);
-        Arc::new(lane)
-    }
-
-    #[test]
-    fn a_queue_that_is_asked_late_has_its_share_when_it_is() {
-        let (a, b) = (lane("a"), lane("b"));
-        let pool = Pool::new(vec![Arc::clone(&a), Arc::clone(&b)], 4, &[3, 1]);
-        assert_eq!((pool.ahead(&a), pool.ahead(&b)), (375, 125));
-        // Twice as much as it was to get, since its rival's answer was late, and some for slots that had nothing else.
-        [125, 125, 4].into_iter().for_each(|jobs| pool.fetches.served(1, jobs));
-        pool.fetches.served(0, 375);
-        assert_eq!((pool.ahead(&a), pool.ahead(&b)), (375, 0), "two of three parts are still to come");
-        pool.fetches.served(0, 375);
-        assert_eq!(pool.fetches.order(), [0, 1]);
+    pub(crate) fn is_gone(&self) -> bool {
+        self.ends.beat.is_cancelled()
     }
 }

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::RwLock;
+use futures_util::future::join_all;
+use tokio::sync::{RwLock, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
@@ -17,8 +18,12 @@ use crate::job::QueueName;
 use crate::store::{Store, Vitals, WorkerSelf};
 use crate::worker::breakers::Breakers;
 use crate::worker::builder::Listener;
+use crate::worker::craft::Craft;
+use crate::worker::crew::Newcomer;
 use crate::worker::finisher::Ended;
-use crate::worker::lane::{Lane, Pool};
+use crate::worker::lane::Lane;
+use crate::worker::pool::Pool;
+use crate::worker::track::Track;
 
 /// Warnings that may come with every call are said this seldom.
 const WARN_EVERY: Duration = Duration::from_secs(5);
@@ -33,12 +38,15 @@ pub(crate) struct Shared {
     pub breakers: Arc<Breakers>,
     /// Host, pid and a ULID.
     pub worker: Arc<str>,
-    pub lanes: Vec<Arc<Lane>>,
+    /// One for each queue.
+    pub tracks: Vec<Arc<Track>>,
     pub pools: Vec<Arc<Pool>>,
     pub lease: Duration,
     pub timeout: Duration,
     pub about: WorkerSelf,
     pub listener: Option<Listener>,
+    /// To whoever gives new lanes their actors.
+    pub newcomers: mpsc::UnboundedSender<Newcomer>,
     pub until_empty: bool,
     /// Fetch no more.
     pub stop: CancellationToken,
@@ -46,6 +54,8 @@ pub(crate) struct Shared {
     pub stop_now: CancellationToken,
     /// Wait for Redis no more.
     pub give_up: CancellationToken,
+    /// No slot sends anything more.
+    pub closed: CancellationToken,
     /// The last job has ended.
     pub ended: CancellationToken,
     /// Processors have blocked the runtime for too long: nothing more will end in order.
@@ -151,15 +161,25 @@ impl Shared {
         WorkerSelf { completed, failed: self.failed.load(Ordering::Relaxed), vitals, ..self.about.clone() }
     }
 
+    /// The lanes of all queues as they are now.
+    pub(crate) fn lanes(&self) -> Vec<Arc<Lane>> {
+        self.pools.iter().flat_map(|pool| pool.lanes()).collect()
+    }
+
     /// Claims held over all queues.
     pub(crate) fn held(&self) -> usize {
-        self.lanes.iter().map(|lane| lane.table.load().held).sum()
+        let of = |track: &Arc<Track>| track.lineup().lanes.iter().map(|lane| lane.table.load().held).sum::<usize>();
+        self.tracks.iter().map(of).sum()
+    }
+
+    /// The pool of a queue.
+    pub(crate) fn pool_of(&self, track: &Track) -> Option<&Arc<Pool>> {
+        self.pools.iter().find(|pool| pool.tracks.iter().any(|other| Arc::ptr_eq(&other.craft, &track.craft)))
     }
 
     /// There is room again in the pool of a lane.
     pub(crate) fn room(&self, lane: &Lane) {
-        let of = |pool: &&Arc<Pool>| pool.lanes.iter().any(|other| other.keys.queue() == lane.keys.queue());
-        if let Some(pool) = self.pools.iter().find(of) {
+        if let Some(pool) = self.pools.iter().find(|pool| pool.queue_of(lane).is_some()) {
             pool.room.notify_one();
         }
     }
@@ -236,9 +256,12 @@ impl Shared {
         Some(self.limiter.as_ref().map_or_else(Instant::now, at))
     }
 
-    /// How many fetches there were, while none is under way: an answer on its way may bring jobs.
-    fn at_rest(&self) -> Option<u64> {
-        self.lanes.iter().map(|lane| lane.fetches.at_rest()).sum()
+    /// How often lanes came and went and how many fetches there were, while none is under way: an answer on its way may
+    /// bring jobs.
+    fn at_rest(&self) -> Option<(u64, u64)> {
+        let changes = self.pools.iter().map(|pool| *pool.changes().borrow()).sum();
+        let fetches: Option<u64> = self.lanes().iter().map(|lane| lane.fetches.at_rest()).sum();
+        Some((changes, fetches?))
     }
 
     /// Whether the worker has done all that it was built for.
@@ -247,26 +270,47 @@ impl Shared {
         if self.remaining.load(Ordering::Acquire) == 0 {
             return before.is_some() && self.held() == 0 && before == self.at_rest();
         }
-        // What waits for a service that is down waits as in a paused queue.
-        let held_up = |lane: &Arc<Lane>| self.breakers.is_open(lane.dependency.as_deref());
-        let quiet = |lane: &Arc<Lane>| lane.drained.load(Ordering::Acquire) || held_up(lane);
-        let over = |lane: &Arc<Lane>| quiet(lane) && lane.looked_over.load(Ordering::Acquire);
-        if !self.until_empty || before.is_none() || self.held() > 0 || !self.lanes.iter().all(over) {
+        if !self.until_empty || before.is_none() || self.held() > 0 {
             return false;
         }
-        for lane in self.lanes.iter().filter(|lane| !held_up(lane)) {
-            // A rate limit, too, lets a fetch come back with nothing.
-            let startable = timeout(ANSWER, self.store.has_startable(&lane.keys)).await;
-            if startable.map_or(true, |found| found.unwrap_or(true)) {
+        let over = |lane: &Arc<Lane>| lane.looked_over.load(Ordering::Acquire);
+        let quiet = |lane: &Arc<Lane>| lane.drained.load(Ordering::Acquire) || self.is_held_up(&lane.craft);
+        if !self.lanes().iter().all(|lane| over(lane) && quiet(lane)) {
+            return false;
+        }
+        for track in self.tracks.iter().filter(|track| !self.is_held_up(&track.craft)) {
+            if timeout(ANSWER, self.is_empty(track)).await.ok() != Some(true) {
                 return false;
             }
         }
         self.held() == 0 && before == self.at_rest()
     }
 
+    /// What waits for a service that is down waits as in a paused queue.
+    fn is_held_up(&self, craft: &Craft) -> bool {
+        self.breakers.is_open(craft.dependency.as_deref())
+    }
+
+    /// Whether nothing of a queue may start, as far as it answers.
+    async fn is_empty(&self, track: &Track) -> bool {
+        let Ok(layout) = self.store.layout(&track.craft.queue).await else { return false };
+        if track.layout() != Some(layout) {
+            track.craft.look.notify_one();
+            return false;
+        }
+        // What is being moved is in no line for a moment, or in one that is not fetched yet.
+        if layout.was.is_some() {
+            return false;
+        }
+        let lineup = track.lineup();
+        // A rate limit, too, lets a fetch come back with nothing.
+        let startable = join_all(lineup.lanes.iter().map(|lane| self.store.has_startable(&lane.keys))).await;
+        startable.into_iter().all(|found| found.is_ok_and(|found| !found))
+    }
+
     /// Nothing was heard yet: the count begins anew.
     pub(crate) fn begin(&self) {
-        self.lanes.iter().for_each(|lane| lane.begin());
+        self.lanes().iter().for_each(|lane| lane.begin());
         self.pools.iter().for_each(|pool| pool.turn());
         self.tick();
         self.begun.store(true, Ordering::Release);
@@ -297,7 +341,7 @@ impl Shared {
 
     /// How long Redis has not answered, for any queue.
     pub(crate) fn silence(&self) -> Duration {
-        self.lanes.iter().map(|lane| lane.silence()).min().unwrap_or_default()
+        self.lanes().iter().map(|lane| lane.silence()).min().unwrap_or_default()
     }
 
     /// Says what an operator should know: to the listener, or into the log where there is none.

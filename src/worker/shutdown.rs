@@ -55,7 +55,8 @@ impl std::fmt::Debug for Stopper {
 pub(crate) async fn wind_down(shared: &Arc<Shared>, mut slots: JoinSet<()>, grace: Duration) {
     let releasing = async {
         let unstarted = |lane: &Lane| lane.table.take_unstarted(Duration::ZERO);
-        let all = join_all(shared.lanes.iter().map(|lane| release(shared, &shared.store, lane, unstarted(lane))));
+        let lanes = shared.lanes();
+        let all = join_all(lanes.iter().map(|lane| release(shared, &shared.store, lane, unstarted(lane))));
         tokio::select! {
             _ = all => {}
             () = shared.give_up.cancelled() => {}
@@ -69,7 +70,7 @@ pub(crate) async fn wind_down(shared: &Arc<Shared>, mut slots: JoinSet<()>, grac
             () = tokio::time::sleep(grace) => {}
             () = shared.stop_now.cancelled() => {}
         }
-        for lane in &shared.lanes {
+        for lane in shared.lanes() {
             lane.table.stop_all(Stop::Shutdown);
         }
         // What cannot even be broken off is left to its lease.

@@ -1,9 +1,11 @@
-//! A worker's own table of the claims that it holds in one queue.
+//! A worker's own table of the claims that it holds in one place of a queue.
 //!
 //! A plain mutex, held for a look or a copy, never across an await or the code of a processor: the heartbeat, on its own
 //! thread, must get at it whatever the processors do.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Add;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -52,20 +54,42 @@ struct Inner {
     ready: VecDeque<Ready>,
 }
 
-/// The claims of one queue.
+/// The claims of one place of a queue.
 #[derive(Default)]
-pub(crate) struct Table(Mutex<Inner>);
+pub(crate) struct Table {
+    inner: Mutex<Inner>,
+    /// How many wait for a slot, so that nobody takes the lock for nothing.
+    ready: AtomicUsize,
+}
 
 /// How many claims there are, and how many of them wait for a slot.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Load {
     pub held: usize,
     pub ready: usize,
 }
 
+impl Add for Load {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { held: self.held + other.held, ready: self.ready + other.ready }
+    }
+}
+
 impl Table {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// To be called, with the lock held, by whoever puts something into line or takes it out.
+    fn count(&self, inner: &Inner) {
+        self.ready.store(inner.ready.len(), Ordering::Release);
+    }
+
+    /// Whether any wait for a slot.
+    pub(crate) fn has_ready(&self) -> bool {
+        self.ready.load(Ordering::Acquire) > 0
     }
 
     /// Takes in what was fetched.
@@ -81,12 +105,14 @@ impl Table {
             }
             inner.ready.push_back(Ready { job, since });
         }
+        self.count(&inner);
     }
 
     /// The next job to start, and the token that breaks it off.
     pub(crate) fn start(&self) -> Option<(Claimed, CancellationToken)> {
         let mut inner = self.lock();
         while let Some(Ready { job, .. }) = inner.ready.pop_front() {
+            self.count(&inner);
             if let Some(held) = inner.held.get_mut(&job.id)
                 && held.phase == Phase::Ready
                 && held.claim == job.claim
@@ -110,11 +136,19 @@ impl Table {
         Load { held: inner.held.len(), ready: inner.ready.len() }
     }
 
-    /// Takes out what has waited for a slot for `age` or longer; the caller releases it.
+    /// How long the first job that waits for a slot has done so.
+    pub(crate) fn waits_since(&self) -> Option<Duration> {
+        self.lock().ready.front().map(|ready| ready.since.elapsed())
+    }
+
+    /// Takes out what has waited for a slot for `age` or longer, and all that was claimed after it, which shall not overtake
+    /// it; the caller releases it.
     pub(crate) fn take_unstarted(&self, age: Duration) -> Vec<Claimed> {
         let mut inner = self.lock();
-        let due = inner.ready.iter().take_while(|ready| ready.since.elapsed() >= age).count();
+        let due = inner.ready.front().is_some_and(|first| first.since.elapsed() >= age);
+        let due = if due { inner.ready.len() } else { 0 };
         let taken: Vec<Claimed> = inner.ready.drain(..due).map(|ready| ready.job).collect();
+        self.count(&inner);
         for job in &taken {
             if let Some(held) = inner.held.get_mut(&job.id).filter(|held| held.claim == job.claim) {
                 held.phase = Phase::Ending;
@@ -168,7 +202,9 @@ impl Table {
             Phase::Ready => {
                 held.phase = Phase::Ending;
                 let place = inner.ready.iter().position(|ready| ready.job.id == *id)?;
-                inner.ready.remove(place).map(|ready| ready.job)
+                let revoked = inner.ready.remove(place).map(|ready| ready.job);
+                self.count(&inner);
+                revoked
             }
         }
     }
@@ -204,6 +240,19 @@ mod tests {
         assert_eq!(table.load(), Load { held: 2, ready: 1 });
         assert_eq!(table.take_unstarted(Duration::ZERO)[0].id.as_str(), "b");
         assert!(table.start().is_none());
+    }
+
+    #[test]
+    fn nothing_overtakes_what_goes_back_into_line() {
+        let (table, age) = (Table::default(), Duration::from_millis(2));
+        table.admit(vec![claimed("a")]);
+        while table.waits_since() < Some(age) {
+            std::hint::spin_loop();
+        }
+        table.admit(vec![claimed("b")]);
+        assert!(table.take_unstarted(Duration::from_secs(60)).is_empty());
+        let ids: Vec<_> = table.take_unstarted(age).into_iter().map(|job| job.id.to_string()).collect();
+        assert_eq!((ids.join(" ").as_str(), table.waits_since()), ("a b", None));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Whose turn it is among the queues of a pool: by their weights, counted in jobs.
+//! Whose turn it is among the queues of a pool, by their weights, and among the places of a queue: counted in jobs.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -38,9 +38,16 @@ impl Turns {
         if self.costs.len() == 1 {
             return vec![0];
         }
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut order: Vec<_> = (0..self.costs.len()).collect();
-        order.sort_by_key(|index| state.passed[*index]);
+        self.order_of(|_| true)
+    }
+
+    /// Those of them that `is_wanted` says, the one whose turn it is first.
+    pub(crate) fn order_of(&self, is_wanted: impl Fn(usize) -> bool) -> Vec<usize> {
+        let mut order: Vec<_> = (0..self.costs.len()).filter(|index| is_wanted(*index)).collect();
+        if order.len() > 1 {
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            order.sort_by_key(|index| state.passed[*index]);
+        }
         order
     }
 

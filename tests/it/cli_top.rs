@@ -14,7 +14,7 @@ const LEFT: &str = "\x1b[?1049l";
 const CURSOR: &str = "\x1b[?25h";
 
 /// `top` on a terminal of 80 columns and 24 lines, behind other words where there are any.
-fn session(cli: &Cli, wrapper: &[&str], args: &[&str]) -> OsSession {
+pub fn session(cli: &Cli, wrapper: &[&str], args: &[&str]) -> OsSession {
     let mut command = cli.clone().env("TERM", "xterm").around(wrapper, [&["top"], args].concat());
     command.stdin(std::process::Stdio::inherit());
     let mut session = Session::spawn(command).unwrap();
@@ -24,13 +24,13 @@ fn session(cli: &Cli, wrapper: &[&str], args: &[&str]) -> OsSession {
 
 /// Reads on until `word` is drawn; all that came until then.
 #[track_caller]
-fn until(session: &mut OsSession, word: &str) -> String {
+pub fn until(session: &mut OsSession, word: &str) -> String {
     let found = session.expect(word).unwrap_or_else(|error| panic!("{word:?}: {error}"));
     String::from_utf8_lossy(&[found.before(), found.as_bytes()].concat()).into_owned()
 }
 
 /// All that is drawn until the end.
-fn rest(session: &mut OsSession) -> String {
+pub fn rest(session: &mut OsSession) -> String {
     String::from_utf8_lossy(session.expect(Eof).unwrap().as_bytes()).into_owned()
 }
 

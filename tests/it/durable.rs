@@ -141,7 +141,7 @@ fn the_setting_is_seen_wherever_settings_are() {
     assert_eq!(cli.json(["stats", "q"])["settings"]["durable"], "on");
     assert_eq!(cli.json(["queues", "list"])[1]["settings"]["durable"], "auto");
     let wide = cli.ok(["queues", "list", "-o", "wide"]);
-    let durable: Vec<_> = wide.lines().map(|line| line.split_whitespace().rev().nth(1).unwrap()).collect();
+    let durable: Vec<_> = wide.lines().map(|line| line.split_whitespace().rev().nth(3).unwrap()).collect();
     assert_eq!(durable, ["DURABLE", "on", "auto"]);
     assert!(cli.ok(["stats", "q", "-o", "table"]).contains("durable         on\n"));
     let wrong = cli.run(["queues", "set", "q", "--durable", "yes"]).expect(2);

@@ -9,7 +9,7 @@ const NOW_MS: i64 = NOW_US / 1000;
 const EVERY_WAITING: [JobState; 3] = [JobState::Pending, JobState::Scheduled, JobState::Retrying];
 
 fn located(job: &str, state: JobState) -> Located {
-    Located { queue: name("q"), id: id(job), state }
+    Located::new(name("q"), id(job), state)
 }
 
 #[test]

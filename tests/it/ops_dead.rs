@@ -89,8 +89,7 @@ fn r32_a_revived_letter_begins_anew_and_keeps_its_history() {
     let one = Selection { ids: vec![id("e")], ..all() };
     let report = run(client.dead_letters(name("q")).revive(&one, options, &mut |n| told = n)).unwrap();
     assert_eq!((report.matched, report.changed, told), (1, 1, 1));
-    let job =
-        run(client.inspector().job(&Located { queue: name("q"), id: id("e"), state: JobState::Pending })).unwrap();
+    let job = run(client.inspector().job(&Located::new(name("q"), id("e"), JobState::Pending))).unwrap();
     assert_eq!((job.summary.state, job.summary.priority.level(), job.summary.attempt), (JobState::Pending, 3, 0));
     assert_eq!((job.failed, job.crashes, job.snoozed, job.revived), (0, 0, 0, 1));
     assert_eq!((job.failures.len(), job.unique.as_deref()), (1, Some("k")));
@@ -129,10 +128,10 @@ fn r40_a_letter_whose_unique_key_is_taken_stays_and_is_told() {
         reasons,
         [format!("one: job {held} holds its unique key"), "three: job two holds its unique key".to_owned()]
     );
-    let one = Located { queue: name("q"), id: id("one"), state: JobState::Dead };
+    let one = Located::new(name("q"), id("one"), JobState::Dead);
     assert_eq!(run(client.inspector().retry(&one)).unwrap_err().kind(), ErrorKind::Refused);
     // Freed, the key is taken again.
-    let holder = Located { queue: name("q"), id: held, state: JobState::Pending };
+    let holder = Located::new(name("q"), held, JobState::Pending);
     run(client.inspector().cancel(&holder)).unwrap();
     assert_eq!(run(client.inspector().retry(&one)).unwrap().to, Some(JobState::Pending));
     assert_eq!(redis.query::<String>(&["HGET", &seed.key("unique"), "k"]), "0|one");
@@ -164,7 +163,7 @@ fn an_edited_letter_becomes_a_new_job_that_names_it() {
     let invalid = run(letters.revive_edited(&id("a"), "{".to_owned(), None)).unwrap_err();
     assert_eq!(invalid.kind(), ErrorKind::Invalid);
     let new = run(letters.revive_edited(&id("a"), r#"{"to":[]}"#.to_owned(), None)).unwrap();
-    let job = run(client.inspector().job(&Located { queue: name("q"), id: new.clone(), state: JobState::Pending }));
+    let job = run(client.inspector().job(&Located::new(name("q"), new.clone(), JobState::Pending)));
     let job = job.unwrap();
     assert_eq!((job.summary.state, job.summary.priority.level()), (JobState::Pending, 1));
     assert_eq!((job.payload.unwrap().get(), job.max_attempts), (r#"{"to":[]}"#, Some(9)));

@@ -174,7 +174,7 @@ fn a_protected_queue_keeps_its_jobs() {
     assert_eq!(Snapshot::of(&redis, "q").records.len(), 2);
     assert_eq!(run(client.audit().list(None, None, 9)).unwrap(), [], "what was refused did not begin");
     // Single jobs may still be taken, and letters run again.
-    let located = ireva_queue::Located { queue: name("q"), id: id("p"), state: JobState::Pending };
+    let located = ireva_queue::Located::new(name("q"), id("p"), JobState::Pending);
     run(client.inspector().delete(&located)).unwrap();
     assert_eq!(act(&client, BulkAct::Retry, &of(&[])).unwrap().changed, 1);
     assert!(run(queue.unprotect()).unwrap());

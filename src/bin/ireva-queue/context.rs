@@ -18,12 +18,20 @@ pub struct Context {
     profile: Option<String>,
     config: OnceCell<Config>,
     client: OnceCell<Client>,
+    answering: OnceCell<Client>,
 }
 
 impl Context {
     /// Nothing is read and nobody is called yet. `profile`: the one that was named on the command line.
     pub fn new(ui: Ui, profile: Option<String>) -> Self {
-        Self { ui, interrupt: Interrupt::default(), profile, config: OnceCell::new(), client: OnceCell::new() }
+        Self {
+            ui,
+            interrupt: Interrupt::default(),
+            profile,
+            config: OnceCell::new(),
+            client: OnceCell::new(),
+            answering: OnceCell::new(),
+        }
     }
 
     /// What flags say in place of variables.
@@ -60,6 +68,20 @@ impl Context {
             Some(client) => Ok(client),
             None => Client::new(self.config()?).map(|client| self.client.get_or_init(|| client)),
         }
+    }
+
+    /// The client of what looks over much: what nodes have that are away is left out, and told in the end.
+    pub fn answering(&self) -> Result<&Client> {
+        match self.answering.get() {
+            Some(client) => Ok(client),
+            None => self.client().map(|client| self.answering.get_or_init(|| client.of_what_answers())),
+        }
+    }
+
+    /// What was left out, as errors.
+    pub fn unreached(&self) -> Vec<anyhow::Error> {
+        let unreached = self.answering.get().map(Client::unreached).unwrap_or_default();
+        unreached.iter().map(|unreached| unreached.error().into()).collect()
     }
 }
 

@@ -50,7 +50,7 @@ impl From<ErrorKind> for Code {
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::Refused => Self::Refused,
             ErrorKind::Unreachable => Self::Unreachable,
-            ErrorKind::OutcomeUnknown | ErrorKind::NotNow | ErrorKind::Full => Self::NotNow,
+            ErrorKind::OutcomeUnknown | ErrorKind::NotNow | ErrorKind::Full | ErrorKind::Moved => Self::NotNow,
             ErrorKind::AccessDenied => Self::Denied,
             ErrorKind::Timeout => Self::TimeUp,
             _ => Self::Failed,
@@ -118,6 +118,19 @@ pub fn code_of_some(done: usize, errors: &[anyhow::Error]) -> Code {
     codes.fold(Code::NotFound, |worst, code| if worst == Code::NotFound { code } else { worst })
 }
 
+/// How a command ends that had to leave something out, since what has it is away: whatever it says of the rest, that is said
+/// too, and decides the code where the rest went well or was not found.
+pub fn without(unreached: Vec<anyhow::Error>, ended: (Vec<anyhow::Error>, Code)) -> (Vec<anyhow::Error>, Code) {
+    let (mut errors, code) = ended;
+    if unreached.is_empty() || !matches!(code, Code::Done | Code::NotFound | Code::Partly | Code::Unreachable) {
+        return (errors, code);
+    }
+    // One of the same cause says less.
+    errors.retain(|error| code_of(error) != Code::Unreachable);
+    errors.extend(unreached);
+    (errors, Code::Unreachable)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,6 +150,7 @@ mod tests {
             (ErrorKind::OutcomeUnknown, 75),
             (ErrorKind::NotNow, 75),
             (ErrorKind::Full, 75),
+            (ErrorKind::Moved, 75),
             (ErrorKind::AccessDenied, 77),
             (ErrorKind::Timeout, 124),
             (ErrorKind::LeaseLost, 1),
@@ -148,6 +162,20 @@ mod tests {
         }
         assert_eq!(code_of(&anyhow::anyhow!("what")), Code::Failed);
         assert_eq!(code_of(&std::io::Error::from(std::io::ErrorKind::BrokenPipe).into()), Code::Done);
+    }
+
+    #[test]
+    fn what_was_left_out_is_told_beside_the_rest() {
+        let away = || vec![error(ErrorKind::Unreachable)];
+        let code = |ended| {
+            let (errors, code) = without(away(), ended);
+            (errors.len(), code)
+        };
+        assert_eq!(code((Vec::new(), Code::Done)), (1, Code::Unreachable));
+        assert_eq!(code((vec![error(ErrorKind::NotFound)], Code::NotFound)), (2, Code::Unreachable));
+        assert_eq!(code((away(), Code::Unreachable)), (1, Code::Unreachable));
+        assert_eq!(code((vec![error(ErrorKind::Refused)], Code::Refused)), (1, Code::Refused));
+        assert_eq!(without(Vec::new(), (Vec::new(), Code::Done)).1, Code::Done);
     }
 
     #[test]

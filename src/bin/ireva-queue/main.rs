@@ -41,10 +41,11 @@ fn main() -> ExitCode {
         context.ui.last_answer(&answer)?;
         Ok(answer.into_end())
     });
-    let (errors, code) = ended.unwrap_or_else(|error| {
+    let ended = ended.unwrap_or_else(|error| {
         let code = exit::code_of(&error);
         (vec![error], code)
     });
+    let (errors, code) = exit::without(context.unreached(), ended);
     // A reader that closed the pipe has what it wanted.
     if code != Code::Done {
         errors.iter().for_each(|error| context.ui.error(error));

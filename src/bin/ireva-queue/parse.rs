@@ -33,6 +33,12 @@ where
     number.ok_or_else(|| "write a whole number, 1 or more".to_owned())
 }
 
+/// Over how many partitions a queue is spread.
+pub fn partitions(text: &str) -> Result<u16, String> {
+    let count = text.parse().ok().filter(|count| (1..=64).contains(count));
+    count.ok_or_else(|| "write a whole number, 1 to 64; 1 is a queue that is not spread".to_owned())
+}
+
 /// A number, or `none` for no limit.
 pub fn number_or_none<T>(text: &str) -> Result<Option<T>, String>
 where

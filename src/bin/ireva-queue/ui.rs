@@ -372,6 +372,12 @@ impl Progress {
         self.0.set_position(done);
     }
 
+    /// So much of so much, where that is not known before.
+    pub fn set_of(&self, done: u64, total: u64) {
+        self.0.set_length(total);
+        self.0.set_position(done);
+    }
+
     /// What is being done now.
     pub fn say(&self, doing: &str) {
         self.0.set_message(visible(doing).into_owned());

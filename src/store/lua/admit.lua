@@ -1,16 +1,17 @@
 -- admit: takes jobs of another server in as they stood there; ids that are or lately were here stay as they are.
 -- KEYS: jobs history crashes pending scheduled retrying active completed cancelled dead unique keys expiring seen meta events wake
--- ARGV: clock who check jobs...   check: '1' where it only answers; jobs: id, set, score, record, history, crashes, unique key,
+-- ARGV: clock who check asked jobs...   check: '1' where it only answers; asked: '<N' where the places of N partitions were
+--       asked, else ''; jobs: id, set, score, record, history, crashes, unique key,
 --       expiry in ms ('' for what it has not)
 -- returns: for each job '+' where it is in (or would be), '~' the same job is here already, '=' the id is taken, '=<id>' that
 --          job holds its unique key
--- refuses: LAYOUT
+-- refuses: LAYOUT PARTITIONS
 -- cost: 15 µs a job; 200 jobs a call
 -- flags:
 -- uses: now int layout count wake emit options lines
 -- moves: Restore
 local now_us = now()
-if check ~= '1' then layout() end
+if check ~= '1' then layout(asked == '' and 'adds' or asked) end
 local reply, taken, held, added = {}, {}, {}, {}
 for at = jobs_at, #ARGV, 8 do
   local id, word, score, record, told, times, key, expiry = unpack(ARGV, at, at + 7)

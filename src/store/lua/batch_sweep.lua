@@ -7,7 +7,8 @@
 -- flags: allow-oom
 -- uses: layout
 layout()
-if not batching then return {0, 0} end
+-- While partitions change, what jobs of its batches may yet be counted here.
+if not batching or gate then return {0, 0} end
 local names, gone = redis.call('ZRANGE', batches, first, first + 499), {}
 for _, name in ipairs(names) do
   if redis.call('EXISTS', string.sub(meta, 1, -5) .. 'batch:' .. name) == 0 then gone[#gone + 1] = name end

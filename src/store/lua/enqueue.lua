@@ -1,10 +1,10 @@
 -- enqueue: puts new jobs into line, or among the scheduled ones; the same call again gets the same answer.
 -- KEYS: jobs pending scheduled retrying active unique keys expiring seen config meta events wake
--- ARGV: clock producer call usual jobs...   usual: durable where nothing is set; jobs: id, options, record; options: '' or
---       level|due|ttl_ms|chosen|unless_queued|window_ms|batch|unique; due: '' (now), '+ms' (from now), '@ms' (an instant)
+-- ARGV: clock producer call usual former jobs...   usual: durable where nothing is set; former: as for layout; jobs: id,
+--       options, record; options: '' or level|due|ttl_ms|chosen|unless_queued|window_ms|batch|unique; due: '' or +ms or @ms
 -- returns: a word a job: '+' added, '=' the id is taken, '=<id>' that job holds the unique key or its place, '#' its batch
 --          takes none, '!' full; '+' alone: all added; before them what durable_mark and key_mark say
--- refuses: LAYOUT
+-- refuses: LAYOUT PARTITIONS
 -- cost: 3 µs a job in batches; 300 jobs a call
 -- flags:
 -- uses: now int layout count arrive wake emit options place durable batch
@@ -14,7 +14,7 @@ local now_ms = math.floor(now_us / 1000)
 local call_key = string.sub(meta, 1, -5) .. 'call:' .. producer
 local last = redis.call('GET', call_key)
 if last and string.match(last, '^%d+') == call then return string.match(last, '^%d+ (.*)$') end
-layout()
+layout(former)
 local ids = {}
 for at = jobs_at, #ARGV, 3 do ids[#ids + 1] = ARGV[at] end
 local known = redis.call('HMGET', jobs, unpack(ids))

@@ -1,10 +1,11 @@
 -- fire: moves a schedule to its next tick and enqueues the job of this one, where it still stands as it was seen.
 -- KEYS: jobs history crashes pending scheduled retrying active completed cancelled dead unique keys expiring seen config meta events wake schedules ticks
--- ARGV: clock who name tick revision next missed overlap id option record   tick, next: ms, next '' for none; missed: ticks
---       that are dropped; id: '' where this one is, too; option, record: as for enqueue
+-- ARGV: clock who name tick revision next missed overlap id option record former held   tick, next: ms, next '' for none;
+--       missed: dropped ticks; id: '' where this one is, too; option, record: as for enqueue; former: as for layout, where the
+--       job has a unique key; held: '1' where another place has its holder
 -- returns: 'enqueued', 'overlapped', 'held', 'duplicate', 'missed' (no job was to be added), '!' the queue is full and
 --          nothing was done, '-' it is not as it was seen, or the tick has not come
--- refuses: LAYOUT
+-- refuses: LAYOUT PARTITIONS
 -- cost: 30 µs
 -- flags:
 -- uses: now int layout count arrive wake emit unlock drop keep options place lines schedule keyed parked supersede
@@ -27,14 +28,15 @@ if id ~= '' then
   local holder = job.unique and holder_of(job.unique, now_ms)
   if redis.call('HEXISTS', jobs, id) == 1 or redis.call('ZSCORE', seen, id) then
     outcome = 'duplicate'
-  elseif overlap == 'skip' and before ~= '' then
-    outcome = 'overlapped'
-  elseif holder and not (gives_way and holder == stored.job) then
+  elseif overlap == 'skip' and before ~= '' then outcome = 'overlapped'
+  elseif held == '1' or holder and not (gives_way and holder == stored.job) then
     outcome = 'held'
   elseif room_left(rules[1]) + (gives_way and 1 or 0) < 1 then
     return '!'
   else
     outcome = 'enqueued'
+    -- Where jobs are moved another place may know the holder of its key.
+    if job.unique then layout(former) end
   end
 end
 

@@ -2,7 +2,7 @@
 -- KEYS: config meta events wake
 -- ARGV: clock who key limits   limits: concurrency|interval of the rate in µs|burst|rate as written; a part is '' for the
 --       queue's, 'none' for no limit, '=' for what it is (the interval's stands for all three); all of it '' for no limits of its own
--- returns: 1 where that changed anything
+-- returns: 1 where that changed anything; -1 where the queue has several partitions, which cannot have such limits
 -- refuses: LAYOUT
 -- cost: 10 µs
 -- flags: allow-oom
@@ -18,6 +18,10 @@ if rate_us == '=' then rate_us, burst, rate = old_us or '', old_burst or '', old
 limits = most and table.concat({most, rate_us, burst, rate}, '|') or ''
 if limits == '|||' then limits = '' end
 if before == limits then return 0 end
+local spread = redis.call('HMGET', config, 'partitions', 'partitions_next', 'partitions_was')
+for n = 1, 3 do
+  if limits ~= '' and (tonumber(spread[n]) or 1) > 1 then return -1 end
+end
 if limits == '' then redis.call('HDEL', own, key) else redis.call('HSET', own, key, limits) end
 if redis.call('EXISTS', own) == 1 then
   redis.call('HSET', config, 'key_own', '1')

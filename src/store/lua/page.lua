@@ -1,7 +1,8 @@
 -- page: jobs of one state with what is stored of them, until it is about a mebibyte.
 -- KEYS: jobs history crashes pending scheduled retrying active completed cancelled dead
--- ARGV: clock line order brief first count ids...   order: 'REV' for the highest scores first; brief: '1' where the arrival
---       is enough of the record; first, count: ranks; ids: these instead (always, where the line is `active`)
+-- ARGV: clock line order brief from first count ids...   order: 'REV' for the highest scores first; brief: '1' where the
+--       arrival is enough of the record; from: the score that it begins with, '' for the first; first, count: ranks behind
+--       that; ids: these instead (always, where the line is `active`)
 -- returns: how many ids or ranks it looked at; id, mark (score or claim), record, history, crashes of each that is there
 --          ('' for what is not stored)
 -- cost: 2 µs a job and 0.1 ms a mebibyte read; 500 jobs a call
@@ -14,10 +15,12 @@ if ARGV[ids_at] then
     if line == 'active' then found[#found + 1] = redis.call('HGET', active, ARGV[at])
     else found[#found + 1] = redis.call('ZSCORE', line_of[line], ARGV[at]) end
   end
-elseif order == 'REV' then
-  found = redis.call('ZRANGE', line_of[line], first, first + count - 1, 'REV', 'WITHSCORES')
 else
-  found = redis.call('ZRANGE', line_of[line], first, first + count - 1, 'WITHSCORES')
+  local words = from == '' and {first, first + count - 1} or {from, order == 'REV' and '-inf' or '+inf', 'BYSCORE'}
+  words[#words + 1] = order == 'REV' and 'REV' or nil
+  if from ~= '' then words[#words + 1], words[#words + 2], words[#words + 3] = 'LIMIT', first, count end
+  words[#words + 1] = 'WITHSCORES'
+  found = redis.call('ZRANGE', line_of[line], unpack(words))
 end
 for n = 1, #found, 2 do
   local id, mark = found[n], found[n + 1]

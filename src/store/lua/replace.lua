@@ -2,7 +2,7 @@
 -- KEYS: jobs history crashes pending scheduled retrying active completed cancelled dead unique keys expiring seen meta events wake
 -- ARGV: clock who letter burial id option record   option, record: as for enqueue
 -- returns: '+' done (also by this call before), '=<id>' that job holds the unique key, '-' the letter is not there as it was seen
--- refuses: LAYOUT
+-- refuses: LAYOUT PARTITIONS
 -- cost: 40 µs
 -- flags:
 -- uses: now int layout count arrive wake emit unlock drop options place lines
@@ -10,10 +10,10 @@
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
 if redis.call('HEXISTS', jobs, id) == 1 then return '+' end
-layout()
+local job = options(option, now_us)
+layout(job.unique and 'adds' or 'here')
 local score = redis.call('ZSCORE', dead, letter)
 if not score or tonumber(score) ~= tonumber(burial) then return '-' end
-local job = options(option, now_us)
 local holder = job.unique and holder_of(job.unique, now_ms)
 if holder and holder ~= letter then return '=' .. holder end
 

@@ -4,16 +4,19 @@
 --       key ('' for none); delay_ms: '' for at once
 -- returns: for each job '+' where it is revived, '=<id>' that job holds its unique key, '?' it has no record,
 --          '-<word>' it is no dead letter as it was seen, but stands there (nothing where it is gone)
--- refuses: LAYOUT
+-- refuses: LAYOUT PARTITIONS
 -- cost: 15 µs a job; 200 jobs a call
 -- flags: allow-oom
 -- uses: now int layout count arrive wake emit options lines
 -- moves: Revive
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
-layout()
-local ids, moved, reply = {}, {}, {}
-for at = jobs_at, #ARGV, 7 do ids[#ids + 1] = ARGV[at] end
+local ids, moved, reply, keyed = {}, {}, {}, false
+for at = jobs_at, #ARGV, 7 do
+  ids[#ids + 1] = ARGV[at]
+  keyed = keyed or ARGV[at + 6] ~= ''
+end
+layout(keyed and 'adds' or 'here')
 local same = as_seen(dead, ids, jobs_at + 1, 7)
 local arrival = arrive(now_us, #ids)
 local due_ms = delay_ms ~= '' and math.ceil(now_us / 1000) + delay_ms

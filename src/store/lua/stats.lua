@@ -50,7 +50,7 @@ local totals = named(meta, {'enqueued', 'completed', 'failed', 'retried', 'dead'
   'snoozed', 'expired', 'revived', 'removed', 'dropped', 'orphaned'})
 local settings = named(config, {'paused', 'rate', 'rate_us', 'rate_burst', 'concurrency', 'remove_on_complete',
   'remove_on_fail', 'aging_us', 'max_length', 'crash_limit', 'durable', 'retry', 'protected', 'key', 'key_concurrency',
-  'key_rate', 'key_rate_us', 'key_rate_burst'})
+  'key_rate', 'key_rate_us', 'key_rate_burst', 'partitions', 'partitions_was', 'partitions_next', 'partitions_counted'})
 local live = redis.call('ZCOUNT', workers, '(' .. int(math.floor(now_us / 1000)), '+inf')
 return {int(now_us), redis.call('EXISTS', meta, config), redis.call('HLEN', jobs), sizes, live, oldest, due, totals,
   settings, minutes, redis.call('HLEN', schedules),

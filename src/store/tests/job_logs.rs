@@ -1,16 +1,19 @@
 //! What repeated and late calls add to the log of a job: nothing that stands there.
 
+use std::time::Duration;
+
 use super::redis_server::TestRedis;
 use super::way;
 use crate::clock::Clock;
 use crate::job::{JobId, QueueName};
-use crate::store::{Connection, LogPart, Patience, Store};
+use crate::store::{Confirmer, Connection, LogPart, Patience, Store};
 
 #[tokio::test]
 async fn lines_that_come_twice_or_late_stand_in_the_log_once() {
     let redis = TestRedis::start();
     let connection = Connection::new(way(&redis, &[]), Patience::Brief);
-    let store = Store { connection, clock: Clock::server(), prefix: "t:".into() };
+    let confirmer = Confirmer::new(way(&redis, &[]), Clock::server(), Duration::from_secs(2));
+    let store = Store { connection, clock: Clock::server(), prefix: "t:".into(), confirmer, noted: None };
     let (keys, id) = (store.keys(&QueueName::new("q").unwrap()), JobId::new("job-1").unwrap());
     let add = async |text: &str, from: Option<u64>| {
         let lengths = store.log(&keys, &[LogPart { id: &id, text, from }]).await.unwrap();

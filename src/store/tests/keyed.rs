@@ -36,7 +36,7 @@ async fn scripts_and_producers_find_the_same_keys() {
         // Without a head, with that of another field, and with the right one.
         for head in [None, Some(&other), Some(&field)] {
             call += 1;
-            let told = EnqueueCall { producer: "p", call, usual: Durable::Off, key: head };
+            let told = EnqueueCall { producer: "p", call, usual: Durable::Off, former: None, key: head };
             let job = NewJob::from_json((*payload).to_owned()).unwrap();
             let answered = store.enqueue(&keys, told, &[&job]).await.unwrap();
             assert_eq!(answered.key.as_ref(), Some(&field));
@@ -55,7 +55,7 @@ async fn what_is_decoded_in_a_call_is_bounded() {
     let payload = |n: usize| format!(r#"{{"t":"t{n}","x":"{}"}}"#, "x".repeat(100_000));
     for n in 0..10 {
         let job = NewJob::from_json(payload(n)).unwrap();
-        let told = EnqueueCall { producer: "p", call: n as u64 + 1, usual: Durable::Off, key: None };
+        let told = EnqueueCall { producer: "p", call: n as u64 + 1, usual: Durable::Off, former: None, key: None };
         store.enqueue(&keys, told, &[&job]).await.unwrap();
     }
     let worker = "host-1-01ARZ3NDEKTSV4RRFFQ69G5FAV01ARZ3NDEK";

@@ -13,10 +13,15 @@ mod sentinels;
 #[path = "../../../tests/it/support/wait.rs"]
 mod wait;
 
+mod arrivals;
 mod connection;
+mod course;
 mod embedded;
+mod forgotten;
 mod job_logs;
 mod keyed;
+mod mover;
+mod mover_meets;
 mod sentinel;
 #[cfg(feature = "tls")]
 mod tls;

@@ -167,7 +167,7 @@ impl Machine {
             _ => JobId::new(pick(&self.model.seen.keys().collect::<Vec<_>>(), number)?).unwrap(),
         };
         let word = self.model.jobs.get(id.as_str()).map_or("pending", |job| job.place.word());
-        Some(Located { queue: self.queue.clone(), state: word.parse().unwrap(), id })
+        Some(Located::new(self.queue.clone(), id, word.parse().unwrap()))
     }
 
     /// Some dead letters, and now and then a job that is none.

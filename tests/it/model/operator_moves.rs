@@ -283,6 +283,7 @@ impl Reference {
                 vec![("durable", mode.to_string())]
             }
             Setting::Retry(_) => unreachable!("policies are the worker's"),
+            Setting::Partitions(_) => unreachable!("a change of partitions has tests of its own (partition_change)"),
             Setting::Key(_) | Setting::KeyConcurrency(_) | Setting::KeyRate(_) => {
                 unreachable!("limits of keys have steps of their own (key_limits)")
             }

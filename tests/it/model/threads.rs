@@ -205,7 +205,7 @@ impl Hand {
     async fn operate(&mut self) {
         let throw = self.dice.next();
         let Some(id) = self.shared.ledger.lock().unwrap().any(throw) else { return };
-        let job = |state| Located { queue: self.queue.clone(), id: id.clone(), state };
+        let job = |state| Located::new(self.queue.clone(), id.clone(), state);
         match self.dice.below(4) {
             0 => {
                 if let Ok(acted) = self.inspector.cancel(&job(JobState::Pending)).await {

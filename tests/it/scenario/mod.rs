@@ -1,5 +1,6 @@
 //! The scenarios of the reliability requirements, on real processes; a test's name carries the scenario's number.
 
+mod away;
 mod batch;
 mod breaker;
 mod bulk;

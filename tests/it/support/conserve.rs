@@ -54,6 +54,7 @@ const SCHEMA: &[(&str, &str)] = &[
     ("unpark", "zset"),
     ("schedules", "hash"),
     ("ticks", "zset"),
+    ("leaving", "hash"),
     ("batches", "zset"),
     ("batch:", "hash"),
     ("batched", "hash"),
@@ -150,6 +151,14 @@ pub fn schema_faults(redis: &TestRedis) -> Vec<String> {
     keys.into_iter().filter_map(|key| fault(redis, &key)).collect()
 }
 
+/// Whether a queue, or a partition of one, may be called so: `email`, `email:3/8`.
+fn is_place(name: &str) -> bool {
+    let Some((queue, partition)) = name.split_once(':') else { return !name.is_empty() };
+    let number = |text: &str| text.parse::<u16>().ok().filter(|number| number.to_string() == text);
+    let numbers = partition.split_once('/').and_then(|(which, of)| Some((number(which)?, number(of)?)));
+    !queue.is_empty() && numbers.is_some_and(|(number, of)| (2..=64).contains(&of) && (1..=of).contains(&number))
+}
+
 fn fault(redis: &TestRedis, key: &str) -> Option<String> {
     let kind: String = redis.query(&["TYPE", key]);
     let ttl_ms: i64 = redis.query(&["PTTL", key]);
@@ -163,8 +172,8 @@ fn fault(redis: &TestRedis, key: &str) -> Option<String> {
     if rest.starts_with("worker:") {
         return (kind != "hash" || ttl_ms < 0).then(|| format!("{key}: a {kind} with ttl {ttl_ms}"));
     }
-    let suffix = rest.strip_prefix('{').and_then(|rest| rest.split_once("}:")).map(|(_, suffix)| suffix);
-    let Some(suffix) = suffix else { return Some(format!("{key}: no key of a queue")) };
+    let parts = rest.strip_prefix('{').and_then(|rest| rest.split_once("}:")).filter(|(place, _)| is_place(place));
+    let Some((_, suffix)) = parts else { return Some(format!("{key}: no key of a queue")) };
     let find = |table: &[(&str, &'static str)]| {
         let row = table.iter().find(|(name, _)| *name == suffix || name.ends_with(':') && suffix.starts_with(name));
         row.map(|(_, kind)| *kind)

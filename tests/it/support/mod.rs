@@ -26,6 +26,7 @@ pub mod s3_server;
 mod sentinel;
 mod serve;
 pub mod smtp_sink;
+pub mod spread;
 mod wait;
 mod watch;
 mod work;

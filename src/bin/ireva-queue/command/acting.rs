@@ -90,7 +90,7 @@ pub async fn carry_out(task: Task<'_>, care: &Care, context: &Context) -> Result
     if named && selection.ids.is_empty() {
         return Ok(Answer::none().errors(0, missing));
     }
-    let bulk = context.client()?.queue(queue.clone()).bulk();
+    let bulk = context.answering()?.queue(queue.clone()).bulk();
     let options = ActOptions { delay, ..care.options(context) };
     let mut total = None;
     // Where nothing narrows them, counting the jobs costs a question for each state.

@@ -65,7 +65,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     let batches = context.client()?.batches();
     match args.verb {
         Verb::List { queue, limit } => {
-            let list = batches.list(queue.as_ref(), limit).await?;
+            let list = context.answering()?.batches().list(queue.as_ref(), limit).await?;
             if list.is_empty() {
                 context.ui.note("no batches");
             } else if list.len() as u64 == limit {

@@ -157,7 +157,7 @@ async fn measure(check: Check, against: &Against, context: &Context) -> ireva_qu
         text.as_ref().map(parse).transpose().map_err(named)
     };
     let given = (number("--warn", &against.warn)?, number("--crit", &against.crit)?);
-    Ok(context.client()?.check(&against.queue, check, given).await)
+    Ok(context.answering()?.check(&against.queue, check, given).await)
 }
 
 async fn set(args: SetArgs, context: &Context) -> Result<Answer> {

@@ -51,7 +51,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     }
     let named = narrowing.names_jobs();
     care.asks(named, &format!("clearing {queue}"), context)?;
-    context.client()?.queue(queue.clone()).must_exist().await?;
+    context.answering()?.queue(queue.clone()).must_exist().await?;
     let (selection, missing) = narrowing.jobs(&state, &[], &queue, context).await?;
     let (act, word) = (BulkAct::Remove, Act::Removed);
     carry_out(Task { queue: &queue, act, word, selection, named, missing, delay: None }, &care, context).await

@@ -27,6 +27,6 @@ pub struct Args {
 
 /// Finds each, and explains it.
 pub async fn run(args: Args, context: &Context) -> Result<Answer> {
-    let inspector = context.client()?.inspector();
+    let inspector = context.answering()?.inspector();
     each_named(&args.ids, async |id| inspector.explain_named(id, args.queue.as_ref()).await).await
 }

@@ -17,7 +17,7 @@ use crate::output::Answer;
   ireva-queue help queues set
   ireva-queue help examples")]
 pub struct Args {
-    /// examples, environment, exit-codes, formats or profiles
+    /// examples, environment, exit-codes, formats, partitions or profiles
     #[arg(value_name = "TOPIC", hide_possible_values = true)]
     topic: Topic,
 }
@@ -33,6 +33,8 @@ pub enum Topic {
     ExitCodes,
     /// How answers are written
     Formats,
+    /// A queue over several slots of a cluster
+    Partitions,
     /// Servers under names, and read-only ones
     Profiles,
 }
@@ -58,6 +60,31 @@ unless --color or CLICOLOR_FORCE says so; NO_COLOR turns them off.
   ireva-queue jobs list email --state retrying -o name | xargs ireva-queue jobs retry
 ";
 
+const PARTITIONS: &str = "\
+A queue is in one slot of Redis, and so as fast as one node of a cluster. One
+that outgrows its node is spread over several slots; all commands look at it as
+one. On one server partitions bring nothing. Take two to four times as many as
+the cluster has masters.
+
+  ireva-queue queues set email --partitions 8
+  ireva-queue queues get email
+
+A job goes to the partition of its batch, else of its unique key, else of its
+order key (--order-key), else of its id. So jobs of one order key keep their
+order; the same id under another of these keys is another job.
+
+--concurrency, --max-length and --rate are divided. Refused: limits per key, a
+concurrency or length below the number of partitions, --unless-queued, and a job
+with a batch and a unique key.
+
+The number can be changed at any time: jobs are moved while producers and
+workers go on, and nothing is lost or doubled. Ctrl-C is safe: the workers go
+on, and so does the same command again. stats and queues get tell a change that
+is on; doctor finds one that stands still.
+
+  ireva-queue queues set email --partitions 1 --concurrency 1
+";
+
 const PROFILES: &str = "\
 A profile is a TOML file with the values of the environment under names of its
 own, and settings of queues: $XDG_CONFIG_HOME/ireva-queue/profiles/NAME.toml
@@ -76,6 +103,9 @@ names.
   [queues.email]
   rate = \"100/s\"
 
+A worker sets what stands under [queues.NAME] when it starts, where nobody has
+set it; other commands go by what is set.
+
 A flag goes before a variable, a variable before the file, the file before the
 default. With read_only every act that writes is refused, with exit code 5.
 No secret stands in the file: it names a file that holds it.
@@ -93,6 +123,7 @@ pub fn run(args: Args) -> Result<Answer> {
         Topic::Environment => environment(),
         Topic::ExitCodes => Cli::command().get_after_help().map(|text| format!("{text}\n")).unwrap_or_default(),
         Topic::Formats => FORMATS.to_owned(),
+        Topic::Partitions => PARTITIONS.to_owned(),
         Topic::Profiles => PROFILES.to_owned(),
     };
     Ok(Answer::page(text))

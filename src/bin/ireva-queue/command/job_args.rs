@@ -35,7 +35,8 @@ pub struct JobArgs {
     #[arg(long, value_name = "SPAN", allow_hyphen_values = true, value_parser = parse::positive_span)]
     ttl: Option<Duration>,
 
-    /// A key that one live job of the queue may hold
+    /// A key that one live job of the queue may hold; not together with a batch in a
+    /// queue of several partitions
     #[arg(long, value_name = "KEY")]
     unique: Option<String>,
 

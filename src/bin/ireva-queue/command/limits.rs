@@ -76,7 +76,14 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     match args.verb {
         Verb::List { queue } => {
             let list = limits(queue.clone())?.list().await?;
-            if context.client()?.queue(queue.clone()).settings().await?.key.is_none() {
+            let settings = context.client()?.queue(queue.clone()).settings().await?;
+            if settings.partitions > 1 {
+                context.ui.note(&format!(
+                    "queue {queue} has {} partitions, and the jobs of a key may be in several, so nothing is limited by key; one \
+                     partition can have such limits: ireva-queue queues set {queue} --partitions 1",
+                    settings.partitions
+                ));
+            } else if settings.key.is_none() {
                 context.ui.note(&format!(
                     "queue {queue} has no key, so nothing is limited by key: ireva-queue queues set {queue} --key FIELD"
                 ));

@@ -1,5 +1,7 @@
 //! `queues`: what queues there are, and how each is set.
 
+mod spread;
+
 use anyhow::Result;
 use clap::Subcommand;
 use ireva_queue::config::{Durable, PriorityMode, QueueSettings, Rate, Retention, Setting};
@@ -48,6 +50,8 @@ enum Verb {
     Set(Box<SetArgs>),
     /// Delete queues that hold no jobs, with their settings, counters and the ids
     /// that they remember
+    ///
+    /// What former partitions leave is gone within an hour.
     #[command(before_help = "Example:
   ireva-queue queues delete emaill")]
     Delete(DeleteArgs),
@@ -86,6 +90,7 @@ struct DeleteArgs {
   ireva-queue queues set email --rate 100/s --concurrency 20
   ireva-queue queues set email --remove-on-complete 24h --remove-on-fail never
   ireva-queue queues set email --key tenantId --key-concurrency 5
+  ireva-queue queues set email --partitions 8
   ireva-queue queues set email --rate none")]
 struct SetArgs {
     /// The queue
@@ -155,6 +160,14 @@ struct SetArgs {
     /// How often a job with a permanent error runs; 1 buries it at once
     #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse::count::<u32>)]
     permanent_attempts: Option<u32>,
+
+    /// Over how many partitions the queue is spread, 1 to 64, for one that
+    /// outgrows a server: the jobs are moved while producers and workers go on.
+    /// Several have no limits per key, and no concurrency or length below their
+    /// number. Ctrl-C is safe: the workers of the queue go on, and so does the
+    /// same command again
+    #[arg(long, value_name = "N", allow_hyphen_values = true, value_parser = parse::partitions)]
+    partitions: Option<u16>,
 }
 
 /// Runs the verb.
@@ -162,7 +175,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     let client = context.client()?;
     match args.verb {
         Verb::List => {
-            let queues = client.inspector().queues().await?;
+            let queues = context.answering()?.inspector().queues().await?;
             if queues.is_empty() {
                 context.ui.note("no queues yet: the first job makes one");
             }
@@ -177,8 +190,8 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         Verb::Get { queue } => {
             let queue = client.queue(queue);
             queue.must_exist().await?;
-            let settings = queue.settings().await?;
-            Ok(Answer::one(Settings { queue: queue.name().clone(), settings }))
+            let now = queue.in_force().await?;
+            Ok(Answer::one(Settings { queue: queue.name().clone(), now }))
         }
     }
 }
@@ -222,16 +235,20 @@ async fn set(args: SetArgs, context: &Context) -> Result<Answer> {
     if changes.is_empty() {
         return Err(Stop::usage("nothing to set: give at least one flag, such as '--rate 100/s'").into());
     }
-    let settings = queue.set(&changes).await?;
+    match args.partitions {
+        Some(count) => spread::run(&queue, count, &changes, context).await?,
+        None => _ = queue.set(&changes).await?,
+    }
     note_if_new(&queue, context).await;
+    let now = queue.in_force().await?;
     let limits_keys = matches!(args.key_concurrency, Some(Some(_))) || matches!(args.key_rate, Some(Some(_)));
-    if limits_keys && settings.key.is_none() {
+    if limits_keys && now.settings.key.is_none() {
         let name = &args.queue;
         context.ui.note(&format!(
             "queue {name} has no key, so nothing is limited by key yet: ireva-queue queues set {name} --key FIELD"
         ));
     }
-    Ok(Answer::one(Settings { queue: args.queue, settings }))
+    Ok(Answer::one(Settings { queue: args.queue, now }))
 }
 
 /// Says on stderr that nobody had used the name before, which is how a mistyped one shows. Where nobody looks on, only a
@@ -283,6 +300,7 @@ fn plain_changes(args: &SetArgs) -> Vec<Setting> {
         args.max_length.map(Setting::MaxLength),
         args.crash_limit.map(Setting::CrashLimit),
         args.durable.map(Setting::Durable),
+        args.partitions.map(Setting::Partitions),
     ];
     changes.into_iter().flatten().collect()
 }

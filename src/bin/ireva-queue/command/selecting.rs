@@ -169,7 +169,7 @@ async fn found(
     state: Option<JobState>,
 ) -> Result<Result<JobId, anyhow::Error>> {
     use ireva_queue::ErrorKind::{Invalid, NotFound};
-    match context.client()?.inspector().find(id, Some(queue)).await {
+    match context.answering()?.inspector().find(id, Some(queue)).await {
         Ok(found) if state.is_none_or(|state| state == found.state) => Ok(Ok(found.id)),
         Ok(found) => {
             let why = format!("job {} is {}, not among the dead letters of {queue}", found.id, found.state);

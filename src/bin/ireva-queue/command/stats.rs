@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use ireva_queue::QueueName;
+use ireva_queue::{Client, QueueName};
 
 use crate::context::Context;
 use crate::exit::Code;
@@ -38,12 +38,14 @@ pub struct Args {
 
 /// Asks once, or until it is interrupted.
 pub async fn run(args: Args, context: &Context) -> Result<Answer> {
-    let Some(interval) = args.watch else { return ask(args.queue.as_ref(), context).await };
+    let Some(interval) = args.watch else { return ask(args.queue.as_ref(), context.answering()?, context).await };
     let mut ticks = tokio::time::interval(interval.max(Duration::from_millis(100)));
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut seen = false;
     while context.interrupt.or(ticks.tick()).await.is_some() {
-        let Some(asked) = context.interrupt.or(ask(args.queue.as_ref(), context)).await else { break };
+        // Which nodes are away is found out anew each time.
+        let client = context.client()?.of_what_answers();
+        let Some(asked) = context.interrupt.or(ask(args.queue.as_ref(), &client, context)).await else { break };
         let answer = match asked {
             Ok(answer) => answer,
             // Whoever watches wants to see the end of an outage, too; what was wrong from the start is told at once.
@@ -55,6 +57,7 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         };
         context.ui.redraw()?;
         context.ui.answer_again(&answer, seen)?;
+        client.unreached().iter().for_each(|unreached| context.ui.error(&unreached.error().into()));
         seen = true;
     }
     // Ctrl-C is how watching ends: nothing was left undone, so nothing is said.
@@ -65,8 +68,7 @@ fn is_passing(error: &anyhow::Error) -> bool {
     error.downcast_ref::<ireva_queue::Error>().is_some_and(ireva_queue::Error::is_transient)
 }
 
-async fn ask(queue: Option<&QueueName>, context: &Context) -> Result<Answer> {
-    let client = context.client()?;
+async fn ask(queue: Option<&QueueName>, client: &Client, context: &Context) -> Result<Answer> {
     if let Some(queue) = queue {
         return Ok(Answer::one(client.queue(queue.clone()).stats().await?));
     }

@@ -37,7 +37,7 @@ pub struct Args {
 
 /// Finds the act, and undoes it.
 pub async fn run(args: Args, context: &Context) -> Result<Answer> {
-    let audit = context.client()?.audit();
+    let audit = context.answering()?.audit();
     let entry = audit.find(&args.act).await?;
     let options = ActOptions {
         rate_per_sec: args.rate.map(|rate| 1e6 / rate.interval_us() as f64),

@@ -55,7 +55,7 @@ struct Ended {
 pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     match args.verb {
         Verb::List => {
-            let workers = context.client()?.inspector().workers().await?;
+            let workers = context.answering()?.inspector().workers().await?;
             if workers.is_empty() {
                 context.ui.note("no workers");
             }

@@ -55,5 +55,5 @@ fn cause<'a>(key: &Key, state: &'a State) -> Option<&'a Cause> {
 }
 
 fn located(queue: &QueueName, id: &JobId, state: JobState) -> Located {
-    Located { queue: queue.clone(), id: id.clone(), state }
+    Located::new(queue.clone(), id.clone(), state)
 }

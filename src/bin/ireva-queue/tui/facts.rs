@@ -16,6 +16,8 @@ pub struct Facts {
     pub workers: Vec<WorkerInfo>,
     /// The job that is looked at; the words say why it cannot be shown.
     pub looked: Option<(Located, Result<Box<JobDetails>, String>)>,
+    /// What could not be asked, in a cluster of which nodes are away: a sentence for each.
+    pub left_out: Vec<String>,
 }
 
 /// A running job.

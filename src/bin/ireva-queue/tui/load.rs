@@ -82,14 +82,16 @@ impl Loader {
     /// # Errors
     /// `NotFound` for a queue that was named and has never been used; `Unreachable` and its like.
     pub async fn look(&mut self, wants: &Wants) -> Result<Facts> {
-        let client = self.client.clone();
+        // Of a cluster of which a node is away the rest is shown.
+        let client = self.client.of_what_answers();
         let (queues, workers) = tokio::try_join!(queues(&client, wants), workers(&client, wants))?;
         let (running, causes, looked) = tokio::try_join!(
             running(&client, &queues, wants, &mut self.running),
             causes(&client, &queues, &mut self.letters),
             looked(&client, wants)
         )?;
-        Ok(Facts { queues, running, causes, workers, looked })
+        let left_out = client.unreached().iter().map(|unreached| unreached.error().to_string()).collect();
+        Ok(Facts { queues, running, causes, workers, looked, left_out })
     }
 }
 
@@ -98,7 +100,20 @@ async fn queues(client: &Client, wants: &Wants) -> Result<Vec<QueueStats>> {
         return client.inspector().stats().await;
     }
     let ask = |queue: QueueName| async move { client.queue(queue).stats().await };
-    stream::iter(wants.queues.clone()).map(ask).buffered(CALLS_AT_ONCE).try_collect().await
+    let mut asked = stream::iter(wants.queues.clone()).map(ask).buffered(CALLS_AT_ONCE);
+    let (mut queues, mut failed) = (Vec::new(), None);
+    while let Some(stats) = asked.next().await {
+        match stats {
+            Ok(stats) => queues.push(stats),
+            Err(error) if error.kind() == ErrorKind::Unreachable => failed = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    match failed {
+        // Another one was left out, too.
+        Some(error) if queues.is_empty() || client.unreached().is_empty() => Err(error),
+        _ => Ok(queues),
+    }
 }
 
 async fn workers(client: &Client, wants: &Wants) -> Result<Vec<WorkerInfo>> {
@@ -144,7 +159,7 @@ async fn running(
 }
 
 async fn details(client: &Client, job: &JobSummary) -> Result<Option<JobDetails>> {
-    let job = Located { queue: job.queue.clone(), id: job.id.clone(), state: job.state };
+    let job = Located::new(job.queue.clone(), job.id.clone(), job.state);
     gone_is_nothing(client.inspector().job(&job).await.map(Some))
 }
 

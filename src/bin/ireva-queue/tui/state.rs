@@ -199,7 +199,13 @@ impl State {
         let About { server, interval, .. } = &self.about;
         let slow = self.looking_for.filter(|span| *span >= SLOW);
         let slow = slow.map_or_else(String::new, |span| format!("  ! no answer for {}", span_short(span)));
-        self.broken(&format!("ireva-queue  {server}  {}  every {}{slow}", clock(self.now), span_text(*interval)), 1)
+        let about = format!("ireva-queue  {server}  {}  every {}{slow}", clock(self.now), span_text(*interval));
+        let mut lines = self.broken(&about, 1);
+        for left_out in &self.facts.left_out {
+            lines.extend(self.broken(&format!("! {left_out}"), OUTAGE_LINES));
+        }
+        lines.truncate(1 + OUTAGE_LINES);
+        lines
     }
 
     /// Text from anywhere, in at most so many lines.

@@ -64,6 +64,8 @@ fn options(job: &JobDetails) -> Vec<Block> {
         ("timeout", job.timeout_ms.map(|timeout_ms| Cell::millis(Some(timeout_ms)))),
         ("ttl", job.ttl_ms.map(|ttl_ms| Cell::millis(Some(ttl_ms)))),
         ("unique", job.unique.as_ref().map(Cell::text)),
+        ("order key", job.order_key.as_ref().map(Cell::text)),
+        ("partition", job.partition.as_ref().map(Cell::text)),
         ("batch", job.batch.as_ref().map(Cell::text)),
         ("revives", job.revives.as_ref().map(|id| Cell::text(id.as_str()))),
     ];

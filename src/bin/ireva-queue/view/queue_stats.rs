@@ -5,6 +5,7 @@ use ireva_queue::config::{Durable, QueueSettings};
 use ireva_queue::stats::{QueueStats, Rates};
 
 use crate::output::{Cell, Tone, grouped};
+use crate::view::queue_settings::moving;
 use crate::view::{Block, Column, View};
 
 impl View for QueueStats {
@@ -28,6 +29,8 @@ impl View for QueueStats {
         Column::new("CONCURRENCY").wide(),
         Column::new("DURABLE").wide(),
         Column::number("LATE SCHEDULES").wide(),
+        Column::number("PARTITIONS").wide(),
+        Column::new("MOVING").wide(),
     ];
 
     fn cells(&self) -> Vec<Cell> {
@@ -51,6 +54,8 @@ impl View for QueueStats {
             Cell::maybe(self.settings.concurrency),
             Cell::text(self.settings.durable.as_str()),
             Cell::alarm(self.late_schedules, Tone::Bad),
+            Cell::count(self.partitions),
+            Cell::maybe(moving(self.partitions_was, self.partitions_next)),
         ]
     }
 
@@ -84,6 +89,12 @@ impl View for QueueStats {
         if self.settings.durable != Durable::Off {
             blocks.push(Block::Field("durable", Cell::text(self.settings.durable.as_str())));
         }
+        if self.partitions > 1 || self.partitions_was.or(self.partitions_next).is_some() {
+            blocks.push(Block::Field("partitions", Cell::text(partitions(self))));
+        }
+        if !self.partitions_away.is_empty() {
+            blocks.push(Block::Field("not counted", Cell::text(self.partitions_away.join(", "))));
+        }
         if self.schedules > 0 {
             blocks.push(Block::Field("schedules", Cell::count(self.schedules)));
         }
@@ -94,6 +105,15 @@ impl View for QueueStats {
             blocks.push(Block::Field("overdue by", Cell::millis(Some(late_ms)).tone(Tone::Warn)));
         }
         Some(blocks)
+    }
+}
+
+/// Over how many it is spread, and from how many jobs are still being moved there, or to how many it is to be moved.
+fn partitions(stats: &QueueStats) -> String {
+    match (stats.partitions_was, stats.partitions_next) {
+        (Some(was), _) => format!("{}, jobs are being moved from {was}", stats.partitions),
+        (None, Some(next)) => format!("{}, being moved to {next}", stats.partitions),
+        (None, None) => stats.partitions.to_string(),
     }
 }
 

@@ -3,6 +3,7 @@
 use ireva_queue::stats::{Deleted, Protected, QueueSummary, Switched};
 
 use crate::output::{Cell, Tone};
+use crate::view::queue_settings::moving;
 use crate::view::{Block, Column, View};
 
 impl View for QueueSummary {
@@ -22,6 +23,8 @@ impl View for QueueSummary {
         Column::new("BACKOFF").wide(),
         Column::new("DURABLE").wide(),
         Column::new("PROTECTED").wide(),
+        Column::number("PARTITIONS").wide(),
+        Column::new("MOVING").wide(),
     ];
 
     fn cells(&self) -> Vec<Cell> {
@@ -41,6 +44,8 @@ impl View for QueueSummary {
             Cell::text(self.settings.retry.transient.to_string()),
             Cell::text(self.settings.durable.as_str()),
             Cell::yes(self.protected, Tone::Plain),
+            Cell::count(self.settings.partitions),
+            Cell::maybe(moving(self.partitions_was, self.partitions_next)),
         ]
     }
 

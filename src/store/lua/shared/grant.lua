@@ -1,9 +1,12 @@
--- rules(): what is set for the queue, as fetch needs it. Needs KEYS config; uses allow.
+-- rules(): what is set for the queue, as fetch needs it. `held`: a new partition whose time has not come is like a paused one.
+-- `partitions_busy`: jobs that still run in partitions that became this one count in its concurrency.
+-- Needs KEYS config; uses allow.
 local function rules()
   local set = redis.call('HMGET', config, 'paused', 'concurrency', 'rate_us', 'rate_burst', 'aging_us', 'crash_limit',
-    'version', 'events', 'key', 'parking')
+    'version', 'events', 'key', 'parking', 'held', 'partitions_busy')
   local keyed = ((set[9] or '') ~= '' or set[10]) and key_rules(set[9], set[10]) or nil
-  return {paused = set[1] == '1', concurrency = tonumber(set[2]), rate_us = tonumber(set[3]),
+  local most = tonumber(set[2])
+  return {paused = set[1] == '1' or set[11] == '1', concurrency = most and most - (tonumber(set[12]) or 0), rate_us = tonumber(set[3]),
     burst = tonumber(set[4]) or 1, aging_us = tonumber(set[5]), crash_limit = tonumber(set[6]) or 3,
     version = set[7] or '0', events = set[8], keyed = keyed}
 end

@@ -75,7 +75,7 @@ async fn delete(
 ) -> Result<Answer> {
     care.asks(named, &format!("deleting dead letters of {queue}"), context)?;
     let (selection, missing) = narrowing.dead_letters(ids, queue, context).await?;
-    context.client()?.queue(queue.clone()).must_exist().await?;
+    context.answering()?.queue(queue.clone()).must_exist().await?;
     let (act, word) = (BulkAct::Remove, Act::Deleted);
     carry_out(Task { queue, act, word, selection, named, missing, delay: None }, care, context).await
 }

@@ -60,7 +60,7 @@ impl From<By> for GroupBy {
 
 /// Lists, or groups.
 pub async fn run(args: Args, context: &Context) -> Result<Answer> {
-    let letters = context.client()?.dead_letters(args.queue.clone());
+    let letters = context.answering()?.dead_letters(args.queue.clone());
     let (selection, missing) = args.narrowing.dead_letters(&[], &args.queue, context).await?;
     if selection.ids.is_empty() && !missing.is_empty() {
         return Ok(Answer::none().errors(0, missing));

@@ -27,8 +27,8 @@ pub struct Args {
 
 /// Finds each, and tells all about it.
 pub async fn run(args: Args, context: &Context) -> Result<Answer> {
-    let inspector = context.client()?.inspector();
-    each(&args.ids, Some(&args.queue), context, async |job| {
+    let inspector = context.answering()?.inspector();
+    each(&args.ids, Some(&args.queue), &inspector, async |job| {
         if job.state != ireva_queue::JobState::Dead {
             let why = format!("job {} is {}, not among the dead letters of {}", job.id, job.state, job.queue);
             return Err(ireva_queue::Error::refused(why));

@@ -11,7 +11,7 @@ use crate::context::Context;
 #[command(next_help_heading = "A batch")]
 pub struct BatchArgs {
     /// Count what is enqueued in this batch of the queue; it is opened if it is not
-    /// there
+    /// there. Not together with --unique in a queue of several partitions
     #[arg(long, value_name = "NAME")]
     pub batch: Option<BatchName>,
 

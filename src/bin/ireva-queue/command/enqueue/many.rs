@@ -138,25 +138,31 @@ async fn send(queue: &Queue, batch: Batch, report: &mut EnqueueReport, each: boo
         Ok(answers) => answers,
         Err(error) => return Ok(Sent { refused, stopped: Some(stopped(first, &error)) }),
     };
-    let (mut enqueued, mut stop) = (Vec::with_capacity(answers.len()), None);
+    let last = numbers.last().copied().unwrap_or(first);
+    let (mut enqueued, mut unsent, mut mixed) = (Vec::with_capacity(answers.len()), Vec::new(), false);
     for (number, answer) in numbers.into_iter().zip(answers) {
         match answer {
-            Ok(answer) if answer.duplicate => {
-                report.duplicates += 1;
-                enqueued.push(answer);
-            }
             Ok(answer) => {
-                report.enqueued += 1;
+                *(if answer.duplicate { &mut report.duplicates } else { &mut report.enqueued }) += 1;
+                mixed |= !unsent.is_empty();
                 enqueued.push(answer);
             }
             Err(error) if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::Refused) => {
                 refused.push((number, error.to_string()));
             }
-            Err(error) => {
-                stop.get_or_insert_with(|| stopped(number, &error));
-            }
+            Err(error) => unsent.push((number, error)),
         }
     }
+    let stop = match unsent.first() {
+        // Each partition of a queue takes what it can.
+        Some((_, error)) if mixed => {
+            let stop = stopped_among(last, error);
+            let what = if is_sure(error) { "not added" } else { "it may be missing" };
+            refused.extend(unsent.iter().map(|(number, _)| (*number, what.to_owned())));
+            Some(stop)
+        }
+        first => first.map(|(number, error)| stopped(*number, error)),
+    };
     refused.sort_by_key(|(number, _)| *number);
     if each {
         context.ui.write(|format, look, out| {
@@ -169,22 +175,43 @@ async fn send(queue: &Queue, batch: Batch, report: &mut EnqueueReport, each: boo
 
 /// Where it stopped and why, and what is to be sent again.
 fn stopped(number: u64, error: &Error) -> anyhow::Error {
+    let rest = if is_sure(error) {
+        format!("nothing from line {number} on was added: send again from there")
+    } else {
+        format!("line {number} and some behind it may be there: lines with ids can be sent again from there")
+    };
+    told(&format!("at line {number}"), error, &rest)
+}
+
+/// The same where lines behind the first that was not added were: those that were not are named before.
+fn stopped_among(last: u64, error: &Error) -> anyhow::Error {
+    let rest = if is_sure(error) {
+        "of the lines up to there those named above were not added: send these again, and all behind it"
+    } else {
+        "of the lines up to there those named above may be missing: send these again where they have ids, and all behind it"
+    };
+    told(&format!("behind line {last}"), error, rest)
+}
+
+/// Whether what it is about was not added.
+fn is_sure(error: &Error) -> bool {
+    // In a durable queue it may be the right to wait for a replica that is missing, and the lines be stored.
+    matches!(
+        error.kind(),
+        ErrorKind::NotNow | ErrorKind::Full | ErrorKind::Moved | ErrorKind::Unreachable | ErrorKind::Refused
+    )
+}
+
+fn told(place: &str, error: &Error, rest: &str) -> anyhow::Error {
     let (code, words) = match error.kind() {
         ErrorKind::OutcomeUnknown => (Code::NotNow, "outcome unknown"),
-        ErrorKind::NotNow | ErrorKind::Full => (Code::NotNow, "not now"),
+        ErrorKind::NotNow | ErrorKind::Full | ErrorKind::Moved => (Code::NotNow, "not now"),
         ErrorKind::Unreachable => (Code::Unreachable, "not reachable"),
         ErrorKind::AccessDenied => (Code::Denied, "access refused"),
         ErrorKind::Refused => (Code::Refused, "refused"),
         kind => (kind.into(), "failed"),
     };
-    let rest = match error.kind() {
-        ErrorKind::NotNow | ErrorKind::Full | ErrorKind::Unreachable | ErrorKind::Refused => {
-            format!("nothing from line {number} on was added: send again from there")
-        }
-        // In a durable queue it may be the right to wait for a replica that is missing, and the lines be stored.
-        _ => format!("line {number} and some behind it may be there: lines with ids can be sent again from there"),
-    };
-    Error::new(error.kind(), format!("stopped at line {number} ({}, {words}): {error}; {rest}", code as u8)).into()
+    Error::new(error.kind(), format!("stopped {place} ({}, {words}): {error}; {rest}", code as u8)).into()
 }
 
 fn open(path: &Path) -> Result<Box<dyn BufRead + Send>> {

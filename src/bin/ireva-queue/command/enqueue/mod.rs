@@ -45,9 +45,9 @@ use crate::view::{Awaited, Planned};
 ///
 /// With --ndjson or --from each line is a job: {"payload":…} with, as wanted,
 /// id, priority, delay, at, attempts, backoff, timeout, ttl, unique, uniqueFor,
-/// unlessQueued. Refused lines go to stderr with their number, and the exit code is 3, also
-/// where every line is refused. How many were enqueued is printed; -q, -o name
-/// and -o jsonl print each job.
+/// orderKey, unlessQueued. Refused lines go to stderr with their number, and the
+/// exit code is 3, also where every line is refused. How many were enqueued is
+/// printed; -q, -o name and -o jsonl print each job.
 ///
 /// With --batch the jobs are counted together (batch show NAME), and the job of
 /// --on-complete follows when all have ended. More can be added until the batch
@@ -123,11 +123,17 @@ struct OneJobArgs {
     #[command(flatten)]
     job: JobArgs,
 
-    /// Its id; the same id again adds nothing
+    /// Its id; the same id again adds nothing (in a queue of several partitions: under
+    /// the same unique key, order key or batch)
     #[arg(long, value_name = "ID")]
     id: Option<JobId>,
 
-    /// Add nothing where a job of the queue waits or runs
+    /// Keep the order among jobs of this key, also where the queue has several partitions
+    #[arg(long, value_name = "KEY")]
+    order_key: Option<String>,
+
+    /// Add nothing where a job of the queue waits or runs; a queue of several
+    /// partitions refuses it
     #[arg(long)]
     unless_queued: bool,
 }
@@ -138,6 +144,7 @@ impl OneJobArgs {
         let job = self.delay.into_iter().fold(job, NewJob::delay);
         let job = self.at.into_iter().fold(job, NewJob::at);
         let job = self.id.iter().cloned().fold(self.job.put_on(job), NewJob::id);
+        let job = self.order_key.iter().fold(job, NewJob::order_key);
         if self.unless_queued { job.unless_queued() } else { job }
     }
 }
@@ -195,8 +202,12 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
         job = job.awaited();
     }
     job = args.batch.batch.iter().cloned().fold(job, NewJob::batch);
-    args.batch.open(&args.queue, on_complete.as_ref(), context).await?;
     let queue = context.client()?.queue(args.queue);
+    if args.batch.batch.is_some() {
+        // A job that is refused leaves no empty batch.
+        queue.must_take(&job).await?;
+    }
+    args.batch.open(queue.name(), on_complete.as_ref(), context).await?;
     if let Some(directory) = args.spool {
         return spooling::run(&queue, job, directory, context).await;
     }

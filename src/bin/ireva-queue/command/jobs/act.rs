@@ -77,7 +77,7 @@ pub async fn run(args: Args, act: BulkAct, context: &Context) -> Result<Answer> 
         BulkAct::Promote => Act::Promoted,
     };
     care.asks(named, &format!("{} of {queue}", word.doing()), context)?;
-    context.client()?.queue(queue.clone()).must_exist().await?;
+    context.answering()?.queue(queue.clone()).must_exist().await?;
     let (selection, missing) = narrowing.jobs(&state, &ids, &queue, context).await?;
     carry_out(Task { queue: &queue, act, word, selection, named, missing, delay: None }, &care, context).await
 }
@@ -110,7 +110,7 @@ async fn one_by_one(
         Some(reason) => inspector.because(reason),
         None => inspector,
     };
-    each(ids, queue, context, async |job| match act {
+    each(ids, queue, &inspector, async |job| match act {
         BulkAct::Remove => inspector.delete(&job).await,
         BulkAct::Cancel => inspector.cancel(&job).await,
         BulkAct::Retry => inspector.retry(&job).await,

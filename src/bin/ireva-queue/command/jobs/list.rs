@@ -49,7 +49,7 @@ pub struct Args {
 
 /// Lists what is selected.
 pub async fn run(args: Args, context: &Context) -> Result<Answer> {
-    let inspector = context.client()?.inspector();
+    let inspector = context.answering()?.inspector();
     let wanted = args.narrowing.limit().unwrap_or(if args.all { u64::MAX } else { USUAL_LIMIT });
     let (mut jobs, mut more, mut missing) = (Vec::new(), true, Vec::new());
     if args.narrowing.is_given() {

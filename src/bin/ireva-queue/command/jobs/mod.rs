@@ -8,7 +8,7 @@ mod show;
 
 use anyhow::Result;
 use clap::Subcommand;
-use ireva_queue::{BulkAct, ErrorKind, Located, QueueName};
+use ireva_queue::{BulkAct, ErrorKind, Inspector, Located, QueueName};
 
 use crate::context::Context;
 use crate::output::Answer;
@@ -89,10 +89,9 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
 pub async fn each<T: View + 'static>(
     ids: &[String],
     queue: Option<&QueueName>,
-    context: &Context,
+    inspector: &Inspector,
     act: impl AsyncFn(Located) -> ireva_queue::Result<T>,
 ) -> Result<Answer> {
-    let inspector = context.client()?.inspector();
     let act = async |id: &str| act(inspector.find(id, queue).await?).await;
     each_named(ids, act).await
 }

@@ -30,13 +30,13 @@ pub async fn run(args: Args, context: &Context) -> Result<Answer> {
     if timeline {
         return timelines(&ids, queue.as_ref(), context).await;
     }
-    let inspector = context.client()?.inspector();
-    each(&ids, queue.as_ref(), context, async |job| inspector.job_with_children(&job, children).await).await
+    let inspector = context.answering()?.inspector();
+    each(&ids, queue.as_ref(), &inspector, async |job| inspector.job_with_children(&job, children).await).await
 }
 
 /// The steps of each job, one job behind the other.
 async fn timelines(ids: &[String], queue: Option<&QueueName>, context: &Context) -> Result<Answer> {
-    let inspector = context.client()?.inspector();
+    let inspector = context.answering()?.inspector();
     let (mut steps, mut errors, mut done) = (Vec::new(), Vec::<anyhow::Error>::new(), 0);
     for id in ids {
         let told = match inspector.find(id, queue).await {

@@ -40,7 +40,7 @@ pub struct NextArgs {
 
 /// Lists them.
 pub async fn list(args: ListArgs, context: &Context) -> Result<Answer> {
-    let schedules = context.client()?.schedules().list(&args.queues).await?;
+    let schedules = context.answering()?.schedules().list(&args.queues).await?;
     if schedules.is_empty() {
         context.ui.note("no schedules: 'schedule add' makes one");
     }
@@ -50,7 +50,7 @@ pub async fn list(args: ListArgs, context: &Context) -> Result<Answer> {
 /// Lists what comes.
 pub async fn next(args: NextArgs, context: &Context) -> Result<Answer> {
     let (count, names) = wanted(&args.words)?;
-    let ticks = context.client()?.schedules().upcoming(&names, count).await?;
+    let ticks = context.answering()?.schedules().upcoming(&names, count).await?;
     if ticks.is_empty() {
         context.ui.note("no tick comes: there are no schedules, or they are paused or have ended");
     }

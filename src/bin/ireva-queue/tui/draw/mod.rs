@@ -50,7 +50,11 @@ fn too_small(frame: &mut Frame<'_>, state: &State) {
 }
 
 fn header(frame: &mut Frame<'_>, area: Rect, state: &State, pen: &Pen) {
-    let style = if state.outage.is_some() { pen.palette.alarm() } else { pen.palette.title() };
+    let style = if state.outage.is_some() || !state.facts.left_out.is_empty() {
+        pen.palette.alarm()
+    } else {
+        pen.palette.title()
+    };
     let lines: Vec<_> = state.header().into_iter().map(|line| Line::from(line).style(style)).collect();
     frame.render_widget(Paragraph::new(lines), area);
     if !state.filter.is_empty() && state.outage.is_none() && !matches!(state.mode, Mode::Filter(_)) {

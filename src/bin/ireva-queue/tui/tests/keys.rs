@@ -116,11 +116,11 @@ fn what_changes_something_is_asked_first() {
         ("Gp", Act::Resume(name("roi-distribution"))),
         (
             "<tab>c",
-            Act::Cancel(Located {
-                queue: name("email"),
-                id: JobId::new("01KAQ8Z3V7X9Y2N4M6P8R0S1T3").unwrap(),
-                state: JobState::Active,
-            }),
+            Act::Cancel(Located::new(
+                name("email"),
+                JobId::new("01KAQ8Z3V7X9Y2N4M6P8R0S1T3").unwrap(),
+                JobState::Active,
+            )),
         ),
         ("p", Act::Pause(name("email"))),
         (

@@ -127,5 +127,6 @@ fn busy() -> Facts {
         causes: vec![cause("email", "smtp_5xx", 100), cause("email", "connection_refused", 30)],
         workers: vec![worker("db-host", &["email", "roi-distribution"], false), worker("old-host", &["email"], true)],
         looked: None,
+        left_out: Vec::new(),
     }
 }

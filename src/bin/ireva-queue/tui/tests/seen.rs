@@ -80,7 +80,7 @@ async fn a_read_only_configuration_sees_everything_and_changes_nothing() {
     env.push(("IREVA_QUEUE_READ_ONLY".to_owned(), "on".to_owned()));
     let lookup = |name: &str| env.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
     let reader = Client::new(&Config::from_lookup(lookup, None).unwrap()).unwrap();
-    let dead = Located { queue: name("email"), id: JobId::new("dead-1").unwrap(), state: JobState::Dead };
+    let dead = Located::new(name("email"), JobId::new("dead-1").unwrap(), JobState::Dead);
     let seen = look_until(&mut Loader::new(reader.clone()), Some(dead), |facts| facts.causes.len() == 1).await;
     assert_eq!((seen.queues.len(), seen.causes[0].group.count), (2, 3));
     assert!(seen.looked.is_some(), "{seen:?}");
@@ -106,7 +106,7 @@ async fn what_a_server_holds_is_shown_and_acted_on() {
     let stopper = worker.stopper();
     let work = tokio::spawn(worker.run());
 
-    let job = Located { queue: name("email"), id: JobId::new("hold-0001").unwrap(), state: JobState::Active };
+    let job = Located::new(name("email"), JobId::new("hold-0001").unwrap(), JobState::Active);
     let all = |facts: &Facts| {
         let told = facts.running.first().is_some_and(|running| running.progress.is_some());
         let looked = facts.looked.as_ref().and_then(|(_, details)| details.as_ref().ok());
