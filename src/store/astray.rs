@@ -46,8 +46,8 @@ impl Store {
             let partitions = course.next.unwrap_or(course.layout.now);
             (moved_ms.unwrap_or_default().max(begun_ms), partitions, course.held || course.next.is_some())
         } else {
-            let places: Vec<_> = course.layout.now.each().map(|place| self.partition_keys(queue, place)).collect();
-            let Astray { lost, shut } = self.astray(&course, &places).await?;
+            let spread = self.spread(queue).await?;
+            let Astray { lost, shut } = self.astray(&course, spread.present()).await?;
             match lost {
                 Some(lost) => (lost.change / 1_000, lost.partitions, true),
                 None if shut.is_empty() => return Ok(None),

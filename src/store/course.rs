@@ -325,10 +325,12 @@ impl Store {
     /// What keeps partitions of a queue from being fetched while their number changes; `None` where nothing does.
     pub(crate) async fn hold(&self, queue: &QueueName) -> Result<Option<Hold>> {
         let course = self.course(queue).await?;
-        let Some(was) = course.layout.was.filter(|_| course.held || !course.busy.is_empty()) else { return Ok(None) };
+        if course.layout.was.is_none() || !course.held && course.busy.is_empty() {
+            return Ok(None);
+        }
         let mut left = Left::default();
-        for place in was.each() {
-            left = left.and(self.vacancy(&self.partition_keys(queue, place)).await?);
+        for keys in self.spread(queue).await?.former() {
+            left = left.and(self.vacancy(keys).await?);
         }
         let Left { waiting, running, .. } = left;
         Ok(Some(Hold { partitions: course.layout.now.count(), waiting, running, all: course.held }))

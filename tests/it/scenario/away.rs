@@ -88,6 +88,8 @@ fn examined(cli: &Cli, (node, gone): (&str, &str), (wide, there): (&str, usize),
     assert!(findings.iter().any(|row| row["about"] == here), "the others are looked at: {findings:#?}");
     let of_one = rows(&cli.run(["doctor", wide, "-o", "json"]).expect(1));
     assert!(of_one.iter().any(|row| is_down(&row)), "{of_one:#?}");
+    let waits = |row: &Value| row["code"] == "no_worker" && row["about"] == wide;
+    assert!(of_one.iter().any(waits) && findings.iter().any(waits), "what is there is judged: {of_one:#?}");
     cli.run(["check", "backlog", here]).expect(0);
     let checked = cli.run(["check", "backlog", wide]).expect(2);
     assert!(checked.stdout.contains(&format!("{there} jobs in line")) && checked.stdout.contains(node), "{checked:?}");
