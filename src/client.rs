@@ -196,7 +196,14 @@ impl Outlet for Client {
 fn open(config: &Config, clock: Clock, patience: Patience) -> Store {
     let connection = Connection::new(config.redis.clone(), patience);
     let confirmer = Confirmer::new(config.redis.clone(), clock.clone(), config.durable_wait);
-    Store { connection, clock, prefix: config.redis.prefix.as_str().into(), confirmer, noted: None }
+    Store {
+        connection,
+        clock,
+        prefix: config.redis.prefix.as_str().into(),
+        confirmer,
+        noted: None,
+        elsewhere: Arc::default(),
+    }
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ use crate::store::{
 const ROUND_PAGES: usize = 8;
 /// How often it looks at batches, whose counts may still change, and for ids without a record.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often it says which jobs each place takes: a server may have lost it.
+const SAYS_AGAIN: Duration = Duration::from_secs(5);
 /// How long a mover looks on before it looks again.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The same where a server does not answer.
@@ -83,8 +85,8 @@ struct Mover<'a> {
     hindered: Option<Error>,
     /// Of how many things that are on their way it is known that they have arrived, though no replica has confirmed it.
     arrived: u64,
-    /// Whether it has said once more which jobs each place takes.
-    has_said: bool,
+    /// When it last said once more which jobs each place takes.
+    said_at: Option<Instant>,
     /// Since when nothing waits in the old places.
     idle_since: Option<Instant>,
     /// Since when they hold nothing at all.
@@ -232,7 +234,7 @@ impl<'a> Mover<'a> {
             moved: 0,
             hindered: None,
             arrived: 0,
-            has_said: false,
+            said_at: None,
             idle_since: None,
             empty_since: None,
             looked_at: None,
@@ -316,7 +318,11 @@ impl<'a> Mover<'a> {
 
     /// Moves some of it; what is left, and whether the change has come a step further.
     async fn step(&mut self, course: &Course) -> Result<(Left, bool)> {
-        self.has_said = self.has_said || self.say_gates(course).await.is_ok();
+        if self.said_at.is_none_or(|at| at.elapsed() >= SAYS_AGAIN) {
+            self.said_at = Some(Instant::now());
+            // A node may be away, and is told when it is back.
+            let _ = self.say_gates(course).await;
+        }
         self.round(course).await?;
         let left = self.left(course.layout).await?;
         Ok((left, self.conclude(course, left).await?))
@@ -448,8 +454,7 @@ impl<'a> Mover<'a> {
             *then = if holds { then.or_else(|| Some(Instant::now())) } else { None };
             then.map_or(Duration::ZERO, |then| then.elapsed())
         };
-        // What is held up by a replica alone has its place in line already.
-        let waiting = left.waiting.saturating_sub(self.arrived);
+        let waiting = self.holding(left);
         let idle = since(&mut self.idle_since, waiting == 0);
         let empty = since(&mut self.empty_since, left.is_empty());
         let waits = waiting > 0 || (left.running > 0 && idle < LONG_RUN);

@@ -148,11 +148,11 @@ impl Producer {
         Ok(Outcome { answers, back })
     }
 
-    /// Whether a call of this producer made the queue.
     fn keys(&self) -> &QueueKeys {
         &self.0.keys
     }
 
+    /// Whether a call of this producer made the queue.
     pub(crate) fn made(&self) -> bool {
         self.0.made.load(Ordering::Acquire)
     }

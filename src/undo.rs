@@ -72,7 +72,8 @@ impl Audit {
         let spread = store.spread(&entry.queue).await?;
         let mut kept = Vec::new();
         for keys in places(store, entry, &spread) {
-            if store.absence(keys.name(Key::Meta)).await.is_some() {
+            let taken = format!("what act {} took from queue {} there", entry.id, entry.queue);
+            if store.leaves_out(keys.name(Key::Meta), &taken).await {
                 continue;
             }
             let known = store.restored(&keys, &entry.id).await?;

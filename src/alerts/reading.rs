@@ -35,6 +35,10 @@ pub(super) struct Look {
     no_memory: bool,
     /// Open breakers, and what is to be said of them.
     open: Vec<(String, String)>,
+    /// The node that has the breakers is away.
+    no_breakers: bool,
+    /// The node that has the list of queues is away: which others there are is not known.
+    no_list: bool,
 }
 
 impl Look {
@@ -47,12 +51,15 @@ impl Look {
         let of_queues = || rules.iter().filter(|rule| rule.kind.check().is_some());
         let mut wanted: BTreeSet<QueueName> = of_queues().filter_map(|rule| rule.queue.clone()).collect();
         if of_queues().any(|rule| rule.queue.is_none()) {
+            look.no_list = store.is_without_list().await;
             wanted.extend(store.queues().await?);
         }
         let ask = |queue: QueueName| async move { (store.counts_of(&queue).await, queue) };
         let mut asked = stream::iter(wanted).map(ask).buffer_unordered(CALLS_AT_ONCE);
         while let Some((counts, queue)) = asked.next().await {
             match counts {
+                // A part of it is no number of the queue.
+                Ok(Some(counts)) if counts.is_partial() => _ = look.unread.insert(queue.to_string()),
                 Ok(Some(counts)) => _ = look.stats.insert(queue.clone(), counts.stats(queue)),
                 Ok(None) => {}
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Internal) => {
@@ -73,6 +80,7 @@ impl Look {
             }
         }
         if rules.iter().any(|rule| rule.kind == AlertKind::Breaker) {
+            look.no_breakers = store.is_without_breakers().await;
             let open = store.breakers().await?.1.into_iter().flatten();
             let open = open.filter(|breaker| breaker.state != BreakerState::Closed);
             look.open = open.map(|breaker| (breaker.dependency.clone(), of_breaker(&breaker))).collect();
@@ -84,7 +92,8 @@ impl Look {
     pub(super) fn is_unread(&self, kind: AlertKind, subject: &str) -> bool {
         match kind {
             AlertKind::Memory => self.no_memory,
-            kind => kind.check().is_some() && self.unread.contains(subject),
+            AlertKind::Breaker => self.no_breakers,
+            kind => kind.check().is_some() && (self.no_list || self.unread.contains(subject)),
         }
     }
 

@@ -3,16 +3,16 @@
 //! A job may run for hours, and no script sees both it and the new places. So once nothing waits in the old places they are
 //! held: from then on what runs there only gets less. It is counted, by the new place that each job belongs to, and taken off
 //! that place's share: so the limit of the queue holds over both, and where a partition runs one job at a time the next one of
-//! an order key still waits for the one before it. Where more belong to a place than its share, those that have nothing to do
-//! give theirs. When some have ended they are counted again.
+//! an order key still waits for the one before it. Places whose jobs are in line
+//! get what is left before others do. When some have ended they are counted again.
 
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
-use super::{LOOK, Mover};
+use super::{LOOK, Mover, TURN_MS};
 use crate::error::Result;
 use crate::job::Partitions;
-use crate::store::{Course, CourseStep, Left, charge};
+use crate::store::{Allotment, Course, CourseStep, Left};
 
 impl Mover<'_> {
     /// Lets the new places start what they may beside what runs in the old ones, which `left` says. Whether that changed
@@ -48,25 +48,45 @@ impl Mover<'_> {
             self.running = running;
         }
         // What went back into line meanwhile runs nowhere, and goes before what is behind it.
-        if self.left(course.layout).await?.waiting > self.arrived {
+        if self.holding(self.left(course.layout).await?) > 0 {
             return Ok(false);
         }
-        let settings = store.settings(&store.keys(queue)).await?.settings;
-        let there = try_join_all(now.each().map(|place| {
+        let whole = store.settings(&store.keys(queue)).await?.settings;
+        let before = if course.held { Allotment::none(&whole) } else { Allotment::of(&whole, &course.busy) };
+        let wanted = Allotment::wanted(&whole, &self.running, &self.there(now).await?);
+        // Who gives a slot away knows it before another has it.
+        let lower = before.and_at_most(&wanted);
+        if lower != before {
+            self.allot(course, now, &lower).await?;
+        }
+        // Another mover may have begun meanwhile: then what it says holds.
+        if !store.mover_turn(queue, (&self.who, false), TURN_MS).await? {
+            return Ok(false);
+        }
+        let raised = lower.raised(&wanted, self.running.iter().sum(), &self.there(now).await?);
+        if raised != lower || course.held {
+            self.allot(course, now, &raised).await?;
+        }
+        Ok(course.held || raised != before)
+    }
+
+    /// How many jobs the new places wait for. What is held up by a replica alone has its place in line already; where nothing can
+    /// be moved, what is not in line yet runs where it is when its time comes.
+    pub(super) fn holding(&self, left: Left) -> u64 {
+        if self.hindered.is_some() { left.in_line + left.leaving.saturating_sub(self.arrived) } else { left.waiting }
+    }
+
+    async fn allot(&self, course: &Course, now: Partitions, allotment: &Allotment) -> Result<()> {
+        self.store.lift(self.queue, (&course.change, now), &allotment.taken_off()).await?;
+        self.store.copy_settings(self.queue).await
+    }
+
+    /// How many jobs of each new place are in line, and how many run.
+    async fn there(&self, now: Partitions) -> Result<Vec<(u64, u64)>> {
+        let looks = now.each().map(|place| {
             let keys = self.keys(place);
-            async move { store.vacancy(&keys).await }
-        }));
-        let idle: Vec<bool> = there.await?.iter().map(|left| left.waiting + left.running == 0).collect();
-        let mut busy = charge(&settings, &self.running, &idle);
-        if busy.iter().zip(&course.busy).any(|(now, before)| now > before) {
-            // Who gives its share knows that before another has it.
-            busy.iter_mut().zip(&course.busy).for_each(|(now, before)| *now = (*now).max(*before));
-        }
-        if !course.held && busy == course.busy {
-            return Ok(false);
-        }
-        store.lift(queue, (&course.change, now), &busy).await?;
-        store.copy_settings(queue).await?;
-        Ok(true)
+            async move { self.store.vacancy(&keys).await.map(|left| (left.in_line, left.running)) }
+        });
+        try_join_all(looks).await
     }
 }

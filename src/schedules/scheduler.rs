@@ -144,7 +144,9 @@ impl Scheduler {
             let places = within_limit(store, &queue, store.places(&queue)).await;
             // What is on a node that is away is told once, and waits.
             let places = store.or_left_out(&queue, places)?.unwrap_or_default();
-            let rounds = places.iter().map(|keys| within_limit(store, &queue, round(store, keys, NAME, tell)));
+            // Whether a schedule is in another place too is not to be told from a part of them.
+            let whole = &store.whole();
+            let rounds = places.iter().map(|keys| within_limit(store, &queue, round(whole, keys, NAME, tell)));
             earliest(join_all(rounds).await)
         };
         let mut looks = stream::iter(queues).map(ask).buffer_unordered(CALLS_AT_ONCE);
@@ -218,7 +220,7 @@ impl Nodes {
             self.told.remove(&node);
         }
         if self.asked.is_none() && self.store.connection.is_cluster() {
-            let next = self.store.noting_again();
+            let next = self.store.noting();
             self.asked = Some(tokio::spawn(async move {
                 next.absent_nodes().await;
                 next

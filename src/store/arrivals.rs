@@ -52,7 +52,12 @@ impl Store {
                 Ok(is_on && self.stands(&keys, call, durable, "a change of the partitions of").await?)
             }
         });
-        join_all(marks).await.into_iter().try_fold(true, |all, stays: Result<bool>| Ok(all && stays?))
+        let stays = join_all(marks).await.into_iter().try_fold(true, |all, stays: Result<bool>| Ok(all && stays?));
+        if let Ok(false) = stays {
+            // Another server may be a place's by now.
+            self.connection.leave();
+        }
+        stays
     }
 
     async fn durable(&self, queue: &QueueName) -> Result<Durable> {

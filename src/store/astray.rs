@@ -28,7 +28,7 @@ pub(crate) struct Lost {
 #[derive(Debug, Default)]
 pub(crate) struct Astray<'a> {
     pub lost: Option<Lost>,
-    /// Places that take only some jobs, though no change is under way.
+    /// Places that do not take all jobs, though no change is under way.
     pub shut: Vec<&'a QueueKeys>,
 }
 
@@ -80,7 +80,7 @@ impl Store {
             {
                 astray.lost = Some(Lost { partitions, change });
             }
-            if gate.starts_with('<') && change <= known + 1 {
+            if !gate.is_empty() && change <= known + 1 {
                 astray.shut.push(keys);
             }
         }

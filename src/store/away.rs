@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::sync::OnceCell;
@@ -18,6 +18,15 @@ use crate::store::{Key, QueueKeys, Store, keys};
 const SCAN_STEP: u64 = 1_000;
 /// The search gives up after this.
 const SCAN_LIMIT: Duration = Duration::from_secs(2);
+/// What it found counts for so long, for every look.
+const FOUND_FOR: Duration = Duration::from_secs(60);
+
+/// The queues that nodes have, and of how many partitions they are.
+type Found = Arc<BTreeMap<QueueName, BTreeSet<u16>>>;
+
+/// What the last search found, with what it has not come to, and when: of all looks of a client.
+#[derive(Default)]
+pub(crate) struct Elsewhere(tokio::sync::Mutex<Option<(Instant, Found, Vec<String>)>>);
 
 /// Which nodes were away when they were asked first, and what was left out because of that.
 #[derive(Default)]
@@ -26,7 +35,7 @@ pub(crate) struct Noted {
     nodes: Mutex<BTreeMap<String, Arc<OnceCell<Option<String>>>>>,
     left_out: Mutex<BTreeMap<String, LeftOut>>,
     /// What the nodes that answer have.
-    found: OnceCell<BTreeMap<QueueName, BTreeSet<u16>>>,
+    found: OnceCell<Found>,
 }
 
 impl Noted {
@@ -43,17 +52,19 @@ impl Store {
         Self { noted: self.connection.is_cluster().then(Arc::default), ..self.clone() }
     }
 
-    /// The same anew: which nodes are away is asked again, and what they leave to be found on the others is not looked for once
-    /// more.
-    pub(crate) fn noting_again(&self) -> Self {
-        let found = self.noted.as_ref().and_then(|noted| noted.found.get().cloned());
-        let noted = Noted { found: OnceCell::new_with(found), ..Noted::default() };
-        Self { noted: self.connection.is_cluster().then(|| Arc::new(noted)), ..self.clone() }
-    }
-
     /// Whether the list of queues is on a node that is away, where that is noted.
     pub(crate) async fn is_without_list(&self) -> bool {
         self.absence(&keys::registry(&self.prefix)).await.is_some()
+    }
+
+    /// Whether the breakers are on such a node.
+    pub(crate) async fn is_without_breakers(&self) -> bool {
+        self.absence(&keys::breakers(&self.prefix)).await.is_some()
+    }
+
+    /// The same; it leaves nothing out.
+    pub(crate) fn whole(&self) -> Self {
+        Self { noted: None, ..self.clone() }
     }
 
     /// What was left out, node by node.
@@ -202,33 +213,60 @@ impl Store {
     }
 
     /// The queues that have keys on the nodes that answer, and of how many partitions.
-    async fn found_elsewhere(&self) -> &BTreeMap<QueueName, BTreeSet<u16>> {
-        static NONE: BTreeMap<QueueName, BTreeSet<u16>> = BTreeMap::new();
-        let Some(noted) = &self.noted else { return &NONE };
+    async fn found_elsewhere(&self) -> Found {
+        let Some(noted) = &self.noted else { return Found::default() };
         let absent = self.absent_nodes().await;
         let find = || async {
-            let nodes = self.connection.nodes().into_iter().filter(|node| !absent.contains_key(node));
-            let search = |node: String| {
-                let connection = self.connection.to_node_at(&node);
-                let store = connection.map(|connection| Self { connection, noted: None, ..self.clone() });
-                async move {
-                    let mut names = Vec::new();
-                    if let Some(store) = store {
-                        // What was found counts, however far it came.
-                        let _ = timeout(SCAN_LIMIT, store.search(&mut names)).await;
-                    }
-                    names
+            let mut last = self.elsewhere.0.lock().await;
+            let fresh = last.take_if(|(at, ..)| at.elapsed() < FOUND_FOR);
+            let (at, found, cut) = match fresh {
+                Some(fresh) => fresh,
+                None => {
+                    let (found, cut) = self.search_all(&absent).await;
+                    (Instant::now(), Arc::new(found), cut)
                 }
             };
-            let mut found = BTreeMap::<QueueName, BTreeSet<u16>>::new();
-            for name in join_all(nodes.map(search)).await.into_iter().flatten() {
-                if let Some((queue, partitions)) = place_of_key(&self.prefix, &name) {
-                    found.entry(queue).or_default().extend(partitions);
-                }
-            }
-            found
+            *last = Some((at, Arc::clone(&found), cut.clone()));
+            (found, cut)
         };
-        noted.found.get_or_init(|| Box::pin(find())).await
+        let found = noted.found.get_or_init(|| {
+            Box::pin(async {
+                let (found, cut) = find().await;
+                if let Some(node) = absent.keys().next().filter(|_| !cut.is_empty()) {
+                    let what =
+                        format!("what a search of {} had not come to after {}s", cut.join(", "), SCAN_LIMIT.as_secs());
+                    let mut left_out = noted.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+                    left_out.entry(node.clone()).or_default().also.insert(what);
+                }
+                found
+            })
+        });
+        Arc::clone(found.await)
+    }
+
+    /// Searches the nodes that answer; what they have, and those that were not searched to the end.
+    async fn search_all(&self, absent: &BTreeMap<String, String>) -> (BTreeMap<QueueName, BTreeSet<u16>>, Vec<String>) {
+        let nodes = self.connection.nodes().into_iter().filter(|node| !absent.contains_key(node));
+        let search = |node: String| {
+            let connection = self.connection.to_node_at(&node);
+            let store = connection.map(|connection| Self { connection, noted: None, ..self.clone() });
+            async move {
+                let (mut names, mut whole) = (Vec::new(), false);
+                if let Some(store) = store {
+                    // What was found counts, however far it came.
+                    whole = timeout(SCAN_LIMIT, store.search(&mut names)).await.is_ok_and(|end| end.is_ok());
+                }
+                (names, (!whole).then_some(node))
+            }
+        };
+        let (mut found, mut cut) = (BTreeMap::<QueueName, BTreeSet<u16>>::new(), Vec::new());
+        for (names, node) in join_all(nodes.map(search)).await {
+            cut.extend(node);
+            for (queue, partitions) in names.iter().filter_map(|name| place_of_key(&self.prefix, name)) {
+                found.entry(queue).or_default().extend(partitions);
+            }
+        }
+        (found, cut)
     }
 
     /// The keys of one node that tell of queues and of partitions. Done only where what lists them is away: it goes over

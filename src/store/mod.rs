@@ -4,6 +4,7 @@ mod active;
 mod acts;
 mod admit;
 mod alerts;
+mod allotment;
 mod arrivals;
 mod astray;
 mod audit;
@@ -58,6 +59,7 @@ mod witnesses;
 pub(crate) use acts::{ACT_STEP, Care, protected};
 pub(crate) use admit::{Admission, Admitted};
 pub(crate) use alerts::{ALERT_MOVES, ALERTS_WAITING, AlertHash, AlertMove, AlertMoved, AlertTurn};
+pub(crate) use allotment::Allotment;
 pub(crate) use astray::{Astray, Lost, Standstill};
 pub(crate) use audit::{AUDIT_PAGE, Noted};
 pub(crate) use batches::BATCHES_STEP;
@@ -87,7 +89,6 @@ pub(crate) use progress::text as progress_text;
 pub(crate) use recovery::worker_of;
 pub(crate) use rights::{rules as acl_rules, sentinel_rules as acl_rules_of_sentinels};
 pub(crate) use schedules::{Appointed, Appointment, Elsewhere, Fired, Firing, StoredSchedule, too_many};
-pub(crate) use share::charge;
 pub(crate) use spread::{Spread, Standpoint};
 #[cfg(feature = "api")]
 pub(crate) use tokens::StoredToken;
@@ -110,6 +111,8 @@ pub(crate) struct Store {
     pub confirmer: Confirmer,
     /// Set where what is on nodes that are away is left out.
     pub noted: Option<Arc<away::Noted>>,
+    /// What was found on the nodes of a cluster that answer, while the list of queues was away.
+    pub elsewhere: Arc<away::Elsewhere>,
 }
 
 impl Store {

@@ -60,7 +60,9 @@ pub(crate) enum Apart<'a> {
 pub(crate) struct Left {
     /// Jobs that wait, and what is on its way.
     pub waiting: u64,
-    /// What of that is on its way.
+    /// Those that could run now.
+    pub in_line: u64,
+    /// What is on its way.
     pub leaving: u64,
     pub running: u64,
     pub ended: u64,
@@ -128,6 +130,7 @@ impl Left {
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             waiting: self.waiting + other.waiting,
+            in_line: self.in_line + other.in_line,
             leaving: self.leaving + other.leaving,
             running: self.running + other.running,
             ended: self.ended + other.ended,
@@ -321,6 +324,7 @@ impl Store {
         let mut reply = Reply::new("vacancy", scripts::VACANCY.ask(&self.connection, &command).await?)?;
         Ok(Left {
             waiting: reply.count()?,
+            in_line: reply.count()?,
             leaving: reply.count()?,
             running: reply.count()?,
             ended: reply.count()?,

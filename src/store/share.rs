@@ -42,23 +42,7 @@ pub(crate) fn share(
     same.chain(divided.iter().flat_map(encode)).chain(held).filter(|(_, text)| !text.is_empty()).collect()
 }
 
-/// Of the jobs that run in former partitions how many are taken off the share of each new one. `running`: how many belong to
-/// each; what is more than its share is taken off those that are `idle`, as far as these have one.
-pub(crate) fn charge(whole: &QueueSettings, running: &[u64], idle: &[bool]) -> Vec<u64> {
-    let mut charged = running.to_vec();
-    let shares: Vec<u64> = shares_of(whole).into_iter().map(u64::from).collect();
-    for place in 0..charged.len().min(shares.len()) {
-        for other in (0..charged.len()).filter(|other| idle.get(*other) == Some(&true)) {
-            let over = charged[place].saturating_sub(shares[place]);
-            let given = over.min(shares[other].saturating_sub(charged[other]));
-            charged[place] -= given;
-            charged[other] += given;
-        }
-    }
-    charged
-}
-
-fn shares_of(whole: &QueueSettings) -> Vec<u32> {
+pub(super) fn shares_of(whole: &QueueSettings) -> Vec<u32> {
     (1..=whole.partitions).map(|number| whole.of_partition(number).concurrency.unwrap_or(0)).collect()
 }
 
@@ -147,21 +131,6 @@ mod tests {
             let sum = left(concurrency, &busy).iter().map(|left| u64::from(*left)).sum::<u64>();
             assert_eq!(sum, u64::from(concurrency) - busy.iter().sum::<u64>(), "{concurrency} {busy:?}");
         }
-    }
-
-    #[test]
-    fn what_is_more_than_a_share_is_taken_off_those_that_have_nothing_to_do() {
-        let charged = |concurrency: u32, running: &[u64], idle: &[bool]| {
-            let whole = QueueSettings { partitions: 4, concurrency: Some(concurrency), ..QueueSettings::default() };
-            charge(&whole, running, idle)
-        };
-        let (all, none) = ([true; 4], [false; 4]);
-        // The place of which the job waits has its slot.
-        assert_eq!(charged(4, &[0, 2, 0, 1], &[true, false, false, false]), [1, 1, 0, 1]);
-        assert_eq!(charged(4, &[0, 2, 0, 1], &none), [0, 2, 0, 1]);
-        assert_eq!(charged(16, &[7, 0, 1, 0], &all), [4, 3, 1, 0]);
-        assert_eq!(charged(16, &[40, 0, 0, 0], &all), [28, 4, 4, 4]);
-        assert_eq!(charged(16, &[3, 4, 0, 0], &all), [3, 4, 0, 0]);
     }
 
     #[test]

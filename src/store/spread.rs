@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::{join_all, try_join, try_join_all};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{History, JobId, Layout, Partition, Partitions, QueueName};
@@ -270,7 +270,8 @@ impl Store {
             if began.elapsed() >= MOMENT && !tried {
                 tried = true;
                 // Who only looks goes on without, where what is on its way cannot arrive now.
-                if self.bring_what_left(way).await.is_ok() {
+                let left = ON_ITS_WAY.saturating_sub(began.elapsed());
+                if timeout(left, self.bring_what_left(way)).await.is_ok_and(|brought| brought.is_ok()) {
                     return Ok(true);
                 }
             }

@@ -15,6 +15,11 @@ use crate::store::presence::{Held, WorkerSelf};
 use crate::store::progress;
 
 impl Counts {
+    /// Whether some partitions are not counted.
+    pub(crate) fn is_partial(&self) -> bool {
+        !self.away.is_empty()
+    }
+
     /// The statistics of the queue.
     pub(crate) fn stats(&self, queue: QueueName) -> QueueStats {
         let [critical, high, normal, low, scheduled, active, retrying, completed, cancelled, dead] = self.sizes;

@@ -122,7 +122,11 @@ pub fn code_of_some(done: usize, errors: &[anyhow::Error]) -> Code {
 /// too, and decides the code where the rest went well or was not found.
 pub fn without(unreached: Vec<anyhow::Error>, ended: (Vec<anyhow::Error>, Code)) -> (Vec<anyhow::Error>, Code) {
     let (mut errors, code) = ended;
-    if unreached.is_empty() || !matches!(code, Code::Done | Code::NotFound | Code::Partly | Code::Unreachable) {
+    if unreached.is_empty() {
+        return (errors, code);
+    }
+    if !matches!(code, Code::Done | Code::NotFound | Code::Partly | Code::Unreachable) {
+        errors.extend(unreached);
         return (errors, code);
     }
     // One of the same cause says less.
@@ -174,7 +178,7 @@ mod tests {
         assert_eq!(code((Vec::new(), Code::Done)), (1, Code::Unreachable));
         assert_eq!(code((vec![error(ErrorKind::NotFound)], Code::NotFound)), (2, Code::Unreachable));
         assert_eq!(code((away(), Code::Unreachable)), (1, Code::Unreachable));
-        assert_eq!(code((vec![error(ErrorKind::Refused)], Code::Refused)), (1, Code::Refused));
+        assert_eq!(code((vec![error(ErrorKind::Refused)], Code::Refused)), (2, Code::Refused));
         assert_eq!(without(Vec::new(), (Vec::new(), Code::Done)).1, Code::Done);
     }
 

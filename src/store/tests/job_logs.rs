@@ -13,7 +13,14 @@ async fn lines_that_come_twice_or_late_stand_in_the_log_once() {
     let redis = TestRedis::start();
     let connection = Connection::new(way(&redis, &[]), Patience::Brief);
     let confirmer = Confirmer::new(way(&redis, &[]), Clock::server(), Duration::from_secs(2));
-    let store = Store { connection, clock: Clock::server(), prefix: "t:".into(), confirmer, noted: None };
+    let store = Store {
+        connection,
+        clock: Clock::server(),
+        prefix: "t:".into(),
+        confirmer,
+        noted: None,
+        elsewhere: std::sync::Arc::default(),
+    };
     let (keys, id) = (store.keys(&QueueName::new("q").unwrap()), JobId::new("job-1").unwrap());
     let add = async |text: &str, from: Option<u64>| {
         let lengths = store.log(&keys, &[LogPart { id: &id, text, from }]).await.unwrap();

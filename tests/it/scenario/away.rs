@@ -254,6 +254,49 @@ fn schedules_and_alerts_of_the_other_nodes_go_on() {
 }
 
 #[test]
+fn an_alert_about_what_cannot_be_seen_stands() {
+    let mut cluster = masters();
+    let cli = cluster.cli();
+    let dead = list_node(&cluster);
+    assert_ne!(dead, cluster.owner(":alerts"));
+    let elsewhere = |name: &str| name_on(&cluster, name, |node| node != dead);
+    let ([here, there], gone) = (["here", "there"].map(elsewhere), name_on(&cluster, "gone", |node| node == dead));
+    let wide = (0..).map(|n| elsewhere(&format!("wide-{n}")));
+    let (wide, away) = wide
+        .map(|wide| (partitions_on(&cluster, &wide, dead), wide))
+        .find_map(|(away, wide)| (!away.is_empty()).then_some((wide, away)))
+        .unwrap();
+    let (_, seen) = spread_jobs(&cli, &wide, &away);
+    let enqueue = |queue: &str, count: usize| (0..count).for_each(|_| _ = cli.enqueue(queue, "1", &[]));
+    enqueue(&gone, 5);
+    enqueue(&here, 1);
+    enqueue(&there, 1);
+    cli.ok(["alerts", "set", "any", "--when", "backlog", "--above", "4", "--for", "0s"]);
+    let more = (seen.len() + 1).to_string();
+    cli.ok(["alerts", "set", "wide", "--when", "backlog", "--above", &more, "--for", "0s", "--queue", &wide]);
+    let mut alerter = cli.clone().env("ALERT_INTERVAL", "1s").service(["alerts", "run", "--log-format", "json"]);
+    let told = |alert: &str, about: &str, event: &str| {
+        let history = cli.json(["alerts", "history"]);
+        let is_it = |entry: &&Value| entry["alert"] == alert && entry["subject"] == about && entry["event"] == event;
+        history.as_array().unwrap().iter().filter(is_it).count()
+    };
+    for (alert, about) in [("any", &gone), ("any", &wide), ("wide", &wide)] {
+        wait_until(LONG, "it fires", || told(alert, about, "firing") == 1);
+    }
+    cluster.servers[dead].kill9();
+    // Each is seen in a round that began behind the death.
+    for queue in [&here, &there] {
+        enqueue(queue, 4);
+        wait_until(LONG, "the others are watched", || told("any", queue, "firing") == 1);
+    }
+    for (alert, about) in [("any", &gone), ("any", &wide), ("wide", &wide)] {
+        assert_eq!(told(alert, about, "recovered"), 0, "{alert} of {about}: {}", cli.json(["alerts", "history"]));
+    }
+    cluster.servers[dead].restart();
+    assert_eq!(alerter.stop(LONG), Some(0));
+}
+
+#[test]
 fn a_worker_says_once_which_partitions_it_cannot_ask_and_once_that_it_can_again() {
     let mut cluster = masters();
     let cli = cluster.cli();
