@@ -34,7 +34,6 @@ const QUEUES_KEPT: usize = 1_000;
 pub struct Client {
     config: Arc<Config>,
     store: Store,
-    /// Sees to durable queues, on a connection of its own.
     /// One handle per queue, so that all who enqueue through this client share its round trips.
     queues: Arc<Mutex<BTreeMap<(QueueName, Usual), Queue>>>,
 }
@@ -74,7 +73,7 @@ impl Client {
                 (Durable::Off, Usual::Confirmed) => Durable::Auto,
                 (durable, _) => durable,
             };
-            Queue::new(self.store.clone(), self.store.confirmer.clone(), name, durable)
+            Queue::new(self.store.clone(), name, durable)
         };
         queues.entry(key).or_insert_with_key(new).clone()
     }
@@ -202,7 +201,7 @@ fn open(config: &Config, clock: Clock, patience: Patience) -> Store {
         prefix: config.redis.prefix.as_str().into(),
         confirmer,
         noted: None,
-        elsewhere: Arc::default(),
+        last_search: Arc::default(),
     }
 }
 

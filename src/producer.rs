@@ -19,7 +19,7 @@ use crate::config::Durable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{BatchName, JobId, KeyField, NewJob, Partitions, QueueName};
 use crate::stats::Enqueued;
-use crate::store::{Accepted, Answered, Confirmer, EnqueueCall, QueueKeys, Store};
+use crate::store::{Accepted, Answered, EnqueueCall, QueueKeys, Store};
 
 /// Jobs in one call, and bytes of payload after which a call takes no more.
 const CALL_JOBS: usize = 300;
@@ -36,7 +36,6 @@ pub(crate) struct Producer(Arc<Inner>);
 
 struct Inner {
     store: Store,
-    confirmer: Confirmer,
     keys: QueueKeys,
     usual: Durable,
     /// The partitions before this one's, which are asked about every job before it is handed over.
@@ -84,15 +83,9 @@ struct Outcome {
 impl Producer {
     /// `usual`: whether the queue is durable where nobody has set it; `former`: the partitions that are asked about every job
     /// before it is handed over.
-    fn new(
-        store: Store,
-        confirmer: Confirmer,
-        keys: QueueKeys,
-        (usual, former): (Durable, Option<Partitions>),
-    ) -> Self {
+    fn new(store: Store, keys: QueueKeys, (usual, former): (Durable, Option<Partitions>)) -> Self {
         Self(Arc::new(Inner {
             store,
-            confirmer,
             keys,
             usual,
             former,

@@ -16,7 +16,7 @@ use crate::mover::{self, Moved, Pace};
 use crate::producer::Router;
 use crate::selection::Selection;
 use crate::stats::{BulkReport, Enqueued, JobEnd, QueueStats, SettingsInForce};
-use crate::store::{Confirmer, Key, QueueKeys, Store};
+use crate::store::{Key, QueueKeys, Store};
 
 /// The states that `clear` means unless others are named.
 const WAITING: [JobState; 3] = [JobState::Pending, JobState::Scheduled, JobState::Retrying];
@@ -33,9 +33,9 @@ pub struct Queue {
 }
 
 impl Queue {
-    pub(crate) fn new(store: Store, confirmer: Confirmer, name: &QueueName, usual: Durable) -> Self {
+    pub(crate) fn new(store: Store, name: &QueueName, usual: Durable) -> Self {
         let keys = store.keys(name);
-        let producer = Router::new(store.clone(), confirmer, name, usual);
+        let producer = Router::new(store.clone(), name, usual);
         Self { store, keys, producer }
     }
 

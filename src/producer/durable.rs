@@ -30,9 +30,9 @@ impl Producer {
     /// not confirmed in time is answered so, each job for itself: `OutcomeUnknown`, or what no repeat mends as it is.
     pub(super) async fn confirm(&self, handed: &mut [Handed]) {
         let begun = handed.iter().filter_map(|handed| Some(handed.unconfirmed.as_ref()?.begun)).max();
-        let until = begun.map(|begun| begun + BUDGET.max(self.0.confirmer.wait() * 2));
+        let until = begun.map(|begun| begun + BUDGET.max(self.0.store.confirmer.wait() * 2));
         while let (Some(calls), Some(until)) = (self.unconfirmed(handed), until) {
-            match self.0.confirmer.confirm(&calls, until).await {
+            match self.0.store.confirmer.confirm(&calls, until).await {
                 Ok(Confirmation::Given) => break,
                 Ok(Confirmation::Lost) => self.again(handed, until).await,
                 Err(error) => {

@@ -13,7 +13,7 @@ use crate::config::Durable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{NewJob, QueueName};
 use crate::stats::Enqueued;
-use crate::store::{Accepted, Confirmer, Store};
+use crate::store::{Accepted, Store};
 
 /// So long jobs are offered again while the number of partitions changes: a change says the new number within one round
 /// trip for each partition.
@@ -32,7 +32,6 @@ pub(crate) struct Router(Arc<Inner>);
 
 struct Inner {
     store: Store,
-    confirmer: Confirmer,
     queue: QueueName,
     usual: Durable,
     routes: Mutex<Routes>,
@@ -48,9 +47,9 @@ struct Routes {
 
 impl Router {
     /// `usual`: whether the queue is durable where nobody has set it.
-    pub(crate) fn new(store: Store, confirmer: Confirmer, queue: &QueueName, usual: Durable) -> Self {
-        let routes = Routes::new((&store, &confirmer), (queue, usual), Whereabouts::ONE);
-        Self(Arc::new(Inner { store, confirmer, queue: queue.clone(), usual, routes: Mutex::new(routes) }))
+    pub(crate) fn new(store: Store, queue: &QueueName, usual: Durable) -> Self {
+        let routes = Routes::new(&store, (queue, usual), Whereabouts::ONE);
+        Self(Arc::new(Inner { store, queue: queue.clone(), usual, routes: Mutex::new(routes) }))
     }
 
     /// Whether anybody else shares it, or a call of it is under way.
@@ -147,21 +146,17 @@ impl Inner {
             routes.learned = Instant::now();
         } else {
             // Who asked at the same time may have learned it before, or later: then it is learned once more.
-            *routes = Routes::new((&self.store, &self.confirmer), (&self.queue, self.usual), whereabouts);
+            *routes = Routes::new(&self.store, (&self.queue, self.usual), whereabouts);
         }
         Ok(routes.clone())
     }
 }
 
 impl Routes {
-    fn new(
-        (store, confirmer): (&Store, &Confirmer),
-        (queue, usual): (&QueueName, Durable),
-        whereabouts: Whereabouts,
-    ) -> Self {
+    fn new(store: &Store, (queue, usual): (&QueueName, Durable), whereabouts: Whereabouts) -> Self {
         let producer = |partition| {
             let keys = store.partition_keys(queue, partition);
-            Producer::new(store.clone(), confirmer.clone(), keys, (usual, whereabouts.was))
+            Producer::new(store.clone(), keys, (usual, whereabouts.was))
         };
         let producers = whereabouts.now.each().map(producer).collect();
         Self { whereabouts, learned: Instant::now(), producers }

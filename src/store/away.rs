@@ -22,23 +22,23 @@ const SCAN_LIMIT: Duration = Duration::from_secs(2);
 const FOUND_FOR: Duration = Duration::from_secs(60);
 
 /// The queues that nodes have, and of how many partitions they are.
-type Found = Arc<BTreeMap<QueueName, BTreeSet<u16>>>;
+type Names = Arc<BTreeMap<QueueName, BTreeSet<u16>>>;
 
 /// What the last search found, with what it has not come to, and when: of all looks of a client.
 #[derive(Default)]
-pub(crate) struct Elsewhere(tokio::sync::Mutex<Option<(Instant, Found, Vec<String>)>>);
+pub(crate) struct LastSearch(tokio::sync::Mutex<Option<(Instant, Names, Vec<String>)>>);
 
 /// Which nodes were away when they were asked first, and what was left out because of that.
 #[derive(Default)]
-pub(crate) struct Noted {
+pub(crate) struct Absences {
     /// Each node that was asked, and why it does not answer.
     nodes: Mutex<BTreeMap<String, Arc<OnceCell<Option<String>>>>>,
     left_out: Mutex<BTreeMap<String, LeftOut>>,
     /// What the nodes that answer have.
-    found: OnceCell<Found>,
+    found: OnceCell<Names>,
 }
 
-impl Noted {
+impl Absences {
     fn cell(&self, node: &str) -> Arc<OnceCell<Option<String>>> {
         let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(nodes.entry(node.to_owned()).or_default())
@@ -213,11 +213,11 @@ impl Store {
     }
 
     /// The queues that have keys on the nodes that answer, and of how many partitions.
-    async fn found_elsewhere(&self) -> Found {
-        let Some(noted) = &self.noted else { return Found::default() };
+    async fn found_elsewhere(&self) -> Names {
+        let Some(noted) = &self.noted else { return Names::default() };
         let absent = self.absent_nodes().await;
         let find = || async {
-            let mut last = self.elsewhere.0.lock().await;
+            let mut last = self.last_search.0.lock().await;
             let fresh = last.take_if(|(at, ..)| at.elapsed() < FOUND_FOR);
             let (at, found, cut) = match fresh {
                 Some(fresh) => fresh,
@@ -249,7 +249,7 @@ impl Store {
         let nodes = self.connection.nodes().into_iter().filter(|node| !absent.contains_key(node));
         let search = |node: String| {
             let connection = self.connection.to_node_at(&node);
-            let store = connection.map(|connection| Self { connection, noted: None, ..self.clone() });
+            let store = connection.map(|connection| Self { connection, ..self.whole() });
             async move {
                 let (mut names, mut whole) = (Vec::new(), false);
                 if let Some(store) = store {

@@ -179,13 +179,13 @@ pub(crate) struct Shown {
 }
 
 /// How an awaited job stands.
-pub(crate) struct Standstill {
+pub(crate) struct Awaited {
     /// Without its record; `None`: no set holds it.
     pub found: Option<Found>,
     pub result: Option<String>,
 }
 
-impl Standstill {
+impl Awaited {
     /// Whether it is here, or was and has left something.
     pub(crate) fn is_known(&self) -> bool {
         self.found.is_some() || self.result.is_some()
@@ -379,7 +379,7 @@ impl Store {
     }
 
     /// Whether a job has ended, and how.
-    pub(crate) async fn ended(&self, keys: &QueueKeys, id: &JobId) -> Result<Standstill> {
+    pub(crate) async fn ended(&self, keys: &QueueKeys, id: &JobId) -> Result<Awaited> {
         let mut command = scripts::ENDED.on(keys, &self.clock);
         command.arg(id.as_str());
         let mut reply = Reply::new("ended", scripts::ENDED.ask(&self.connection, &command).await?)?;
@@ -387,7 +387,7 @@ impl Store {
         let history = reply.text()?;
         let crashes = reply.maybe_number()?.and_then(|n| u32::try_from(n).ok()).unwrap_or_default();
         let found = place.map(|place| Found { id: id.clone(), place, record: String::new(), history, crashes });
-        Ok(Standstill { found, result: reply.optional()? })
+        Ok(Awaited { found, result: reply.optional()? })
     }
 
     /// A part of a job's log; empty where there is none, or no more.

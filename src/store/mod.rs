@@ -110,9 +110,9 @@ pub(crate) struct Store {
     pub prefix: Arc<str>,
     pub confirmer: Confirmer,
     /// Set where what is on nodes that are away is left out.
-    pub noted: Option<Arc<away::Noted>>,
+    pub noted: Option<Arc<away::Absences>>,
     /// What was found on the nodes of a cluster that answer, while the list of queues was away.
-    pub elsewhere: Arc<away::Elsewhere>,
+    pub last_search: Arc<away::LastSearch>,
 }
 
 impl Store {

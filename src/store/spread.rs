@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::job::{History, JobId, Layout, Partition, Partitions, QueueName};
 use crate::store::codec::read;
 use crate::store::course::{Course, counted};
-use crate::store::inspect::{Counts, Detail, Found, Place, Range, Standstill};
+use crate::store::inspect::{Awaited, Counts, Detail, Found, Place, Range};
 use crate::store::moving::Way;
 use crate::store::{Key, QueueKeys, Store};
 
@@ -301,7 +301,7 @@ impl Store {
     }
 
     /// Whether a job has ended, and how; `near` is the partition that is asked first, and becomes the one where it was found.
-    pub(crate) async fn ended_in(&self, queue: &QueueName, id: &JobId, near: &mut Partition) -> Result<Standstill> {
+    pub(crate) async fn ended_in(&self, queue: &QueueName, id: &JobId, near: &mut Partition) -> Result<Awaited> {
         let standing = self.ended(&self.partition_keys(queue, *near), id).await?;
         if standing.is_known() {
             return Ok(standing);

@@ -19,7 +19,7 @@ async fn lines_that_come_twice_or_late_stand_in_the_log_once() {
         prefix: "t:".into(),
         confirmer,
         noted: None,
-        elsewhere: std::sync::Arc::default(),
+        last_search: std::sync::Arc::default(),
     };
     let (keys, id) = (store.keys(&QueueName::new("q").unwrap()), JobId::new("job-1").unwrap());
     let add = async |text: &str, from: Option<u64>| {
