@@ -12,10 +12,10 @@ use crate::config::{Config, RedisConfig, RedisMode};
 use crate::doctor::finding::Cause;
 use crate::doctor::services::Service;
 use crate::error::{Error, ErrorKind, Result};
-use crate::job::{JobState, Partition, Partitions, QueueName};
+use crate::job::{JobState, Layout, Partition, Partitions, QueueName};
 use crate::stats::{QueueStats, Unreached, WorkerInfo};
 use crate::store::{
-    AlertHash, ClusterLook, Detail, Diagnosed, Found, Hold, Key, QueueKeys, Range, SentinelLook, ServerLook,
+    AlertHash, ClusterLook, Counts, Detail, Diagnosed, Found, Hold, Key, QueueKeys, Range, SentinelLook, ServerLook,
     Standstill, Store, Vitals, WorkerSelf, alerts_turn, look_at_sentinels, worker_info,
 };
 
@@ -270,9 +270,18 @@ async fn look_at_queue(store: &Store, queue: &QueueName) -> Result<Option<QueueF
     let layout = spread.layout;
     let looks: Vec<_> = spread.partitions().map(|place| look_at_place(store, queue, place)).collect();
     let looks = stream::iter(looks).buffered(CALLS_AT_ONCE).try_collect::<Vec<_>>();
-    let (counts, looked) = tokio::join!(store.counts_of(queue), looks);
-    let Some(counts) = counts? else { return Ok(None) };
-    let (stats, places) = (counts.stats(queue.clone()), looked?);
+    let is_one = layout == Layout::ONE;
+    let counts = async { if is_one { Ok(None) } else { store.counts_of(queue).await } };
+    let (counts, looked) = tokio::join!(counts, looks);
+    let (places, of_places): (Vec<_>, Vec<_>) = looked?.into_iter().unzip();
+    let counts = match of_places.into_iter().flatten().next().filter(|_| is_one) {
+        // The numbers of its only place are those of the queue, but for what it counted in others within the hour.
+        Some(counts) if counts.former().next().is_none() => Some(counts),
+        Some(_) => store.counts_of(queue).await?,
+        None => counts?,
+    };
+    let Some(counts) = counts else { return Ok(None) };
+    let stats = counts.stats(queue.clone());
     let home = store.keys(queue);
     // Its own node has its settings, and says how far a change is.
     let is_home = store.absence_of_home(queue).await.is_none();
@@ -305,15 +314,17 @@ async fn look_at_queue(store: &Store, queue: &QueueName) -> Result<Option<QueueF
 }
 
 /// Numbers that must agree are of one instant, and so of one place.
-async fn look_at_place(store: &Store, queue: &QueueName, partition: Partition) -> Result<PlaceFacts> {
+async fn look_at_place(store: &Store, queue: &QueueName, partition: Partition) -> Result<(PlaceFacts, Option<Counts>)> {
     let keys = store.partition_keys(queue, partition);
     let (counts, diagnosed) = tokio::try_join!(store.counts(&keys), store.diagnose(&keys))?;
     let partition = partition.to_string();
-    let Some(counts) = counts else { return Ok(PlaceFacts { partition, diagnosed, ..PlaceFacts::default() }) };
+    let Some(counts) = counts else {
+        return Ok((PlaceFacts { partition, diagnosed, ..PlaceFacts::default() }, None));
+    };
     let [critical, high, normal, low, scheduled, _, retrying, ..] = counts.sizes;
     let waiting = critical + high + normal + low + scheduled + retrying;
     let (records, ids, stats) = (counts.records, counts.sizes.iter().sum(), Some(counts.stats(queue.clone())));
-    Ok(PlaceFacts { partition, records, ids, waiting, stats, diagnosed })
+    Ok((PlaceFacts { partition, records, ids, waiting, stats, diagnosed }, Some(counts)))
 }
 
 /// The last ones of one of so many places.

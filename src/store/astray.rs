@@ -45,6 +45,8 @@ impl Store {
             let moved_ms: Option<i64> = read("HGET", self.connection.call(&command).await?.value)?;
             let partitions = course.next.unwrap_or(course.layout.now);
             (moved_ms.unwrap_or_default().max(begun_ms), partitions, course.held || course.next.is_some())
+        } else if course.layout.now.is_one() {
+            return Ok(None);
         } else {
             let spread = self.spread(queue).await?;
             let Astray { lost, shut } = self.astray(&course, spread.present()).await?;

@@ -396,7 +396,7 @@ impl Counts {
     }
 
     /// Over how many partitions the queue was spread within the last hour, where it is not so now.
-    fn former(&self) -> impl Iterator<Item = Partitions> {
+    pub(crate) fn former(&self) -> impl Iterator<Item = Partitions> {
         let (now_ms, Layout { now, was }) = (self.now_us / 1_000, self.layout);
         let mut known = self.config.get("partitions_counted").map_or_else(Vec::new, |text| counted(text));
         // Those that were being left when the settings were read may be gone from them by now.
