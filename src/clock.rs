@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike as _, TimeDelta, Utc};
 
 use crate::error::{Error, Result};
 
@@ -83,10 +83,11 @@ pub fn span_from_text(text: &str) -> Result<Duration> {
 pub fn instant_from_text(text: &str) -> Result<DateTime<Utc>> {
     let wrong = "write date, time and zone like 2026-12-01T08:00:00Z or 2026-12-01T09:00:00+01:00";
     let at = DateTime::parse_from_rfc3339(text.trim()).map_err(|_| Error::invalid(wrong))?.with_timezone(&Utc);
-    match i64::from(at.timestamp_subsec_nanos() % 1_000_000) {
-        0 => Ok(at),
-        rest => at.checked_add_signed(TimeDelta::nanoseconds(1_000_000 - rest)).ok_or_else(|| Error::invalid(wrong)),
-    }
+    let rest = i64::from(at.timestamp_subsec_nanos() % 1_000_000);
+    let up = if rest == 0 { 0 } else { 1_000_000 - rest };
+    // Years of other than four digits could not be written, and so not be read back.
+    let at = at.checked_add_signed(TimeDelta::nanoseconds(up)).filter(|at| (0..=9_999).contains(&at.year()));
+    at.ok_or_else(|| Error::invalid("it is before the year 0 or after the year 9999 of UTC"))
 }
 
 #[cfg(test)]
@@ -113,6 +114,10 @@ mod tests {
         let text = |text| instant_from_text(text).unwrap().to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
         assert_eq!(text("2026-12-01T09:00:00+01:00"), "2026-12-01T08:00:00.000Z");
         assert_eq!(text("1999-01-01T00:00:00.0001Z"), "1999-01-01T00:00:00.001Z");
+        assert_eq!(text("9999-12-31T23:59:59.999Z"), "9999-12-31T23:59:59.999Z");
+        for bad in ["9999-12-31T08:00:00-23:59", "9999-12-31T23:59:59.9999Z", "0000-01-01T00:00:00+01:00"] {
+            assert!(instant_from_text(bad).unwrap_err().to_string().contains("year"), "{bad:?}");
+        }
         for bad in ["2026-12-01T09:00:00", "2026-12-01", "tomorrow", "", "2026-13-01T00:00:00Z"] {
             assert!(instant_from_text(bad).is_err(), "{bad:?}");
         }
