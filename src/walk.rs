@@ -251,6 +251,6 @@ pub(crate) fn is_meant(found: &Found, selection: &Selection, queue: &QueueName, 
         priority: job.priority,
         attempts: job.attempt,
         error,
-        payload: record.as_ref().map(|record| record.payload()),
+        payload: record.as_ref().map(|record| record.payload().get()),
     })
 }

@@ -327,8 +327,8 @@ mod tests {
             .order_key("o")
             .batch("b".parse().unwrap())
             .awaited();
-        let record = Record::decode(format!("5{}", job.to_record().unwrap())).unwrap();
-        assert_eq!(record.payload(), "[1]");
+        let record = Record::decode(&format!("5{}", job.to_record().unwrap())).unwrap();
+        assert_eq!(record.payload().get(), "[1]");
         assert_eq!((record.priority, record.attempts), (Priority::Low, Some(7)));
         assert_eq!(record.backoff, Some("fixed:3s".parse().unwrap()));
         assert_eq!((record.timeout, record.ttl), (Some(Duration::from_millis(1500)), Some(Duration::from_secs(60))));

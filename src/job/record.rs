@@ -1,6 +1,5 @@
 //! What the producer wrote: the stored form of a job, read and written here alone.
 
-use std::ops::Range;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -23,8 +22,7 @@ pub const PAYLOAD_DEPTH: usize = 64;
 /// limit the queue, `@<field>=<key>` may stand before the object. The payload is not parsed here: [`Record::payload`] lends the bytes as they were written.
 #[derive(Debug, Clone)]
 pub struct Record {
-    text: String,
-    payload: Range<usize>,
+    payload: Box<RawValue>,
     /// When the queue accepted the job, in microseconds since 1970 by the server's clock.
     pub arrival_us: i64,
     /// How urgent it was written to be.
@@ -81,20 +79,28 @@ impl Record {
     ///
     /// # Errors
     /// `Corrupt` when it is not a time followed by a JSON object with a payload.
-    pub fn decode(text: String) -> Result<Self> {
+    pub fn decode(text: &str) -> Result<Self> {
         let brace = text.find('{').ok_or_else(|| Error::corrupt("the record holds no JSON object"))?;
         let arrival_us = arrival_of(&text[..brace])
             .ok_or(())
             .map_err(|_| Error::corrupt("the record does not begin with a time"))?;
         let stored: Stored<'_> = serde_json::from_str(&text[brace..])
             .map_err(|error| Error::corrupt(format!("the record is not readable: {error}")))?;
-        let start = stored.payload.get().as_ptr() as usize - text.as_ptr() as usize;
-        let payload = start..start + stored.payload.get().len();
         let Stored {
-            priority, attempts, backoff, timeout_ms, ttl_ms, unique, order_key, batch, awaited, revives, ..
+            payload,
+            priority,
+            attempts,
+            backoff,
+            timeout_ms,
+            ttl_ms,
+            unique,
+            order_key,
+            batch,
+            awaited,
+            revives,
         } = stored;
         Ok(Self {
-            payload,
+            payload: payload.to_owned(),
             arrival_us,
             priority,
             attempts,
@@ -106,13 +112,12 @@ impl Record {
             batch,
             awaited,
             revives,
-            text,
         })
     }
 
     /// The payload as it was written.
-    pub fn payload(&self) -> &str {
-        &self.text[self.payload.clone()]
+    pub fn payload(&self) -> &RawValue {
+        &self.payload
     }
 
     /// What decides the partition that job `id` belongs to, as when it was new.
@@ -145,19 +150,19 @@ mod tests {
     #[test]
     fn the_payload_comes_back_byte_for_byte() {
         let payload = r#"{"n":9007199254740993, "f":19.999999999999998,"e":[],"o":{},"s":"a\/b\u0041"}"#;
-        let record = Record::decode(format!("1764000000123456{{\"payload\":{payload},\"attempts\":3}}")).unwrap();
-        assert_eq!(record.payload(), payload);
+        let record = Record::decode(&format!("1764000000123456{{\"payload\":{payload},\"attempts\":3}}")).unwrap();
+        assert_eq!(record.payload().get(), payload);
         assert_eq!((record.arrival_us, record.attempts), (1_764_000_000_123_456, Some(3)));
         assert_eq!(record.priority, Priority::Normal);
-        let keyed = Record::decode("1764000000123456@tenant.id=a%7Bb{\"payload\":[1]}".to_owned()).unwrap();
-        assert_eq!((keyed.arrival_us, keyed.payload()), (1_764_000_000_123_456, "[1]"));
+        let keyed = Record::decode("1764000000123456@tenant.id=a%7Bb{\"payload\":[1]}").unwrap();
+        assert_eq!((keyed.arrival_us, keyed.payload().get()), (1_764_000_000_123_456, "[1]"));
         assert_eq!(arrival_of("1764000000123456@tenant"), Some(1_764_000_000_123_456));
     }
 
     #[test]
     fn what_is_no_record_is_refused_with_its_reason() {
         for bad in ["", "x", "12", "x{\"payload\":1}", "12{\"payload\":1", "12{\"other\":1}", "12[1]"] {
-            let error = Record::decode(bad.to_owned()).unwrap_err();
+            let error = Record::decode(bad).unwrap_err();
             assert_eq!(error.kind(), crate::ErrorKind::Corrupt, "{bad:?}");
         }
     }
@@ -191,11 +196,11 @@ mod tests {
         let whole =
             (any::<i64>(), text_of(pieces, 6)).prop_map(|(at, payload)| format!("{at}{{\"payload\":{payload}}}"));
         fuzz(prop_oneof![loose, whole], |text| {
-            let Ok(record) = Record::decode(text.clone()) else { return Ok(()) };
-            prop_assert!(text.contains(record.payload()));
-            prop_assert!(serde_json::from_str::<&serde_json::value::RawValue>(record.payload()).is_ok());
-            let again = Record::decode(format!("{}{{\"payload\":{}}}", record.arrival_us, record.payload())).unwrap();
-            prop_assert_eq!((again.payload(), again.arrival_us), (record.payload(), record.arrival_us));
+            let Ok(record) = Record::decode(&text) else { return Ok(()) };
+            prop_assert!(text.contains(record.payload().get()));
+            prop_assert!(serde_json::from_str::<&RawValue>(record.payload().get()).is_ok());
+            let again = Record::decode(&format!("{}{{\"payload\":{}}}", record.arrival_us, record.payload())).unwrap();
+            prop_assert_eq!((again.payload().get(), again.arrival_us), (record.payload().get(), record.arrival_us));
             // Whatever the time, it can be shown.
             let _ = record.arrived_at();
             Ok(())

@@ -133,7 +133,7 @@ impl JobLine {
 
     /// The record as it is stored, and what it says.
     fn stored(&self) -> Result<Record> {
-        let record = Record::decode(format!("{}{}", self.arrival_us, self.record.get()));
+        let record = Record::decode(&format!("{}{}", self.arrival_us, self.record.get()));
         record.map_err(|error| Error::invalid(format!("job {}: {error}", self.id)))
     }
 

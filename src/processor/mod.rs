@@ -36,7 +36,7 @@ pub(crate) use said::Said;
 /// what must not be torn apart belongs into a task of its own. A panic is a transient failure with code `panic`.
 pub trait Processor: Send + Sync + 'static {
     /// What the payload is read into; [`Box<RawValue>`](serde_json::value::RawValue) for the bytes as they are.
-    type Payload: DeserializeOwned + Send;
+    type Payload: DeserializeOwned + Send + 'static;
 
     /// The one service that every job of the queue needs, such as `smtp://mail.example.com:587`: while its breaker is open the
     /// queue is not fetched. `None` where jobs differ: they say what they need by [`JobContext::needs`].
@@ -55,7 +55,7 @@ pub trait Processor: Send + Sync + 'static {
 /// Runs the jobs of a queue many at a time.
 pub trait BatchProcessor: Send + Sync + 'static {
     /// What each payload is read into.
-    type Payload: DeserializeOwned + Send;
+    type Payload: DeserializeOwned + Send + 'static;
 
     /// The one service that every job of the queue needs; see [`Processor::dependency`].
     fn dependency(&self) -> Option<String> {

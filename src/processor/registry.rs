@@ -1,10 +1,13 @@
 //! Which queue is run by which processor; erases the payload types.
 
+use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+
+use serde_json::value::RawValue;
 
 use crate::job::QueueName;
 use crate::processor::{BatchProcessor, JobContext, Outcome, ProcessError, Processor};
@@ -23,13 +26,13 @@ pub struct BatchJob<P> {
 
 /// One job of a batch before its payload was read.
 pub(crate) struct BatchItem<'a> {
-    pub payload: &'a str,
+    pub payload: &'a RawValue,
     pub ctx: JobContext,
 }
 
 pub(crate) trait ErasedProcessor: Send + Sync {
     fn dependency(&self) -> Option<String>;
-    fn run<'a>(&'a self, payload: &'a str, ctx: &'a JobContext) -> Running<'a, Answer>;
+    fn run<'a>(&'a self, payload: &'a RawValue, ctx: &'a JobContext) -> Running<'a, Answer>;
 }
 
 pub(crate) trait ErasedBatch: Send + Sync {
@@ -37,8 +40,15 @@ pub(crate) trait ErasedBatch: Send + Sync {
     fn run<'a>(&'a self, items: Vec<BatchItem<'a>>) -> Running<'a, Vec<Answer>>;
 }
 
-fn read<T: serde::de::DeserializeOwned>(payload: &str) -> Result<T, ProcessError> {
-    serde_json::from_str(payload)
+fn read<T: serde::de::DeserializeOwned + 'static>(payload: &RawValue) -> Result<T, ProcessError> {
+    // What is taken as it is was read with its record.
+    if TypeId::of::<T>() == TypeId::of::<Box<RawValue>>() {
+        let mut same = Some(payload.to_owned());
+        if let Some(same) = (&mut same as &mut dyn Any).downcast_mut::<Option<T>>().and_then(Option::take) {
+            return Ok(same);
+        }
+    }
+    serde_json::from_str(payload.get())
         .map_err(|error| ProcessError::permanent("payload_invalid", format!("payload does not fit: {error}")))
 }
 
@@ -49,7 +59,7 @@ impl<P: Processor> ErasedProcessor for Single<P> {
         self.0.dependency()
     }
 
-    fn run<'a>(&'a self, payload: &'a str, ctx: &'a JobContext) -> Running<'a, Answer> {
+    fn run<'a>(&'a self, payload: &'a RawValue, ctx: &'a JobContext) -> Running<'a, Answer> {
         Box::pin(async move { self.0.process(read(payload)?, ctx).await })
     }
 }

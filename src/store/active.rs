@@ -40,7 +40,7 @@ impl Store {
             some.iter().for_each(|id| _ = command.arg(id.as_str()));
             let records: Vec<Option<String>> = from(self.connection.call(&command).await?.value)?;
             places.extend(some.iter().zip(records).map(|(id, record)| {
-                let record = record.and_then(|record| Record::decode(record).ok());
+                let record = record.and_then(|record| Record::decode(&record).ok());
                 // What nobody can read goes by its id.
                 to.place_of(record.as_ref().map_or(id.as_str(), |record| record.partition_key(id.as_str())))
             }));

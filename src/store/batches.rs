@@ -147,7 +147,7 @@ impl Store {
 /// The job has the id that stands in its batch, so that it is a duplicate when it comes again.
 fn outgoing(id: &str, text: &str) -> Option<Outgoing> {
     let (queue, record) = text.split_once(' ')?;
-    let payload = Record::decode(format!("0{record}")).ok()?.payload().to_owned();
+    let payload = Record::decode(&format!("0{record}")).ok()?.payload().get().to_owned();
     let id = JobId::new(id).ok()?;
     let job = NewJob::from_json(payload).ok()?.id(id.clone());
     Some(Outgoing { id, queue: QueueName::new(queue).ok()?, job })

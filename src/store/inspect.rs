@@ -142,7 +142,7 @@ impl Found {
 
     /// The record; `None` where there is none or nobody can read it.
     pub(crate) fn record(&self) -> Option<Record> {
-        Record::decode(self.record.clone()).ok()
+        Record::decode(&self.record).ok()
     }
 }
 

@@ -8,7 +8,7 @@ use redis::{Cmd, Value};
 use crate::config::Durable;
 use crate::error::{Error, Result};
 use crate::job::{BatchName, JobId, KeyField, NewJob, Partitions, ProcessEnd, Start};
-use crate::store::codec::read;
+use crate::store::codec::{Reply, read};
 use crate::store::scripts::{self, Script};
 use crate::store::{Gate, QueueKeys, Store};
 
@@ -27,12 +27,19 @@ pub(crate) struct Claimed {
 impl Claimed {
     /// The fence, which is the first part of a claim.
     pub(crate) fn fence(&self) -> i64 {
-        self.claim.split('|').next().and_then(|fence| fence.parse().ok()).unwrap_or_default()
+        self.number(0)
     }
 
     /// When it was claimed, by the server's clock, which is its third part.
     pub(crate) fn claimed_ms(&self) -> i64 {
-        self.claim.split('|').nth(2).and_then(|claimed_ms| claimed_ms.parse().ok()).unwrap_or_default()
+        self.number(2)
+    }
+
+    /// A part of the claim that is a number.
+    fn number(&self, part: usize) -> i64 {
+        // A search for each bar costs more than all of them are apart.
+        let part = self.claim.as_bytes().split(|byte| *byte == b'|').nth(part);
+        part.and_then(|part| std::str::from_utf8(part).ok()?.parse().ok()).unwrap_or_default()
     }
 }
 
@@ -144,15 +151,34 @@ impl End<'_> {
         }
     }
 
-    fn arguments(&self, command: &mut Cmd) {
-        match self {
-            Self::Complete { result } => command.arg(result),
-            Self::Retry { delay_ms, history } | Self::Snooze { delay_ms, history } => {
-                command.arg(*delay_ms).arg(history)
-            }
-            Self::Bury { history } => command.arg(history),
-            Self::Release | Self::Cancelled => command,
-        };
+    /// What scripts are told besides the claims: a column of each kind. Results only where there are any.
+    fn arguments(ends: &[(&JobId, &str, Self)], command: &mut Cmd) {
+        for (index, (.., end)) in ends.iter().enumerate() {
+            match end {
+                Self::Complete { result } if !result.is_empty() => command.arg(index).arg(result),
+                Self::Retry { delay_ms, .. } | Self::Snooze { delay_ms, .. } => command.arg(*delay_ms),
+                _ => command,
+            };
+        }
+        for (.., end) in ends {
+            match end {
+                Self::Retry { history, .. } | Self::Snooze { history, .. } | Self::Bury { history } => {
+                    command.arg(history)
+                }
+                Self::Complete { .. } | Self::Release | Self::Cancelled => command,
+            };
+        }
+    }
+}
+
+/// Names claims as scripts read them: how many, their ids, then the claims.
+fn named<'a>(command: &mut Cmd, claims: impl ExactSizeIterator<Item = (&'a JobId, &'a str)> + Clone) {
+    command.arg(claims.len());
+    for (id, _) in claims.clone() {
+        command.arg(id.as_str());
+    }
+    for (_, claim) in claims {
+        command.arg(claim);
     }
 }
 
@@ -182,10 +208,19 @@ impl Store {
         let mut command = scripts::ENQUEUE.on(keys, &self.clock);
         command.arg(call.producer).arg(call.call).arg(call.usual.as_str());
         command.arg(call.former.map_or_else(String::new, |former| Gate::OpenTo(former).word()));
+        command.arg(jobs.len());
+        for job in jobs {
+            command.arg(job.id.as_str());
+        }
         for job in jobs {
             let record = job.to_record()?;
-            let record = call.key.map_or_else(String::new, |key| key.head(job.payload.get())) + &record;
-            command.arg(job.id.as_str()).arg(options(job)).arg(record);
+            command.arg(match call.key {
+                Some(key) => key.head(job.payload.get()) + &record,
+                None => record,
+            });
+        }
+        for (index, options) in jobs.iter().map(|job| options(job)).enumerate().filter(|(_, text)| !text.is_empty()) {
+            command.arg(index + 1).arg(options);
         }
         let answer = text(scripts::ENQUEUE.ask(&self.connection, &command).await?)?;
         answered(&answer, jobs.len()).ok_or_else(|| unexpected("enqueue"))
@@ -196,23 +231,11 @@ impl Store {
         let mut command = scripts::FETCH.on(keys, &self.clock);
         command.arg(call.worker).arg(call.call).arg(call.slots).arg(call.prefetch);
         command.arg(call.lease_ms).arg(u8::from(call.alone));
-        let mut values = list(scripts::FETCH.ask(&self.connection, &command).await?)?.into_iter();
-        let mut next = || values.next().ok_or_else(|| unexpected("fetch"));
-        let again = number(next()?)?;
+        let mut reply = Reply::new("fetch", scripts::FETCH.ask(&self.connection, &command).await?)?;
+        let again = reply.number()?;
         let (again_ms, paused) = (u64::try_from(again).ok(), again == -2);
-        let settings_version = number(next()?)?.unsigned_abs();
-        let run_empty = text(next()?)? == "1";
-        let mut jobs = Vec::with_capacity(values.len() / 5);
-        while let Some(id) = values.next() {
-            let mut next = || values.next().ok_or_else(|| unexpected("fetch"));
-            jobs.push(Claimed {
-                id: JobId::trusted(&text(id)?),
-                claim: text(next()?)?.into(),
-                record: lossy(next()?)?,
-                history: lossy(next()?)?,
-                crashes: text(next()?)?.parse().unwrap_or_default(),
-            });
-        }
+        let (settings_version, run_empty) = (reply.number()?.unsigned_abs(), reply.text()? == "1");
+        let jobs = if reply.is_empty() { Vec::new() } else { claimed(&mut reply)? };
         Ok(Fetched { again_ms, paused, settings_version, run_empty, jobs })
     }
 
@@ -227,10 +250,8 @@ impl Store {
         let script = first.script();
         let mut command = script.on(keys, &self.clock);
         command.arg(worker).arg(keys_of(ends.iter().map(|(_, claim, _)| *claim)));
-        for (id, claim, end) in ends {
-            command.arg(id.as_str()).arg(*claim);
-            end.arguments(&mut command);
-        }
+        named(&mut command, ends.iter().map(|(id, claim, _)| (*id, *claim)));
+        End::arguments(ends, &mut command);
         let answer = script.send(&self.connection, &command).await?;
         let others = if matches!(first, End::Cancelled) { Vec::new() } else { standings(list(answer.value)?)? };
         Ok(Settled { others, repeated: answer.repeated })
@@ -247,9 +268,7 @@ impl Store {
     ) -> Result<(u64, Vec<(usize, Standing)>)> {
         let mut command = scripts::RENEW.on(keys, &self.clock);
         command.arg(worker).arg(lease_ms);
-        for (id, claim) in claims {
-            command.arg(id.as_str()).arg(&**claim);
-        }
+        named(&mut command, claims.iter().map(|(id, claim)| (id, &**claim)));
         let mut values = list(scripts::RENEW.ask(&self.connection, &command).await?)?;
         let counted = if values.is_empty() { return Err(unexpected("renew")) } else { number(values.remove(0))? };
         Ok((u64::try_from(counted).unwrap_or_default(), standings(values)?))
@@ -331,6 +350,23 @@ fn keys_of<'a>(claims: impl Iterator<Item = &'a str>) -> String {
     counts.iter().map(|(key, count)| format!("{key} {count}")).collect::<Vec<_>>().join(" ")
 }
 
+/// The jobs that `fetch` has claimed.
+fn claimed(reply: &mut Reply) -> Result<Vec<Claimed>> {
+    let (mut claims, mut records) = (reply.list()?, reply.list()?);
+    let (mut histories, mut crashes) = (reply.list()?, reply.list()?);
+    let mut jobs = Vec::with_capacity(records.len());
+    while !records.is_empty() {
+        jobs.push(Claimed {
+            id: JobId::trusted(&claims.text()?),
+            claim: claims.text()?.into(),
+            record: records.text()?,
+            history: if histories.is_empty() { String::new() } else { histories.text()? },
+            crashes: if crashes.is_empty() { 0 } else { crashes.text()?.parse().unwrap_or_default() },
+        });
+    }
+    Ok(jobs)
+}
+
 /// The answer of `enqueue` to so many jobs; `None` where it has another shape.
 fn answered(text: &str, jobs: usize) -> Option<Answered> {
     let (durable, words) = match text.strip_prefix('~') {
@@ -404,16 +440,6 @@ fn text(value: Value) -> Result<String> {
         Value::Int(number) => Ok(number.to_string()),
         Value::Nil => Ok(String::new()),
         _ => Err(unexpected("a script")),
-    }
-}
-
-/// Stored bytes as text, even where a hand put something else there.
-fn lossy(value: Value) -> Result<String> {
-    match value {
-        Value::BulkString(bytes) => {
-            Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
-        }
-        other => text(other),
     }
 }
 

@@ -245,7 +245,7 @@ impl Store {
         let mut command = redis::cmd("HGET");
         command.arg(keys.name(Key::Jobs)).arg(id.as_str());
         let record: Option<Vec<u8>> = read("HGET", self.connection.call(&command).await?.value)?;
-        let record = record.and_then(|bytes| String::from_utf8(bytes).ok()).and_then(|text| Record::decode(text).ok());
+        let record = record.and_then(|bytes| String::from_utf8(bytes).ok()).and_then(|text| Record::decode(&text).ok());
         Ok(record.map(|record| record.priority).unwrap_or_default().level())
     }
 }

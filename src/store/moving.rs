@@ -180,10 +180,10 @@ impl Thing {
         let (kind, name) = self.name.split_at_checked(1).unwrap_or_default();
         match kind {
             "j" => {
-                let record = String::from_utf8_lossy(&self.values[RECORD]).into_owned();
+                let record = String::from_utf8_lossy(&self.values[RECORD]);
                 let counts = !self.values[BATCH].is_empty();
                 // What nobody can read goes by its id.
-                Record::decode(record).map_or_else(
+                Record::decode(&record).map_or_else(
                     |_| to.place_of(name),
                     |record| {
                         let key =

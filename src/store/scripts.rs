@@ -140,7 +140,7 @@ shared! {
     "now", "int", "layout", "count", "arrive", "wake", "emit", "unlock", "drop", "keep", "leave", "put_off", "rank", "promote",
     "expire", "options", "place", "line", "grant", "replay", "claim", "unline", "hand", "fallen",
     "lines", "durable", "schedule", "supersede", "aside", "back", "batch", "tally", "breaker", "keyed", "parked", "slots", "right",
-    "amiss", "allow", "charge", "sort_out", "park", "resume", "unpark", "limited", "luggage", "settle_in", "away",
+    "amiss", "allow", "charge", "sort_out", "park", "resume", "unpark", "limited", "luggage", "settle_in", "away", "sift",
 }
 
 /// What the header of a script says.

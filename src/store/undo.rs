@@ -216,7 +216,7 @@ impl Store {
 fn key_of(copy: &[Vec<u8>]) -> String {
     let text = |at: usize| copy.get(at).map(|value| String::from_utf8_lossy(value).into_owned()).unwrap_or_default();
     let id = JobId::trusted(&text(ID));
-    match Record::decode(text(RECORD)) {
+    match Record::decode(&text(RECORD)) {
         Ok(record) => record.partition_key_when_ended(id.as_str()).to_owned(),
         Err(_) => id.to_string(),
     }

@@ -209,7 +209,7 @@ impl Shown {
         let raw = |text: Option<String>| text.and_then(|text| RawValue::from_string(text).ok());
         JobDetails {
             summary: found.summary(queue),
-            payload: raw(record.as_ref().map(|record| record.payload().to_owned())),
+            payload: record.as_ref().map(|record| record.payload().to_owned()),
             raw: (record.is_none() && !found.record.is_empty()).then(|| printable(&found.record)),
             max_attempts: record.as_ref().and_then(|record| record.attempts),
             backoff: record.as_ref().and_then(|record| record.backoff).map(|backoff| backoff.to_string()),

@@ -24,7 +24,27 @@ use crate::worker::table::Stop;
 type Answer = Result<Outcome, ProcessError>;
 
 /// Jobs that one slot runs together, one unless the processor takes batches, with the tokens that break them off.
-type Handful = Vec<(Claimed, CancellationToken)>;
+enum Handful<T = (Claimed, CancellationToken)> {
+    /// For a processor of single jobs; nothing is allocated for it.
+    One(T),
+    Batch(Vec<T>),
+}
+
+impl<T> Handful<T> {
+    fn as_slice(&self) -> &[T] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Batch(batch) => batch,
+        }
+    }
+
+    fn each<U>(&self, of: impl Fn(&T) -> U) -> Handful<U> {
+        match self {
+            Self::One(one) => Handful::One(of(one)),
+            Self::Batch(batch) => Handful::Batch(batch.iter().map(of).collect()),
+        }
+    }
+}
 
 /// A job that is about to run.
 struct Attempt {
@@ -66,14 +86,14 @@ pub(crate) async fn slot(shared: Arc<Shared>, pool: Arc<Pool>) {
 
 /// Counts the slot as running, whatever becomes of the job.
 async fn occupied(shared: &Arc<Shared>, pool: &Pool, lane: &Arc<Lane>, handful: Handful) {
-    let claims: Vec<_> = handful.iter().map(|(job, _)| (job.id.clone(), Arc::clone(&job.claim))).collect();
+    let claims = handful.each(|(job, _)| (job.id.clone(), Arc::clone(&job.claim)));
     pool.running.fetch_add(1, Ordering::AcqRel);
     let ran = AssertUnwindSafe(run(shared, lane, handful)).catch_unwind().await;
     pool.running.fetch_sub(1, Ordering::AcqRel);
     if ran.is_err() {
         // A defect of this crate, not of a processor. A claim that is named no more is released by a later beat.
         shared.alert(|| format!("a slot of queue {} panicked beside its processor", lane.keys.queue()));
-        lane.table.gone(claims.iter().map(|(id, claim)| (id, &**claim)));
+        lane.table.gone(claims.as_slice().iter().map(|(id, claim)| (id, &**claim)));
     }
     pool.room.notify_one();
     tokio::task::consume_budget().await;
@@ -90,21 +110,21 @@ fn next(shared: &Shared, pool: &Pool) -> Option<(Arc<Lane>, Handful)> {
             return None;
         }
         let handful = handful(lane)?;
-        let jobs = handful.len();
+        let jobs = handful.as_slice().len();
         Some(((Arc::clone(lane), handful), jobs))
     })
 }
 
 /// The next job of a lane, or a batch that is full or has waited long enough.
 fn handful(lane: &Lane) -> Option<Handful> {
-    let Entry::Batch { size, wait, .. } = &lane.craft.entry else { return Some(vec![lane.table.start()?]) };
+    let Entry::Batch { size, wait, .. } = &lane.craft.entry else { return lane.table.start().map(Handful::One) };
     let (waiting, since) = lane.table.waiting();
     let due = since.is_some_and(|since| since.elapsed() >= *wait);
     if waiting < *size && (waiting == 0 || !due) {
         return None;
     }
     let batch: Vec<_> = std::iter::from_fn(|| lane.table.start()).take(*size).collect();
-    (!batch.is_empty()).then_some(batch)
+    (!batch.is_empty()).then_some(Handful::Batch(batch))
 }
 
 /// Whether a job was claimed to try the service.
@@ -128,24 +148,30 @@ fn batch_due(pool: &Pool) -> Duration {
 }
 
 async fn run(shared: &Shared, lane: &Lane, jobs: Handful) {
-    let mut attempts = Vec::with_capacity(jobs.len());
-    for (job, stop) in jobs {
-        match prepare(shared, lane, job, stop) {
-            Ok(attempt) => attempts.push(attempt),
+    match jobs {
+        Handful::One((job, stop)) => match prepare(shared, lane, job, stop) {
+            Ok(attempt) => run_one(shared, lane, attempt).await,
             Err(ended) => report(lane, *ended).await,
-        }
-    }
-    match &lane.craft.entry {
-        Entry::Single(processor) => {
-            for attempt in attempts {
-                let started = Instant::now();
-                let running = processor.run(attempt.record.payload(), &attempt.ctx);
-                let answer = guarded(AssertUnwindSafe(running).catch_unwind(), &attempt).await;
-                finish(shared, lane, attempt, answer, started.elapsed()).await;
+        },
+        Handful::Batch(jobs) => {
+            let mut attempts = Vec::with_capacity(jobs.len());
+            for (job, stop) in jobs {
+                match prepare(shared, lane, job, stop) {
+                    Ok(attempt) => attempts.push(attempt),
+                    Err(ended) => report(lane, *ended).await,
+                }
             }
+            run_batch(shared, lane, attempts).await;
         }
-        Entry::Batch { .. } => run_batch(shared, lane, attempts).await,
     }
+}
+
+async fn run_one(shared: &Shared, lane: &Lane, attempt: Attempt) {
+    let Entry::Single(processor) = &lane.craft.entry else { return };
+    let started = Instant::now();
+    let running = processor.run(attempt.record.payload(), &attempt.ctx);
+    let answer = guarded(AssertUnwindSafe(running).catch_unwind(), &attempt).await;
+    finish(shared, lane, attempt, answer, started.elapsed()).await;
 }
 
 async fn run_batch(shared: &Shared, lane: &Lane, attempts: Vec<Attempt>) {
@@ -192,7 +218,7 @@ async fn batch_answers(lane: &Lane, attempts: &[Attempt]) -> Vec<Option<Answer>>
 fn prepare(shared: &Shared, lane: &Lane, mut job: Claimed, stop: CancellationToken) -> Result<Attempt, Box<Ended>> {
     let policy = lane.settings().retry;
     let history = if job.history.is_empty() { Ok(History::default()) } else { History::decode(&job.history) };
-    let record = Record::decode(std::mem::take(&mut job.record));
+    let record = Record::decode(&std::mem::take(&mut job.record));
     let (record, history) = match (record, history) {
         (Ok(record), Ok(history)) => (record, history),
         (record, history) => {

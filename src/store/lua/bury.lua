@@ -1,6 +1,6 @@
 -- bury: ends claims whose jobs failed for good: they become dead letters.
 -- KEYS: jobs history crashes active handed dead unique keys expiring seen config meta events wake
--- ARGV: clock worker freed jobs...   freed: as for release; jobs: id, claim, history as JSON
+-- ARGV: clock worker freed n jobs...   freed: as for release; jobs: n ids, n claims, n histories as JSON
 -- returns: for every claim that is not the worker's: its number in the call and how it stands
 -- refuses: LAYOUT
 -- cost: 5 µs a job; 1,000 jobs a call
@@ -10,13 +10,13 @@
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
 layout()
-local places, ids, others = leave(jobs_at, 3)
+n = tonumber(n)
+local ids, others, places = leave(jobs_at, n)
 if #ids == 0 then return others end
 
 local told = {}
-for n = 1, #ids do
-  told[#told + 1] = ids[n]
-  told[#told + 1] = ARGV[places[n] + 2]
+for i, place in ipairs(places) do
+  told[2 * i - 1], told[2 * i] = ids[i], ARGV[jobs_at + 2 * n + place - 1]
 end
 redis.call('HSET', history, unpack(told))
 unlock(now_ms, ids)

@@ -1,6 +1,6 @@
 -- cancelled: a worker acknowledges that it has stopped the processors of cancelled jobs.
 -- KEYS: jobs history crashes active handed cancelled unique keys expiring seen config meta events wake
--- ARGV: clock worker freed jobs...   freed: as for release; jobs: id, claim as the worker knows it
+-- ARGV: clock worker freed n jobs...   freed: as for release; jobs: n ids, n claims as the worker knows them
 -- returns: how many it was about
 -- refuses: LAYOUT
 -- cost: 5 µs a job; 1,000 jobs a call
@@ -10,12 +10,13 @@
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
 layout()
-local _, _, others = leave(jobs_at, 2)
+n = tonumber(n)
+local _, others = leave(jobs_at, n)
 local ids, places = {}, {}
 for i = 1, #others, 2 do
   if others[i + 1] == 2 then
-    places[#places + 1] = jobs_at + 2 * others[i]
-    ids[#ids + 1] = ARGV[places[#places]]
+    places[#places + 1] = others[i] + 1
+    ids[#ids + 1] = ARGV[jobs_at + others[i]]
   end
 end
 if #ids == 0 then return 0 end

@@ -1,6 +1,6 @@
 -- complete: ends claims whose jobs succeeded; keeps what retention says.
 -- KEYS: jobs history crashes active handed completed unique keys expiring seen config meta events wake
--- ARGV: clock worker freed jobs...   freed: as for release; jobs: id, claim, result ('' where none is kept)
+-- ARGV: clock worker freed n jobs...   freed: as for release; jobs: n ids, n claims, then number and result of each that has one
 -- returns: for every claim that is not the worker's: its number in the call and how it stands
 --          (0: no claim, 1: another's, 2: cancelled)
 -- refuses: LAYOUT
@@ -11,13 +11,13 @@
 local now_us = now()
 local now_ms = math.floor(now_us / 1000)
 layout()
-local places, ids, others = leave(jobs_at, 3)
+n = tonumber(n)
+local ids, others, places = leave(jobs_at, n)
 if #ids == 0 then return others end
 
 local rules = redis.call('HMGET', config, 'remove_on_complete', 'events')
-for n = 1, #places do
-  local result = ARGV[places[n] + 2]
-  if result ~= '' then redis.call('SET', string.sub(meta, 1, -5) .. 'result:' .. ids[n], result, 'EX', 3600) end
+for at = jobs_at + 2 * n, #ARGV, 2 do
+  redis.call('SET', string.sub(meta, 1, -5) .. 'result:' .. ARGV[jobs_at + ARGV[at]], ARGV[at + 1], 'EX', 3600)
 end
 unlock(now_ms, ids)
 tally(now_us, ids, 'completed')

@@ -3,7 +3,7 @@
 -- ARGV: clock worker call slots prefetch lease_ms alone
 --       slots: jobs it can start now; prefetch: more that it will finish in 10 ms; alone: '1' where it holds nothing
 -- returns: ms until to ask again (-2: paused, -1: not known, 0: now), settings version, '1' where a job waits for an empty worker,
---          then id, claim, record, history, crashes of each claimed job
+--          then of the claimed jobs: id and claim of each; their records; histories; crashes (nothing where none has any)
 -- refuses: LAYOUT
 -- cost: 1.5 µs a job in batches of 100-500; 1,000 jobs a call
 -- flags: allow-oom
@@ -24,9 +24,9 @@ if expired == 200 then return reply end
 if want == 0 then return {again_ms, rule.version, '0'} end
 
 local line, more = startable(now_us, want, rule)
-local found = #line / 3
+local found = #line.ids
 local chosen, passed, lonely = choose(line, tonumber(slots), alone == '1', rule)
-hand(now_us, chosen, rule, passed or rule.aging_us or line.scattered, reply)
+if #chosen.ids > 0 then hand(now_us, chosen, rule, passed or rule.aging_us or line.scattered, reply) end
 if lonely and runs_empty(now_us, worker, lonely) then reply[3] = '1' end
 if found < want and again_ms < 0 then again_ms = next_ms(now_us, rule) end
 if more or (found == want and again_ms < 0 and not passed) then again_ms = 0 end

@@ -1,6 +1,6 @@
 -- release: gives claimed jobs back to their old place in line; no attempt is used.
 -- KEYS: pending active handed config meta events wake
--- ARGV: clock worker freed jobs...   freed: key and number of the call's claims of each that has one, by blanks; jobs: id, claim
+-- ARGV: clock worker freed n jobs...   freed: key and number of the call's claims of each that has one, by blanks; jobs: n ids, n claims
 -- returns: for every claim that is not the worker's: its number in the call and how it stands
 -- refuses: LAYOUT
 -- cost: 2 µs a job; 1,000 jobs a call
@@ -9,9 +9,10 @@
 -- moves: Release
 local now_us = now()
 layout()
-local places, ids, others = leave(jobs_at, 2)
+n = tonumber(n)
+local ids, others, places = leave(jobs_at, n)
 if #ids == 0 then return others end
-for n = 1, #ids do to_rank(ids[n], ARGV[places[n] + 1]) end
+for i, place in ipairs(places) do to_rank(ids[i], ARGV[jobs_at + n + place - 1]) end
 count(now_us, 'released', #ids)
 emit('released', ids, worker)
 left(now_us, ids, places)

@@ -1,11 +1,8 @@
 -- pick(line, places): the jobs of `line` that stand at these places, with what was read of them.
 local function pick(line, places)
-  local part = {records = line.records and {}, keys = line.keys and {}, limits = line.limits, scattered = line.scattered}
-  for n, place in ipairs(places) do
-    for i = 2, 0, -1 do part[3 * n - i] = line[3 * place - i] end
-    if line.records then part.records[n], part.keys[n] = line.records[place], line.keys[place] end
-  end
-  return part
+  return {ids = at_places(line.ids, places), arrivals = at_places(line.arrivals, places),
+    levels = at_places(line.levels, places), records = line.records and at_places(line.records, places),
+    keys = line.keys and at_places(line.keys, places), limits = line.limits, scattered = line.scattered}
 end
 
 -- choose(line, slots, alone, rule): which jobs of `line` this worker may have. A job that crashed takes a slot, never a
@@ -14,9 +11,8 @@ end
 -- that waits for an empty worker, if any.
 -- Needs KEYS crashes meta.
 local function choose(line, slots, alone, rule)
-  if #line == 0 or redis.call('EXISTS', crashes) == 0 then return line, false, nil end
-  local ids, places, passed, lonely = {}, {}, false, nil
-  for i = 1, #line, 3 do ids[#ids + 1] = line[i] end
+  local ids, places, passed, lonely = line.ids, {}, false, nil
+  if #ids == 0 or redis.call('EXISTS', crashes) == 0 then return line, false, nil end
   local fallen = redis.call('HMGET', crashes, unpack(ids))
   for n = 1, #ids do
     local times = tonumber(fallen[n]) or 0

@@ -3,8 +3,8 @@
 local function drop(now_ms, ids)
   if #ids == 0 then return end
   redis.call('HDEL', jobs, unpack(ids))
-  redis.call('HDEL', history, unpack(ids))
-  redis.call('HDEL', crashes, unpack(ids))
+  if redis.call('EXISTS', history) == 1 then redis.call('HDEL', history, unpack(ids)) end
+  if redis.call('EXISTS', crashes) == 1 then redis.call('HDEL', crashes, unpack(ids)) end
   if redis.call('EXISTS', seen) == 1 then
     local until_ms = {}
     for i = 1, #ids do

@@ -3,3 +3,4 @@
 local function int(x)
   return string.format('%d', x)
 end
+local digits = {[0] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'}

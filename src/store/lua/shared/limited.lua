@@ -6,10 +6,11 @@ local function limited_line(now_us, want, rule)
   keyed.key_of, keyed.head = key_reader(keyed.field)
   while true do
     local line = first_in_line(size, rule)
-    if #line == 0 then return line, false end
-    local full = #line == 3 * size
+    local found = #line.ids
+    if found == 0 then return line, false end
+    local full = found == size
     local kept, over, cut = sort_out(now_us, line, want, keyed)
-    looked = looked + #line / 3
+    looked = looked + found
     kept.scattered = #over > 0 and not park(now_us, over, kept, keyed)
     if #kept.keys >= want or not (full or cut) then return kept, false end
     if cut or #over == 0 or kept.scattered or looked >= 1000 then return kept, true end

@@ -1,25 +1,31 @@
--- strict_line(want): the first `want` jobs in line, the most urgent level first: {id, arrival, level, id, …}.
--- Needs KEYS pending.
+-- A line: `ids`, `arrivals` and `levels` of jobs in the order in which they are to start; what is read of them comes beside.
+
+-- at_places(list, places): the values of a list at these places of it.
+local function at_places(list, places)
+  local part = {}
+  for n, place in ipairs(places) do part[n] = list[place] end
+  return part
+end
+
+-- strict_line(want): the first `want` jobs in line, the most urgent level first. Needs KEYS pending.
 local function strict_line(want)
-  local line = {}
+  local ids, arrivals, levels, n = {}, {}, {}, 0
   for level = 0, 3 do
-    local missing = want - #line / 3
-    if missing <= 0 then break end
-    local head = redis.call('ZRANGE', pending[level + 1], 0, missing - 1, 'WITHSCORES')
+    if n >= want then break end
+    local head = redis.call('ZRANGE', pending[level + 1], 0, want - n - 1, 'WITHSCORES')
     for i = 1, #head, 2 do
-      line[#line + 1] = head[i]
-      line[#line + 1] = head[i + 1]
-      line[#line + 1] = level
+      n = n + 1
+      ids[n], arrivals[n], levels[n] = head[i], head[i + 1], level
     end
   end
-  return line
+  return {ids = ids, arrivals = arrivals, levels = levels}
 end
 
 -- aging_line(want, span_us): the same with each level worth `span_us` of waiting; heads are read in chunks of 64.
 local function aging_line(want, span_us)
-  local line, heads = {}, {}
+  local ids, arrivals, levels, heads = {}, {}, {}, {}
   for level = 0, 3 do heads[level] = {offset = 0, at = 1, chunk = {}} end
-  while #line / 3 < want do
+  while #ids < want do
     local best, best_key = nil, nil
     for level = 0, 3 do
       local head = heads[level]
@@ -32,12 +38,10 @@ local function aging_line(want, span_us)
     end
     if not best then break end
     local head = heads[best]
-    line[#line + 1] = head.chunk[head.at]
-    line[#line + 1] = head.chunk[head.at + 1]
-    line[#line + 1] = best
+    ids[#ids + 1], arrivals[#ids + 1], levels[#ids + 1] = head.chunk[head.at], head.chunk[head.at + 1], best
     head.at = head.at + 2
   end
-  return line
+  return {ids = ids, arrivals = arrivals, levels = levels}
 end
 
 -- first_in_line(want, rule): the first `want` jobs by the queue's priority mode.

@@ -1,17 +1,15 @@
--- put_off(now_us, into): the worker's claims named in ARGV (id, claim, delay in ms, history, from jobs_at on) wait in the set
+-- put_off(now_us, into): the worker's claims named in ARGV (n ids, claims, delays in ms, histories, from jobs_at on) wait in the set
 -- `into` for the end of their delay. Returns their ids, which are still active, the answer as of leave, and their places.
 -- Needs KEYS history; uses leave.
 local function put_off(now_us, into)
-  local places, ids, others = leave(jobs_at, 4)
+  local ids, others, places = leave(jobs_at, n)
   if #ids == 0 then return ids, others, places end
   local due, told = {}, {}
-  for n = 1, #ids do
-    local at = places[n]
-    local level = string.match(ARGV[at + 1], '^%d+|(%d)')
-    due[#due + 1] = (math.ceil(now_us / 1000) + ARGV[at + 2]) * 4 + level
-    due[#due + 1] = ids[n]
-    told[#told + 1] = ids[n]
-    told[#told + 1] = ARGV[at + 3]
+  for i, place in ipairs(places) do
+    local at = jobs_at + n + place - 1
+    local level = string.match(ARGV[at], '^%d+|(%d)')
+    due[2 * i - 1], due[2 * i] = int((math.ceil(now_us / 1000) + ARGV[at + n]) * 4 + level), ids[i]
+    told[2 * i - 1], told[2 * i] = ids[i], ARGV[at + 2 * n]
   end
   redis.call('HSET', history, unpack(told))
   redis.call('ZADD', into, unpack(due))

@@ -9,17 +9,40 @@ local function orphaned(now_us, id, level)
   emit('orphaned', {id}, '')
 end
 
+-- sound(now_us, line): `line` with its records, and without the ids that have none; whether all have one.
+-- Needs KEYS jobs.
+local function sound(now_us, line)
+  local records = line.records or redis.call('HMGET', jobs, unpack(line.ids))
+  line.records = records
+  local there, found = {}, 0
+  for n = 1, #records do
+    if records[n] then
+      found = found + 1
+      there[found] = n
+    else
+      orphaned(now_us, line.ids[n], line.levels[n])
+    end
+  end
+  if found == #records then return line, true end
+  local left = pick(line, there)
+  left.alone = line.alone
+  return left, false
+end
+
 -- unline(line, whole): takes claimed jobs out of their lines; `whole` where they are the heads of the lines.
 -- Needs KEYS pending.
 local function unline(line, whole)
-  local by_level = {{}, {}, {}, {}}
-  for i = 1, #line, 3 do
-    local level = by_level[line[i + 2] + 1]
-    level[#level + 1] = line[i]
+  local ids, levels, counts = line.ids, line.levels, {[0] = 0, 0, 0, 0}
+  if whole then
+    for n = 1, #ids do counts[levels[n]] = counts[levels[n]] + 1 end
+    for level = 0, 3 do
+      if counts[level] > 0 then redis.call('ZREMRANGEBYRANK', pending[level + 1], 0, counts[level] - 1) end
+    end
+    return
   end
-  for level = 1, 4 do
-    local ids = by_level[level]
-    if #ids > 0 and whole then redis.call('ZREMRANGEBYRANK', pending[level], 0, #ids - 1) end
-    if #ids > 0 and not whole then redis.call('ZREM', pending[level], unpack(ids)) end
+  local by_level = {[0] = {}, {}, {}, {}}
+  for n = 1, #ids do table.insert(by_level[levels[n]], ids[n]) end
+  for level = 0, 3 do
+    if #by_level[level] > 0 then redis.call('ZREM', pending[level + 1], unpack(by_level[level])) end
   end
 end
