@@ -14,6 +14,7 @@ mod sentinels;
 mod wait;
 
 mod arrivals;
+mod columns;
 mod connection;
 mod course;
 mod embedded;

@@ -1,0 +1,106 @@
+//! What the scripts on the path of a job make of many jobs in one call: ids, claims, ends, each in its column.
+
+use super::config;
+use super::redis_server::TestRedis;
+use crate::client::Client;
+use crate::config::Durable;
+use crate::job::{JobId, NewJob, Priority, QueueName};
+use crate::store::{Accepted, Claimed, End, EnqueueCall, FetchCall, QueueKeys, Standing, Store};
+
+const WORKER: &str = "host-1-01ARZ3NDEKTSV4RRFFQ69G5FAV01ARZ3NDEK";
+
+fn start() -> (TestRedis, Store, QueueKeys) {
+    let redis = TestRedis::start();
+    let store = Client::new(&config(redis.env())).unwrap().open_store();
+    let keys = store.keys(&QueueName::new("q").unwrap());
+    (redis, store, keys)
+}
+
+async fn add(store: &Store, keys: &QueueKeys, call: u64, jobs: &[&NewJob]) -> Vec<Accepted> {
+    let told = EnqueueCall { producer: "p", call, usual: Durable::Off, former: None, key: None };
+    store.enqueue(keys, told, jobs).await.unwrap().accepted
+}
+
+async fn take(store: &Store, keys: &QueueKeys, call: u64, slots: usize) -> Vec<Claimed> {
+    let ask = FetchCall { worker: WORKER, call, slots, prefetch: 0, lease_ms: 60_000, alone: false };
+    store.fetch(keys, ask).await.unwrap().jobs
+}
+
+fn jobs(count: usize) -> Vec<NewJob> {
+    (0..count).map(|n| NewJob::from_json(format!(r#"{{"n":{n}}}"#)).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn plain_jobs_of_one_id_in_a_call_are_one_job_and_the_first() {
+    let (_redis, store, keys) = start();
+    let made = jobs(4);
+    let again = NewJob { payload: made[3].payload.clone(), ..made[1].clone() };
+    let answers = add(&store, &keys, 1, &[&made[0], &made[1], &again, &made[2]]).await;
+    assert_eq!(answers, [Accepted::Added, Accepted::Added, Accepted::Duplicate, Accepted::Added]);
+    let taken: Vec<_> = take(&store, &keys, 1, 10).await.into_iter().map(|job| (job.id, job.record)).collect();
+    assert_eq!(taken.len(), 3);
+    assert!(taken[1].0 == made[1].id && taken[1].1.ends_with(r#"{"payload":{"n":1}}"#), "{taken:?}");
+    // One that is known already does not keep the others out, wherever it stands.
+    let more = jobs(2);
+    let answers = add(&store, &keys, 2, &[&more[0], &made[0], &more[1]]).await;
+    assert_eq!(answers, [Accepted::Added, Accepted::Duplicate, Accepted::Added]);
+}
+
+#[tokio::test]
+async fn claims_of_a_call_rise_by_one_and_each_has_its_job() {
+    let (_redis, store, keys) = start();
+    let levels = [Priority::Normal, Priority::Low, Priority::Critical, Priority::High];
+    let made: Vec<_> = jobs(48).into_iter().enumerate().map(|(n, job)| job.priority(levels[n % 4])).collect();
+    add(&store, &keys, 1, &made.iter().collect::<Vec<_>>()).await;
+    let plain = jobs(250);
+    add(&store, &keys, 2, &plain.iter().collect::<Vec<_>>()).await;
+    let mut last = 0;
+    let mut order = Vec::new();
+    for call in 1..=3 {
+        let taken = take(&store, &keys, call, 100).await;
+        assert_eq!(taken.len(), if call < 3 { 100 } else { 98 });
+        if call > 1 {
+            assert!(taken[0].fence() > last);
+            last = taken[0].fence() - 1;
+        }
+        for job in &taken {
+            assert!(last == 0 || job.fence() == last + 1, "{} after {last}", job.claim);
+            last = job.fence();
+            let parts: Vec<_> = job.claim.split('|').collect();
+            let (level, arrival) = parts[1].split_once(':').unwrap();
+            let arrived = job.record.split('{').next().unwrap();
+            assert_eq!((arrival, parts[3], parts.len()), (arrived, WORKER, 6), "{}", job.claim);
+            order.push((level.parse::<u8>().unwrap(), arrival.parse::<i64>().unwrap(), job.id.clone()));
+        }
+    }
+    assert!(order.is_sorted(), "the most urgent first, then by arrival");
+    let arrivals: std::collections::BTreeSet<_> = order.iter().map(|(_, arrival, _)| arrival).collect();
+    assert_eq!(arrivals.len(), 298, "each has its own");
+}
+
+#[tokio::test]
+async fn each_end_of_a_call_goes_by_its_own_claim() {
+    let (redis, store, keys) = start();
+    let made = jobs(6);
+    add(&store, &keys, 1, &made.iter().collect::<Vec<_>>()).await;
+    let taken = take(&store, &keys, 1, 6).await;
+    let unknown = JobId::new("unknown").unwrap();
+    // Of another's claim, of no job, and cancelled; the results are of the second and the last.
+    redis.query::<()>(&["HSET", keys.name(crate::store::Key::Active), taken[2].id.as_str(), "1|2:1|1|other||"]);
+    let marked = format!("cancelled|{}", taken[3].claim);
+    redis.query::<()>(&["HSET", keys.name(crate::store::Key::Active), taken[3].id.as_str(), &marked]);
+    let result = |n: usize| ["", "one", "", "", "", "five"][n];
+    let mut ends: Vec<_> =
+        taken.iter().enumerate().map(|(n, job)| (&job.id, &*job.claim, End::Complete { result: result(n) })).collect();
+    ends.insert(4, (&unknown, "1|2:1|1|nobody||", End::Complete { result: "" }));
+    let settled = store.end(&keys, WORKER, &ends).await.unwrap();
+    assert_eq!(settled.others, [(2, Standing::Taken), (3, Standing::Cancelled), (4, Standing::Gone)]);
+    let read = |id: &JobId| redis.query::<Option<String>>(&["GET", &format!("ireva:queue:{{q}}:result:{id}")]);
+    assert_eq!((read(&taken[1].id).as_deref(), read(&taken[5].id).as_deref()), (Some("one"), Some("five")));
+    assert_eq!((read(&taken[0].id), read(&unknown)), (None, None));
+    let mut left: Vec<String> = redis.query(&["HKEYS", keys.name(crate::store::Key::Active)]);
+    left.sort();
+    let mut expected = [taken[2].id.to_string(), taken[3].id.to_string()];
+    expected.sort();
+    assert_eq!(left, expected);
+}
