@@ -36,6 +36,8 @@ const LOG_MAX: u64 = 1024 * 1024;
 
 /// The programs that can be the server, in the order in which they are looked for.
 const PROGRAMS: [&str; 2] = ["redis-server", "valkey-server"];
+/// Those that mend its file, in the same way.
+const CHECKERS: [&str; 2] = ["redis-check-aof", "valkey-check-aof"];
 
 /// What is known of the private server of a data directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -151,13 +153,21 @@ async fn open(socket: &Path) -> Result<dial::Wire, Failure> {
 pub(super) async fn ensure(data_dir: &Path, socket: &Path) -> Result<(), Failure> {
     let deadline = Instant::now() + PATIENCE;
     create_dir(data_dir)?;
+    let mut mended = false;
     while Instant::now() < deadline {
         if listens(socket).await {
             return Ok(());
         }
         if let Some(log) = lock(data_dir)? {
+            if !mended && is_cut_short(data_dir) {
+                cut_whole(data_dir)?;
+                mended = true;
+            }
             let child = start(data_dir, socket, log)?;
-            return listening(child, data_dir, socket, deadline).await;
+            match listening(child, data_dir, socket, deadline).await {
+                Err(_) if !mended && is_cut_short(data_dir) => continue,
+                outcome => return outcome,
+            }
         }
         sleep(STEP).await;
     }
@@ -245,10 +255,43 @@ fn start(data_dir: &Path, socket: &Path, log: File) -> Result<Child, Failure> {
     Err(Failure::final_(ErrorKind::Unreachable, message))
 }
 
+/// Whether the last server found the end of its file missing, as one that is killed while it writes leaves it, and said so.
+fn is_cut_short(data_dir: &Path) -> bool {
+    last_words(&data_dir.join(LOG))
+        .is_some_and(|said| said.contains("Unexpected end of file reading the append only file"))
+}
+
+/// Takes the part of a script that stands at the end of the file away. Redis itself, where it is told to load such a file,
+/// leaves that part there and executes it at its next start, after the worker has repeated the script.
+fn cut_whole(data_dir: &Path) -> Result<(), Failure> {
+    for program in CHECKERS {
+        let mut command = Command::new(program);
+        command.args(["--fix", "appendonlydir/appendonly.aof.manifest"]).current_dir(data_dir);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        match command.spawn() {
+            Ok(mut child) => {
+                // It asks whether it may.
+                let _ = child.stdin.take().map(|mut input| input.write_all(b"y\n"));
+                let status = child.wait().map_err(|error| unusable(data_dir, &error))?;
+                tracing::info!("{program} has ended with {status}: the file of {} was cut short", data_dir.display());
+                return Ok(());
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(unusable(data_dir, &error)),
+        }
+    }
+    let message = format!(
+        "the append-only file in {} was cut short and needs redis-check-aof: apt-get install redis-tools",
+        data_dir.display()
+    );
+    Err(Failure::final_(ErrorKind::Unreachable, message))
+}
+
 fn settings(data_dir: &Path, socket: &Path) -> Vec<u8> {
-    let mut text = b"port 0\nunixsocketperm 700\nappendonly yes\nappendfsync everysec\nsave \"\"\n\
+    let mut text =
+        b"port 0\nunixsocketperm 700\nappendonly yes\nappendfsync everysec\naof-load-truncated no\nsave \"\"\n\
         maxmemory-policy noeviction\ndaemonize no\nsupervised no\nlogfile \"\"\nunixsocket "
-        .to_vec();
+            .to_vec();
     text.extend(quoted(socket));
     text.extend(b"\ndir ");
     text.extend(quoted(data_dir));

@@ -84,6 +84,38 @@ async fn a_killed_server_is_back_within_a_second_with_its_data() {
     assert_eq!(home.servers().len(), 1);
 }
 
+/// Two writes in one script, as an end of a job makes them.
+fn both() -> redis::Cmd {
+    let mut cmd = redis::cmd("EVAL");
+    cmd.arg("redis.call('INCR', KEYS[1]) return redis.call('RPUSH', KEYS[2], 'event')").arg(2).arg("n").arg("events");
+    cmd
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_script_that_a_kill_left_unwritten_in_part_is_not_executed_later() {
+    let home = Home::new();
+    let config = home.config();
+    let ask = async |cmd: redis::Cmd| brief(&config).call(&cmd).await.unwrap().value;
+    let kill = async || {
+        signal(embedded_status(&config).await.unwrap().pid.unwrap(), Signal::KILL);
+        wait_until(Duration::from_secs(5), "the process is gone", || home.servers().is_empty());
+    };
+    ask(both()).await;
+    kill().await;
+    let directory = std::fs::read_dir(home.0.path().join("appendonlydir")).unwrap();
+    let mut files = directory.map(|entry| entry.unwrap().path());
+    let file = files.find(|path| path.to_str().unwrap().ends_with(".incr.aof")).unwrap();
+    // Within the second of the two commands.
+    let text = std::fs::read_to_string(&file).unwrap();
+    let cut = text.find("RPUSH").unwrap() + 3;
+    std::fs::OpenOptions::new().write(true).open(&file).unwrap().set_len(cut as u64).unwrap();
+    assert_eq!(ask(redis::cmd("EXISTS").arg("n").arg("events").clone()).await, Value::Int(0), "all or nothing");
+    ask(both()).await;
+    kill().await;
+    assert_eq!(ask(redis::cmd("GET").arg("n").clone()).await, Value::BulkString(b"1".to_vec()));
+    assert_eq!(ask(redis::cmd("LLEN").arg("events").clone()).await, Value::Int(1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stopping_leaves_no_process_and_no_socket_but_the_data() {
     let home = Home::new();
