@@ -224,7 +224,7 @@
 //! | `unpark`, `limits` | zset, hash | key of parked jobs by the ms at which they may go on; key -> its own limits |
 //! | `scheduled`, `retrying` | zset | id by due time in ms × 4 + level |
 //! | `active` | hash | id -> claim: `fence\|level:arrival\|claimed_ms\|worker\|key\|batch`, the last one `alone` where the job must run alone; `cancelled\|` before it once cancelled |
-//! | `workers`, `handed` | zset, hash | end of each worker's lease; its last hand-out and its number of claims |
+//! | `workers`, `handed` | zset, hash | end of each worker's lease; its last hand-out (number, and ids in `worker@`) and its number of claims (`worker#`) |
 //! | `completed`, `cancelled`, `dead` | zset | id by time in ms |
 //! | `unique`, `keys` | hash | unique key -> end of window and id; id -> unique key |
 //! | `expiring` | zset | id by expiry in ms, only for jobs with a `ttl` |

@@ -43,7 +43,7 @@ keys! {
     Retrying "retrying" "zset" "id by due time in ms × 4 + level",
     Active "active" "hash" "id -> claim: fence|level:arrival|claimed_ms|worker|key|batch",
     Workers "workers" "zset" "worker by the end of its lease in ms",
-    Handed "handed" "hash" "worker -> lease_ms call ids of its last hand-out; worker# -> its number of claims",
+    Handed "handed" "hash" "worker -> lease_ms and number of its last hand-out; worker@ -> the ids of that; worker# -> its number of claims",
     Completed "completed" "zset" "id by time of completion in ms",
     Cancelled "cancelled" "zset" "id by time of cancellation in ms",
     Dead "dead" "zset" "id by time of burial in ms",

@@ -13,7 +13,7 @@ for at = names_at, #ARGV do
   local claims = tonumber(redis.call('HGET', handed, name .. '#')) or 0
   -- One that has claims still, or again, is looked at in the next round.
   if lease and lease <= now_ms and claims <= 0 then
-    redis.call('HDEL', handed, name, name .. '#')
+    redis.call('HDEL', handed, name, name .. '@', name .. '#')
     redis.call('ZREM', workers, name)
     struck = struck + 1
   end

@@ -6,6 +6,6 @@
 -- flags: allow-oom
 -- uses:
 if (tonumber(redis.call('HGET', handed, worker .. '#')) or 0) > 0 then return 0 end
-redis.call('HDEL', handed, worker, worker .. '#')
+redis.call('HDEL', handed, worker, worker .. '@', worker .. '#')
 redis.call('ZREM', workers, worker)
 return 1

@@ -215,7 +215,8 @@ impl Reference {
         self.locks.iter().for_each(|(key, lock)| put("unique", key, format!("{}|{}", lock.until_ms, lock.id)));
         self.leases.iter().for_each(|(worker, until)| put("workers", worker, until.to_string()));
         for (worker, last) in &self.handed {
-            put("handed", worker, format!("{} {} {}", last.lease_ms, last.call, last.ids.join(" ")));
+            put("handed", worker, format!("{} {}", last.lease_ms, last.call));
+            put("handed", &format!("{worker}@"), last.ids.join(" "));
         }
         self.counts.iter().for_each(|(worker, count)| put("handed", &format!("{worker}#"), count.to_string()));
         for (name, Call { number, durable, answer: said }) in &self.calls {

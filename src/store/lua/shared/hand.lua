@@ -24,7 +24,7 @@ local function hand(now_us, line, rule, scattered, reply)
   end
   redis.call('HSET', active, unpack(claims))
   redis.call('HSET', meta, 'fence', int(fence + #ids - 1))
-  redis.call('HSET', handed, worker, lease_ms .. ' ' .. call .. ' ' .. table.concat(ids, ' '))
+  redis.call('HSET', handed, worker, lease_ms .. ' ' .. call, worker .. '@', table.concat(ids, ' '))
   redis.call('HINCRBY', handed, worker .. '#', #ids)
   if line.limits then charge(line) end
   if rule.tat then redis.call('HSET', meta, 'tat', int(rule.tat + #ids * rule.rate_us)) end

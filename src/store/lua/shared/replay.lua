@@ -1,11 +1,9 @@
 -- replay(worker, call, reply): what the worker's last fetch handed out, where `call` is that fetch again: what it still holds
 -- goes into `reply` as from hand; false where it is a new one. Needs KEYS handed active jobs history crashes.
 local function replay(worker, call, reply)
-  local last = redis.call('HGET', handed, worker)
-  local number, ids = string.match(last or '', '^%d+ (%d+) ?(.*)$')
-  if number ~= call then return false end
+  if string.match(redis.call('HGET', handed, worker) or '', '^%d+ (%d+)$') ~= call then return false end
   local claims, records, told, fallen = {}, {}, {}, {}
-  for id in string.gmatch(ids, '%S+') do
+  for id in string.gmatch(redis.call('HGET', handed, worker .. '@') or '', '%S+') do
     local claim, record = redis.call('HGET', active, id), redis.call('HGET', jobs, id)
     if claim and record and string.find(claim, '|' .. worker .. '|', 1, true) and string.sub(claim, 1, 9) ~= 'cancelled' then
       local n = #records + 1
