@@ -1,13 +1,12 @@
-//! The engine's speeds on a private Redis: enqueue, drain, what limits per key cost it, latency, bytes per waiting job.
+//! The engine's speeds on private servers: what `ireva-queue bench` measures, and what limits per key cost.
 //!
 //! `cargo bench` runs them all; `cargo bench -- --jobs 10000` makes them smaller, a word (`drain`) picks those whose name
 //! has it. Rates depend on the machine: compare only inside one run.
 
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use ireva_queue::bench::{Bench, Measurement, Plan};
 use ireva_queue::config::{
     AlertsConfig, Config, Endpoint, ProcessorsConfig, RedisConfig, RedisMode, Setting, TlsConfig, WorkerConfig,
 };
@@ -16,7 +15,7 @@ use ireva_queue::{
 };
 use serde_json::value::RawValue;
 
-/// An email job of 199 bytes.
+/// A payload without the key of the limits.
 const PAYLOAD: &str = r#"{"to":"investor.0001@example.com","subject":"Your monthly statement is ready","template":"monthly-roi","context":{"firstName":"John","investorId":12345,"month":"2024-01","amount":"1250.00","cur":"EUR"}}"#;
 
 /// A server of its own, gone with the value.
@@ -104,22 +103,13 @@ fn jobs(count: usize) -> Vec<NewJob> {
     (0..count).map(|_| NewJob::from_json(PAYLOAD.to_owned()).expect("a payload")).collect()
 }
 
-/// Succeeds at once and notes when.
-#[derive(Clone, Default)]
-struct Noop {
-    done: Arc<AtomicU64>,
-    started: Arc<Mutex<Vec<Instant>>>,
-    notes: bool,
-}
+/// Succeeds at once.
+struct Noop;
 
 impl Processor for Noop {
     type Payload = Box<RawValue>;
 
     async fn process(&self, _payload: Self::Payload, _ctx: &JobContext) -> Result<Outcome, ProcessError> {
-        if self.notes {
-            self.started.lock().expect("no panic").push(Instant::now());
-        }
-        self.done.fetch_add(1, Ordering::Relaxed);
         Ok(Outcome::done())
     }
 }
@@ -128,42 +118,23 @@ fn say(name: &str, value: f64, unit: &str, more: &str) {
     println!("{name:<34} {value:>12.1} {unit:<8} {more}");
 }
 
-async fn enqueue_bulk(server: &Server, count: usize) {
-    let queue = server.client().queue(queue_name());
-    let jobs = jobs(count);
-    let before = (server.cpu_us(), Instant::now());
-    let empty = server.info("used_memory");
-    queue.enqueue_many(jobs).await.expect("enqueued");
-    let rate = count as f64 / before.1.elapsed().as_secs_f64();
-    let redis_us = (server.cpu_us() - before.0) / count as f64;
-    say("enqueue, bulk", rate, "jobs/s", &format!("redis {redis_us:.1} µs/job"));
-    say("memory of a waiting job", (server.info("used_memory") - empty) / count as f64, "bytes", "");
-}
-
-async fn enqueue_single(server: &Server, count: usize, in_flight: usize) {
-    let queue = server.client().queue(queue_name());
-    queue.enqueue(jobs(1).remove(0)).await.expect("enqueued");
-    let started = Instant::now();
-    let mut tasks = tokio::task::JoinSet::new();
-    for _ in 0..in_flight {
-        let (queue, jobs) = (queue.clone(), jobs(count / in_flight));
-        tasks.spawn(async move {
-            for job in jobs {
-                queue.enqueue(job).await.expect("enqueued");
-            }
-        });
+fn show(measured: &[Measurement]) {
+    for one in measured {
+        let name = one.concurrency.map_or_else(|| one.measure.to_string(), |many| format!("{}, {many}", one.measure));
+        let cost = one.worker_cpu_us_per_job.zip(one.redis_cpu_us_per_job);
+        let cost = cost.map(|(worker, redis)| format!("worker {worker:.1} + redis {redis:.1} µs/job"));
+        let tail = one.p99.zip(one.max).map(|(p99, max)| format!("p99 {p99:.2}, max {max:.2}"));
+        say(&name, one.value, one.unit, &cost.or(tail).unwrap_or_default());
     }
-    tasks.join_all().await;
-    let rate = (count / in_flight * in_flight) as f64 / started.elapsed().as_secs_f64();
-    say(&format!("enqueue, {in_flight} in flight"), rate, "jobs/s", "");
 }
 
-async fn drain(server: &Server, count: usize, concurrency: usize) {
-    let client = server.client();
-    client.queue(queue_name()).enqueue_many(jobs(count)).await.expect("enqueued");
-    let (rate, redis_us, own_us) = run_empty(server, &client, concurrency).await;
-    let more = format!("worker {own_us:.1} + redis {redis_us:.1} µs/job");
-    say(&format!("drain, concurrency {concurrency}"), rate, "jobs/s", &more);
+/// Measurements on a server of their own.
+async fn on_a_server(jobs: usize, measure: impl AsyncFnOnce(&Bench) -> ireva_queue::Result<Vec<Measurement>>) {
+    let server = Server::start();
+    let plan = Plan { jobs, span: Duration::from_secs(if jobs < 100_000 { 1 } else { 10 }), ..Plan::default() };
+    let bench = Bench::begin(&server.client(), queue_name(), plan).await.expect("an empty queue");
+    show(&measure(&bench).await.expect("measured"));
+    bench.end().await.expect("ended");
 }
 
 /// Drains in turns with limits per key that nothing reaches and without any, in batches of 500: what the limits cost.
@@ -202,7 +173,7 @@ async fn keys(count: usize, rounds: usize) {
 /// Runs a worker until the queue is empty: jobs a second, and the time of Redis and of this process for each.
 async fn run_empty(server: &Server, client: &Client, concurrency: usize) -> (f64, f64, f64) {
     let mut registry = Registry::new();
-    registry.register(queue_name(), Noop::default());
+    registry.register(queue_name(), Noop);
     let worker = Worker::builder(client, registry).concurrency(Concurrency::Shared(concurrency)).until_empty(true);
     let worker = worker.build().expect("a worker");
     let own = std::process::id();
@@ -210,39 +181,6 @@ async fn run_empty(server: &Server, client: &Client, concurrency: usize) -> (f64
     let jobs = worker.run().await.expect("drained").completed as f64;
     let rate = jobs / before.2.elapsed().as_secs_f64();
     (rate, (server.cpu_us() - before.0) / jobs, (cpu_us(own) - before.1) as f64 / jobs)
-}
-
-async fn latency(server: &Server, seconds: u64) {
-    let client = server.client();
-    let queue = client.queue(queue_name());
-    let noop = Noop { notes: true, ..Noop::default() };
-    let mut registry = Registry::new();
-    registry.register(queue_name(), noop.clone());
-    let worker = Worker::builder(&client, registry).build().expect("a worker");
-    let stopper = worker.stopper();
-    let running = tokio::spawn(worker.run());
-    queue.enqueue(jobs(1).remove(0)).await.expect("enqueued");
-    while noop.done.load(Ordering::Relaxed) < 1 {
-        tokio::task::yield_now().await;
-    }
-    noop.started.lock().expect("no panic").clear();
-    let mut ticks = tokio::time::interval(Duration::from_millis(10));
-    let mut waits = Vec::new();
-    for _ in 0..seconds * 100 {
-        ticks.tick().await;
-        let before = Instant::now();
-        queue.enqueue(jobs(1).remove(0)).await.expect("enqueued");
-        while noop.started.lock().expect("no panic").is_empty() {
-            tokio::time::sleep(Duration::from_micros(50)).await;
-        }
-        let at = noop.started.lock().expect("no panic").remove(0);
-        waits.push(at.saturating_duration_since(before).as_secs_f64() * 1e3);
-    }
-    stopper.stop();
-    running.await.expect("no panic").expect("stopped");
-    waits.sort_by(f64::total_cmp);
-    let at = |part: f64| waits[((waits.len() - 1) as f64 * part) as usize];
-    say("latency, enqueue to start, p50", at(0.5), "ms", &format!("p99 {:.2} ms, max {:.2} ms", at(0.99), at(1.0)));
 }
 
 fn main() {
@@ -255,26 +193,24 @@ fn main() {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    println!("{count} jobs of {} bytes; load average {}", PAYLOAD.len(), load.trim());
+    println!("{count} jobs; load average {}", load.trim());
     runtime.block_on(async {
-        if wanted("enqueue bulk") {
-            enqueue_bulk(&Server::start(), count).await;
+        if wanted("idle") {
+            on_a_server(count, async |bench| bench.idle().await).await;
         }
-        for in_flight in [1, 50] {
-            if wanted("enqueue single") {
-                enqueue_single(&Server::start(), count / if in_flight == 1 { 10 } else { 1 }, in_flight).await;
-            }
+        if wanted("latency") {
+            on_a_server(count, async |bench| bench.latency().await).await;
+        }
+        if wanted("enqueue") {
+            on_a_server(count, async |bench| bench.enqueue().await).await;
         }
         for concurrency in [100, 10, 1] {
             if wanted("drain") {
-                drain(&Server::start(), count, concurrency).await;
+                on_a_server(count, async |bench| bench.drain(concurrency).await).await;
             }
         }
         if wanted("keys") {
             keys(count, 3).await;
-        }
-        if wanted("latency") {
-            latency(&Server::start(), if count < 100_000 { 1 } else { 10 }).await;
         }
     });
 }

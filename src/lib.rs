@@ -278,6 +278,7 @@ pub mod api;
 mod audit;
 mod batch;
 mod batches;
+pub mod bench;
 mod breaker;
 mod breakers;
 pub mod builtin;

@@ -136,6 +136,16 @@ impl Store {
         Ok(Some(ClusterLook { uncovered: map.uncovered(), masters }))
     }
 
+    /// The fields of `INFO`, of each master where there are several.
+    pub(crate) async fn server_infos(&self) -> Result<Vec<BTreeMap<String, String>>> {
+        if !self.connection.knows_nodes().await {
+            return Ok(vec![self.info().await?]);
+        }
+        let nodes = self.connection.nodes().into_iter().filter_map(|node| self.connection.to_node_at(&node));
+        let ask = |connection| async { Self { connection, ..self.clone() }.info().await };
+        join_all(nodes.map(ask)).await.into_iter().collect()
+    }
+
     async fn info(&self) -> Result<BTreeMap<String, String>> {
         let text: String = read("INFO", self.connection.call(&redis::cmd("INFO")).await?.value)?;
         let field = |line: &str| line.split_once(':').map(|(name, value)| (name.to_owned(), value.to_owned()));

@@ -24,6 +24,7 @@ mod builtin_http;
 mod builtin_notification;
 mod cli_acts;
 mod cli_alerts;
+mod cli_bench;
 mod cli_check;
 mod cli_complete;
 mod cli_contract;

@@ -4,7 +4,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::command::{
-    alerts, audit, batch, breaker, check, clear, complete, completions, config, db, demo, dlq, doctor, embedded,
+    alerts, audit, batch, bench, breaker, check, clear, complete, completions, config, db, demo, dlq, doctor, embedded,
     enqueue, events, explain, heal, help, jobs, limits, logs, man, openapi, queues, schedule, scheduler, schema, serve,
     spool, stats, token, top, undo, work, workers,
 };
@@ -149,6 +149,7 @@ pub enum Command {
     Db(db::Args),
     Embedded(embedded::Args),
     Config(config::Args),
+    Bench(bench::Args),
     Demo(demo::Args),
     Completions(completions::Args),
     Man(man::Args),

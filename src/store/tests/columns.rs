@@ -104,3 +104,55 @@ async fn each_end_of_a_call_goes_by_its_own_claim() {
     expected.sort();
     assert_eq!(left, expected);
 }
+
+/// How often the server has executed each command since `CONFIG RESETSTAT`, and the bytes that it has read and written.
+fn spent(redis: &TestRedis) -> (std::collections::BTreeMap<String, u64>, [u64; 2]) {
+    let info: String = redis.query(&["INFO", "all"]);
+    let number = |text: &str| text.split(['=', ',']).nth(1).and_then(|number| number.parse().ok());
+    let command = |line: &str| {
+        let (name, told) = line.strip_prefix("cmdstat_")?.split_once(':')?;
+        Some((name.to_owned(), number(told)?))
+    };
+    let field =
+        |name: &str| info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')?.trim().parse().ok());
+    let bytes = ["total_net_input_bytes", "total_net_output_bytes"].map(|name| field(name).unwrap());
+    let counted = info.lines().filter_map(command).filter(|(name, _)| !name.starts_with("info") && !name.contains('|'));
+    (counted.collect(), bytes)
+}
+
+/// A change that makes the path of a job dearer fails here, whatever the machine is at: commands and bytes are counted, not
+/// seconds. What is cheaper is written down.
+#[tokio::test]
+async fn what_a_call_of_many_jobs_costs_the_server_is_counted() {
+    let (redis, store, keys) = start();
+    // Scripts are loaded, the queue is known, a job has been completed.
+    let first = jobs(1);
+    add(&store, &keys, 1, &[&first[0]]).await;
+    let taken = take(&store, &keys, 1, 1).await;
+    store.end(&keys, WORKER, &[(&taken[0].id, &taken[0].claim, End::Complete { result: "" })]).await.unwrap();
+    let payload = format!(r#"{{"text":"{}"}}"#, "x".repeat(188));
+    let made: Vec<_> = (0..300).map(|_| NewJob::from_json(payload.clone()).unwrap()).collect();
+    let mut costs = Vec::new();
+    let reset = || redis.query::<()>(&["CONFIG", "RESETSTAT"]);
+    reset();
+    add(&store, &keys, 2, &made.iter().collect::<Vec<_>>()).await;
+    costs.push(("enqueue", spent(&redis)));
+    reset();
+    let taken = take(&store, &keys, 2, 300).await;
+    costs.push(("fetch", spent(&redis)));
+    let ends: Vec<_> = taken.iter().map(|job| (&job.id, &*job.claim, End::Complete { result: "" })).collect();
+    reset();
+    store.end(&keys, WORKER, &ends).await.unwrap();
+    costs.push(("complete", spent(&redis)));
+    // The most that each may take: commands in the script, bytes to the server and from it a job.
+    let most = [("enqueue", 14, 260, 1), ("fetch", 25, 3, 375), ("complete", 19, 140, 1)];
+    for ((name, (commands, bytes)), (of, commands_most, in_most, out_most)) in costs.iter().zip(most) {
+        let total: u64 =
+            commands.iter().filter(|(name, _)| !["evalsha", "config"].contains(&name.as_str())).map(|(_, n)| n).sum();
+        let [read, written] = bytes.map(|bytes| bytes / 300);
+        assert_eq!((*name, commands.get("evalsha")), (of, Some(&1)), "one call: {commands:?}");
+        assert!(total <= commands_most, "{name}: {total} commands, {commands_most} at most: {commands:#?}");
+        assert!(read <= in_most && written <= out_most, "{name}: {read} bytes in and {written} out a job");
+        eprintln!("{name}: {total} commands, {read} bytes in and {written} out a job");
+    }
+}

@@ -4,6 +4,7 @@ mod acting;
 pub mod alerts;
 pub mod audit;
 pub mod batch;
+pub mod bench;
 pub mod breaker;
 pub mod check;
 pub mod clear;
@@ -85,6 +86,7 @@ pub fn run(command: Command, context: &Context) -> Result<Answer> {
         Command::Serve(args) => serve::run(args, context),
         Command::Openapi(args) => openapi::run(args),
         Command::Schema(args) => schema::run(args),
+        Command::Bench(args) => bench::run(args, context),
         Command::Demo(args) => demo::run(args, context),
         Command::Completions(args) => completions::run(args),
         Command::Man(args) => man::run(args),

@@ -21,6 +21,7 @@ mod import_report;
 mod job_details;
 mod job_summary;
 mod key_limit;
+mod measurement;
 mod queue_event;
 mod queue_settings;
 mod queue_stats;
