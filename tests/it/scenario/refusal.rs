@@ -106,7 +106,8 @@ fn r22_a_full_disk_under_redis_stops_work_quietly_until_there_is_room() {
         eprintln!("no file system may be mounted here, so no disk can be filled");
         return;
     };
-    let settings = TestRedis::builder().append_only().set(&format!("dir {}", disk.place.display()));
+    let settings =
+        TestRedis::builder().append_only().set("appendfsync everysec").set(&format!("dir {}", disk.place.display()));
     let redis = settings.set("auto-aof-rewrite-percentage 0").start();
     let load = Load::start(&Cli::new(&redis), 2, &["--concurrency", "4", "--lease", "10s"], "sleep 1");
     load.cli.enqueue_lines(QUEUE, (0..8).map(|n| format!(r#"{{"id":"a-{n}","payload":1}}"#)));

@@ -29,8 +29,7 @@ fn r09_a_killed_redis_loses_nothing_that_it_confirmed_and_everybody_comes_back()
     // Loading is slow by a setting, so that it is seen on any machine: about two seconds.
     let delay = if is_full_length() { "key-load-delay 10" } else { "key-load-delay 100" };
     let settings = TestRedis::builder().append_only().set(delay).set("loading-process-events-interval-bytes 2048");
-    // With everysec a disk that stalls holds writes back for up to two seconds, and what was confirmed meanwhile dies with it.
-    let mut redis = settings.set("appendfsync always").start();
+    let mut redis = settings.start();
     fill(&redis);
     let mut load = Load::start(&Cli::new(&redis), 4, &FLAGS, "sleep 0.05");
     load.produce(&redis, 4);

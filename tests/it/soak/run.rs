@@ -47,7 +47,7 @@ impl Stage {
     /// Two queues that tell all, three workers that run a command, one through a proxy that may lose replies, and one of
     /// the library, through it, too.
     fn set(losing: &Arc<AtomicBool>) -> Self {
-        let redis = TestRedis::builder().append_only().set("appendfsync always").start();
+        let redis = TestRedis::builder().append_only().start();
         let (calls, lose) = (AtomicU64::new(0), losing.clone());
         let proxy = Proxy::start(&redis, move |request| {
             let lost = lose.load(Ordering::SeqCst) && request.verb().starts_with("EVAL");

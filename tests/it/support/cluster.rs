@@ -33,7 +33,11 @@ impl Cluster {
     /// With more that each node is started with.
     pub fn with(replicas: usize, also: impl Fn(RedisBuilder) -> RedisBuilder) -> Self {
         let node = || {
-            let node = TestRedis::builder().append_only().set("cluster-enabled yes").set("cluster-node-timeout 1000");
+            let node = TestRedis::builder()
+                .append_only()
+                .set("appendfsync everysec")
+                .set("cluster-enabled yes")
+                .set("cluster-node-timeout 1000");
             let node = node.set("repl-diskless-sync-delay 0").set(&format!("cluster-port {}", free_port()));
             also(node).start()
         };

@@ -45,9 +45,10 @@ impl RedisBuilder {
         self
     }
 
-    /// With an append-only file, so that a killed server comes back with everything that it had answered.
+    /// With an append-only file, so that a killed server comes back with everything that it had answered: with `everysec` a
+    /// disk that stalls makes Redis hold its writes back.
     pub fn append_only(self) -> Self {
-        self.set("appendonly yes").set("appendfsync everysec")
+        self.set("appendonly yes").set("appendfsync always")
     }
 
     /// With a password. The server reads its settings from stdin, so no command line shows it.

@@ -27,7 +27,8 @@ impl Sentinels {
         sentinel: &dyn Fn(RedisBuilder) -> RedisBuilder,
         variables: &[(&str, String)],
     ) -> Self {
-        let server = || server(TestRedis::builder().append_only().set("repl-diskless-sync-delay 0"));
+        let server =
+            || server(TestRedis::builder().append_only().set("appendfsync everysec").set("repl-diskless-sync-delay 0"));
         let master = server().start();
         let replica = || {
             let settings = server();
