@@ -91,7 +91,7 @@ soak:
 
 soak-memory:
 	tests/install.sh test
-	SOAK_MINUTES=$(MINUTES) cargo test $(CARGO_FLAGS) --test it -- --nocapture r23_a_worker_takes
+	SOAK_MINUTES=$(MINUTES) cargo test --release $(CARGO_FLAGS) --test it -- --nocapture r23_a_worker_takes
 
 mutants:
 	tests/install.sh test

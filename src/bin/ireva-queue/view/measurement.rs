@@ -9,7 +9,7 @@ impl View for Measurement {
     const COLUMNS: &'static [Column] = &[
         Column::new("MEASURE").whole(),
         Column::number("CONCURRENCY").gives_way(3),
-        Column::number("N").gives_way(4),
+        Column::number("N").whole().gives_way(4),
         Column::number("VALUE").whole(),
         Column::new("UNIT").whole(),
         Column::number("P50").whole().gives_way(5),
