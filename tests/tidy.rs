@@ -40,6 +40,7 @@ const ENGINE: &[&str] = &[
     "heal",
     "doctor",
     "check",
+    "bench",
     "alerts",
     "worker",
     "testing",
