@@ -256,7 +256,7 @@
 //! Store: the only code that speaks Redis.
 //! Engine: [`Client`], [`Queue`], [`DeadLetters`], [`Bulk`], [`Audit`], [`Batches`], [`Breakers`], [`KeyLimits`], [`Inspector`], [`Schedules`],
 //! [`Alerts`], [`Worker`], [`Spool`]; [`doctor`] finds out what is wrong, [`Healer`] puts right what contradicts itself, [`check`] holds one number of a queue against its thresholds,
-//! [`bench`] measures.
+//! [`mod@bench`] measures.
 //! Then [`builtin`], the processors that ship, and
 //! [`service`], the platform's business in words of its own, above them because it holds payloads against what they want;
 //! and the shells, which know public names only: the binary, and the REST API.
