@@ -29,8 +29,8 @@ use crate::client::Client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::job::{JobState, NewJob, QueueName};
 use crate::queue::Queue;
-use crate::worker::{Concurrency, Stopper, WorkerReport};
-use usage::{Usage, own_memory_bytes};
+use crate::worker::{Concurrency, Stopper, WorkerReport, memory_bytes};
+use usage::Usage;
 use work::Noop;
 
 /// An email job of 199 bytes; the digits of its investor are those of its number.
@@ -110,13 +110,13 @@ pub struct Measurement {
     /// Calls in flight, or the worker's concurrency.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<usize>,
-    /// Over how many jobs, or seconds where it is about idling.
+    /// Over how many jobs; where it is about idling, over how many seconds.
     pub n: u64,
-    /// The number.
+    /// The number, in `unit`: of [`Measure::Latency`] the median.
     pub value: f64,
-    /// Of what.
+    /// `jobs/s`, `bytes/job`, `ms`, `reads/s`, `% of a core` or `MiB`.
     pub unit: &'static str,
-    /// Half are this or less.
+    /// Half are this or less, in `unit`; of latencies alone, like the next two.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p50: Option<f64>,
     /// 99 of 100 are this or less.
@@ -125,10 +125,10 @@ pub struct Measurement {
     /// The greatest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max: Option<f64>,
-    /// The time of a core that this process took for each job.
+    /// The time of a core that this process took for each job, in microseconds; of rates alone, like the next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub worker_cpu_us_per_job: Option<f64>,
-    /// The time of a core that Redis took for each.
+    /// The time of a core that Redis took for each, of all masters together where there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub redis_cpu_us_per_job: Option<f64>,
 }
@@ -291,7 +291,7 @@ impl Bench {
         let before = Usage::now(&self.client).await?;
         tokio::time::sleep(self.plan.span).await;
         let after = Usage::now(&self.client).await?;
-        let memory = own_memory_bytes();
+        let memory = memory_bytes();
         drop(stopper);
         ended(running).await?;
         let seconds = after.at.duration_since(before.at).as_secs_f64();
@@ -303,7 +303,8 @@ impl Bench {
             Measurement::new(Measure::IdleReads, n, reads, "reads/s"),
             Measurement::new(Measure::IdleCpu, n, cpu, "% of a core"),
         ];
-        measured.extend(memory.map(|bytes| Measurement::new(Measure::WorkerMemory, n, bytes / 1_048_576.0, "MiB")));
+        measured
+            .extend(memory.map(|bytes| Measurement::new(Measure::WorkerMemory, n, bytes as f64 / 1_048_576.0, "MiB")));
         Ok(measured)
     }
 

@@ -270,17 +270,17 @@ async fn look_at_queue(store: &Store, queue: &QueueName) -> Result<Option<QueueF
     let layout = spread.layout;
     let looks: Vec<_> = spread.partitions().map(|place| look_at_place(store, queue, place)).collect();
     let looks = stream::iter(looks).buffered(CALLS_AT_ONCE).try_collect::<Vec<_>>();
-    let is_one = layout == Layout::ONE;
-    let counts = async { if is_one { Ok(None) } else { store.counts_of(queue).await } };
-    let (counts, looked) = tokio::join!(counts, looks);
-    let (places, of_places): (Vec<_>, Vec<_>) = looked?.into_iter().unzip();
-    let counts = match of_places.into_iter().flatten().next().filter(|_| is_one) {
-        // The numbers of its only place are those of the queue, but for what it counted in others within the hour.
-        Some(counts) if counts.former().next().is_none() => Some(counts),
-        Some(_) => store.counts_of(queue).await?,
-        None => counts?,
+    let (places, of_places): (Vec<_>, Vec<_>) = looks.await?.into_iter().unzip();
+    // The numbers of an only place are those of the queue, but for what was counted in others within the hour.
+    let mut of_places =
+        of_places.into_iter().flatten().filter(|of| layout == Layout::ONE && of.former().next().is_none());
+    let counts = match of_places.next() {
+        Some(counts) => counts,
+        None => match store.counts_of(queue).await? {
+            Some(counts) => counts,
+            None => return Ok(None),
+        },
     };
-    let Some(counts) = counts else { return Ok(None) };
     let stats = counts.stats(queue.clone());
     let home = store.keys(queue);
     // Its own node has its settings, and says how far a change is.

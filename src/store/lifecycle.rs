@@ -220,7 +220,7 @@ impl Store {
             });
         }
         for (index, options) in jobs.iter().map(|job| options(job)).enumerate().filter(|(_, text)| !text.is_empty()) {
-            command.arg(index + 1).arg(options);
+            command.arg(index).arg(options);
         }
         let answer = text(scripts::ENQUEUE.ask(&self.connection, &command).await?)?;
         answered(&answer, jobs.len()).ok_or_else(|| unexpected("enqueue"))

@@ -41,3 +41,4 @@ pub use builder::{Concurrency, WorkerBuilder};
 pub use health::WorkerHealth;
 pub use runner::{Worker, WorkerReport};
 pub use shutdown::Stopper;
+pub(crate) use vitals::memory_bytes;

@@ -34,13 +34,18 @@ impl Pulse {
         let ticks = ticks_now()?;
         let cpu_permille = permille(ticks.saturating_sub(self.ticks?), elapsed, self.cores);
         (self.at, self.ticks) = (Instant::now(), Some(ticks));
-        let memory_bytes = kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")?;
+        let memory_bytes = memory_bytes()?;
         let machine = kibibytes(&fs::read_to_string("/proc/meminfo").ok()?, "MemTotal:")?;
         let group = fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
         let memory_limit_bytes = group.map_or(machine, |group: u64| group.min(machine));
         self.last = Some(Vitals { cpu_permille, cores: self.cores, memory_bytes, memory_limit_bytes });
         self.last
     }
+}
+
+/// The memory that this process holds.
+pub(crate) fn memory_bytes() -> Option<u64> {
+    kibibytes(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 
 fn ticks_now() -> Option<u64> {

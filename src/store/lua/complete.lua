@@ -1,6 +1,6 @@
 -- complete: ends claims whose jobs succeeded; keeps what retention says.
 -- KEYS: jobs history crashes active handed completed unique keys expiring seen config meta events wake
--- ARGV: clock worker freed n jobs...   freed: as for release; jobs: n ids, n claims, then number and result of each that has one
+-- ARGV: clock worker freed n jobs...   freed: as for release; jobs: n ids, n claims, then number (from 0) and result of each that has one
 -- returns: for every claim that is not the worker's: its number in the call and how it stands
 --          (0: no claim, 1: another's, 2: cancelled)
 -- refuses: LAYOUT
@@ -16,8 +16,12 @@ local ids, others, places = leave(jobs_at, n)
 if #ids == 0 then return others end
 
 local rules = redis.call('HMGET', config, 'remove_on_complete', 'events')
+local lost = {}
+for at = 1, #others, 2 do lost[others[at]] = true end
 for at = jobs_at + 2 * n, #ARGV, 2 do
-  redis.call('SET', string.sub(meta, 1, -5) .. 'result:' .. ARGV[jobs_at + ARGV[at]], ARGV[at + 1], 'EX', 3600)
+  local number = tonumber(ARGV[at])
+  local key = string.sub(meta, 1, -5) .. 'result:' .. ARGV[jobs_at + number]
+  if not lost[number] then redis.call('SET', key, ARGV[at + 1], 'EX', 3600) end
 end
 unlock(now_ms, ids)
 tally(now_us, ids, 'completed')

@@ -1,7 +1,7 @@
 -- enqueue: puts new jobs into line, or among the scheduled ones; the same call again gets the same answer.
 -- KEYS: jobs pending scheduled retrying active unique keys expiring seen config meta events wake
 -- ARGV: clock producer call usual former n jobs...   usual: durable where nothing is set; former: as for layout; jobs: n ids,
---       n records, then number and options of each that has some; options: level|due|ttl_ms|chosen|unless_queued|window_ms|batch|unique;
+--       n records, then number (from 0) and options of each that has some; options: level|due|ttl_ms|chosen|unless_queued|window_ms|batch|unique;
 --       due: '' or +ms or @ms
 -- returns: a word a job: '+' added, '=' the id is taken, '=<id>' that job holds the unique key or its place, '#' its batch
 --          takes none, '!' full; '+' alone: all added; before them what durable_mark and key_mark say
@@ -17,7 +17,7 @@ if last and string.match(last, '^%d+') == call then return string.match(last, '^
 layout(former)
 n = tonumber(n)
 local ids, set = {unpack(ARGV, jobs_at, jobs_at + n - 1)}, {}
-for at = jobs_at + 2 * n, #ARGV, 2 do set[tonumber(ARGV[at])] = ARGV[at + 1] end
+for at = jobs_at + 2 * n, #ARGV, 2 do set[ARGV[at] + 1] = ARGV[at + 1] end
 local known = redis.call('HMGET', jobs, unpack(ids))
 local before = redis.call('EXISTS', seen) == 1 and redis.call('ZMSCORE', seen, unpack(ids)) or {}
 local rules = redis.call('HMGET', config, 'max_length', 'events', 'durable', 'key')

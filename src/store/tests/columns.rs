@@ -5,7 +5,7 @@ use super::redis_server::TestRedis;
 use crate::client::Client;
 use crate::config::Durable;
 use crate::job::{JobId, NewJob, Priority, QueueName};
-use crate::store::{Accepted, Claimed, End, EnqueueCall, FetchCall, QueueKeys, Standing, Store};
+use crate::store::{Accepted, Claimed, End, EnqueueCall, FetchCall, Key, QueueKeys, Standing, Store};
 
 const WORKER: &str = "host-1-01ARZ3NDEKTSV4RRFFQ69G5FAV01ARZ3NDEK";
 
@@ -85,24 +85,40 @@ async fn each_end_of_a_call_goes_by_its_own_claim() {
     add(&store, &keys, 1, &made.iter().collect::<Vec<_>>()).await;
     let taken = take(&store, &keys, 1, 6).await;
     let unknown = JobId::new("unknown").unwrap();
-    // Of another's claim, of no job, and cancelled; the results are of the second and the last.
-    redis.query::<()>(&["HSET", keys.name(crate::store::Key::Active), taken[2].id.as_str(), "1|2:1|1|other||"]);
+    // Of another's claim, cancelled, and of no job. Whoever has lost a claim writes no result either.
+    redis.query::<()>(&["HSET", keys.name(Key::Active), taken[2].id.as_str(), "1|2:1|1|other||"]);
     let marked = format!("cancelled|{}", taken[3].claim);
-    redis.query::<()>(&["HSET", keys.name(crate::store::Key::Active), taken[3].id.as_str(), &marked]);
-    let result = |n: usize| ["", "one", "", "", "", "five"][n];
+    redis.query::<()>(&["HSET", keys.name(Key::Active), taken[3].id.as_str(), &marked]);
+    let result = |n: usize| ["", "one", "two", "three", "", "five"][n];
     let mut ends: Vec<_> =
         taken.iter().enumerate().map(|(n, job)| (&job.id, &*job.claim, End::Complete { result: result(n) })).collect();
-    ends.insert(4, (&unknown, "1|2:1|1|nobody||", End::Complete { result: "" }));
+    ends.insert(4, (&unknown, "1|2:1|1|nobody||", End::Complete { result: "of nobody" }));
     let settled = store.end(&keys, WORKER, &ends).await.unwrap();
     assert_eq!(settled.others, [(2, Standing::Taken), (3, Standing::Cancelled), (4, Standing::Gone)]);
     let read = |id: &JobId| redis.query::<Option<String>>(&["GET", &format!("ireva:queue:{{q}}:result:{id}")]);
     assert_eq!((read(&taken[1].id).as_deref(), read(&taken[5].id).as_deref()), (Some("one"), Some("five")));
-    assert_eq!((read(&taken[0].id), read(&unknown)), (None, None));
-    let mut left: Vec<String> = redis.query(&["HKEYS", keys.name(crate::store::Key::Active)]);
+    let others = [&taken[0].id, &taken[2].id, &taken[3].id, &unknown];
+    assert_eq!(others.map(read), [const { None }; 4]);
+    let mut left: Vec<String> = redis.query(&["HKEYS", keys.name(Key::Active)]);
     left.sort();
     let mut expected = [taken[2].id.to_string(), taken[3].id.to_string()];
     expected.sort();
     assert_eq!(left, expected);
+}
+
+#[tokio::test]
+async fn a_key_of_another_type_is_met_before_anything_is_claimed() {
+    let (redis, store, keys) = start();
+    let made = jobs(2);
+    add(&store, &keys, 1, &[&made[0], &made[1]]).await;
+    for (key, call) in [(Key::History, 1), (Key::Crashes, 2)] {
+        redis.query::<()>(&["SET", keys.name(key), "a hand"]);
+        let ask = FetchCall { worker: WORKER, call, slots: 10, prefetch: 0, lease_ms: 60_000, alone: false };
+        assert_eq!(store.fetch(&keys, ask).await.unwrap_err().kind(), crate::ErrorKind::Corrupt);
+        assert_eq!(redis.query::<usize>(&["HLEN", keys.name(Key::Active)]), 0, "{key:?}");
+        redis.query::<()>(&["DEL", keys.name(key)]);
+    }
+    assert_eq!(take(&store, &keys, 3, 10).await.len(), 2);
 }
 
 /// How often the server has executed each command since `CONFIG RESETSTAT`, and the bytes that it has read and written.

@@ -7,6 +7,8 @@ local function hand(now_us, line, rule, scattered, reply)
   scattered = scattered or not whole
   local ids, arrivals, levels, keys = line.ids, line.arrivals, line.levels, line.keys or {}
   if #ids == 0 then return end
+  local told = redis.call('EXISTS', history) == 1 and redis.call('HMGET', history, unpack(ids)) or {}
+  local fallen = redis.call('EXISTS', crashes) == 1 and redis.call('HMGET', crashes, unpack(ids)) or {}
   local fence = math.max((tonumber(redis.call('HGET', meta, 'fence')) or 0) + 1, now_us)
   local holder, mark = '|' .. int(math.floor(now_us / 1000)) .. '|' .. worker .. '|', line.alone and '|alone' or '|'
   local tails, plain, claims = {}, holder .. mark, {}
@@ -33,7 +35,5 @@ local function hand(now_us, line, rule, scattered, reply)
     if redis.call('EXISTS', pending[level]) == 1 then wake_one() break end
   end
   if rule.events == 'all' then emit('started', ids, worker) end
-  reply[4], reply[5] = claims, line.records
-  reply[6] = redis.call('EXISTS', history) == 1 and redis.call('HMGET', history, unpack(ids)) or {}
-  reply[7] = redis.call('EXISTS', crashes) == 1 and redis.call('HMGET', crashes, unpack(ids)) or {}
+  reply[4], reply[5], reply[6], reply[7] = claims, line.records, told, fallen
 end

@@ -3,4 +3,6 @@
 local function int(x)
   return string.format('%d', x)
 end
+
+-- Where many numbers follow one another only their last digit is written anew.
 local digits = {[0] = '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'}
