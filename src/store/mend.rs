@@ -18,6 +18,16 @@ const PAGES_AT_A_TIME: usize = 20;
 /// Keys beside those of the states that name jobs.
 const BESIDE: [Key; 6] = [Key::History, Key::Crashes, Key::Expiring, Key::Keys, Key::Batched, Key::Unique];
 
+/// The words of `amiss`.
+const WORDS: [(RepairKind, &str); 6] = [
+    (RepairKind::Orphan, "orphaned"),
+    (RepairKind::Double, "doubled"),
+    (RepairKind::Claim, "unreadable"),
+    (RepairKind::Relock, "relocked"),
+    (RepairKind::Unlock, "unlocked"),
+    (RepairKind::Leftover, "leftover"),
+];
+
 /// What was found amiss: the jobs by kind and key. A job may be found under several.
 pub(crate) type Amiss = BTreeMap<RepairKind, BTreeSet<(&'static str, JobId)>>;
 
@@ -94,9 +104,10 @@ impl Store {
             for (what, id) in amiss.get(&kind).into_iter().flatten() {
                 by_key.entry(what).or_default().push(id);
             }
+            let seen = WORDS.iter().find(|(of, _)| *of == kind).map_or("", |(_, word)| word);
             for (what, ids) in by_key {
                 for step in ids.chunks(MEND_STEP) {
-                    *mended.entry(kind).or_default() += self.mend_step(keys, (what, by), step).await?;
+                    *mended.entry(kind).or_default() += self.mend_step(keys, (what, by), seen, step).await?;
                 }
             }
         }
@@ -105,12 +116,12 @@ impl Store {
 
     /// Lets a queue know again that it has batches; 1 where it did not.
     pub(crate) async fn know_batches(&self, keys: &QueueKeys, by: &str) -> Result<u64> {
-        self.mend_step(keys, (Key::Batched.suffix(), by), &[]).await
+        self.mend_step(keys, (Key::Batched.suffix(), by), "", &[]).await
     }
 
-    async fn mend_step(&self, keys: &QueueKeys, (what, by): (&str, &str), ids: &[&JobId]) -> Result<u64> {
+    async fn mend_step(&self, keys: &QueueKeys, (what, by): (&str, &str), seen: &str, ids: &[&JobId]) -> Result<u64> {
         let mut command = scripts::MEND.on(keys, &self.clock);
-        command.arg(what).arg(by);
+        command.arg(what).arg(by).arg(seen);
         for id in ids {
             let level = if what == Key::Active.suffix() { self.level_of(keys, id).await? } else { 0 };
             command.arg(id.as_str()).arg(level);
@@ -150,12 +161,5 @@ impl Store {
 
 /// The kind that a word of `amiss` stands for.
 fn kind_of(word: &str) -> RepairKind {
-    match word {
-        "orphaned" => RepairKind::Orphan,
-        "doubled" => RepairKind::Double,
-        "unreadable" => RepairKind::Claim,
-        "relocked" => RepairKind::Relock,
-        "unlocked" => RepairKind::Unlock,
-        _ => RepairKind::Leftover,
-    }
+    WORDS.iter().find(|(_, known)| *known == word).map_or(RepairKind::Leftover, |(kind, _)| *kind)
 }

@@ -1,6 +1,6 @@
 -- mend: puts right what amiss has found in a key, where it is still so; of `batched` also that the queue has batches.
 -- KEYS: jobs history crashes pending scheduled retrying active completed cancelled dead unique keys expiring meta events wake
--- ARGV: clock what who jobs...   what: the word of the key; jobs: id, level
+-- ARGV: clock what who seen jobs...   what: the word of the key; seen: the one that they were found with; jobs: id, level
 -- returns: how many it put right
 -- refuses: LAYOUT
 -- cost: 10 µs a job; 100 jobs a call
@@ -22,6 +22,8 @@ for at = jobs_at, #ARGV, 2 do
   local id = ARGV[at]
   local value = is_sorted and redis.call('ZSCORE', name, id) or not is_sorted and redis.call('HGET', name, id)
   local word = value and wrong_with(what, id, value)
+  -- From the set beside which it was found, the job may have gone on to one that would give way to this.
+  if value and not word and seen == 'doubled' and held_elsewhere(what, id) then word = 'doubled' end
   if word == 'unreadable' then
     local arrival = tonumber(string.match(redis.call('HGET', jobs, id), '^(%d+)[{@]')) or now_us
     redis.call('ZADD', pending[ARGV[at + 1] + 1], int(math.min(arrival, now_us)), id)

@@ -21,6 +21,7 @@ mod embedded;
 mod forgotten;
 mod job_logs;
 mod keyed;
+mod mend;
 mod mover;
 mod mover_meets;
 mod sentinel;

@@ -3,6 +3,12 @@ local places = {'active', 'pending:0', 'pending:1', 'pending:2', 'pending:3', 'p
   'completed', 'cancelled'}
 local has_ended = {dead = true, completed = true, cancelled = true}
 
+-- holds(word, id): whether a set holds a job. Needs KEYS active; uses lines.
+local function holds(word, id)
+  if word == 'active' then return redis.call('HEXISTS', active, id) == 1 end
+  return redis.call('ZSCORE', line_of[word], id) and true
+end
+
 -- wrong_with(what, id, value): what contradicts the rest in the entry of a job in the key `what`; nil where nothing does:
 -- 'orphaned' a state holds an id without a record, 'leftover' another key does, or one of a batch that has ended,
 -- 'doubled' a set before this one holds it too, 'unreadable' the claim is none, 'relocked' its unique key is not taken;
@@ -23,8 +29,7 @@ local function wrong_with(what, id, value)
   if of_state then
     for _, word in ipairs(places) do
       if word == what then return nil end
-      if word == 'active' and redis.call('HEXISTS', active, id) == 1 then return 'doubled' end
-      if word ~= 'active' and redis.call('ZSCORE', line_of[word], id) then return 'doubled' end
+      if holds(word, id) then return 'doubled' end
     end
   end
   local found = (what == 'keys' or what == 'batched') and where(id) or ''
@@ -33,4 +38,12 @@ local function wrong_with(what, id, value)
     return 'relocked'
   end
   return nil
+end
+
+-- held_elsewhere(what, id): whether another set than `what` holds a job too.
+local function held_elsewhere(what, id)
+  for _, word in ipairs(places) do
+    if word ~= what and holds(word, id) then return true end
+  end
+  return false
 end
